@@ -1,0 +1,147 @@
+"""Milliseconds a training step: ours beside plain Chainer, in one run.
+
+    python experiments/benchmark_step.py
+
+The plain step is written as the authors' code writes it: the clean batch goes
+through the network twice, the power iteration differentiates every parameter,
+and batch normalization, ReLU and Adam are Chainer's own.  Both take the same
+batches in turn; printed are medians and their ratio.
+"""
+import argparse
+import statistics
+import time
+
+import numpy
+import threadpoolctl
+
+import imsat
+import chainer
+import chainer.functions as F
+import chainer.links as L
+from imsat import devices
+from imsat.training.adam import Adam
+from imsat.training.iterators import IndexIterator
+from imsat.training.updater import IMSATUpdater
+
+
+class PlainEncoder(chainer.Chain):
+
+    def __init__(self, n_in, hidden, n_out):
+        super().__init__()
+        with self.init_scope():
+            self.l1 = L.Linear(n_in, hidden[0])
+            self.l2 = L.Linear(hidden[0], hidden[1])
+            self.l3 = L.Linear(hidden[1], n_out)
+            self.bn1 = L.BatchNormalization(hidden[0])
+            self.bn2 = L.BatchNormalization(hidden[1])
+
+    def forward(self, x, update=True):
+        h = F.relu(self.normalize(self.bn1, self.l1(x), update))
+        h = F.relu(self.normalize(self.bn2, self.l2(h), update))
+        return self.l3(h)
+
+    @staticmethod
+    def normalize(bn, h, update):
+        return bn(h) if update else F.batch_normalization(
+            h, bn.gamma, bn.beta)
+
+
+def plain_entropy(p):
+    return -F.sum(p * F.log(p + 1e-8)) / (len(p) if p.ndim == 2 else 1)
+
+
+def plain_distance(y0, y1):
+    p, q = F.softmax(y0), F.softmax(y1)
+    return F.sum(p * F.log((p + 1e-8) / (q + 1e-8))) / len(p)
+
+
+def plain_normalize(d):
+    return d / numpy.sqrt((d ** 2).sum(axis=1))[:, None]
+
+
+def plain_step(model, optimizer, x, radius, lam=.1, mu=4, xi=10):
+    p = F.softmax(model(x))
+    information = plain_entropy(p) - mu * plain_entropy(
+        F.sum(p, axis=0) / len(p))
+
+    y = model(x, update=False)
+    y.unchain_backward()
+    d = plain_normalize(numpy.random.normal(size=x.shape).astype('f'))
+    d = chainer.Variable(d)
+    moved = plain_distance(y, model(x + xi * d, update=False))
+    moved.backward()
+    d = chainer.Variable(plain_normalize(d.grad))
+    sat = plain_distance(y, model(x + radius[:, None] * d, update=False))
+
+    loss = sat + lam * information
+    model.cleargrads()
+    loss.backward()
+    optimizer.update()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--threads', type=int, default=2, help='of BLAS')
+    parser.add_argument('--steps', type=int, default=60)
+    parser.add_argument('--dim', type=int, default=784)
+    parser.add_argument('--hidden', type=int, default=1200)
+    parser.add_argument('--clusters', type=int, default=10)
+    parser.add_argument('--batch-size', type=int, default=250)
+    args = parser.parse_args()
+
+    n, hidden = 4 * args.batch_size, (args.hidden, args.hidden)
+    rng = numpy.random.RandomState(0)
+    x = rng.uniform(-1, 1, (n, args.dim)).astype('f')
+    radius = numpy.full(n, 1.5, 'f')
+
+    updater = IMSATUpdater(
+        IndexIterator(n, args.batch_size),
+        Adam(alpha=.002).setup(imsat.Encoder(args.dim, args.clusters, hidden)),
+        x, radius, imsat.ClusteringObjective(), imsat.vat)
+    plain = PlainEncoder(args.dim, hidden, args.clusters)
+    plain_optimizer = chainer.optimizers.Adam(alpha=.002).setup(plain)
+    batches = IndexIterator(n, args.batch_size)
+
+    def step_plain():
+        index = next(batches)
+        plain_step(plain, plain_optimizer, x[index], radius[index])
+
+    # What the matrix products of a step take by themselves: 7 passes of the
+    # network but for the first layer's gradients to x, see the README.
+    a, b = x[:args.batch_size, :], numpy.ones(
+        (args.dim, args.hidden), 'f')
+    c, e = numpy.ones((args.batch_size, args.hidden), 'f'), numpy.ones(
+        (args.hidden, args.hidden), 'f')
+
+    def products():
+        for _ in range(6):  # forward 3, backward 1 to x, 2 to W
+            a.dot(b)
+        for _ in range(8):  # forward 3, backward 3 to h, 2 to W
+            c.dot(e)
+
+    contestants = {'plain Chainer': step_plain, 'imsat': updater.update,
+                   'matrix products alone': products}
+    times = {name: [] for name in contestants}
+    with threadpoolctl.threadpool_limits(args.threads):
+        for i in range(args.steps + 5):
+            for name, step in contestants.items():
+                start = time.perf_counter()
+                step()
+                if i >= 5:
+                    times[name].append(time.perf_counter() - start)
+
+    print(f'{args.dim}-{args.hidden}-{args.hidden}-{args.clusters}, batch '
+          f'{args.batch_size}, {args.threads} threads, '
+          f'{devices.describe(chainer.get_device("@numpy"))}')
+    base = statistics.median(times['plain Chainer'])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(f'{name:22} {median * 1e3:7.1f} ms (median of {args.steps}; '
+              f'{min(seconds) * 1e3:.1f} to {max(seconds) * 1e3:.1f})  '
+              f'{base / median:.2f}x')
+
+
+if __name__ == '__main__':
+    main()

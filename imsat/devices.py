@@ -1,0 +1,56 @@
+import os
+import platform
+
+import chainer
+from chainer.backends import cuda
+
+from imsat.errors import InputError
+
+
+def get_device(number):
+    """The Chainer device of a number: -1 for the CPU, N for GPU N.
+
+    Raises:
+        InputError: If there is no such GPU, or no CuPy.
+    """
+    if number < 0:
+        return chainer.get_device('@numpy')
+    count = count_gpus()
+    if number >= count:
+        raise InputError(
+            f'there is no GPU {number}: {count} can be used here'
+            + ('' if cuda.available else
+               " (CuPy is not installed: pip install 'imsat[cuda13]')")
+            + '; use device -1, the CPU')
+    return chainer.get_device(f'@cupy:{number}')
+
+
+def count_gpus():
+    # cuda.available only says that CuPy and cuBLAS could be imported.
+    if not cuda.available:
+        return 0
+    try:
+        return cuda.cupy.cuda.runtime.getDeviceCount()
+    except cuda.cupy.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def describe(device):
+    """The hardware behind a Chainer device, in words."""
+    if device.xp is not chainer.get_device('@numpy').xp:
+        properties = cuda.cupy.cuda.runtime.getDeviceProperties(
+            device.device.id)
+        return properties['name'].decode()
+    name = platform.processor() or platform.machine()
+    if os.path.exists('/proc/cpuinfo'):
+        with open('/proc/cpuinfo', encoding='utf-8') as f:
+            names = [line.split(':')[1].strip() for line in f
+                     if line.startswith('model name')]
+        name = names[0] if names else name
+    return f'{name}, {available_cores()} cores'
+
+
+def available_cores():
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()

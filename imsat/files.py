@@ -1,0 +1,84 @@
+"""Files that are whole or not there, and npz files without pickle."""
+import contextlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy
+
+from imsat.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode='wb', **kwargs):
+    """Opens a file that takes the name ``path`` only once it is complete.
+
+    Whatever had that name stays until then, and for good if the block
+    raises.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='~',
+                                         dir=path.parent)
+    try:
+        with open(handle, mode, **kwargs) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        # mkstemp makes files private; give what open() would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def save_json(path, value):
+    with atomic_write(path, 'w', encoding='utf-8') as f:
+        json.dump(value, f, indent=1)
+        f.write('\n')
+
+
+def load_json(path):
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as e:
+        raise InputError(f'{path} is not valid JSON ({e}); remove it or '
+                         f'restore it from a copy') from e
+
+
+def save_npz(path, arrays):
+    """Writes a dict of arrays, none of dtype object, to ``path``.
+
+    The same arrays give the same bytes.
+    """
+    arrays = {key: numpy.asarray(value) for key, value in arrays.items()}
+    pickled = [key for key, value in arrays.items() if value.dtype.hasobject]
+    if pickled:
+        raise TypeError(f'{pickled} would have to be pickled')
+    with atomic_write(path) as f:
+        numpy.savez(f, **arrays)
+
+
+def load_npz(path):
+    """Reads every array of an npz file, without pickle, into a dict.
+
+    Raises:
+        InputError: If the file is damaged, no npz file or needs pickle.
+    """
+    try:
+        with numpy.load(path, allow_pickle=False) as npz:
+            if not isinstance(npz, numpy.lib.npyio.NpzFile):
+                raise ValueError('it holds a single array')
+            return {key: npz[key] for key in npz.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile,
+            zlib.error) as e:
+        reason = ' '.join(str(e).split()) or type(e).__name__
+        raise InputError(f'{path} is damaged or no npz file without pickle '
+                         f'({reason}); write it again with numpy.savez'
+                         ) from e

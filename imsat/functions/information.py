@@ -1,0 +1,141 @@
+"""Entropies of the outputs, Eqs. 8 and 9."""
+import collections
+import math
+
+import chainer
+import chainer.functions as F
+from chainer import backend, function_node
+from chainer.utils import type_check
+
+from imsat.functions.composition import gradient_of
+from imsat.functions.softmax import log_softmax, softmax_backward
+
+Information = collections.namedtuple(
+    'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
+
+SigmoidInformation = collections.namedtuple(
+    'SigmoidInformation', ['conditional_entropy', 'marginal_entropy'])
+
+
+class SoftmaxInformation(function_node.FunctionNode):
+
+    def __init__(self, prior, eps):
+        self.prior, self.eps = prior, eps
+
+    def check_type_forward(self, in_types):
+        type_check._argname(in_types, ('y',))
+        y, = in_types
+        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+
+    def forward(self, inputs):
+        y, = inputs
+        xp = backend.get_array_module(y)
+        eps, n = self.eps, len(y)
+        log_p = log_softmax(y)
+        p = xp.exp(log_p)
+        mean = p.mean(axis=0)
+        if eps:
+            log_p, log_mean = xp.log(p + eps), xp.log(mean + eps)
+        else:
+            largest = log_p.max(axis=0)
+            log_mean = largest + xp.log(xp.exp(log_p - largest).mean(axis=0))
+        log_q = self._log_prior(xp, y)
+        self._arrays = p, log_p, mean, log_mean, log_q
+        self.retain_inputs((0,))
+        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
+
+    def backward(self, indexes, grad_outputs):
+        if chainer.config.enable_backprop:
+            return gradient_of(
+                self._compose, self.get_retained_inputs(), grad_outputs)
+        p, log_p, mean, log_mean, log_q = self._arrays
+        eps, n = self.eps, len(p)
+        gp = 0
+        g_conditional, g_marginal, g_kl = (
+            None if g is None else g.array for g in grad_outputs)
+        if g_conditional is not None:
+            gp = -g_conditional / n * (log_p + (p / (p + eps) if eps else 1))
+        slope = log_mean + (mean / (mean + eps) if eps else 1)
+        if g_marginal is not None:
+            gp = gp - g_marginal / n * slope
+        if g_kl is not None:
+            gp = gp + g_kl / n * (slope - log_q)
+        return chainer.as_variable(softmax_backward(p, gp)),
+
+    def _compose(self, y):
+        p = F.softmax(y)
+        mean = F.mean(p, axis=0)
+        if self.eps:
+            log_p, log_mean = F.log(p + self.eps), F.log(mean + self.eps)
+        else:
+            log_p = F.log_softmax(y)
+            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(y))
+        log_q = self._log_prior(y.xp, y)
+        return (-F.sum(p * log_p) / len(y), -F.sum(mean * log_mean),
+                F.sum(mean * (log_mean - log_q)))
+
+    def _log_prior(self, xp, y):
+        prior = self.prior
+        if prior is None:
+            prior = xp.full(y.shape[1], 1 / y.shape[1], y.dtype)
+        return xp.log(xp.asarray(prior, y.dtype) + self.eps)
+
+
+def softmax_information(y, prior=None, eps=1e-8):
+    r"""How much a softmax output says of its input.
+
+    .. math::
+        H(Y|X) &= \tfrac{1}{B} \sum_i h(p(y|x_i)) \quad\text{(Eq. 9)} \\
+        H(Y) &= h(p(y)), \quad p(y) = \tfrac{1}{B} \sum_i p(y|x_i)
+            \quad\text{(Eqs. 8, 15)} \\
+        KL[p(y) || q(y)] &= \sum_y p(y) \log (p(y) / q(y))
+            \quad\text{(Eq. 10)}
+
+    in nats, where :math:`h(p) = -\sum_y p(y) \log (p(y) + eps)`; the
+    divergence has ``eps`` inside its logarithms too.  Values and gradients
+    are finite for any finite logits, ``eps=0`` included.
+
+    Args:
+        y (Variable or array): Logits, shape (B, K), of a float dtype.
+        prior (array): q(y), shape (K,); None for the uniform one.
+        eps (float): The authors' code has 1e-8 in every logarithm.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy, kl_to_prior)``, three
+        0-dimensional Variables.
+    """
+    return Information(*SoftmaxInformation(prior, eps).apply((y,)))
+
+
+def sigmoid_information(y, eps=1e-8):
+    r"""How much each of D sigmoid outputs says of its input, summed.
+
+    .. math::
+        \sum_d H(Y_d|X), \quad \sum_d H(Y_d)
+
+    as in :func:`softmax_information`, for bits with
+    :math:`p(Y_d = 1|x) = \sigma(y_d)` (section 3.4).
+
+    Args:
+        y (Variable or array): Logits, shape (B, D), of a float dtype.
+        eps (float): Added inside every logarithm.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy)`` in nats, two
+        0-dimensional Variables.
+    """
+    y = chainer.as_variable(y)
+    conditional = marginal = 0
+    for logit in (y, -y):  # the bit is 1, the bit is 0
+        p = F.sigmoid(logit)
+        mean = F.mean(p, axis=0)
+        if eps:
+            log_p, log_mean = F.log(p + eps), F.log(mean + eps)
+        else:
+            log_p = -F.softplus(-logit)
+            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(y))
+        conditional -= F.sum(p * log_p) / len(y)
+        marginal -= F.sum(mean * log_mean)
+    return SigmoidInformation(conditional, marginal)

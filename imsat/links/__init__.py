@@ -1,0 +1,3 @@
+from imsat.links.encoder import INITIALIZATIONS, Encoder
+
+__all__ = ['INITIALIZATIONS', 'Encoder']

@@ -1,0 +1,49 @@
+"""How well clusters agree with labels."""
+import numpy
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from imsat.errors import InputError
+
+
+def match_clusters(labels, clusters):
+    """The one-to-one mapping m of Eq. 16, by the Hungarian algorithm.
+
+    Args:
+        labels, clusters (array): Shape (N,), of any type that sorts.
+
+    Returns:
+        tuple: ``contingency``, shape (classes, clusters), counts; ``rows``
+        and ``columns``, the matched cells, as many as the smaller side has.
+
+    Raises:
+        InputError: If the two are empty or differ in length.
+    """
+    labels, clusters = numpy.ravel(labels), numpy.ravel(clusters)
+    if len(labels) != len(clusters) or not len(labels):
+        raise InputError(f'{len(labels)} labels for {len(clusters)} points; '
+                         f'give one label for each point')
+    contingency = contingency_matrix(labels, clusters)
+    rows, columns = linear_sum_assignment(contingency, maximize=True)
+    return contingency, rows, columns
+
+
+def clustering_accuracy(labels, clusters):
+    """ACC, Eq. 16: the share of points under the best mapping.
+
+    Where clusters outnumber classes, or the reverse, those left over count
+    as wrong.  Arguments and errors as in :func:`match_clusters`.
+    """
+    contingency, rows, columns = match_clusters(labels, clusters)
+    return float(contingency[rows, columns].sum() / contingency.sum())
+
+
+def clustering_scores(labels, clusters):
+    """ACC, NMI (arithmetic mean) and ARI; None each without labels."""
+    if labels is None:
+        return dict(accuracy=None, nmi=None, ari=None)
+    return dict(
+        accuracy=clustering_accuracy(labels, clusters),
+        nmi=float(normalized_mutual_info_score(labels, clusters)),
+        ari=float(adjusted_rand_score(labels, clusters)))

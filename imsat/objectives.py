@@ -1,0 +1,88 @@
+"""What is minimised beside the regulariser."""
+import math
+
+import numpy
+
+from imsat.errors import InputError
+from imsat.functions import softmax_information, softmax_kl
+
+
+class ClusteringObjective:
+    r"""The information term of clustering.
+
+    Without a prior, :math:`\lambda (H(Y|X) - \mu H(Y))`: Eq. 7 for mu = 1,
+    and the authors' code for mu = 4.  With a class prior q the second term is
+    :math:`\lambda \mu KL[p(y) || q(y)]`, the same up to a constant where q is
+    uniform.
+
+    With a tolerance delta it is the constrained form of Eq. 10, solved by the
+    penalty method: :math:`\lambda H(Y|X) + w KL[p(y) || q(y)]`, where w
+    starts at lambda mu and :meth:`tighten` doubles it for as long as the
+    divergence exceeds delta.  (The paper's own sequence of weights, in its
+    Appendix B, could not be had.)
+
+    Args:
+        lam (float): lambda, the weight of the information.
+        mu (float): Weight of the marginal entropy.
+        prior (array): q(y), shape (K,), summing to 1; None for uniform.
+        delta (float): Tolerance in nats; None for the fixed weight mu.
+            Section 4.2.3 takes .01 h(q).
+        growth (float): Factor of the penalty weight.
+    """
+
+    distance = staticmethod(softmax_kl)
+
+    def __init__(self, lam=.1, mu=4., prior=None, delta=None, growth=2.):
+        if prior is not None:
+            prior = check_prior(prior)
+        if delta is not None and not delta > 0:
+            raise InputError(f'delta is {delta}; give a tolerance above 0')
+        self.lam, self.mu, self.delta, self.growth = lam, mu, delta, growth
+        self.prior = prior
+        self.penalty = lam * mu
+
+    def __call__(self, y):
+        """The term to minimise, and its three parts, from logits (B, K)."""
+        prior = self.prior
+        if prior is not None:
+            prior = prior.astype(y.dtype)
+        information = softmax_information(y, prior)
+        return self.combine(information), information
+
+    def combine(self, information):
+        loss = self.lam * information.conditional_entropy
+        if self.prior is None and self.delta is None:
+            return loss - self.lam * self.mu * information.marginal_entropy
+        return loss + self.penalty * information.kl_to_prior
+
+    def tighten(self, kl_to_prior):
+        """Raises the penalty while ``kl_to_prior``, of all data, is too big.
+        """
+        if self.delta is not None and kl_to_prior > self.delta:
+            self.penalty *= self.growth
+
+    def rank(self, sat, information):
+        """What restarts are compared by; the smallest is the best.
+
+        The objective itself, from figures of all data; under Eq. 10, first
+        by how much the constraint is violated.
+        """
+        if self.delta is None:
+            return 0., sat + self.combine(information)
+        return (max(information.kl_to_prior - self.delta, 0.),
+                sat + self.lam * information.conditional_entropy)
+
+    def serialize(self, serializer):
+        self.penalty = serializer('penalty', self.penalty)
+
+
+def check_prior(prior):
+    """A class prior as float64; InputError if it is none."""
+    prior = numpy.asarray(prior, dtype=numpy.float64)
+    if prior.ndim != 1 or not numpy.all(prior > 0) \
+            or not math.isclose(prior.sum(), 1, abs_tol=1e-6):
+        raise InputError(
+            f'the prior must be a list of positive numbers that sum to 1, '
+            f'one a cluster; these have shape {prior.shape} and sum to '
+            f'{prior.sum():.6g}')
+    return prior / prior.sum()

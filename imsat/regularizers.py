@@ -1,0 +1,108 @@
+"""Self-augmented training, section 3.2.2, as pure functions.
+
+Every regulariser is called as ``(forward, distance, x, radius, y, rng)``:
+
+- ``forward``: from a batch to logits, without touching running statistics;
+- ``distance``: of two sets of logits, e.g. :func:`functions.softmax_kl`;
+- ``x``: array, shape (B, d);
+- ``radius``: array, shape (B,), of each point's ball, alpha sigma_t(x) of
+  Eq. 17, in the units of x;
+- ``y``: the clean logits, where they are known already: Variable or array of
+  shape (B, M), never differentiated;
+- ``rng``: ``numpy.random.Generator`` for all that is random,
+
+and returns a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.
+"""
+import chainer
+import numpy
+from chainer import backend
+
+
+def self_augmented_training(forward, distance, x, augmented, y=None):
+    """Eqs. 3 and 4: how far predictions move from ``x`` to ``augmented``."""
+    return distance(_clean(forward, x, y), forward(augmented))
+
+
+def augmentation(transform):
+    """The regulariser of any augmentation T (section 3.2.2).
+
+    Args:
+        transform: Function ``(x, rng)`` to the augmented batch, an array or
+            Variable of x's shape.
+    """
+    def regularizer(forward, distance, x, radius=None, y=None, rng=None):
+        return self_augmented_training(
+            forward, distance, x, transform(x, rng), y)
+    return regularizer
+
+
+def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
+    """Random perturbation training: r uniform on the sphere of ``radius``.
+
+    ``direction``, shape (B, d), replaces the draw from ``rng``; it is
+    normalised here.
+    """
+    d = normalize_rows(_draw(x, rng, direction))
+    return self_augmented_training(
+        forward, distance, x, x + _column(radius, x) * d, y)
+
+
+def vat(forward, distance, x, radius, y=None, rng=None, direction=None,
+        xi=10., power_iterations=1):
+    """Virtual adversarial training: r of Eq. 6 (Miyato et al. 2016).
+
+    The direction in which ``distance`` grows fastest is found by power
+    iteration from a random one.  A point whose gradient vanishes is not
+    perturbed.
+
+    Args:
+        direction (array): Shape (B, d), replaces the draw from ``rng``.
+        xi (float): Step of the finite difference, in the units of x.
+        power_iterations (int): At least 0, which leaves the random direction.
+    """
+    y = _clean(forward, x, y)
+    d = normalize_rows(_draw(x, rng, direction))
+    for _ in range(power_iterations):
+        d = chainer.Variable(d)
+        moved = distance(y, forward(x + xi * d))
+        # Only what leads to d is differentiated, no parameter.
+        gradient, = chainer.grad([moved], [d])
+        d = normalize_rows(gradient.array)
+    return self_augmented_training(
+        forward, distance, x, x + _column(radius, x) * d, y)
+
+
+def normalize_rows(d):
+    """Rows of Euclidean length 1; rows of zeros, which stay zero, excepted.
+
+    Gradients of 1e-30 are common at the start, so rows are scaled by their
+    largest entry before they are squared.
+    """
+    xp = backend.get_array_module(d)
+    largest = xp.abs(d).max(axis=1, keepdims=True)
+    d = d / xp.where(largest > 0, largest, 1)
+    d /= xp.sqrt(xp.maximum(
+        xp.einsum('ij,ij->i', d, d)[:, None], d.dtype.type(1e-30)))
+    return d
+
+
+REGULARIZERS = {'vat': vat, 'rpt': rpt}
+
+
+def _clean(forward, x, y):
+    if y is None:
+        with chainer.no_backprop_mode():
+            y = forward(x)
+    return y.array if isinstance(y, chainer.Variable) else y
+
+
+def _column(radius, x):
+    return radius.astype(x.dtype, copy=False)[:, None]
+
+
+def _draw(x, rng, direction):
+    if direction is not None:
+        return direction
+    dtype = x.dtype if x.dtype == numpy.float64 else numpy.float32
+    normal = rng.standard_normal(x.shape, dtype=dtype)
+    return backend.get_array_module(x).asarray(normal)

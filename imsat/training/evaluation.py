@@ -1,0 +1,89 @@
+"""What the network says of all data."""
+import functools
+
+import chainer
+import numpy
+from chainer import backend
+from chainer.training import extension
+
+from imsat.functions import softmax_information
+from imsat.metrics import clustering_accuracy
+from imsat.training.random import EVALUATION, generator
+from imsat.training.updater import batch_of
+
+BATCH = 1000
+
+
+def predict_logits(model, x):
+    """Logits of all of ``x``, shape (N, M), with the running statistics.
+
+    Returns a NumPy array, whatever device the network is on.
+    """
+    send, fetch = model.device.send, backend.CpuDevice().send
+    with chainer.using_config('train', False), chainer.no_backprop_mode():
+        return numpy.concatenate([
+            fetch(model(send(batch_of(x, slice(i, i + BATCH)))).array)
+            for i in range(0, x.shape[0], BATCH)])
+
+
+def softmax(logits):
+    """p(y|x), in float64, of NumPy logits."""
+    p = numpy.exp(logits - logits.max(axis=1, keepdims=True),
+                  dtype=numpy.float64)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def information_of(logits, prior=None):
+    """H(Y|X), H(Y) and KL[p(y) || q(y)] of all data, as floats in nats."""
+    with chainer.no_backprop_mode():
+        terms = softmax_information(logits.astype(numpy.float64), prior)
+    return type(terms)(*(float(term.array) for term in terms))
+
+
+def regularization_of(model, x, radius, regularizer, distance, batch_size,
+                      seed=0):
+    """R_SAT of all data (Eq. 4), in batches as in training.
+
+    The batches and random directions depend on ``seed`` alone, so that
+    restarts are measured alike.
+    """
+    n = x.shape[0]
+    order = generator(seed, EVALUATION).permutation(n)
+    total, steps = 0., n // batch_size
+    forward = functools.partial(model, update_statistics=False)
+    for step in range(steps):
+        index = model.device.send(
+            order[step * batch_size:(step + 1) * batch_size])
+        sat = regularizer(forward, distance, batch_of(x, index),
+                          radius[index],
+                          rng=generator(seed, EVALUATION, step + 1))
+        total += float(sat.array)
+    return total / steps
+
+
+class ClusteringEvaluator(extension.Extension):
+    """Reports what the clusters of all data look like after every epoch.
+
+    With labels it reports their accuracy too, which nothing learns from.
+    The divergence from the prior steers the penalty of Eq. 10.
+    """
+    trigger = 1, 'epoch'
+    default_name = 'clustering_evaluator'
+    priority = extension.PRIORITY_WRITER
+
+    def __init__(self, model, x, objective, labels=None):
+        self.model, self.x = model, x
+        self.objective, self.labels = objective, labels
+
+    def __call__(self, trainer):
+        logits = predict_logits(self.model, self.x)
+        information = information_of(logits, self.objective.prior)
+        report = {f'all/{name}': value
+                  for name, value in information._asdict().items()}
+        if self.objective.delta is not None:
+            report['all/penalty'] = self.objective.penalty
+            self.objective.tighten(information.kl_to_prior)
+        if self.labels is not None:
+            report['all/accuracy'] = clustering_accuracy(
+                self.labels, logits.argmax(axis=1))
+        chainer.report(report)

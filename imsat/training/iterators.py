@@ -1,0 +1,66 @@
+import chainer
+
+from imsat.training.random import ORDER, generator
+
+SAMPLINGS = 'permutation', 'sweep'
+
+
+def sample_permutation(rng, n, batch_size):
+    """The first ``batch_size`` of a fresh permutation of n, as the authors'
+    code samples: within a batch no point comes twice."""
+    return rng.permutation(n)[:batch_size]
+
+
+class IndexIterator(chainer.dataset.Iterator):
+    """Indices of a batch at a time, shape (batch_size,).
+
+    An epoch is ``n // batch_size`` batches.
+
+    Args:
+        n (int): Number of points.
+        batch_size (int): At most n.
+        sampling (str): ``'permutation'``, a fresh permutation of all points
+            every iteration, of which the first are taken, as the authors'
+            code does: one epoch shows about 63 % of the points.  Or
+            ``'sweep'``, a permutation an epoch, so that every point comes
+            once but for a remainder smaller than a batch.
+        seed (int): Of every permutation, together with the iteration.
+    """
+
+    def __init__(self, n, batch_size, sampling='permutation', seed=0):
+        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self.sampling = sampling
+        self.steps_per_epoch = n // batch_size
+        self.iteration = 0
+
+    def __next__(self):
+        step = self.iteration
+        self.iteration += 1
+        if self.sampling == 'permutation':
+            return sample_permutation(
+                generator(self.seed, ORDER, step), self.n, self.batch_size)
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = generator(self.seed, ORDER, epoch).permutation(self.n)
+        return order[position * self.batch_size:][:self.batch_size]
+
+    @property
+    def epoch(self):
+        return self.iteration // self.steps_per_epoch
+
+    @property
+    def is_new_epoch(self):
+        return self.iteration > 0 and \
+            self.iteration % self.steps_per_epoch == 0
+
+    @property
+    def epoch_detail(self):
+        return self.iteration / self.steps_per_epoch
+
+    @property
+    def previous_epoch_detail(self):
+        if not self.iteration:
+            return -1.
+        return (self.iteration - 1) / self.steps_per_epoch
+
+    def serialize(self, serializer):
+        self.iteration = serializer('iteration', self.iteration)

@@ -1,0 +1,70 @@
+import functools
+import time
+
+import chainer
+import scipy.sparse
+from chainer.training import updaters
+
+from imsat.training.random import DIRECTION, generator
+
+
+def batch_of(x, index):
+    """The rows ``x[index]`` as a dense array, of a sparse matrix too."""
+    rows = x[index]
+    return rows.toarray() if scipy.sparse.issparse(rows) else rows
+
+
+class IMSATUpdater(updaters.StandardUpdater):
+    """One step of R_SAT + information term (Eq. 1), from Chainer's updater.
+
+    The clean batch goes through the network once: its logits, which update
+    the running statistics, serve the information term, and as a constant the
+    regulariser, whose own passes leave no trace in the statistics.
+
+    Args:
+        iterator: Of indices, e.g. :class:`iterators.IndexIterator`.
+        optimizer (chainer.Optimizer): Set up with the network.
+        x (array or sparse matrix): All data, shape (N, d).
+        radius (array): Shape (N,), the size of each point's perturbation.
+        objective: E.g. :class:`objectives.ClusteringObjective`.
+        regularizer: See :mod:`imsat.regularizers`.
+        seed (int): Of the random directions, together with the iteration.
+        device: Chainer device of the network and the data.
+    """
+
+    def __init__(self, iterator, optimizer, x, radius, objective, regularizer,
+                 seed=0, device=None):
+        super().__init__(iterator, optimizer, device=device)
+        self.x, self.radius = x, radius
+        self.objective, self.regularizer, self.seed = \
+            objective, regularizer, seed
+        self.update_seconds = 0.
+
+    def update_core(self):
+        start = time.perf_counter()
+        optimizer = self.get_optimizer('main')
+        model = optimizer.target
+        index = self.get_iterator('main').next()
+        index = self.device.send(index) if self.device is not None else index
+        x, radius = batch_of(self.x, index), self.radius[index]
+
+        y = model(x)
+        loss_information, information = self.objective(y)
+        sat = self.regularizer(
+            functools.partial(model, update_statistics=False),
+            self.objective.distance, x, radius, y=y,
+            rng=generator(self.seed, DIRECTION, self.iteration))
+        loss = sat + loss_information
+
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        chainer.report({'loss': loss, 'sat': sat, **information._asdict()},
+                       model)
+        self.update_seconds += time.perf_counter() - start
+
+    def serialize(self, serializer):
+        super().serialize(serializer)
+        self.objective.serialize(serializer['objective'])
+        self.update_seconds = serializer('update_seconds',
+                                         self.update_seconds)

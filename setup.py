@@ -1,0 +1,36 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+
+
+def requirements():
+    lines = (here / 'requirements.txt').read_text().splitlines()
+    lines = [line for line in lines if line and not line.startswith('#')]
+    test = [line for line in lines if line.startswith('pytest')]
+    return [line for line in lines if line not in test], test
+
+
+install_requires, test_requires = requirements()
+
+setup(
+    name='imsat',
+    version='0.1.0',
+    description='Information Maximizing Self-Augmented Training: clustering '
+                'and hash codes without labels, with Chainer and CuPy',
+    long_description=(here / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    python_requires='>=3.10',
+    packages=find_packages(include=['imsat', 'imsat.*']) + ['imsat.cuda'],
+    # The kernels live in the top-level folder cuda/ and are imported as
+    # imsat.cuda; a top-level package `cuda` would hide NVIDIA's own.
+    package_dir={'imsat.cuda': 'cuda'},
+    package_data={'imsat.cuda': ['*.cu', '*.cuh']},
+    install_requires=install_requires,
+    extras_require={
+        'test': test_requires,
+        'cuda12': ['cupy-cuda12x>=13.6'],
+        'cuda13': ['cupy-cuda13x>=13.6'],
+    },
+)
