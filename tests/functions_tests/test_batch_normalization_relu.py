@@ -1,0 +1,105 @@
+import chainer
+import chainer.functions as F
+import numpy
+import pytest
+from chainer import gradient_check
+
+from imsat.functions import batch_normalization_relu
+
+# With so large a shift every unit is open and the ReLU is the identity.
+OPEN = 1e3
+
+
+def inputs(shape, dtype, xp=numpy):
+    rng = numpy.random.RandomState(0)
+    x = rng.normal(1, 3, shape)
+    gamma, beta = rng.normal(1, .5, (2, shape[1]))
+    return tuple(xp.asarray(a.astype(dtype)) for a in (x, gamma, beta))
+
+
+def naive(x, gamma, beta, eps):
+    y = numpy.empty_like(x)
+    for j in range(x.shape[1]):
+        mean = sum(x[:, j]) / len(x)
+        var = sum((v - mean) ** 2 for v in x[:, j]) / len(x)
+        for i in range(len(x)):
+            z = gamma[j] * (x[i, j] - mean) / (var + eps) ** .5 + beta[j]
+            y[i, j] = z if z > 0 else 0
+    return y
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 4), (7, 3), (12, 33)])
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-5), ('d', 1e-12)])
+def test_forward(xp, shape, dtype, tolerance):
+    x, gamma, beta = inputs(shape, dtype)
+    y = batch_normalization_relu(*map(xp.asarray, (x, gamma, beta)))
+    assert y.dtype == x.dtype
+    numpy.testing.assert_allclose(
+        chainer.backends.cuda.to_cpu(y.array),
+        naive(x.astype('d'), gamma.astype('d'), beta.astype('d'), 2e-5),
+        tolerance, tolerance)
+
+
+def test_backward(xp):
+    args = inputs((6, 4), 'd', xp)
+    rng = numpy.random.RandomState(1)
+    gy = xp.asarray(rng.normal(size=(6, 4)))
+    ggs = tuple(xp.asarray(rng.normal(size=a.shape)) for a in args)
+    gradient_check.check_backward(
+        batch_normalization_relu, args, gy, rtol=1e-5, atol=1e-7,
+        dtype=numpy.float64)
+    gradient_check.check_double_backward(
+        batch_normalization_relu, args, gy, ggs, rtol=1e-4, atol=1e-6,
+        dtype=numpy.float64)
+
+
+def test_gradient_of_an_upstream_that_is_shared():
+    # The upstream gradient may be needed elsewhere: it must stay as it is.
+    x, gamma, beta = map(chainer.Variable, inputs((6, 4), 'd'))
+    y = batch_normalization_relu(x, gamma, beta)
+    y.grad = gy = numpy.ones((6, 4))
+    y.backward()
+    assert (gy == 1).all()
+
+
+@pytest.mark.parametrize('mode', ['train', 'noubs'])
+def test_golden(golden, mode):
+    t = {key[4:]: value for key, value in golden('functions_cluster').items()
+         if key.startswith('f64.bn.')}
+    x, gamma = chainer.Variable(t['bn.x']), chainer.Variable(t['bn.gamma'])
+    beta = chainer.Variable(t['bn.beta'] + OPEN)
+    mean, var = t['bn.avg_mean'].copy(), t['bn.avg_var'].copy()
+    statistics = (mean, var) if mode == 'train' else ()
+    y = batch_normalization_relu(x, gamma, beta, 2e-5, *statistics)
+    y.grad = t['bn.gy'].copy()
+    y.backward()
+    # 1e-8 and the digits that the shift by OPEN costs
+    numpy.testing.assert_allclose(y.array - OPEN, t[f'bn.{mode}.y'],
+                                  1e-8, 1e-12)
+    for actual, name in ((x, 'd_x'), (gamma, 'd_gamma'), (beta, 'd_beta')):
+        numpy.testing.assert_allclose(actual.grad, t[f'bn.{mode}.{name}'],
+                                      1e-8, 1e-10)
+    numpy.testing.assert_allclose(mean, t[f'bn.{mode}.avg_mean'], 1e-12)
+    # Chainer 1 on a CPU baked eps into the running variance; 7 does not.
+    m = len(t['bn.x'])
+    baked = .1 * m / (m - 1) * 2e-5 if mode == 'train' else 0
+    numpy.testing.assert_allclose(var + baked, t[f'bn.{mode}.avg_var'],
+                                  1e-12)
+
+
+def test_statistics_of_a_batch_of_one(golden):
+    trace = golden('functions_cluster')
+    # From fresh statistics, batch of 1: m - 1 counts as 1.
+    expected = trace['f64.bn.batch1.avg_var']
+    width = len(expected)
+    mean, var = numpy.zeros(width), numpy.zeros(width)
+    batch_normalization_relu(numpy.ones((1, width)), numpy.ones(width),
+                             numpy.zeros(width), 2e-5, mean, var)
+    numpy.testing.assert_allclose(var + .1 * 2e-5, expected, 1e-12)
+
+
+def test_is_chainers():
+    x, gamma, beta = inputs((12, 33), 'd')
+    numpy.testing.assert_allclose(
+        batch_normalization_relu(x, gamma, beta).array,
+        F.relu(F.batch_normalization(x, gamma, beta)).array, 1e-12, 1e-14)

@@ -1,0 +1,152 @@
+import chainer
+import numpy
+import pytest
+from chainer import gradient_check
+
+from imsat.functions import sigmoid_information, softmax_information
+from imsat.functions.information import SoftmaxInformation
+
+PRIOR = numpy.array([.1, .2, .05, .35, .3])
+
+
+def naive_softmax_information(y, prior, eps):
+    n, k = len(y), len(y[0])
+    p = []
+    for row in y.astype('d'):
+        e = [numpy.exp(v - max(row)) for v in row]
+        p.append([v / sum(e) for v in e])
+    conditional = marginal = divergence = 0
+    for row in p:
+        for v in row:
+            if v + eps > 0:
+                conditional -= v * numpy.log(v + eps) / n
+    for j in range(k):
+        mean = sum(row[j] for row in p) / n
+        marginal -= mean * numpy.log(mean + eps)
+        divergence += mean * numpy.log((mean + eps) / (prior[j] + eps))
+    return conditional, marginal, divergence
+
+
+@pytest.mark.parametrize('eps', [1e-8, 0, .1])
+@pytest.mark.parametrize('shape', [(7, 5), (1, 5), (3, 1)])
+@pytest.mark.parametrize('dtype,rtol', [('f', 2e-5), ('d', 1e-12)])
+@pytest.mark.parametrize('uniform', [False, True])
+def test_softmax_forward(xp, dtype, rtol, shape, eps, uniform):
+    y = numpy.random.RandomState(0).normal(0, 3, shape).astype(dtype)
+    if uniform:
+        prior, q = None, numpy.full(shape[1], 1 / shape[1])
+    else:
+        prior = q = PRIOR[:shape[1]] / PRIOR[:shape[1]].sum()
+    actual = softmax_information(xp.asarray(y), prior, eps)
+    expected = naive_softmax_information(y, q, eps)
+    for a, e in zip(actual, expected):
+        assert a.dtype == y.dtype and a.shape == ()
+        numpy.testing.assert_allclose(
+            chainer.backends.cuda.to_cpu(a.array), e, rtol, atol=rtol)
+
+
+@pytest.mark.parametrize('eps', [1e-8, 0, .1])
+@pytest.mark.parametrize('prior', [None, PRIOR])
+def test_softmax_backward(xp, prior, eps):
+    rng = numpy.random.RandomState(1)
+    y = xp.asarray(rng.normal(0, 2, (6, 5)))
+    gs = [xp.asarray(v) for v in rng.normal(size=3)]
+    ggy = xp.asarray(rng.normal(size=y.shape))
+
+    def f(y):
+        return tuple(softmax_information(y, prior, eps))
+
+    gradient_check.check_backward(f, y, gs, rtol=1e-6, atol=1e-8,
+                                  dtype=numpy.float64)
+    gradient_check.check_double_backward(f, y, gs, ggy, rtol=1e-5, atol=1e-7,
+                                         dtype=numpy.float64)
+
+
+@pytest.mark.parametrize('eps', [1e-8, 0])
+@pytest.mark.parametrize('scale', [1, 1e2, 1e4])
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_softmax_saturated(dtype, scale, eps):
+    rng = numpy.random.RandomState(2)
+    y = (scale * rng.choice([-1, 1], (8, 5))).astype(dtype)
+    y = chainer.Variable(y)
+    terms = softmax_information(y, PRIOR, eps)
+    sum(terms).backward()
+    for a in (*(term.array for term in terms), y.grad):
+        assert numpy.isfinite(a).all()
+    # Each term has its own finite gradient where the others are not asked.
+    for i in range(3):
+        y.cleargrad()
+        softmax_information(y, PRIOR, eps)[i].backward()
+        assert numpy.isfinite(y.grad).all()
+
+
+@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
+def test_softmax_golden(golden, kind):
+    trace = golden('functions_cluster')
+    for i, name in enumerate(('loss_equal_0', 'loss_equal_1')):
+        y = chainer.Variable(trace[f'f64.{kind}.y0'])
+        term = softmax_information(y)[i]
+        term.backward()
+        numpy.testing.assert_allclose(
+            term.array, trace[f'f64.{kind}.{name}'], 1e-8, 1e-12)
+        numpy.testing.assert_allclose(
+            y.grad, trace[f'f64.{kind}.{name}.d_y0'], 1e-8, 1e-12)
+
+
+@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
+def test_entropy_of_probabilities_golden(golden, kind):
+    # The authors' entropy() takes probabilities: those of logits log p, by
+    # which its gradient is p (g - p . g).
+    trace = golden('functions_cluster')
+    p = trace[f'f64.{kind}.p']
+    p = p / p.sum(axis=1, keepdims=True)
+    y = chainer.Variable(numpy.log(p))
+    term = softmax_information(y).conditional_entropy
+    term.backward()
+    g = trace[f'f64.{kind}.entropy2d.d_p']
+    numpy.testing.assert_allclose(
+        term.array, trace[f'f64.{kind}.entropy2d'], 1e-6)
+    numpy.testing.assert_allclose(
+        y.grad, p * (g - (p * g).sum(axis=1, keepdims=True)), 1e-5, 1e-7)
+
+
+@pytest.mark.parametrize('bits', [16, 32])
+@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
+def test_sigmoid_golden(golden, bits, kind):
+    trace, key = golden('functions_hash'), f'f64.b{bits}.{kind}.'
+    for i, name in enumerate(('cond_ent', 'marg_ent')):
+        y = chainer.Variable(trace[key + 'y0'])
+        term = sigmoid_information(y)[i]
+        term.backward()
+        numpy.testing.assert_allclose(term.array, trace[key + name], 1e-8,
+                                      1e-12)
+        numpy.testing.assert_allclose(
+            y.grad, trace[key + name + '.d_y0'], 1e-8, 1e-12)
+
+
+@pytest.mark.parametrize('eps', [1e-8, 0])
+def test_sigmoid_backward_and_saturated(eps):
+    rng = numpy.random.RandomState(3)
+    y = rng.normal(0, 2, (6, 5))
+    gradient_check.check_backward(
+        lambda y: tuple(sigmoid_information(y, eps)), y,
+        list(rng.normal(size=2)), rtol=1e-6, atol=1e-8, dtype=numpy.float64)
+    y = chainer.Variable((1e4 * rng.choice([-1, 1], (8, 5))).astype('f'))
+    terms = sigmoid_information(y, eps)
+    sum(terms).backward()
+    for a in (terms[0].array, terms[1].array, y.grad):
+        assert numpy.isfinite(a).all()
+
+
+def test_a_bit_is_a_softmax_of_two():
+    y = numpy.random.RandomState(4).normal(0, 2, (9, 1))
+    pair = numpy.concatenate([y, numpy.zeros_like(y)], axis=1)
+    for bit, softmax in zip(sigmoid_information(y, 0),
+                            softmax_information(pair, eps=0)):
+        numpy.testing.assert_allclose(bit.array, softmax.array, 1e-12)
+
+
+def test_rejects_what_are_no_logits():
+    for y in (numpy.zeros((2, 3), 'i'), numpy.zeros(3, 'f')):
+        with pytest.raises(chainer.utils.type_check.InvalidType):
+            SoftmaxInformation(None, 0).apply((y,))
