@@ -13,13 +13,32 @@ compat.import_testing()
 GOLDEN = Path(__file__).parent / 'golden'
 
 
-@pytest.fixture(scope='session')
-def golden():
-    """Traces of the authors' code, by the name of their file."""
-    def load(name):
+class Trace:
+    """A file of traces of the authors' code, in one precision.
+
+    ``trace[key]`` is an array, of the float64 run where there is one and
+    ``dtype`` is double; ``trace(prefix)`` a dict of those below a prefix.
+    """
+
+    def __init__(self, name, dtype='d'):
+        self.dtype = numpy.dtype(dtype)
         with numpy.load(GOLDEN / f'{name}.npz', allow_pickle=False) as npz:
-            return dict(npz)
-    return load
+            self.arrays = dict(npz)
+
+    def __getitem__(self, key):
+        value = self.arrays.get(f'f64.{key}')
+        if value is None or self.dtype == 'f':
+            value = self.arrays[key]
+        return value.astype(self.dtype) if value.dtype.kind == 'f' else value
+
+    def __call__(self, prefix):
+        return {key[len(prefix) + 1:]: self[key] for key in self.arrays
+                if key.startswith(prefix + '.')}
+
+
+@pytest.fixture
+def golden():
+    return Trace
 
 
 @pytest.fixture

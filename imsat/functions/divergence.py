@@ -5,6 +5,7 @@ from chainer import backend, function_node
 from chainer.utils import type_check
 
 from imsat.functions.composition import gradient_of
+from imsat.functions.sigmoid import bit_probabilities
 from imsat.functions.softmax import log_softmax, softmax_backward
 
 
@@ -92,13 +93,8 @@ def sigmoid_kl(y0, y1, eps=1e-8):
     Returns:
         Variable: 0-dimensional, in nats; finite for any finite logits.
     """
-    y0, y1 = chainer.as_variable(y0), chainer.as_variable(y1)
     total = 0
-    for logit0, logit1 in ((y0, y1), (-y0, -y1)):
-        p = F.sigmoid(logit0)
-        if eps:
-            log_ratio = F.log((p + eps) / (F.sigmoid(logit1) + eps))
-        else:
-            log_ratio = F.softplus(-logit1) - F.softplus(-logit0)
-        total += F.sum(p * log_ratio)
+    for (p, log_p), (_, log_q) in zip(bit_probabilities(y0, eps),
+                                      bit_probabilities(y1, eps)):
+        total += F.sum(p * (log_p - log_q))
     return total / len(y0)

@@ -8,6 +8,7 @@ from chainer import backend, function_node
 from chainer.utils import type_check
 
 from imsat.functions.composition import gradient_of
+from imsat.functions.sigmoid import bit_probabilities
 from imsat.functions.softmax import log_softmax, softmax_backward
 
 Information = collections.namedtuple(
@@ -126,16 +127,13 @@ def sigmoid_information(y, eps=1e-8):
         ``(conditional_entropy, marginal_entropy)`` in nats, two
         0-dimensional Variables.
     """
-    y = chainer.as_variable(y)
     conditional = marginal = 0
-    for logit in (y, -y):  # the bit is 1, the bit is 0
-        p = F.sigmoid(logit)
+    for p, log_p in bit_probabilities(y, eps):
         mean = F.mean(p, axis=0)
         if eps:
-            log_p, log_mean = F.log(p + eps), F.log(mean + eps)
+            log_mean = F.log(mean + eps)
         else:
-            log_p = -F.softplus(-logit)
-            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(y))
-        conditional -= F.sum(p * log_p) / len(y)
+            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(p))
+        conditional -= F.sum(p * log_p) / len(p)
         marginal -= F.sum(mean * log_mean)
     return SigmoidInformation(conditional, marginal)

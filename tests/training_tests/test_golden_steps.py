@@ -13,22 +13,6 @@ STATISTICS = ['bn1.avg_mean', 'bn1.avg_var', 'bn2.avg_mean', 'bn2.avg_var']
 BIASES = ['l1.b', 'l2.b']  # below batch normalization: gradient exactly 0
 
 
-class Trace:
-    """A file of traces, in one precision."""
-
-    def __init__(self, arrays, dtype):
-        self.arrays, self.dtype = arrays, numpy.dtype(dtype)
-
-    def __getitem__(self, key):
-        wide = self.arrays.get(f'f64.{key}')
-        value = self.arrays[key] if self.dtype == 'f' or wide is None else wide
-        return value.astype(self.dtype) if value.dtype.kind == 'f' else value
-
-    def __call__(self, prefix):
-        return {key[len(prefix) + 1:]: self[key] for key in self.arrays
-                if key.startswith(prefix + '.')}
-
-
 class Regularizer:
     """VAT with the recorded directions; keeps what it has computed."""
 
@@ -55,10 +39,6 @@ def array_of(encoder, name):
     layer, attribute = name.split('.')
     array = getattr(encoder[layer], attribute)
     return getattr(array, 'array', array)
-
-
-def names(encoder):
-    return [name[1:].replace('/', '.') for name, _ in encoder.namedparams()]
 
 
 def start(trace):
@@ -97,7 +77,7 @@ def eps_in_variance(trace, steps):
 
 @pytest.mark.parametrize('file', FILES)
 def test_float64(golden, file):
-    trace = Trace(golden(file), 'd')
+    trace = golden(file)
     encoder, updater, regularizer = start(trace)
 
     def check(actual, expected, name=''):
@@ -113,10 +93,9 @@ def test_float64(golden, file):
         check(regularizer.distances[0].array, trace['kl_xi'][step])
         if step == 0:
             check(regularizer.inputs[1] - trace['x'][0], trace['vat1.r_adv'])
-            grads = {name[1:].replace('/', '.'): p.grad
-                     for name, p in encoder.namedparams()}
-            for name, expected in trace('grad1').items():
-                check(grads[name], expected, name)
+            for name, p in encoder.namedparams():
+                name = name[1:].replace('/', '.')
+                check(p.grad, trace[f'grad1.{name}'], name)
         if step in (0, 4):
             for name, expected in trace(f'after{step + 1}').items():
                 if name.endswith('avg_var'):
@@ -127,7 +106,7 @@ def test_float64(golden, file):
 @pytest.mark.parametrize('file', ['cluster_step_warm'])
 def test_float32(golden, file):
     # The tolerances that the traces come with, relative to the largest entry.
-    trace = Trace(golden(file), 'f')
+    trace = golden(file, 'f')
     encoder, updater, regularizer = start(trace)
 
     def check(actual, expected, tolerance):
@@ -165,7 +144,7 @@ def test_float32(golden, file):
 @pytest.mark.parametrize('file', FILES)
 def test_terms_by_themselves(golden, file):
     # The gradients of the regulariser and of the information alone.
-    trace = Trace(golden(file), 'd')
+    trace = golden(file)
     for prefix, terms in (('vat1.grad', 'sat'), ('info1.grad', 'information')):
         encoder, updater, regularizer = start(trace)
         x = trace['x'][0]
@@ -187,7 +166,7 @@ def test_terms_by_themselves(golden, file):
 
 @pytest.mark.parametrize('file', FILES)
 def test_three_ways_to_normalise(golden, file):
-    trace = Trace(golden(file), 'd')
+    trace = golden(file)
     encoder, _, _ = start(trace)
     x = trace['x'][0]
     numpy.testing.assert_allclose(

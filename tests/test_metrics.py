@@ -1,0 +1,51 @@
+import itertools
+
+import numpy
+import pytest
+
+from imsat import InputError, clustering_accuracy
+from imsat.metrics import clustering_scores
+
+
+def brute_force(labels, clusters):
+    """Eq. 16 by trying every mapping."""
+    classes, groups = sorted(set(labels)), sorted(set(clusters))
+    size = max(len(classes), len(groups))
+    best = 0
+    for mapping in itertools.permutations(range(size), len(groups)):
+        named = {group: classes[j] if j < len(classes) else None
+                 for group, j in zip(groups, mapping)}
+        best = max(best, sum(label == named[group] for label, group
+                             in zip(labels, clusters)))
+    return best / len(labels)
+
+
+@pytest.mark.parametrize('case', 'ABCD')
+def test_golden(golden, case):
+    trace = golden('metrics')(f'clus.{case}')
+    assert clustering_accuracy(trace['labels'], trace['pred']) == \
+        pytest.approx(trace['acc'], rel=1e-12)
+
+
+@pytest.mark.parametrize('classes,groups', [(4, 4), (5, 3), (3, 5), (1, 4)])
+def test_brute_force(classes, groups):
+    rng = numpy.random.RandomState(classes * 10 + groups)
+    for _ in range(5):
+        labels, clusters = rng.randint(classes, size=40), rng.randint(
+            groups, size=40)
+        assert clustering_accuracy(labels, clusters) == pytest.approx(
+            brute_force(labels.tolist(), clusters.tolist()))
+
+
+def test_any_kind_of_label():
+    assert clustering_accuracy(['b', 'a', 'b'], [7, 3, 7]) == 1
+
+
+@pytest.mark.parametrize('labels,clusters', [([1], [1, 2]), ([], [])])
+def test_lengths(labels, clusters):
+    with pytest.raises(InputError, match='one label for each point'):
+        clustering_accuracy(labels, clusters)
+
+
+def test_scores_without_labels():
+    assert set(clustering_scores(None, [0, 1]).values()) == {None}

@@ -1,0 +1,142 @@
+import numpy
+import pytest
+import scipy.sparse
+
+from imsat import InputError, neighbor_distance, neighbors
+from imsat.files import save_npz
+
+
+def naive(x, t):
+    x = x.astype('d')
+    return numpy.array([sorted(
+        numpy.sqrt(((a - b) ** 2).sum()) for j, b in enumerate(x) if j != i
+    )[t - 1] for i, a in enumerate(x)])
+
+
+@pytest.mark.parametrize('t', [1, 10, 11])
+@pytest.mark.parametrize('case', 'ABDE')
+def test_naive(golden, case, t):
+    x = golden('knn', 'f')[f'{case}.data']
+    numpy.testing.assert_allclose(neighbor_distance(x, t), naive(x, t), 1e-12)
+
+
+@pytest.mark.parametrize('case', 'ABD')
+def test_golden(golden, case):
+    trace = golden('knn', 'f')
+    # Computed in float32.
+    numpy.testing.assert_allclose(
+        neighbor_distance(trace[f'{case}.data'], 11), trace[f'{case}.dist'],
+        1e-5, 1e-5)
+
+
+def test_golden_float64(golden):
+    trace = golden('knn')
+    for t, key in ((10, 'A.derived.nearest10_f64'),
+                   (11, 'A.derived.nearest11_f64'), (11, 'A.dist_f64')):
+        numpy.testing.assert_allclose(
+            neighbor_distance(trace['A.data'], t), trace[key], 1e-10)
+
+
+def test_where_the_original_went_wrong(golden):
+    # Case E: distances above 1000, which the authors' code takes to be those
+    # of a point to itself.  Its 11th of 11 is right only by such a mistake.
+    trace = golden('knn', 'f')
+    ours = neighbor_distance(trace['E.data'], 11)
+    assert not numpy.allclose(ours, trace['E.dist'], rtol=1e-3)
+
+
+@pytest.mark.parametrize('t', [0, 11, 12])
+def test_too_few_points(golden, t):
+    with pytest.raises(InputError, match='choose a neighbour from 1 to 10'):
+        neighbor_distance(golden('knn')['C.data'], t)
+
+
+def test_duplicates_have_distance_zero():
+    x = numpy.repeat(numpy.random.RandomState(0).normal(size=(5, 3)), 4, 0)
+    assert (neighbor_distance(x, 3) == 0).all()
+    assert (neighbor_distance(x, 4) > 0).all()
+
+
+def test_chunks(monkeypatch):
+    x = numpy.random.RandomState(0).normal(size=(50, 3))
+    expected = naive(x, 4)
+    monkeypatch.setattr(neighbors, 'CHUNK', 7)
+    done = []
+    numpy.testing.assert_allclose(
+        neighbor_distance(x, 4, progress=done.append), expected, 1e-12)
+    assert sum(done) == 50 and len(done) == 8
+
+
+def test_sparse():
+    x = numpy.random.RandomState(0).poisson(.3, (60, 9)).astype('d')
+    numpy.testing.assert_allclose(
+        neighbor_distance(scipy.sparse.csr_matrix(x), 5), naive(x, 5), 1e-12)
+
+
+def test_selection_by_matrix_product():
+    # What a GPU does, here with NumPy in CuPy's place.
+    x = numpy.random.RandomState(0).normal(size=(60, 9)).astype('f')
+    select = neighbors._matrix_product(x)
+    numpy.testing.assert_allclose(
+        neighbors.distance_of_rows(x, slice(10, 30), 5, select),
+        naive(x, 5)[10:30], 1e-12)
+
+
+class TestCache:
+    x = numpy.random.RandomState(1).normal(size=(30, 3)).astype('f')
+
+    def count(self, monkeypatch):
+        calls = []
+        original = neighbors._compute
+        monkeypatch.setattr(neighbors, '_compute', lambda *args: (
+            calls.append(1), original(*args))[1])
+        return calls
+
+    def test_hit_and_miss(self, tmp_path, monkeypatch):
+        calls = self.count(monkeypatch)
+        first = neighbor_distance(self.x, 5, tmp_path / 'new')
+        second = neighbor_distance(self.x, 5, tmp_path / 'new')
+        assert len(calls) == 1
+        numpy.testing.assert_array_equal(first, second)
+        numpy.testing.assert_allclose(second, naive(self.x, 5), 1e-12)
+        neighbor_distance(self.x, 6, tmp_path / 'new')
+        neighbor_distance(self.x + 1, 5, tmp_path / 'new')
+        neighbor_distance(self.x.astype('d'), 5, tmp_path / 'new')
+        assert len(calls) == 4
+
+    @pytest.mark.parametrize('damage', ['half', 'empty', 'other', 'short'])
+    def test_damaged(self, tmp_path, damage):
+        expected = neighbor_distance(self.x, 5, tmp_path)
+        path, = tmp_path.iterdir()
+        whole = path.read_bytes()
+        if damage == 'half':
+            path.write_bytes(whole[:len(whole) // 2])
+        elif damage == 'empty':
+            path.write_bytes(b'')
+        elif damage == 'other':
+            save_npz(path, {'x': self.x})
+        else:
+            save_npz(path, {'sigma': expected[:-1]})
+        with pytest.warns(UserWarning, match='computed again'):
+            again = neighbor_distance(self.x, 5, tmp_path)
+        numpy.testing.assert_array_equal(again, expected)
+        assert path.read_bytes() == whole
+
+
+def test_the_authors_file(mnist_folder):
+    """t = 11 on MNIST is the file that they ship, in the order of mldata."""
+    from imsat.datasets import load_dataset
+    mnist = load_dataset('mnist', mnist_folder)
+    shipped = numpy.loadtxt(mnist_folder / '10th_neighbor.txt').reshape(-1)
+    order = numpy.concatenate([
+        numpy.argsort(mnist.y[:60000], kind='stable'),
+        60000 + numpy.argsort(mnist.y[60000:], kind='stable')])
+    expected = numpy.empty(70000)
+    expected[order] = shipped
+    select = neighbors._scikit_learn(mnist.x)
+    for start in (0, 34567, 69000):  # all 70,000 take a minute
+        rows = slice(start, start + 1000)
+        # The file has seven digits.
+        numpy.testing.assert_allclose(
+            neighbors.distance_of_rows(mnist.x, rows, 11, select),
+            expected[rows], 2e-7)

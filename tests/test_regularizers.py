@@ -1,0 +1,125 @@
+import chainer
+import chainer.functions as F
+import numpy
+import pytest
+
+from imsat import augmentation, rpt, vat
+from imsat.functions import softmax_kl
+from imsat.regularizers import normalize_rows, self_augmented_training
+
+RNG = numpy.random.RandomState(0)
+W = RNG.normal(size=(4, 6))
+X = RNG.normal(size=(5, 6))
+RADIUS = numpy.linspace(.1, .5, 5)
+DIRECTION = RNG.normal(size=X.shape)
+
+
+def forward(x):
+    return F.matmul(chainer.as_variable(x), W, transb=True)
+
+
+def softmax(y):
+    e = numpy.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def kl_by_hand(x, moved):
+    p, q = softmax(x @ W.T), softmax(moved @ W.T)
+    return (p * numpy.log((p + 1e-8) / (q + 1e-8))).sum() / len(p)
+
+
+def test_vat_by_hand():
+    # The gradient of the divergence by central differences.
+    d = DIRECTION / numpy.linalg.norm(DIRECTION, axis=1)[:, None]
+    gradient = numpy.empty_like(d)
+    for index in numpy.ndindex(*d.shape):
+        step = numpy.zeros_like(d)
+        step[index] = 1e-6
+        gradient[index] = (kl_by_hand(X, X + .5 * (d + step))
+                           - kl_by_hand(X, X + .5 * (d - step))) / 2e-6
+    d = gradient / numpy.linalg.norm(gradient, axis=1)[:, None]
+    expected = kl_by_hand(X, X + RADIUS[:, None] * d)
+    actual = vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION, xi=.5)
+    numpy.testing.assert_allclose(actual.array, expected, 1e-6)
+
+
+def test_vat_is_worse_than_chance():
+    # What makes the direction adversarial.
+    random = rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    for iterations in (1, 3):
+        adversarial = vat(forward, softmax_kl, X, RADIUS,
+                          direction=DIRECTION, xi=.1,
+                          power_iterations=iterations)
+        assert adversarial.array > 1.5 * random.array
+
+
+def test_rpt_by_hand():
+    d = DIRECTION / numpy.linalg.norm(DIRECTION, axis=1)[:, None]
+    actual = rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    numpy.testing.assert_allclose(
+        actual.array, kl_by_hand(X, X + RADIUS[:, None] * d), 1e-12)
+
+
+def test_no_power_iteration_is_rpt():
+    numpy.testing.assert_allclose(
+        vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION,
+            power_iterations=0).array,
+        rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION).array)
+
+
+def test_augmentation_by_hand():
+    def flip(x, rng):
+        return x[:, ::-1] + rng.normal(size=x.shape)
+    actual = augmentation(flip)(
+        forward, softmax_kl, X, rng=numpy.random.default_rng(3))
+    moved = X[:, ::-1] + numpy.random.default_rng(3).normal(size=X.shape)
+    numpy.testing.assert_allclose(actual.array, kl_by_hand(X, moved), 1e-12)
+
+
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_vat_of_a_zero_gradient(dtype):
+    # A network that ignores its input moves nothing, and gives no NaN.
+    x, radius = X.astype(dtype), RADIUS.astype(dtype)
+    loss = vat(lambda x: F.matmul(chainer.as_variable(x),
+                                  numpy.zeros((6, 4), dtype)),
+               softmax_kl, x, radius, rng=numpy.random.default_rng(0))
+    assert loss.array == 0
+
+
+def test_normalize_rows():
+    d = numpy.array([[3, 4], [0, 0], [3e-30, 4e-30], [3e30, -4e30]], 'f')
+    numpy.testing.assert_allclose(
+        normalize_rows(d), [[.6, .8], [0, 0], [.6, .8], [.6, -.8]], 1e-6)
+
+
+def test_known_logits_save_a_pass_and_stay_constant():
+    calls = []
+
+    def counting(x):
+        calls.append(x)
+        return forward(x)
+
+    y = chainer.Variable(forward(X).array)
+    given = self_augmented_training(counting, softmax_kl, X, X + 1, y)
+    assert len(calls) == 1
+    given.backward()
+    assert y.grad is None
+    computed = self_augmented_training(counting, softmax_kl, X, X + 1)
+    assert len(calls) == 3
+    assert given.array == computed.array
+
+
+def test_vat_differentiates_no_parameter_on_the_way():
+    weight = chainer.Parameter(W.copy())
+
+    def forward(x):
+        return F.matmul(chainer.as_variable(x), weight, transb=True)
+    vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    assert weight.grad is None
+
+
+def test_directions_repeat_with_the_generator():
+    def loss(seed):
+        return vat(forward, softmax_kl, X, RADIUS,
+                   rng=numpy.random.default_rng(seed)).array
+    assert loss(1) == loss(1) != loss(2)
