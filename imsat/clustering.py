@@ -126,6 +126,7 @@ class IMSATClustering(ClusterMixin, TransformerMixin,
         """
         X = validate_data(self, X, accept_sparse='csr', dtype=numpy.float32,
                           ensure_min_samples=2)
+        y = None if y is None else numpy.asarray(y)
         self.check(X, y)
         device = get_device(self.device)
         sigma = self._sigma(X, device)

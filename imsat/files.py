@@ -57,7 +57,8 @@ def save_npz(path, arrays):
 
     The same arrays give the same bytes.
     """
-    arrays = {key: numpy.asarray(value) for key, value in arrays.items()}
+    # Chainer keeps the names of parameters in sets, in any order.
+    arrays = {key: numpy.asarray(arrays[key]) for key in sorted(arrays)}
     pickled = [key for key, value in arrays.items() if value.dtype.hasobject]
     if pickled:
         raise TypeError(f'{pickled} would have to be pickled')

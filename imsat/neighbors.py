@@ -123,7 +123,8 @@ def _direct(a, b):
     # digits of small distances, and the zeros of duplicates.
     if scipy.sparse.issparse(a):
         difference = (a - b).astype(numpy.float64)
-        return numpy.sqrt(difference.multiply(difference).sum(axis=1)).A1
+        squares = difference.multiply(difference).sum(axis=1)
+        return numpy.sqrt(numpy.asarray(squares)).reshape(-1)
     xp = backend.get_array_module(a)
     difference = a.astype(numpy.float64) - b
     distance = xp.sqrt(xp.einsum('ij,ij->i', difference, difference))
