@@ -29,7 +29,7 @@ from imsat.neighbors import digest
 from imsat.objectives import check_prior
 
 # What a newcomer sees in half a minute; see the README.
-DIGITS_RESTARTS = 4
+DIGITS_RESTARTS = 2
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = 'out', 'resume', 'quiet', 'config', 'data_dir', 'snapshot_seconds'
 

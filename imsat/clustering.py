@@ -301,6 +301,10 @@ class IMSATClustering(ClusterMixin, TransformerMixin,
             if not isinstance(value, numbers.Integral) or value < least:
                 raise InputError(f'{name} is {value!r}; give a whole number '
                                  f'from {least}')
+        if isinstance(self.random_state, numbers.Integral) \
+                and not 0 <= self.random_state < 2 ** 32:
+            raise InputError(f'the seed is {self.random_state}; give one from '
+                             f'0 to 2**32 - 1')
         for name, known in (('initialization', INITIALIZATIONS),
                             ('sampling', SAMPLINGS)):
             if getattr(self, name) not in known:

@@ -73,9 +73,10 @@ def load_npz(path):
         InputError: If the file is damaged, no npz file or needs pickle.
     """
     try:
-        with numpy.load(path, allow_pickle=False) as npz:
-            if not isinstance(npz, numpy.lib.npyio.NpzFile):
-                raise ValueError('it holds a single array')
+        npz = numpy.load(path, allow_pickle=False)
+        if isinstance(npz, numpy.ndarray):
+            raise ValueError('it holds a single array')
+        with npz:
             return {key: npz[key] for key in npz.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile,
             zlib.error) as e:

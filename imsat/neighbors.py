@@ -122,7 +122,7 @@ def _direct(a, b):
     # Differences first: the products of a matrix product would lose the
     # digits of small distances, and the zeros of duplicates.
     if scipy.sparse.issparse(a):
-        difference = (a - b).astype(numpy.float64)
+        difference = a.astype(numpy.float64) - b.astype(numpy.float64)
         squares = difference.multiply(difference).sum(axis=1)
         return numpy.sqrt(numpy.asarray(squares)).reshape(-1)
     xp = backend.get_array_module(a)

@@ -17,9 +17,9 @@ class ClusteringObjective:
 
     With a tolerance delta it is the constrained form of Eq. 10, solved by the
     penalty method: :math:`\lambda H(Y|X) + w KL[p(y) || q(y)]`, where w
-    starts at lambda mu and :meth:`tighten` doubles it for as long as the
-    divergence exceeds delta.  (The paper's own sequence of weights, in its
-    Appendix B, could not be had.)
+    starts at lambda mu and :meth:`tighten` raises it for as long as the
+    divergence exceeds delta and does not shrink by itself.  (The paper's own
+    sequence of weights, in its Appendix B, could not be had.)
 
     Args:
         lam (float): lambda, the weight of the information.
@@ -27,7 +27,7 @@ class ClusteringObjective:
         prior (array): q(y), shape (K,), summing to 1; None for uniform.
         delta (float): Tolerance in nats; None for the fixed weight mu.
             Section 4.2.3 takes .01 h(q).
-        growth (float): Factor of the penalty weight.
+        growth (float): Factor by which the weight is raised.
     """
 
     distance = staticmethod(softmax_kl)
@@ -40,6 +40,7 @@ class ClusteringObjective:
         self.lam, self.mu, self.delta, self.growth = lam, mu, delta, growth
         self.prior = prior
         self.penalty = lam * mu
+        self.last_kl = math.inf
 
     def __call__(self, y):
         """The term to minimise, and its three parts, from logits (B, K)."""
@@ -56,10 +57,13 @@ class ClusteringObjective:
         return loss + self.penalty * information.kl_to_prior
 
     def tighten(self, kl_to_prior):
-        """Raises the penalty while ``kl_to_prior``, of all data, is too big.
+        """Raises the penalty where ``kl_to_prior``, of all data, demands it:
+        above delta and not a tenth below what it was at the last call.
         """
-        if self.delta is not None and kl_to_prior > self.delta:
+        if self.delta is not None and kl_to_prior > max(
+                self.delta, .9 * self.last_kl):
             self.penalty *= self.growth
+        self.last_kl = kl_to_prior
 
     def rank(self, sat, information):
         """What restarts are compared by; the smallest is the best.
@@ -74,6 +78,7 @@ class ClusteringObjective:
 
     def serialize(self, serializer):
         self.penalty = serializer('penalty', self.penalty)
+        self.last_kl = serializer('last_kl', self.last_kl)
 
 
 def check_prior(prior):

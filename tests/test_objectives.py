@@ -41,11 +41,12 @@ def test_fixed_weight_and_divergence_differ_by_a_constant():
 def test_the_penalty_grows_until_the_constraint_holds():
     objective = ClusteringObjective(prior=PRIOR, delta=.05)
     weights = []
-    for kl in (.2, .1, .05, .01):
+    # first look; shrinks; stays; grows; shrinks a little; met; grows, met
+    for kl in (.4, .3, .3, .35, .34, .01, .05):
         weights.append(objective.penalty)
         objective.tighten(kl)
-    assert weights == [.4, .8, 1.6, 1.6]
-    assert objective.penalty == 1.6
+    assert weights == [.4, .4, .4, .8, 1.6, 3.2, 3.2]
+    assert objective.penalty == 3.2
     fixed = ClusteringObjective(prior=PRIOR)
     fixed.tighten(9)
     assert fixed.penalty == .4

@@ -1,0 +1,228 @@
+"""The script as a user runs it: what it writes, and what it says of errors.
+"""
+import gzip
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+from sklearn.cluster import KMeans
+
+from imsat import IMSATClustering, clustering_accuracy
+from imsat.files import load_npz
+
+SCRIPT = Path(__file__).parents[2] / 'experiments' / 'clustering.py'
+QUICK = ['--hidden', '40-40', '--epochs', '2', '--restarts', '2']
+RNG = numpy.random.RandomState(0)
+X = numpy.concatenate([RNG.normal(c, 1, (150, 3)) for c in (0, 6)])
+Y = numpy.repeat([0, 1], 150)
+
+
+def run(*options, cwd=None, **kwargs):
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, options)],
+                          capture_output=True, text=True, cwd=cwd, **kwargs)
+
+
+@pytest.fixture(scope='module')
+def digits(tmp_path_factory):
+    out = tmp_path_factory.mktemp('digits')
+    process = run(*QUICK, '--out', out)
+    assert process.returncode == 0, process.stderr
+    return out, process
+
+
+def test_result(digits):
+    out, _ = digits
+    result = json.loads((out / 'result.json').read_text())
+    for key in ('dataset', 'seed', 'n', 'clusters', 'accuracy', 'nmi', 'ari',
+                'conditional_entropy', 'marginal_entropy', 'kl_to_prior',
+                'seconds', 'steps_per_second', 'device', 'versions'):
+        assert result[key] is not None, key
+    assert (result['dataset'], result['n'], result['clusters']) == \
+        ('digits', 1797, 10)
+    assert len(result['restarts']) == 2
+    kept = [r for r in result['restarts'] if r['kept']]
+    assert kept[0]['objective'] == min(r['objective']
+                                       for r in result['restarts'])
+    # What belongs together is one: scores, assignments, entropies, model.
+    from sklearn.datasets import load_digits
+    data = load_digits()
+    assigned = load_npz(out / 'assignments.npz')
+    assert result['accuracy'] == kept[0]['accuracy'] == clustering_accuracy(
+        data.target, assigned['cluster'])
+    p = assigned['probability'].astype('d')
+    assert p.shape == (1797, 10)
+    numpy.testing.assert_array_equal(p.argmax(axis=1), assigned['cluster'])
+    conditional = -(p * numpy.log(p + 1e-8)).sum(axis=1).mean()
+    mean = p.mean(axis=0)
+    numpy.testing.assert_allclose(
+        [result['conditional_entropy'], result['marginal_entropy']],
+        [conditional, -(mean * numpy.log(mean)).sum()], 1e-5)
+    numpy.testing.assert_allclose(
+        result['kl_to_prior'], numpy.log(10) - result['marginal_entropy'],
+        1e-4)
+    model = IMSATClustering.load(out / 'model.npz')
+    numpy.testing.assert_array_equal(
+        model.predict(data.data / 8 - 1), assigned['cluster'])
+    x = (data.data / 8 - 1).astype('f')
+    kmeans = KMeans(10, n_init=12, random_state=0).fit_predict(x)
+    assert result['kmeans']['accuracy'] == clustering_accuracy(
+        data.target, kmeans)
+
+
+def test_log(digits):
+    out, _ = digits
+    log = json.loads((out / 'log').read_text())
+    assert [entry['epoch'] for entry in log] == [1, 2]
+    assert [entry['iteration'] for entry in log] == [7, 14]
+    for key in ('main/loss', 'main/sat', 'main/conditional_entropy',
+                'all/marginal_entropy', 'all/accuracy'):
+        assert numpy.isfinite([entry[key] for entry in log]).all()
+
+
+def test_summary(digits):
+    out, process = digits
+    for text in ('ACC', 'NMI', 'ARI', 'IMSAT', 'K-means', 'cluster sizes',
+                 'learning_curves.png'):
+        assert text in process.stdout
+    assert 'step' in process.stderr  # the progress bar
+
+
+def test_pictures(digits):
+    out, _ = digits
+    for name in ('learning_curves', 'contingency', 'cluster_samples',
+                 'cluster_sizes'):
+        with Image.open(out / f'{name}.png') as image:
+            assert image.width > 300 and image.height > 200
+            # More than a few colours: something is drawn.
+            assert len(image.convert('L').getcolors()) > 20
+
+
+def test_help():
+    text = ' '.join(run('--help').stdout.split())
+    for option in ('dataset data-dir out seed device clusters epochs '
+                   'batch-size hidden restarts lam mu alpha neighbor xi '
+                   'power-iterations prior delta resume quiet').split():
+        assert f'--{option}' in text
+    for symbol in ('lambda', 'sigma_t(x)', 'q(y)', 'Eq. 6', 'Eq. 17',
+                   'Eq. 10'):
+        assert symbol in text
+
+
+@pytest.fixture
+def points(tmp_path):
+    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
+    return tmp_path
+
+
+def test_own_npz(points):
+    process = run('--dataset', 'points.npz', *QUICK, '--quiet', cwd=points)
+    assert (process.stdout, process.stderr) == ('', '')
+    out = points / 'results' / 'clustering-points-seed0'
+    result = json.loads((out / 'result.json').read_text())
+    assert result['clusters'] == 2 and result['n'] == 300
+    assert not (out / 'cluster_samples.png').exists()
+
+
+def test_own_csv_without_labels(points):
+    numpy.savetxt(points / 'points.csv', X, delimiter=',')
+    process = run('--dataset', 'points.csv', '--clusters', 3, *QUICK, '--out',
+                  'out', cwd=points)
+    assert process.returncode == 0, process.stderr
+    result = json.loads((points / 'out' / 'result.json').read_text())
+    assert result['accuracy'] is result['nmi'] is result['ari'] is None
+    assert result['kmeans'] is None
+    assert sum(result['sizes']) == 300
+    assert 'ACC' not in process.stdout
+
+
+def test_prior_and_delta(points):
+    (points / 'prior.txt').write_text('.25, .75\n')
+    process = run('--dataset', 'points.npz', '--prior', 'prior.txt',
+                  '--delta', .5, *QUICK, '--out', 'out', cwd=points)
+    assert process.returncode == 0, process.stderr
+    config = json.loads((points / 'out' / 'config.json').read_text())
+    assert config['options']['delta'] == .5
+
+
+def mnist_file(folder):
+    (folder / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(
+        struct.pack('>HBB3i', 0, 8, 3, 60000, 28, 28) + bytes(999)))
+
+
+BAD = {
+    'nan': (dict(x=numpy.where(X == X[5, 1], numpy.nan, X)), [], 'row 5'),
+    'one dimension': (dict(x=X[:, 0]), [], 'shape (300,)'),
+    'empty': (dict(x=X[:0]), [], 'shape (0, 3)'),
+    'labels': (dict(x=X, y=Y[1:]), [], 'one label for each'),
+    'equal': (dict(x=numpy.ones((300, 3))), [], 'nothing to cluster'),
+    'duplicates': (dict(x=numpy.repeat(X[::20], 20, axis=0), y=Y), [],
+                   'remove duplicates'),
+    'batch': (dict(x=X, y=Y), ['--batch-size', 301], 'choose at most 300'),
+    'few': (dict(x=X[:100], y=Y[:100]), ['--clusters', 2],
+            'choose at most 100'),
+    'clusters': (dict(x=X, y=Y), ['--clusters', 301], 'choose at most 300'),
+    'no clusters': (dict(x=X), [], 'say how many clusters with --clusters'),
+    'neighbour': (dict(x=X, y=Y), ['--neighbor', 300], 'from 1 to 299'),
+    'device': (dict(x=X, y=Y), ['--device', 7], 'there is no GPU 7'),
+    'prior': (dict(x=X, y=Y), ['--prior', 'prior.txt'], 'sum to 1'),
+    'prior length': (dict(x=X, y=Y), ['--prior', 'long.txt'], '4 entries'),
+    'no prior': (dict(x=X, y=Y), ['--prior', 'nothing.txt'], 'nothing.txt'),
+    'delta': (dict(x=X, y=Y), ['--delta', 0], 'delta'),
+    'seed': (dict(x=X, y=Y), ['--seed', -1], 'seed'),
+    'out is a file': (dict(x=X, y=Y), ['--out', 'prior.txt'], 'prior.txt'),
+    'no dataset': (None, [], 'there is no file'),
+    'half dataset': (b'PK\x03\x04', [], 'damaged'),
+    'half IDX': (dict(x=X), ['--dataset', 'mnist', '--data-dir', '.'],
+                 'fetch it again'),
+    'no MNIST': (dict(x=X), ['--dataset', 'mnist', '--data-dir', 'none'],
+                 'has no file train-images'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input(tmp_path, case):
+    data, options, message = BAD[case]
+    (tmp_path / 'prior.txt').write_text('.5 .6')
+    (tmp_path / 'long.txt').write_text('.25 .25 .25 .25')
+    mnist_file(tmp_path)
+    if isinstance(data, bytes):
+        (tmp_path / 'points.npz').write_bytes(data)
+    elif data is not None:
+        numpy.savez(tmp_path / 'points.npz', **data)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    process = run('--dataset', 'points.npz', *QUICK, *options, '--quiet',
+                  cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stdout == ''
+    assert process.stderr.startswith('clustering.py: ')
+    assert process.stderr.count('\n') == 1, 'one sentence'
+    assert message in process.stderr
+    for path, content in before.items():
+        assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid'), reason='needs POSIX')
+@pytest.mark.parametrize('limit', [20_000, 100_000])
+def test_full_disk(points, limit):
+    """No file may grow beyond the limit: the snapshots, or the model, fail.
+    """
+    def set_limit():
+        import signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    options = ['--dataset', 'points.npz', *QUICK, '--hidden', '200-200',
+               '--out', 'out', '--quiet', '--threads', 1]
+    process = run(*options, cwd=points, preexec_fn=set_limit)
+    assert process.returncode == 2
+    assert process.stderr.startswith('clustering.py: ')
+    assert 'Traceback' not in process.stderr
+    assert not list((points / 'out').rglob('*~'))  # no half-written file
+    process = run(*options, '--resume', cwd=points)
+    assert process.returncode == 0, process.stderr

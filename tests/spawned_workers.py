@@ -1,0 +1,12 @@
+"""Run by test_compat: a MultiprocessIterator whose workers are spawned."""
+import multiprocessing
+
+import imsat  # NOQA: before Chainer
+import chainer
+
+if __name__ == '__main__':
+    multiprocessing.set_start_method('spawn')
+    iterator = chainer.iterators.MultiprocessIterator(
+        list(range(4)), 4, shuffle=False, n_processes=1)
+    print(iterator.next())
+    iterator.finalize()

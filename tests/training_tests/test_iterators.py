@@ -1,0 +1,65 @@
+import chainer
+import numpy
+import pytest
+
+from imsat.training.iterators import IndexIterator, sample_permutation
+from imsat.training.random import generator, restart_seeds
+
+
+def test_samples_as_the_original_does(golden):
+    # 12 draws of 250 out of 3,000 after np.random.seed(3)
+    expected = golden('split')['get_seed3.indices']
+    rng = numpy.random.RandomState(3)
+    for batch in expected:
+        numpy.testing.assert_array_equal(
+            sample_permutation(rng, 3000, 250), batch)
+
+
+def test_permutation():
+    iterator = IndexIterator(3000, 250, seed=1)
+    batches = [next(iterator) for _ in range(12)]
+    for batch in batches:
+        assert len(set(batch)) == 250
+    # 3000 (1 - (1 - 250 / 3000)^12) = 1944 are expected, with s.d. about 22.
+    assert abs(len(set(numpy.concatenate(batches))) - 1944) < 5 * 22
+    assert iterator.epoch == 1 and iterator.is_new_epoch
+
+
+def test_sweep():
+    iterator = IndexIterator(25, 6, 'sweep', seed=1)
+    epochs = [numpy.concatenate([next(iterator) for _ in range(4)])
+              for _ in range(2)]
+    for epoch in epochs:
+        assert len(set(epoch)) == 24
+    assert (epochs[0] != epochs[1]).any()
+
+
+@pytest.mark.parametrize('sampling', ['permutation', 'sweep'])
+def test_epochs_and_resuming(sampling):
+    one = IndexIterator(10, 3, sampling, seed=2)
+    epochs, news = [], []
+    for _ in range(7):
+        next(one)
+        epochs.append(one.epoch)
+        news.append(one.is_new_epoch)
+    assert epochs == [0, 0, 1, 1, 1, 2, 2]
+    assert news == [False, False, True, False, False, True, False]
+    assert one.previous_epoch_detail == 2 and one.epoch_detail == 7 / 3
+    state = chainer.serializers.npz.serialize(one)
+    other = IndexIterator(10, 3, sampling, seed=2)
+    chainer.serializers.NpzDeserializer(state).load(other)
+    for _ in range(7):
+        numpy.testing.assert_array_equal(next(one), next(other))
+
+
+def test_streams_differ():
+    draws = {tuple(generator(*key).integers(1 << 60, size=2)) for key in
+             [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1)]}
+    assert len(draws) == 5
+
+
+def test_seeds_of_restarts():
+    seeds = restart_seeds(5, 4)
+    assert seeds[0] == 5 and len(set(seeds)) == 4
+    assert restart_seeds(5, 2) == seeds[:2]
+    assert not set(restart_seeds(6, 4)) & set(seeds)
