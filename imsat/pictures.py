@@ -105,7 +105,7 @@ def cluster_sizes(path, clusters, n_clusters, prior=None):
     axes = figure.subplots()
     axes.bar(range(n_clusters), counts, color=BLUE)
     edges = numpy.arange(n_clusters + 1) - .5
-    axes.stairs(expected, edges, color=ORANGE, linewidth=2,
+    axes.stairs(expected, edges, color=ORANGE, linewidth=2, baseline=None,
                 label='prior' if prior is not None else 'uniform prior')
     if n_clusters <= 30:
         axes.set_xticks(range(n_clusters))

@@ -3,7 +3,7 @@ from chainer import optimizers
 from chainer.optimizers.adam import AdamRule
 
 # Elements at a time: the five arrays of a block stay in the L2 cache.
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 
 
 class BlockwiseAdamRule(AdamRule):
