@@ -7,6 +7,7 @@ with all but that one.
 import importlib.util
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy
@@ -16,12 +17,22 @@ from imsat import compat
 
 SOURCE = Path(compat.__file__)
 NUMPY2 = numpy.lib.NumpyVersion(numpy.__version__) >= '2.0.0'
+
+
+def deprecates_positional_out():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        numpy.maximum(*numpy.zeros((3, 1)))
+    return bool(caught)
+
+
 NEEDED = {
     'environment_check': not NUMPY2 or sys.version_info >= (3, 12)
     or importlib.util.find_spec('pkg_resources') is None
     or importlib.util.find_spec('numpy.distutils') is None,
     'multiprocess_iterator': NUMPY2, 'sctypes': NUMPY2, 'as_strided': NUMPY2, 'pad_sequence': NUMPY2,
-    'categorical': NUMPY2, 'convert': NUMPY2,
+    'categorical': NUMPY2,
+    'convert': deprecates_positional_out(),
 }
 
 USES = {
