@@ -5,8 +5,6 @@
     python experiments/clustering.py --dataset points.npz --clusters 7
 """
 import argparse
-import json
-import os
 import platform
 import subprocess
 import sys

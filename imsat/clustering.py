@@ -2,7 +2,6 @@ import json
 import numbers
 from pathlib import Path
 
-import chainer
 import numpy
 import scipy.sparse
 from chainer import serializers

@@ -27,11 +27,10 @@ def deprecates_positional_out():
 
 
 NEEDED = {
-    'environment_check': not NUMPY2 or sys.version_info >= (3, 12)
-    or importlib.util.find_spec('pkg_resources') is None
+    'environment_check': importlib.util.find_spec('pkg_resources') is None
     or importlib.util.find_spec('numpy.distutils') is None,
-    'multiprocess_iterator': NUMPY2, 'sctypes': NUMPY2, 'as_strided': NUMPY2, 'pad_sequence': NUMPY2,
-    'categorical': NUMPY2,
+    'multiprocess_iterator': NUMPY2, 'sctypes': NUMPY2, 'as_strided': NUMPY2,
+    'pad_sequence': NUMPY2, 'categorical': NUMPY2,
     'convert': deprecates_positional_out(),
 }
 

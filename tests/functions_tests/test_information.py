@@ -130,7 +130,8 @@ def test_sigmoid_backward_and_saturated(eps):
     y = rng.normal(0, 2, (6, 5))
     gradient_check.check_backward(
         lambda y: tuple(sigmoid_information(y, eps)), y,
-        [numpy.asarray(g) for g in rng.normal(size=2)], rtol=1e-6, atol=1e-8, dtype=numpy.float64)
+        [numpy.asarray(g) for g in rng.normal(size=2)], rtol=1e-6, atol=1e-8,
+        dtype=numpy.float64)
     y = chainer.Variable((1e4 * rng.choice([-1, 1], (8, 5))).astype('f'))
     terms = sigmoid_information(y, eps)
     sum(terms).backward()
