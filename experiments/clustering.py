@@ -5,6 +5,7 @@
     python experiments/clustering.py --dataset points.npz --clusters 7
 """
 import argparse
+import errno
 import platform
 import subprocess
 import sys
@@ -287,19 +288,26 @@ def print_summary(out, data, result, names):
     print(f'results and pictures in {out}/: ' + ', '.join(names))
 
 
+def fail(message):
+    message = ' '.join(str(message).split())
+    print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)
+    return 2
+
+
 def main(argv=None):
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
     try:
         args = parse(argv)
         with threadpoolctl.threadpool_limits(args.threads):
             run(args)
-    except (imsat.InputError, OSError) as e:
-        message = ' '.join(str(e).split())
-        if isinstance(e, OSError):
-            message += ('; free some space or choose another folder, then '
-                        'add --resume: what was saved before is whole')
-        print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)
-        return 2
+    except imsat.InputError as e:
+        return fail(e)
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return fail(f'{e}; free some space and add --resume: what was '
+                        f'saved before is whole')
+        return fail(f'{e}; name another file or folder, or change its '
+                    f'permissions')
     except KeyboardInterrupt:
         print('\nstopped; --resume goes on from the last snapshot',
               file=sys.stderr)
