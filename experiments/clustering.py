@@ -88,8 +88,8 @@ def get_parser():
              'KL[p(y) || q(y)] <= D (the paper: .01 h(q)); default: none, the '
              'fixed weight mu')
     add('--initialization', choices=sorted(imsat.links.INITIALIZATIONS),
-        default='he', help='of the weights: "original" as the authors\' code '
-        'draws them, "he" smaller; default he, see the README')
+        default='original', help='of the weights: "original", the default, '
+        'as the authors\' code draws them; "he" smaller, see the README')
     add('--sampling', choices=imsat.training.iterators.SAMPLINGS,
         default='permutation', help='the first |B| of a fresh permutation '
         'every iteration, as in the authors\' code (default), or a sweep over '

