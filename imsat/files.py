@@ -32,10 +32,10 @@ def atomic_write(path, mode='wb', **kwargs):
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    finally:
+        # Still there only if something failed.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        raise
 
 
 def save_json(path, value):
