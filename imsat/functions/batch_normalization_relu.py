@@ -7,7 +7,7 @@ from imsat.functions.composition import gradient_of
 
 
 class BatchNormalizationReLU(function_node.FunctionNode):
-    """Half the passes over memory of the two functions one by one."""
+    """Passes over memory less often than the two functions one by one."""
 
     def __init__(self, eps):
         self.eps = eps

@@ -12,6 +12,7 @@ class BlockwiseAdamRule(AdamRule):
     The same operations in the same order give the same bits; Chainer's own
     passes ten times over arrays that no cache holds.
     """
+
     def update_core_cpu(self, param):
         hp = self.hyperparam
         if param.grad is None:
@@ -48,7 +49,7 @@ class BlockwiseAdamRule(AdamRule):
 
 
 class Adam(optimizers.Adam):
-    """``chainer.optimizers.Adam``, several times faster on a CPU."""
+    """``chainer.optimizers.Adam``, block by block on a CPU."""
 
     def create_update_rule(self):
         return BlockwiseAdamRule(self.hyperparam)
