@@ -8,14 +8,11 @@ from chainer import backend, function_node
 from chainer.utils import type_check
 
 from imsat.functions.composition import gradient_of
-from imsat.functions.sigmoid import bit_probabilities
-from imsat.functions.softmax import log_softmax, softmax_backward
+from imsat.functions.softmax import (
+    entropy_slope, log_mean_exp, log_softmax, softmax_backward)
 
 Information = collections.namedtuple(
     'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
-
-SigmoidInformation = collections.namedtuple(
-    'SigmoidInformation', ['conditional_entropy', 'marginal_entropy'])
 
 
 class SoftmaxInformation(function_node.FunctionNode):
@@ -38,8 +35,7 @@ class SoftmaxInformation(function_node.FunctionNode):
         if eps:
             log_p, log_mean = xp.log(p + eps), xp.log(mean + eps)
         else:
-            largest = log_p.max(axis=0)
-            log_mean = largest + xp.log(xp.exp(log_p - largest).mean(axis=0))
+            log_mean = log_mean_exp(log_p, axis=0)
         log_q = self._log_prior(xp, y)
         self._arrays = p, log_p, mean, log_mean, log_q
         self.retain_inputs((0,))
@@ -57,8 +53,8 @@ class SoftmaxInformation(function_node.FunctionNode):
         g_conditional, g_marginal, g_kl = (
             None if g is None else g.array for g in grad_outputs)
         if g_conditional is not None:
-            gp = -g_conditional / n * (log_p + (p / (p + eps) if eps else 1))
-        slope = log_mean + (mean / (mean + eps) if eps else 1)
+            gp = -g_conditional / n * entropy_slope(p, log_p, eps)
+        slope = entropy_slope(mean, log_mean, eps)
         if g_marginal is not None:
             gp = gp - g_marginal / n * slope
         if g_kl is not None:
@@ -108,32 +104,3 @@ def softmax_information(y, prior=None, eps=1e-8):
         0-dimensional Variables.
     """
     return Information(*SoftmaxInformation(prior, eps).apply((y,)))
-
-
-def sigmoid_information(y, eps=1e-8):
-    r"""How much each of D sigmoid outputs says of its input, summed.
-
-    .. math::
-        \sum_d H(Y_d|X), \quad \sum_d H(Y_d)
-
-    as in :func:`softmax_information`, for bits with
-    :math:`p(Y_d = 1|x) = \sigma(y_d)` (section 3.4).
-
-    Args:
-        y (Variable or array): Logits, shape (B, D), of a float dtype.
-        eps (float): Added inside every logarithm.
-
-    Returns:
-        ``(conditional_entropy, marginal_entropy)`` in nats, two
-        0-dimensional Variables.
-    """
-    conditional = marginal = 0
-    for p, log_p in bit_probabilities(y, eps):
-        mean = F.mean(p, axis=0)
-        if eps:
-            log_mean = F.log(mean + eps)
-        else:
-            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(p))
-        conditional -= F.sum(p * log_p) / len(p)
-        marginal -= F.sum(mean * log_mean)
-    return SigmoidInformation(conditional, marginal)

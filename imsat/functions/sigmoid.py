@@ -1,5 +1,19 @@
+"""Probabilities of bits, shared by the functions of hash codes."""
 import chainer
 import chainer.functions as F
+from chainer import backend
+
+
+def sigmoid(y):
+    """p of logits y on plain arrays."""
+    xp = backend.get_array_module(y)
+    return xp.tanh(y * .5) * .5 + .5
+
+
+def log_sigmoid(y):
+    """log p of logits y on plain arrays, exact for any finite ones."""
+    xp = backend.get_array_module(y)
+    return xp.minimum(y, 0) - xp.log1p(xp.exp(-abs(y)))
 
 
 def bit_probabilities(y, eps):

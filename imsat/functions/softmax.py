@@ -1,4 +1,4 @@
-"""Softmax of rows of logits on plain arrays, shared by the fused functions."""
+"""Softmax and entropy on plain arrays, shared by the fused functions."""
 from chainer import backend
 
 
@@ -15,3 +15,16 @@ def softmax_backward(p, gp):
     gy = p * gp
     gy -= p * gy.sum(axis=1, keepdims=True)
     return gy
+
+
+def log_mean_exp(log_p, axis):
+    """log of the mean of p, finite however small p."""
+    xp = backend.get_array_module(log_p)
+    largest = log_p.max(axis=axis)
+    return largest + xp.log(
+        xp.exp(log_p - xp.expand_dims(largest, axis)).mean(axis=axis))
+
+
+def entropy_slope(p, log_p, eps):
+    """Derivative of p log(p + eps), where log_p is log(p + eps)."""
+    return log_p + (p / (p + eps) if eps else 1)

@@ -3,7 +3,7 @@ import numpy
 import pytest
 from chainer import gradient_check
 
-from imsat.functions import sigmoid_information, softmax_information
+from imsat.functions import softmax_information
 from imsat.functions.information import SoftmaxInformation
 
 PRIOR = numpy.array([.1, .2, .05, .35, .3])
@@ -108,43 +108,6 @@ def test_entropy_of_probabilities_golden(golden, kind):
         term.array, trace[f'{kind}.entropy2d'], 1e-6)
     numpy.testing.assert_allclose(
         y.grad, p * (g - (p * g).sum(axis=1, keepdims=True)), 1e-5, 1e-7)
-
-
-@pytest.mark.parametrize('bits', [16, 32])
-@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
-def test_sigmoid_golden(golden, bits, kind):
-    trace, key = golden('functions_hash'), f'b{bits}.{kind}.'
-    for i, name in enumerate(('cond_ent', 'marg_ent')):
-        y = chainer.Variable(trace[key + 'y0'])
-        term = sigmoid_information(y)[i]
-        term.backward()
-        numpy.testing.assert_allclose(term.array, trace[key + name], 1e-8,
-                                      1e-12)
-        numpy.testing.assert_allclose(
-            y.grad, trace[key + name + '.d_y0'], 1e-8, 1e-12)
-
-
-@pytest.mark.parametrize('eps', [1e-8, 0])
-def test_sigmoid_backward_and_saturated(eps):
-    rng = numpy.random.RandomState(3)
-    y = rng.normal(0, 2, (6, 5))
-    gradient_check.check_backward(
-        lambda y: tuple(sigmoid_information(y, eps)), y,
-        [numpy.asarray(g) for g in rng.normal(size=2)], rtol=1e-6, atol=1e-8,
-        dtype=numpy.float64)
-    y = chainer.Variable((1e4 * rng.choice([-1, 1], (8, 5))).astype('f'))
-    terms = sigmoid_information(y, eps)
-    sum(terms).backward()
-    for a in (terms[0].array, terms[1].array, y.grad):
-        assert numpy.isfinite(a).all()
-
-
-def test_a_bit_is_a_softmax_of_two():
-    y = numpy.random.RandomState(4).normal(0, 2, (9, 1))
-    pair = numpy.concatenate([y, numpy.zeros_like(y)], axis=1)
-    for bit, softmax in zip(sigmoid_information(y, 0),
-                            softmax_information(pair, eps=0)):
-        numpy.testing.assert_allclose(bit.array, softmax.array, 1e-12)
 
 
 def test_rejects_what_are_no_logits():

@@ -1,0 +1,109 @@
+"""Information of hash bits, Eq. 14."""
+import chainer
+import chainer.functions as F
+from chainer import backend, function_node
+from chainer.utils import type_check
+
+from imsat.functions.code_information import (
+    CodeInformation, compose_pairs)
+from imsat.functions.composition import gradient_of
+from imsat.functions.pairwise import pairwise_information
+from imsat.functions.sigmoid import bit_probabilities, log_sigmoid, sigmoid
+from imsat.functions.softmax import entropy_slope, log_mean_exp
+
+
+class BitInformation(function_node.FunctionNode):
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def check_type_forward(self, in_types):
+        type_check._argname(in_types, ('y',))
+        y, = in_types
+        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+
+    def forward(self, inputs):
+        y, = inputs
+        xp = backend.get_array_module(y)
+        eps, (n, n_bits) = self.eps, y.shape
+        # The two values of a bit, 1 and 0, shape (2, B, D).
+        if eps:
+            p = sigmoid(y)
+            sides = xp.stack([p, 1 - p])
+            log_sides = xp.log(sides + eps)
+        else:
+            log_sides = xp.stack([log_sigmoid(y), log_sigmoid(-y)])
+            sides = xp.exp(log_sides)
+        mean = sides.mean(axis=1)
+        log_mean = xp.log(mean + eps) if eps else log_mean_exp(log_sides, 1)
+        centred = sides[0] - mean[0]
+        c = centred.T @ centred / n
+        same = xp.tile(xp.eye(n_bits, dtype=bool), (2, 2))
+        pairs, slope, slope_mean = pairwise_information(
+            mean.reshape(-1), xp.block([[c, -c], [-c, c]]), same, eps)
+        sign = xp.asarray([1, -1], y.dtype)
+        slope = xp.einsum('a,adbe,b->de', sign,
+                          slope.reshape(2, n_bits, 2, n_bits), sign)
+        self._arrays = (sides, log_sides, mean, log_mean, centred, slope,
+                        slope_mean.reshape(2, n_bits))
+        self.retain_inputs((0,))
+        return (xp.asarray(-(sides * log_sides).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray(pairs, y.dtype))
+
+    def backward(self, indexes, grad_outputs):
+        if chainer.config.enable_backprop:
+            return gradient_of(
+                self._compose, self.get_retained_inputs(), grad_outputs)
+        sides, log_sides, mean, log_mean, centred, slope, slope_mean = \
+            self._arrays
+        eps, n = self.eps, len(centred)
+        g_conditional, g_marginal, g_pairs = (
+            None if g is None else g.array for g in grad_outputs)
+        # To p, of which the second side is the complement.
+        gp = 0
+        if g_conditional is not None:
+            slopes = entropy_slope(sides, log_sides, eps)
+            gp = g_conditional / n * (slopes[1] - slopes[0])
+        if g_marginal is not None:
+            slopes = entropy_slope(mean, log_mean, eps)
+            gp = gp + g_marginal / n * (slopes[1] - slopes[0])
+        if g_pairs is not None:
+            gp = gp + g_pairs / n * (
+                2 * centred @ slope + slope_mean[0] - slope_mean[1])
+        return chainer.as_variable(gp * sides[0] * sides[1]),
+
+    def _compose(self, y):
+        conditional = marginal = 0
+        sides = bit_probabilities(y, self.eps)
+        for p, log_p in sides:
+            mean = F.mean(p, axis=0)
+            conditional -= F.sum(p * log_p) / len(p)
+            marginal -= F.sum(mean * F.log(mean + self.eps))
+        p = F.concat([p for p, _ in sides], axis=1)
+        same = y.xp.tile(y.xp.eye(y.shape[1], dtype=bool), (2, 2))
+        return conditional, marginal, compose_pairs(p, same, self.eps)
+
+
+def sigmoid_information(y, eps=1e-8):
+    r"""How much D hash bits say of their input, to second order.
+
+    .. math::
+        \sum_d H(Y_d|X), \quad \sum_d H(Y_d), \quad
+        \sum_{d \ne d'} I(Y_d; Y_{d'})
+
+    for bits with :math:`p(Y_d = 1|x) = \sigma(y_d)`.  Eq. 14 is the second
+    less the first less the third; the third, over ordered pairs, counts every
+    pair twice.  All tables of two bits follow from one D x D matrix.
+
+    Args:
+        y (Variable or array): Logits, shape (B, D), of a float dtype.
+        eps (float): Added inside every logarithm, as in
+            :func:`softmax_information`.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy, pairwise_information)`` in
+        nats, three 0-dimensional Variables; they and their gradients are
+        finite for any finite logits.
+    """
+    return CodeInformation(*BitInformation(eps).apply((y,)))

@@ -1,0 +1,130 @@
+"""Information of M-dimensional discrete representations, section 3.2.1."""
+import collections
+
+import chainer
+import chainer.functions as F
+import numpy
+from chainer import backend, function_node
+from chainer.utils import type_check
+
+from imsat.functions.composition import gradient_of
+from imsat.functions.pairwise import pairwise_information
+from imsat.functions.softmax import (
+    entropy_slope, log_mean_exp, log_softmax, softmax_backward)
+
+CodeInformation = collections.namedtuple(
+    'CodeInformation', ['conditional_entropy', 'marginal_entropy',
+                        'pairwise_information'])
+
+
+def heads(sizes):
+    """The slice of columns of each of the outputs with ``sizes`` values."""
+    ends = numpy.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends)]
+
+
+def compose_pairs(p, same, eps):
+    """:func:`pairwise_information` of probabilities (B, S), in Chainer's
+    functions."""
+    mean = F.mean(p, axis=0)
+    joint = F.matmul(p, p, transa=True) / len(p)
+    independent = F.matmul(mean[:, None], mean[None])
+    ratio = F.log((joint + eps) / (independent + eps))
+    return F.sum(F.where(same, p.xp.zeros_like(joint.array), joint * ratio))
+
+
+class HeadsInformation(function_node.FunctionNode):
+
+    def __init__(self, sizes, eps):
+        self.sizes, self.eps = tuple(sizes), eps
+
+    def check_type_forward(self, in_types):
+        type_check._argname(in_types, ('y',))
+        y, = in_types
+        type_check.expect(y.dtype.kind == 'f', y.ndim == 2,
+                          y.shape[1] == sum(self.sizes))
+
+    def forward(self, inputs):
+        y, = inputs
+        xp = backend.get_array_module(y)
+        eps, n = self.eps, len(y)
+        log_p = xp.concatenate(
+            [log_softmax(y[:, head]) for head in heads(self.sizes)], axis=1)
+        p = xp.exp(log_p)
+        mean = p.mean(axis=0)
+        if eps:
+            log_p, log_mean = xp.log(p + eps), xp.log(mean + eps)
+        else:
+            log_mean = log_mean_exp(log_p, axis=0)
+        centred = p - mean
+        pairs, slope, slope_mean = pairwise_information(
+            mean, centred.T @ centred / n, self._same(xp), eps)
+        self._arrays = p, log_p, mean, log_mean, centred, slope, slope_mean
+        self.retain_inputs((0,))
+        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray(pairs, y.dtype))
+
+    def backward(self, indexes, grad_outputs):
+        if chainer.config.enable_backprop:
+            return gradient_of(
+                self._compose, self.get_retained_inputs(), grad_outputs)
+        p, log_p, mean, log_mean, centred, slope, slope_mean = self._arrays
+        xp = backend.get_array_module(p)
+        eps, n = self.eps, len(p)
+        g_conditional, g_marginal, g_pairs = (
+            None if g is None else g.array for g in grad_outputs)
+        gp = xp.zeros_like(p)
+        if g_conditional is not None:
+            gp -= g_conditional / n * entropy_slope(p, log_p, eps)
+        if g_marginal is not None:
+            gp -= g_marginal / n * entropy_slope(mean, log_mean, eps)
+        if g_pairs is not None:
+            gp += g_pairs / n * (2 * centred @ slope + slope_mean)
+        return chainer.as_variable(xp.concatenate(
+            [softmax_backward(p[:, head], gp[:, head])
+             for head in heads(self.sizes)], axis=1)),
+
+    def _compose(self, y):
+        eps = self.eps
+        log_p = F.concat([F.log_softmax(y[:, head])
+                          for head in heads(self.sizes)], axis=1)
+        p = F.exp(log_p)
+        mean = F.mean(p, axis=0)
+        if eps:
+            log_p = F.log(p + eps)
+        return (-F.sum(p * log_p) / len(y), -F.sum(mean * F.log(mean + eps)),
+                compose_pairs(p, self._same(y.xp), eps))
+
+    def _same(self, xp):
+        head = xp.asarray(numpy.repeat(numpy.arange(len(self.sizes)),
+                                       self.sizes))
+        return head[:, None] == head
+
+
+def code_information(y, sizes, eps=1e-8):
+    r"""How much M discrete outputs say of their input, to second order.
+
+    .. math::
+        \sum_m H(Y_m|X), \quad \sum_m H(Y_m), \quad
+        \sum_{m \ne m'} I(Y_m; Y_{m'})
+
+    for the representations :math:`Y_1 \times \dots \times Y_M` of section
+    3.2.1, whose m-th dimension takes :math:`V_m` values: Eqs. 12 to 14 with
+    softmax heads for bits.  With M = 1 the entropies are those of
+    :func:`softmax_information`; with all :math:`V_m = 2` and logits (y, 0)
+    the three terms are those of :func:`sigmoid_information`.
+
+    Args:
+        y (Variable or array): Logits of one head after the other, shape
+            (B, V_1 + ... + V_M), of a float dtype.
+        sizes (sequence of int): V_1, ..., V_M.
+        eps (float): Added inside every logarithm, as in
+            :func:`softmax_information`.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy, pairwise_information)`` in
+        nats, three 0-dimensional Variables; they and their gradients are
+        finite for any finite logits.
+    """
+    return CodeInformation(*HeadsInformation(sizes, eps).apply((y,)))

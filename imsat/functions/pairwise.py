@@ -1,0 +1,43 @@
+"""Mutual information of pairs of outputs, shared by the fused functions."""
+from chainer import backend
+
+
+def pairwise_information(mean, covariance, same, eps):
+    r"""Sum over all ordered pairs of :math:`I(Y_m; Y_{m'})`, :math:`m \ne m'`.
+
+    A cell of the joint table of two outputs has probability
+    :math:`p_u p_v + c_{uv}`.  Taken from the covariance, the logarithm of its
+    ratio to :math:`p_u p_v` keeps all its digits where the outputs are nearly
+    independent: what single precision makes of the difference of two joint
+    probabilities there is a thousand times larger than the information.
+
+    Args:
+        mean (array): p_u of the S values of all outputs, shape (S,).
+        covariance (array): c_uv over the batch, shape (S, S).
+        same (array): Shape (S, S), whether u and v are values of one output.
+        eps (float): :math:`\log((p_{uv} + eps) / (p_u p_v + eps))`.
+
+    Returns:
+        tuple: The sum in nats, and its gradients to ``covariance`` (with the
+        means held) and to ``mean`` (with the covariances held).
+    """
+    xp = backend.get_array_module(mean)
+    independent = mean[:, None] * mean
+    joint = independent + covariance
+    if eps:
+        xp.maximum(joint, 0, out=joint)
+        base = independent + eps
+    else:
+        tiny = xp.finfo(mean.dtype).tiny
+        xp.maximum(joint, tiny, out=joint)
+        base = xp.maximum(independent, tiny)
+    ratio = covariance / base
+    log_ratio = xp.where(
+        ratio > -.5, xp.log1p(xp.maximum(ratio, -.5)),
+        xp.log((joint + eps) / base))
+    log_ratio[same] = 0
+    value = (joint * log_ratio).sum()
+    slope = log_ratio + (joint / (joint + eps) if eps else 1)
+    slope_independent = slope - joint / base
+    slope[same] = slope_independent[same] = 0
+    return value, slope, 2 * slope_independent @ mean
