@@ -36,8 +36,10 @@ from imsat.errors import InputError  # NOQA
 from imsat.links import Encoder  # NOQA
 from imsat.metrics import clustering_accuracy  # NOQA
 from imsat.neighbors import neighbor_distance  # NOQA
-from imsat.objectives import ClusteringObjective  # NOQA
+from imsat.objectives import (  # NOQA
+    ClusteringObjective, CodeObjective, HashingObjective)
 from imsat.regularizers import augmentation, rpt, vat  # NOQA
 from imsat.clustering import IMSATClustering  # NOQA
+from imsat.hashing import IMSATHasher  # NOQA
 
 __version__ = '0.1.0'

@@ -4,10 +4,84 @@ import math
 import numpy
 
 from imsat.errors import InputError
-from imsat.functions import softmax_information, softmax_kl
+from imsat.functions import (
+    code_information, code_kl, sigmoid_information, sigmoid_kl,
+    softmax_information, softmax_kl)
 
 
-class ClusteringObjective:
+class Objective:
+    """The information term of a task, from the logits of a batch.
+
+    A task says which terms it is made of (``information``, a function from
+    logits to a namedtuple), how they add up (``combine``) and which
+    ``distance`` of predictions SAT uses.
+    """
+
+    def __call__(self, y):
+        """The term to minimise, and its parts, from logits (B, M)."""
+        information = self.information(y)
+        return self.combine(information), information
+
+    def after_epoch(self, information):
+        """Hook that learns from the terms of all data; returns what to log.
+        """
+        return {}
+
+    def rank(self, sat, information):
+        """What restarts are compared by; the smallest is the best.
+
+        The objective itself, from figures of all data.
+        """
+        return 0., sat + self.combine(information)
+
+    def serialize(self, serializer):
+        pass
+
+
+class HashingObjective(Objective):
+    r"""Eq. 14, the information of D hash bits up to pairs, to be maximised:
+
+    .. math::
+        \lambda \Big(\sum_d H(Y_d|X) - \sum_d H(Y_d)
+        + \sum_{d \ne d'} I(Y_d; Y_{d'})\Big)
+
+    Args:
+        lam (float): lambda, the weight of the information.
+    """
+
+    information = staticmethod(sigmoid_information)
+    distance = staticmethod(sigmoid_kl)
+
+    def __init__(self, lam=.1):
+        self.lam = lam
+
+    def combine(self, information):
+        return self.lam * (information.conditional_entropy
+                           - information.marginal_entropy
+                           + information.pairwise_information)
+
+
+class CodeObjective(HashingObjective):
+    """:class:`HashingObjective` for M outputs of V_m values each (section
+    3.2.1), of which clustering is M = 1 and hashing V_m = 2.
+
+    Args:
+        sizes (sequence of int): V_1, ..., V_M.
+        lam (float): lambda, the weight of the information.
+    """
+
+    def __init__(self, sizes, lam=.1):
+        super().__init__(lam)
+        self.sizes = tuple(sizes)
+
+    def information(self, y):
+        return code_information(y, self.sizes)
+
+    def distance(self, y0, y1):
+        return code_kl(y0, y1, self.sizes)
+
+
+class ClusteringObjective(Objective):
     r"""The information term of clustering.
 
     Without a prior, :math:`\lambda (H(Y|X) - \mu H(Y))`: Eq. 7 for mu = 1,
@@ -17,7 +91,7 @@ class ClusteringObjective:
 
     With a tolerance delta it is the constrained form of Eq. 10, solved by the
     penalty method: :math:`\lambda H(Y|X) + w KL[p(y) || q(y)]`, where w
-    starts at lambda mu and :meth:`tighten` raises it for as long as the
+    starts at lambda mu and :meth:`after_epoch` raises it for as long as the
     divergence exceeds delta and does not shrink by itself.  (The paper's own
     sequence of weights, in its Appendix B, could not be had.)
 
@@ -42,13 +116,11 @@ class ClusteringObjective:
         self.penalty = lam * mu
         self.last_kl = math.inf
 
-    def __call__(self, y):
-        """The term to minimise, and its three parts, from logits (B, K)."""
+    def information(self, y):
         prior = self.prior
         if prior is not None:
             prior = prior.astype(y.dtype)
-        information = softmax_information(y, prior)
-        return self.combine(information), information
+        return softmax_information(y, prior)
 
     def combine(self, information):
         loss = self.lam * information.conditional_entropy
@@ -56,23 +128,23 @@ class ClusteringObjective:
             return loss - self.lam * self.mu * information.marginal_entropy
         return loss + self.penalty * information.kl_to_prior
 
-    def tighten(self, kl_to_prior):
-        """Raises the penalty where ``kl_to_prior``, of all data, demands it:
+    def after_epoch(self, information):
+        """Raises the penalty where KL[p(y) || q(y)] of all data demands it:
         above delta and not a tenth below what it was at the last call.
         """
-        if self.delta is not None and kl_to_prior > max(
-                self.delta, .9 * self.last_kl):
+        if self.delta is None:
+            return {}
+        log = {'penalty': self.penalty}
+        if information.kl_to_prior > max(self.delta, .9 * self.last_kl):
             self.penalty *= self.growth
-        self.last_kl = kl_to_prior
+        self.last_kl = information.kl_to_prior
+        return log
 
     def rank(self, sat, information):
-        """What restarts are compared by; the smallest is the best.
-
-        The objective itself, from figures of all data; under Eq. 10, first
-        by how much the constraint is violated.
-        """
+        """As for any objective; under Eq. 10, first by how much the
+        constraint is violated."""
         if self.delta is None:
-            return 0., sat + self.combine(information)
+            return super().rank(sat, information)
         return (max(information.kl_to_prior - self.delta, 0.),
                 sat + self.lam * information.conditional_entropy)
 

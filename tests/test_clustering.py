@@ -68,7 +68,8 @@ def test_restarts():
     assert model.best_restart_ == int(numpy.argmin(objectives))
     assert model.objective_ == min(objectives)
     best = model.restarts_[model.best_restart_]
-    numpy.testing.assert_array_equal(model.labels_, best['clusters'])
+    numpy.testing.assert_array_equal(model.labels_,
+                                     best['logits'].argmax(axis=1))
     assert best['log'][-1]['all/accuracy'] == \
         clustering_accuracy(Y, model.labels_)
     # A restart is a run of its own from the seed that is recorded.

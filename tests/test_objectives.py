@@ -2,7 +2,9 @@ import chainer
 import numpy
 import pytest
 
-from imsat import ClusteringObjective, InputError
+from imsat import (
+    ClusteringObjective, CodeObjective, HashingObjective, InputError)
+from imsat.functions.information import Information
 
 Y = chainer.Variable(numpy.random.RandomState(0).normal(0, 2, (50, 4)))
 P = numpy.exp(Y.array) / numpy.exp(Y.array).sum(axis=1, keepdims=True)
@@ -44,11 +46,12 @@ def test_the_penalty_grows_until_the_constraint_holds():
     # first look; shrinks; stays; grows; shrinks a little; met; grows, met
     for kl in (.4, .3, .3, .35, .34, .01, .05):
         weights.append(objective.penalty)
-        objective.tighten(kl)
+        information = Information(1., 1., kl)
+        assert objective.after_epoch(information) == {'penalty': weights[-1]}
     assert weights == [.4, .4, .4, .8, 1.6, 3.2, 3.2]
     assert objective.penalty == 3.2
     fixed = ClusteringObjective(prior=PRIOR)
-    fixed.tighten(9)
+    assert fixed.after_epoch(Information(1., 1., 9)) == {}
     assert fixed.penalty == .4
 
 
@@ -56,8 +59,7 @@ def test_restarts_under_the_constraint():
     objective = ClusteringObjective(prior=PRIOR, delta=.05)
 
     def rank(sat, kl):
-        return objective.rank(sat, type(information)(1., 1., kl))
-    _, information = objective(Y)
+        return objective.rank(sat, Information(1., 1., kl))
     assert rank(.5, .01) < rank(.6, .01)
     assert rank(.9, .01) < rank(.1, .06) < rank(.1, .07)
 
@@ -73,3 +75,36 @@ def test_what_is_no_prior(prior):
 def test_what_is_no_tolerance(delta):
     with pytest.raises(InputError, match='delta'):
         ClusteringObjective(delta=delta)
+
+
+def test_hashing_by_hand():
+    # A bit that is certain and even, and its copy, and one that knows nothing:
+    # two bits of log 2, which they share, counted in both orders.
+    y = numpy.array([[1e3, 1e3, 0.], [-1e3, -1e3, 0.]] * 5)
+    loss, information = HashingObjective(lam=.7)(y)
+    log_2 = numpy.log(2)
+    numpy.testing.assert_allclose(
+        [term.array for term in information],
+        [log_2, 3 * log_2, 2 * log_2], 1e-6)
+    # Eq. 14: each copy tells log 2 of the input, less what it shares twice.
+    numpy.testing.assert_allclose(loss.array, .7 * 0 * log_2, atol=1e-6)
+
+
+def test_codes_of_other_sizes_have_both_tasks_as_ends():
+    y0, y1 = numpy.random.RandomState(1).normal(0, 2, (2, 9, 4))
+    bits = HashingObjective(.3)
+    clusters = ClusteringObjective(.3, mu=1)  # Eq. 7
+
+    def pairs(y):
+        return numpy.stack([y, 0 * y], axis=2).reshape(9, 8)
+    codes = CodeObjective([2] * 4, .3)
+    numpy.testing.assert_allclose(
+        codes(pairs(y0))[0].array, bits(y0)[0].array, 1e-12)
+    numpy.testing.assert_allclose(
+        codes.distance(pairs(y0), pairs(y1)).array,
+        bits.distance(y0, y1).array, 1e-12)
+    codes = CodeObjective([4], .3)
+    numpy.testing.assert_allclose(
+        codes(y0)[0].array, clusters(y0)[0].array, 1e-12)
+    numpy.testing.assert_allclose(
+        codes.distance(y0, y1).array, clusters.distance(y0, y1).array, 1e-12)

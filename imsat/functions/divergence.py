@@ -4,6 +4,7 @@ import chainer.functions as F
 from chainer import backend, function_node
 from chainer.utils import type_check
 
+from imsat.functions.code_information import heads
 from imsat.functions.composition import gradient_of
 from imsat.functions.sigmoid import bit_probabilities
 from imsat.functions.softmax import log_softmax, softmax_backward
@@ -98,3 +99,20 @@ def sigmoid_kl(y0, y1, eps=1e-8):
                                       bit_probabilities(y1, eps)):
         total += F.sum(p * (log_p - log_q))
     return total / len(y0)
+
+
+def code_kl(y0, y1, sizes, eps=1e-8):
+    """:func:`softmax_kl` of M outputs of V_m values each, summed (Eq. 3).
+
+    Args:
+        y0 (Variable or array): Logits of the clean input, of one output after
+            the other, shape (B, V_1 + ... + V_M).
+        y1 (Variable or array): Logits of the augmented input, same shape.
+        sizes (sequence of int): V_1, ..., V_M.
+        eps (float): Added inside the logarithms.
+
+    Returns:
+        Variable: 0-dimensional, in nats; finite for any finite logits.
+    """
+    return sum(softmax_kl(y0[:, head], y1[:, head], eps)
+               for head in heads(sizes))

@@ -6,8 +6,6 @@ import numpy
 from chainer import backend
 from chainer.training import extension
 
-from imsat.functions import softmax_information
-from imsat.metrics import clustering_accuracy
 from imsat.training.random import EVALUATION, generator
 from imsat.training.updater import batch_of
 
@@ -33,10 +31,10 @@ def softmax(logits):
     return p / p.sum(axis=1, keepdims=True)
 
 
-def information_of(logits, prior=None):
-    """H(Y|X), H(Y) and KL[p(y) || q(y)] of all data, as floats in nats."""
+def information_of(objective, logits):
+    """The terms of ``objective`` for all data, as floats in nats."""
     with chainer.no_backprop_mode():
-        terms = softmax_information(logits.astype(numpy.float64), prior)
+        terms = objective.information(logits.astype(numpy.float64))
     return type(terms)(*(float(term.array) for term in terms))
 
 
@@ -61,29 +59,29 @@ def regularization_of(model, x, radius, regularizer, distance, batch_size,
     return total / steps
 
 
-class ClusteringEvaluator(extension.Extension):
-    """Reports what the clusters of all data look like after every epoch.
+class Evaluator(extension.Extension):
+    """Reports what the network says of all data after every epoch.
 
-    With labels it reports their accuracy too, which nothing learns from.
-    The divergence from the prior steers the penalty of Eq. 10.
+    Args:
+        model (chainer.Link): The network.
+        x (array or sparse matrix): All data, shape (N, d).
+        objective (Objective): Its terms are reported, and it is told them.
+        summarize: Function from the logits, shape (N, M), to a dict of what
+            else to report; nothing learns from it.
     """
     trigger = 1, 'epoch'
-    default_name = 'clustering_evaluator'
+    default_name = 'evaluator'
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, model, x, objective, labels=None):
+    def __init__(self, model, x, objective, summarize):
         self.model, self.x = model, x
-        self.objective, self.labels = objective, labels
+        self.objective, self.summarize = objective, summarize
 
     def __call__(self, trainer):
         logits = predict_logits(self.model, self.x)
-        information = information_of(logits, self.objective.prior)
-        report = {f'all/{name}': value
-                  for name, value in information._asdict().items()}
-        if self.objective.delta is not None:
-            report['all/penalty'] = self.objective.penalty
-            self.objective.tighten(information.kl_to_prior)
-        if self.labels is not None:
-            report['all/accuracy'] = clustering_accuracy(
-                self.labels, logits.argmax(axis=1))
-        chainer.report(report)
+        information = information_of(self.objective, logits)
+        report = {**information._asdict(),
+                  **self.objective.after_epoch(information),
+                  **self.summarize(logits)}
+        chainer.report({f'all/{name}': value
+                        for name, value in report.items()})

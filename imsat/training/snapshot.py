@@ -34,7 +34,8 @@ class Snapshot(extension.Extension):
 
     def __call__(self, trainer):
         epoch = trainer.updater.epoch
-        if epoch < self.epochs and time.monotonic() - self._last < self.seconds:
+        idle = time.monotonic() - self._last
+        if epoch < self.epochs and idle < self.seconds:
             return
         state = serializers.npz.serialize(trainer)
         save_npz(self.folder / f'snapshot-{epoch:06d}.npz',

@@ -2,7 +2,7 @@ from chainer import training
 from chainer.training import extensions
 
 from imsat.training.adam import Adam
-from imsat.training.evaluation import ClusteringEvaluator
+from imsat.training.evaluation import Evaluator
 from imsat.training.iterators import IndexIterator
 from imsat.training.snapshot import Snapshot, resume as resume_from, snapshots
 from imsat.training.updater import IMSATUpdater
@@ -10,8 +10,8 @@ from imsat.training.updater import IMSATUpdater
 
 def train(model, x, radius, objective, regularizer, *, epochs=50,
           batch_size=250, sampling='permutation', learning_rate=.002, seed=0,
-          labels=None, folder=None, resume=False, snapshot_seconds=10.,
-          progress=None):
+          summarize=lambda logits: {}, folder=None, resume=False,
+          snapshot_seconds=10., progress=None):
     """Trains ``model`` in place with Chainer's Trainer.
 
     Args:
@@ -19,11 +19,11 @@ def train(model, x, radius, objective, regularizer, *, epochs=50,
             too (a scipy sparse x on the CPU).
         x (array or sparse matrix): Shape (N, d).
         radius (array): Shape (N,), alpha sigma_t(x) of Eq. 17.
-        objective, regularizer: See :class:`ClusteringObjective` and
+        objective, regularizer: See :class:`Objective` and
             :mod:`imsat.regularizers`.
         epochs (int): Of ``N // batch_size`` iterations each.
         learning_rate (float): Adam's alpha.
-        labels (array): To log the accuracy; nothing learns from them.
+        summarize: What else to log, see :class:`Evaluator`.
         folder (path): For the log and the snapshots; None for neither.
         resume (bool): Whether to go on from the newest snapshot there;
             otherwise those that are there are removed.
@@ -39,7 +39,7 @@ def train(model, x, radius, objective, regularizer, *, epochs=50,
                            regularizer, seed, device=model.device)
     trainer = training.Trainer(updater, (epochs, 'epoch'),
                                out='.' if folder is None else str(folder))
-    trainer.extend(ClusteringEvaluator(model, x, objective, labels))
+    trainer.extend(Evaluator(model, x, objective, summarize))
     log = extensions.LogReport(filename=None if folder is None else 'log')
     trainer.extend(log)
     if folder is not None:
