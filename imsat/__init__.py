@@ -39,6 +39,7 @@ from imsat.neighbors import neighbor_distance  # NOQA
 from imsat.objectives import (  # NOQA
     ClusteringObjective, CodeObjective, HashingObjective)
 from imsat.regularizers import augmentation, rpt, vat  # NOQA
+from imsat.search import HammingIndex  # NOQA
 from imsat.clustering import IMSATClustering  # NOQA
 from imsat.hashing import IMSATHasher  # NOQA
 

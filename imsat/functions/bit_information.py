@@ -37,10 +37,7 @@ class BitInformation(function_node.FunctionNode):
         mean = sides.mean(axis=1)
         log_mean = xp.log(mean + eps) if eps else log_mean_exp(log_sides, 1)
         centred = sides[0] - mean[0]
-        c = centred.T @ centred / n
-        same = xp.tile(xp.eye(n_bits, dtype=bool), (2, 2))
-        pairs, slope, slope_mean = pairwise_information(
-            mean.reshape(-1), xp.block([[c, -c], [-c, c]]), same, eps)
+        cells, slope, slope_mean = _pairs(mean, centred, eps)
         sign = xp.asarray([1, -1], y.dtype)
         slope = xp.einsum('a,adbe,b->de', sign,
                           slope.reshape(2, n_bits, 2, n_bits), sign)
@@ -49,7 +46,7 @@ class BitInformation(function_node.FunctionNode):
         self.retain_inputs((0,))
         return (xp.asarray(-(sides * log_sides).sum() / n, y.dtype),
                 xp.asarray(-(mean * log_mean).sum(), y.dtype),
-                xp.asarray(pairs, y.dtype))
+                xp.asarray(cells.sum(), y.dtype))
 
     def backward(self, indexes, grad_outputs):
         if chainer.config.enable_backprop:
@@ -81,8 +78,37 @@ class BitInformation(function_node.FunctionNode):
             conditional -= F.sum(p * log_p) / len(p)
             marginal -= F.sum(mean * F.log(mean + self.eps))
         p = F.concat([p for p, _ in sides], axis=1)
-        same = y.xp.tile(y.xp.eye(y.shape[1], dtype=bool), (2, 2))
-        return conditional, marginal, compose_pairs(p, same, self.eps)
+        return conditional, marginal, compose_pairs(
+            p, _same(y.xp, y.shape[1]), self.eps)
+
+
+def _same(xp, n_bits):
+    return xp.tile(xp.eye(n_bits, dtype=bool), (2, 2))
+
+
+def _pairs(mean, centred, eps):
+    """:func:`pairwise_information` of bits, whose values are 1, then 0."""
+    xp = backend.get_array_module(centred)
+    c = centred.T @ centred / len(centred)
+    return pairwise_information(
+        mean.reshape(-1), xp.block([[c, -c], [-c, c]]), _same(xp, len(c)),
+        eps)
+
+
+def bit_information_matrix(p):
+    """I(Y_d; Y_d') of all pairs of bits.
+
+    Args:
+        p (array): p(Y_d = 1|x) of all data, shape (N, D), of a float dtype.
+
+    Returns:
+        array: Shape (D, D), in nats, with a diagonal of zeros.
+    """
+    xp = backend.get_array_module(p)
+    n_bits = p.shape[1]
+    mean = p.mean(axis=0)
+    cells, _, _ = _pairs(xp.stack([mean, 1 - mean]), p - mean, eps=0)
+    return cells.reshape(2, n_bits, 2, n_bits).sum(axis=(0, 2))
 
 
 def sigmoid_information(y, eps=1e-8):

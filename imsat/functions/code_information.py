@@ -57,13 +57,13 @@ class HeadsInformation(function_node.FunctionNode):
         else:
             log_mean = log_mean_exp(log_p, axis=0)
         centred = p - mean
-        pairs, slope, slope_mean = pairwise_information(
+        cells, slope, slope_mean = pairwise_information(
             mean, centred.T @ centred / n, self._same(xp), eps)
         self._arrays = p, log_p, mean, log_mean, centred, slope, slope_mean
         self.retain_inputs((0,))
         return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
                 xp.asarray(-(mean * log_mean).sum(), y.dtype),
-                xp.asarray(pairs, y.dtype))
+                xp.asarray(cells.sum(), y.dtype))
 
     def backward(self, indexes, grad_outputs):
         if chainer.config.enable_backprop:

@@ -3,13 +3,16 @@ from chainer import backend
 
 
 def pairwise_information(mean, covariance, same, eps):
-    r"""Sum over all ordered pairs of :math:`I(Y_m; Y_{m'})`, :math:`m \ne m'`.
+    r"""What the cells of all tables of two outputs add to their information.
 
-    A cell of the joint table of two outputs has probability
-    :math:`p_u p_v + c_{uv}`.  Taken from the covariance, the logarithm of its
-    ratio to :math:`p_u p_v` keeps all its digits where the outputs are nearly
-    independent: what single precision makes of the difference of two joint
-    probabilities there is a thousand times larger than the information.
+    They sum to :math:`I(Y_m; Y_{m'})` over a table, and over everything to
+    the sum over all ordered pairs :math:`m \ne m'`.
+
+    A cell has probability :math:`p_u p_v + c_{uv}`.  Taken from the
+    covariance, the logarithm of its ratio to :math:`p_u p_v` keeps all its
+    digits where the outputs are nearly independent: what single precision
+    makes of the difference of two joint probabilities there is a thousand
+    times larger than the information.
 
     Args:
         mean (array): p_u of the S values of all outputs, shape (S,).
@@ -18,8 +21,9 @@ def pairwise_information(mean, covariance, same, eps):
         eps (float): :math:`\log((p_{uv} + eps) / (p_u p_v + eps))`.
 
     Returns:
-        tuple: The sum in nats, and its gradients to ``covariance`` (with the
-        means held) and to ``mean`` (with the covariances held).
+        tuple: The cells in nats, shape (S, S), and the gradients of their sum
+        to ``covariance`` (with the means held) and to ``mean`` (with the
+        covariances held).
     """
     xp = backend.get_array_module(mean)
     independent = mean[:, None] * mean
@@ -36,8 +40,8 @@ def pairwise_information(mean, covariance, same, eps):
         ratio > -.5, xp.log1p(xp.maximum(ratio, -.5)),
         xp.log((joint + eps) / base))
     log_ratio[same] = 0
-    value = (joint * log_ratio).sum()
+    cells = joint * log_ratio
     slope = log_ratio + (joint / (joint + eps) if eps else 1)
     slope_independent = slope - joint / base
     slope[same] = slope_independent[same] = 0
-    return value, slope, 2 * slope_independent @ mean
+    return cells, slope, 2 * slope_independent @ mean

@@ -4,8 +4,9 @@ import chainer
 import numpy
 import pytest
 from chainer import gradient_check
+from sklearn.metrics import mutual_info_score
 
-from imsat.functions import sigmoid_information
+from imsat.functions import bit_information_matrix, sigmoid_information
 from imsat.functions.bit_information import BitInformation
 
 KINDS = ['mild', 'sat', 'tiny']
@@ -111,6 +112,16 @@ def test_nearly_independent_in_single_precision():
     for dtype in 'fd':
         _, _, actual = sigmoid_information(y.astype(dtype))
         numpy.testing.assert_allclose(actual.array, expected, 1e-3)
+
+
+def test_matrix_of_certain_bits():
+    bits = numpy.random.RandomState(5).randint(2, size=(50, 4))
+    bits[:, 2] = bits[:, 0] | bits[:, 1]
+    matrix = bit_information_matrix(bits.astype('d'))
+    for d in range(4):
+        for e in range(4):
+            expected = d != e and mutual_info_score(bits[:, d], bits[:, e])
+            numpy.testing.assert_allclose(matrix[d, e], expected, 1e-9, 1e-15)
 
 
 def test_memory_grows_with_pairs_of_bits_not_times_points():

@@ -1,38 +1,9 @@
-"""The pictures of a run; each function writes one PNG, atomically."""
+"""What clusters look like."""
 import numpy
 from matplotlib.figure import Figure
 
-from imsat.files import atomic_write
 from imsat.metrics import match_clusters
-
-BLUE, ORANGE, GREY = '#2b6cb0', '#dd6b20', '#a0aec0'
-
-
-def learning_curves(path, logs, best=0):
-    """What every restart's log says after each epoch; the best in colour."""
-    panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
-              ('all/marginal_entropy', 'H(Y), nats: how even'),
-              ('main/sat', 'R_SAT, nats: how fragile'),
-              ('all/accuracy', 'ACC: how right')]
-    panels = [(key, title) for key, title in panels if key in logs[0][-1]]
-    figure = Figure((3.2 * len(panels), 3), layout='constrained')
-    for axes, (key, title) in zip(figure.subplots(1, len(panels)), panels):
-        for i, log in enumerate(logs):
-            is_best = i == best
-            axes.plot([entry['epoch'] for entry in log],
-                      [entry[key] for entry in log],
-                      color=BLUE if is_best else GREY,
-                      linewidth=1.8 if is_best else 1,
-                      zorder=2 if is_best else 1,
-                      label='kept' if is_best else 'other restarts')
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel('epoch')
-        axes.grid(alpha=.3)
-    if len(logs) > 1:
-        handles, labels = axes.get_legend_handles_labels()
-        unique = dict(zip(labels, handles))
-        axes.legend(unique.values(), unique.keys(), fontsize=8)
-    _save(figure, path)
+from imsat.pictures.training import BLUE, ORANGE, save
 
 
 def contingency(path, labels, clusters):
@@ -64,7 +35,7 @@ def contingency(path, labels, clusters):
     axes.set_title(f'points of each label in each cluster; '
                    f'on the diagonal: {right:.1%}', fontsize=10)
     figure.colorbar(image, label='share of the label')
-    _save(figure, path)
+    save(figure, path)
 
 
 def cluster_samples(path, x, image_shape, clusters, n_clusters, seed=0,
@@ -92,7 +63,7 @@ def cluster_samples(path, x, image_shape, clusters, n_clusters, seed=0,
     axes.set_title('random members of each cluster', fontsize=10)
     axes.set_frame_on(False)
     axes.tick_params(length=0)
-    _save(figure, path)
+    save(figure, path)
 
 
 def cluster_sizes(path, clusters, n_clusters, prior=None):
@@ -112,9 +83,4 @@ def cluster_sizes(path, clusters, n_clusters, prior=None):
     axes.set_xlabel('cluster')
     axes.set_ylabel('points')
     axes.legend(fontsize=8)
-    _save(figure, path)
-
-
-def _save(figure, path):
-    with atomic_write(path) as f:
-        figure.savefig(f, format='png', dpi=110)
+    save(figure, path)

@@ -1,0 +1,176 @@
+"""Learns hash codes by IMSAT (VAT) and measures how well they retrieve.
+
+    python experiments/hashing.py                    the digits of sklearn
+    python experiments/hashing.py --dataset mnist --bits 16    Table 5
+    python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
+"""
+import sys
+import time
+from pathlib import Path
+
+import numpy
+
+import imsat
+from common import (
+    estimator_arguments, get_parser, main, parse, prepare_out,
+    training_results)
+from imsat import pictures, retrieval
+from imsat.datasets import Dataset, load_dataset
+from imsat.datasets.split import split_queries
+from imsat.files import save_json, save_npz
+from imsat.hashing import count_distinct
+from imsat.neighbors import digest
+
+SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
+          'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
+
+
+def get_options(argv=None):
+    parser = get_parser('hashing', __doc__, '400-400')
+    add = parser.add_argument
+    add('--bits', type=int, default=16, metavar='D',
+        help='D of Eq. 14, the length of the codes; default 16')
+    add('--queries-per-class', type=int, default=100, metavar='N',
+        help='drawn by --seed (section 4.3), half of a class that has fewer '
+             'than 2 N points; default 100')
+    add('--train-on', choices=('all', 'gallery'), default='all',
+        help='whether the queries, without their labels, are learnt from as '
+             'well, as in the authors\' code (default)')
+    add('--query', metavar='FILE',
+        help='queries of your own, FILE.npz or .csv as for --dataset')
+    add('--gallery', metavar='FILE', help='and what is searched for them')
+    args = parse(parser, argv)
+    if (args.query is None) != (args.gallery is None):
+        raise imsat.InputError('--query and --gallery go together; give both '
+                               'files or neither')
+    return args
+
+
+def read_points(args):
+    """The data set, and which rows are queries and gallery.
+
+    Files of one's own make one data set, the queries first.  Without labels
+    there are no queries unless they have a file.
+    """
+    if args.query is None:
+        data = load_dataset(args.dataset, args.data_dir)
+        if data.y is None:
+            return data, numpy.arange(0), numpy.arange(len(data.x))
+        return data, *split_queries(data.y, args.queries_per_class, args.seed)
+    query, gallery = load_dataset(args.query), load_dataset(args.gallery)
+    if query.x.shape[1] != gallery.x.shape[1]:
+        raise imsat.InputError(
+            f'{args.query} has {query.x.shape[1]} features and '
+            f'{args.gallery} {gallery.x.shape[1]}; give both the same')
+    if (query.y is None) != (gallery.y is None):
+        raise imsat.InputError(
+            f'only one of {args.query} and {args.gallery} has labels; give '
+            f'both y, to be scored, or neither')
+    y = None
+    if query.y is not None:
+        y = numpy.concatenate([query.y, gallery.y])
+    data = Dataset(gallery.name, numpy.concatenate([query.x, gallery.x]), y)
+    rows = numpy.arange(len(data.x))
+    return data, rows[:len(query.x)], rows[len(query.x):]
+
+
+def run(args):
+    data, query, gallery = read_points(args)
+    if args.query is not None and data.y is not None:
+        # What would fail after the training fails before it.
+        retrieval.match_labels(data.y[query], data.y[gallery],
+                               len(query), len(gallery))
+    x = data.x if args.train_on == 'all' else data.x[gallery]
+    model = imsat.IMSATHasher(args.bits, **estimator_arguments(args))
+    model.check(x)
+    prepare_out(args, {
+        'n': len(data.x), 'dimension': data.x.shape[1],
+        'queries': len(query), 'sha256': digest(data.x)})
+    model.fit(x)
+    save_results(Path(args.out), args, data, query, gallery, model)
+
+
+def save_results(out, args, data, query, gallery, model):
+    best = model.restarts_[model.best_restart_]
+    codes = model.transform(data.x)
+    model.save(out / 'model.npz')
+    # Files of one's own are numbered each by itself.
+    first = 0 if args.gallery is None else len(query)
+    save_npz(out / 'codes.npz', {
+        'query_codes': codes[query], 'query_index': query,
+        'gallery_codes': codes[gallery], 'gallery_index': gallery - first})
+    save_json(out / 'log', best['log'])
+    names = ['learning_curves.png', 'bits.png']
+    pictures.learning_curves(
+        out / names[0], [restart['log'] for restart in model.restarts_],
+        model.best_restart_)
+    pictures.bits(out / names[1], model.predict_proba(data.x[gallery]))
+
+    result = dict(
+        dataset=data.name, n=len(data.x), queries=len(query), bits=args.bits,
+        hidden=args.hidden, distinct_codes=count_distinct(codes[gallery]),
+        **dict.fromkeys(SCORES), seconds_evaluation=None)
+    if data.y is not None:
+        sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
+                args.bits)
+        start = time.perf_counter()
+        result.update(retrieval.retrieval_scores(*sets))
+        result['seconds_evaluation'] = time.perf_counter() - start
+        result['precision_at_500_possible'] = possible_at_500(
+            data.y[query], data.y[gallery])
+        names.append('retrieval.png')
+        pictures.retrieval(
+            out / names[-1],
+            *retrieval.eval_curves(*retrieval.calc_histograms(*sets)))
+    if data.image_shape is not None and len(query):
+        names.append('nearest.png')
+        draw_nearest(out / names[-1], args, data, query, gallery, codes)
+    result.update(training_results(args, model))
+    save_json(out / 'result.json', result)
+    if not args.quiet:
+        print_summary(out, args, result, names)
+
+
+def possible_at_500(query_labels, gallery_labels):
+    """Precision at 500 of a perfect ranking: small classes have fewer."""
+    classes, counts = numpy.unique(gallery_labels, return_counts=True)
+    relevant = counts[numpy.searchsorted(classes, query_labels)]
+    return float(numpy.minimum(relevant, 500).mean() / 500)
+
+
+def draw_nearest(path, args, data, query, gallery, codes):
+    """The nearest images to the first query of each class, of ten at most."""
+    _, first = numpy.unique(data.y[query], return_index=True)
+    shown = query[first[:10]]
+    index = imsat.HammingIndex(args.bits)
+    index.add(codes[gallery])
+    distances, neighbors = index.search(codes[shown], min(12, len(index)))
+    pictures.nearest_images(
+        path, data.x[shown], data.y[shown], data.x[gallery], data.y[gallery],
+        neighbors, distances, data.image_shape)
+
+
+def print_summary(out, args, result, names):
+    print(f'\n{result["dataset"]}: {result["n"]} points in {args.bits} bits, '
+          f'{result["distinct_codes"]} distinct codes, '
+          f'{result["seconds"]:.0f} s, '
+          f'{result["steps_per_second"]:.1f} steps/s')
+    if result['map_trapezoid'] is None:
+        print('no labels, so no scores; codes.npz holds the codes')
+    else:
+        print(f'{result["queries"]} queries: mAP {result["map_trapezoid"]:.1%}'
+              f' (trapezoid, as in the paper), {result["map_step"]:.1%} '
+              f'(step), {result["map_expected"]:.1%} (ties in random order)')
+        possible = result['precision_at_500_possible']
+        print(f'precision at 500 {result["precision_at_500_expected"]:.1%}'
+              + (f' (of {possible:.1%} possible)' if possible < 1 else '')
+              + f', at r = 2 {result["precision_at_r2"]:.1%} '
+              f'({result["empty_balls"]} empty balls)')
+    print(f'sums over bits: H(Y|X) {result["conditional_entropy"]:.3f}, '
+          f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
+          f'{result["pairwise_information"]:.3f} nats')
+    print(f'results and pictures in {out}/: ' + ', '.join(names))
+
+
+if __name__ == '__main__':
+    sys.exit(main(run, get_options))

@@ -1,0 +1,35 @@
+import numpy
+
+from imsat.errors import InputError
+
+
+def split_queries(y, per_class=100, seed=0):
+    """Queries and gallery, as the authors' code draws them (section 4.3).
+
+    The queries are the first ``per_class`` points of each class in a random
+    order; of a class with fewer than twice as many points, half of it.
+
+    Args:
+        y (array): Labels, shape (N,).
+        per_class (int): Queries of each class.
+        seed (int): Of the order.
+
+    Returns:
+        tuple: Indices of the queries and of the gallery, both in that order.
+
+    Raises:
+        InputError: If a class has a single point, or nothing is asked for.
+    """
+    if per_class < 1:
+        raise InputError(f'{per_class} queries of each class are none; ask '
+                         f'for at least 1')
+    y = numpy.asarray(y)
+    order = numpy.random.RandomState(seed).permutation(len(y))
+    is_query = numpy.zeros(len(y), bool)
+    for label, count in zip(*numpy.unique(y, return_counts=True)):
+        if count < 2:
+            raise InputError(f'class {label} has a single point, which can '
+                             f'not be both query and gallery; remove it')
+        members = order[y[order] == label]
+        is_query[members[:min(per_class, count // 2)]] = True
+    return order[is_query[order]], order[~is_query[order]]

@@ -1,0 +1,8 @@
+"""The pictures of a run; each function writes one PNG, atomically."""
+from imsat.pictures.clustering import (
+    cluster_samples, cluster_sizes, contingency)
+from imsat.pictures.hashing import bits, nearest_images, retrieval
+from imsat.pictures.training import learning_curves
+
+__all__ = ['bits', 'cluster_samples', 'cluster_sizes', 'contingency',
+           'learning_curves', 'nearest_images', 'retrieval']

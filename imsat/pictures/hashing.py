@@ -1,0 +1,93 @@
+"""What hash codes find, and what their bits say."""
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from imsat.functions import bit_information_matrix
+from imsat.pictures.training import BLUE, GREY, ORANGE, save
+
+
+def retrieval(path, numbers, precision, recall):
+    """Precision against recall, and against the number retrieved.
+
+    Args:
+        numbers (array): How many items are retrieved, all of them last.
+        precision, recall (array): Means over queries, for each number.
+    """
+    figure = Figure((8, 3.4), layout='constrained')
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.plot(recall, precision, color=BLUE)
+    left.set_xlabel('recall')
+    left.set_ylabel('precision')
+    left.set_title('precision and recall', fontsize=10)
+    right.semilogx(numbers, precision, color=BLUE)
+    right.set_xlabel('nearest items retrieved, ties in random order')
+    right.set_title('precision among the nearest', fontsize=10)
+    for axes in (left, right):
+        axes.axhline(precision[-1], color=GREY, linestyle=':',
+                     label='of all items')
+        axes.set_ylim(0, 1.02)
+        axes.grid(alpha=.3)
+    left.legend(fontsize=8)
+    save(figure, path)
+
+
+def bits(path, p):
+    """How often each bit is 1, and what pairs of bits share.
+
+    Args:
+        p (array): p(Y_d = 1|x) of all data, shape (N, D), float64.
+    """
+    information = bit_information_matrix(p)
+    n_bits = p.shape[1]
+    figure = Figure((8, 3.4), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    left.bar(range(n_bits), p.mean(axis=0), color=BLUE)
+    left.axhline(.5, color=ORANGE, linewidth=2)
+    left.set_ylim(0, 1)
+    left.set_xlabel('bit')
+    left.set_title('mean of each bit; .5 says most', fontsize=10)
+    image = right.imshow(information, cmap='Blues', vmin=0)
+    right.set_xlabel('bit')
+    right.set_title('what two bits share, nats; log 2 is all', fontsize=10)
+    figure.colorbar(image)
+    for axis in (left.xaxis, right.xaxis, right.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    save(figure, path)
+
+
+def nearest_images(path, query_x, query_labels, gallery_x, gallery_labels,
+                   neighbors, distances, image_shape):
+    """The images nearest to some queries, one row each.
+
+    Args:
+        query_x (array): Shape (Q, d); the first of each row.
+        neighbors, distances (array): Shape (Q, k), index in the gallery and
+            Hamming distance.
+        image_shape (tuple): (height, width).
+    """
+    rows, k = neighbors.shape
+    height, width = image_shape
+    figure = Figure((.6 * (k + 1) + .4, .72 * rows + .4),
+                    layout='constrained')
+    grid = figure.subplots(rows, k + 1, squeeze=False)
+    span = query_x.min(), query_x.max()
+    for i in range(rows):
+        images = [query_x[i], *gallery_x[neighbors[i]]]
+        for j, (axes, image) in enumerate(zip(grid[i], images)):
+            axes.imshow(image.reshape(image_shape), cmap='gray_r',
+                        vmin=span[0], vmax=span[1])
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if j == 0:
+                color, text = BLUE, 'query'
+            else:
+                right = gallery_labels[neighbors[i, j - 1]] == query_labels[i]
+                color = GREY if right else ORANGE
+                text = distances[i, j - 1]
+            axes.set_title(text, fontsize=7, pad=2)
+            for spine in axes.spines.values():
+                spine.set_color(color)
+                spine.set_linewidth(2 if color != GREY else 1)
+    figure.suptitle('nearest codes and their Hamming distances; another '
+                    'label in orange', fontsize=9)
+    save(figure, path)

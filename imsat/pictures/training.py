@@ -1,0 +1,40 @@
+"""What every picture shares, and the curves that every training leaves."""
+from matplotlib.figure import Figure
+
+from imsat.files import atomic_write
+
+BLUE, ORANGE, GREY = '#2b6cb0', '#dd6b20', '#a0aec0'
+
+
+def save(figure, path):
+    with atomic_write(path) as f:
+        figure.savefig(f, format='png', dpi=110)
+
+
+def learning_curves(path, logs, best=0):
+    """What every restart's log says after each epoch; the best in colour."""
+    panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
+              ('all/marginal_entropy', 'H(Y), nats: how even'),
+              ('all/pairwise_information', 'bits share, nats: how redundant'),
+              ('main/sat', 'R_SAT, nats: how fragile'),
+              ('all/distinct_codes', 'distinct codes'),
+              ('all/accuracy', 'ACC: how right')]
+    panels = [(key, title) for key, title in panels if key in logs[0][-1]]
+    figure = Figure((3.2 * len(panels), 3), layout='constrained')
+    for axes, (key, title) in zip(figure.subplots(1, len(panels)), panels):
+        for i, log in enumerate(logs):
+            is_best = i == best
+            axes.plot([entry['epoch'] for entry in log],
+                      [entry[key] for entry in log],
+                      color=BLUE if is_best else GREY,
+                      linewidth=1.8 if is_best else 1,
+                      zorder=2 if is_best else 1,
+                      label='kept' if is_best else 'other restarts')
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel('epoch')
+        axes.grid(alpha=.3)
+    if len(logs) > 1:
+        handles, labels = axes.get_legend_handles_labels()
+        unique = dict(zip(labels, handles))
+        axes.legend(unique.values(), unique.keys(), fontsize=8)
+    save(figure, path)
