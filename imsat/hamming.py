@@ -1,0 +1,213 @@
+"""Hash codes packed into bytes, and the Hamming distances between them.
+
+A code of D bits takes ceil(D / 8) bytes, dtype uint8.  Bit 0 is the highest
+of the first byte, as ``numpy.packbits`` has it; what is left of the last byte
+is 0.
+"""
+import numbers
+
+import numpy
+
+from imsat.errors import InputError
+
+MOST_BITS = 256
+# Codes at a time: bounds memory, and keeps a block's distances in the cache.
+BLOCK = 1 << 16
+
+
+def pack_bits(bits):
+    """Packs bits into bytes.
+
+    Args:
+        bits (array): Shape (N, D), bool or of zeros and ones, D from 1 to
+            256.
+
+    Returns:
+        numpy.ndarray: Shape (N, ceil(D / 8)), uint8; bit 0 is the highest of
+        the first byte.
+
+    Raises:
+        InputError: If the shape is another, or a value neither 0 nor 1.
+    """
+    bits = numpy.asarray(bits)
+    if bits.ndim != 2:
+        raise InputError(f'bits have shape {bits.shape}; give one row for '
+                         f'each code')
+    check_n_bits(bits.shape[1])
+    ones = bits == 1
+    if not (ones | (bits == 0)).all():
+        raise InputError('bits must be 0 or 1; threshold probabilities at .5 '
+                         'first')
+    return numpy.packbits(ones, axis=1)
+
+
+def unpack_bits(codes, n_bits):
+    """The inverse of :func:`pack_bits`: shape (N, n_bits), uint8, 0 or 1."""
+    return numpy.unpackbits(check_codes(codes, n_bits), axis=1, count=n_bits)
+
+
+def check_n_bits(n_bits):
+    """Raises InputError unless codes may have ``n_bits`` bits."""
+    if not isinstance(n_bits, numbers.Integral) \
+            or not 1 <= n_bits <= MOST_BITS:
+        raise InputError(f'codes of {n_bits} bits are not supported; choose a '
+                         f'whole number from 1 to {MOST_BITS}')
+
+
+def check_codes(codes, n_bits):
+    """The codes as an array, if :func:`pack_bits` may have packed them.
+
+    Raises:
+        InputError: If shape or dtype are others, or bits beyond ``n_bits``
+            are set.
+    """
+    check_n_bits(n_bits)
+    codes = numpy.asarray(codes)
+    width = -(-n_bits // 8)
+    if codes.dtype != numpy.uint8 or codes.ndim != 2 \
+            or codes.shape[1] != width:
+        raise InputError(
+            f'codes of {n_bits} bits are uint8 of shape (N, {width}), not '
+            f'{codes.dtype} of shape {codes.shape}; pack them with pack_bits')
+    if (codes[:, -1] & (1 << 8 * width - n_bits) - 1).any():
+        raise InputError(f'codes have bits set beyond the first {n_bits}; '
+                         f'give the number of bits that they were packed '
+                         f'from')
+    return codes
+
+
+def hamming_distance(a, b):
+    """The number of differing bits, of all pairs.
+
+    Args:
+        a, b (array): Packed codes, shapes (N, W) and (M, W), uint8.
+
+    Returns:
+        numpy.ndarray: Shape (N, M), uint16.
+
+    Raises:
+        InputError: If the codes differ in width or are not uint8.
+    """
+    n_bits = 8 * numpy.shape(a)[-1]
+    a, b = to_words(check_codes(a, n_bits)), to_words(check_codes(b, n_bits))
+    result = numpy.empty((a.shape[1], b.shape[1]), numpy.uint16)
+    for i, block, distance in distance_blocks(a, b, n_bits):
+        result[i, block] = distance
+    return result
+
+
+def to_words(codes):
+    """Codes in the layout that distances are computed from.
+
+    Returns:
+        numpy.ndarray: Shape (words, N): column j holds code j, padded with
+        zeros, as words of 64 bits, or of 8 if it has at most four of them,
+        which is faster.
+    """
+    n, width = codes.shape
+    if width > 4:
+        padded = numpy.zeros((n, -(-width // 8) * 8), numpy.uint8)
+        padded[:, :width] = codes
+        codes = padded.view(numpy.uint64)
+    return numpy.ascontiguousarray(codes.T)
+
+
+def from_words(words, n_bits):
+    """The inverse of :func:`to_words`."""
+    codes = numpy.ascontiguousarray(words.T).view(numpy.uint8)
+    return numpy.ascontiguousarray(codes[:, :-(-n_bits // 8)])
+
+
+def distance_blocks(queries, gallery, n_bits):
+    """Distances of each query to BLOCK codes of the gallery at a time.
+
+    Args:
+        queries, gallery (array): Codes as :func:`to_words` gives them.
+        n_bits (int): D, or more.
+
+    Yields:
+        tuple: ``i``, the number of a query; ``block``, a slice of the
+        gallery, in ascending order for each query; ``distance``, shape
+        (len(block),), uint8 (uint16 for 256 bits), overwritten later.
+    """
+    n = gallery.shape[1]
+    size = min(n, BLOCK)
+    every_word = numpy.empty(size, gallery.dtype)
+    every_count = numpy.empty(size, numpy.uint8)
+    every_distance = numpy.empty(
+        size, numpy.uint8 if n_bits < 256 else numpy.uint16)
+    for start in range(0, n, BLOCK):
+        block = slice(start, min(start + BLOCK, n))
+        words = gallery[:, block]
+        part = slice(block.stop - start)
+        word, count, distance = (
+            every_word[part], every_count[part], every_distance[part])
+        for i, query in enumerate(queries.T):
+            numpy.bitwise_xor(words[0], query[0], out=word)
+            numpy.bitwise_count(word, out=distance)
+            for j in range(1, len(words)):
+                numpy.bitwise_xor(words[j], query[j], out=word)
+                numpy.bitwise_count(word, out=count)
+                numpy.add(distance, count, out=distance)
+            yield i, block, distance
+
+
+def distance_histograms(query_codes, query_labels, gallery_codes,
+                        gallery_labels, n_bits):
+    """How many gallery items lie at each distance from each query.
+
+    Equal codes of one label are counted once with their number, so that the
+    time goes with the distinct ones.  Memory does not grow with Q x N.
+
+    Args:
+        query_codes, gallery_codes (array): Shapes (Q, W) and (N, W), packed.
+        query_labels, gallery_labels (array): Shapes (Q,) and (N,), integers.
+        n_bits (int): D.
+
+    Returns:
+        tuple: ``total`` and ``relevant``, shape (Q, D + 1), int64: column d
+        counts the items at distance d, of any label and of the query's.
+
+    Raises:
+        InputError: If codes don't have ``n_bits`` bits.
+    """
+    queries, query_labels, inverse, _ = _distinct(
+        to_words(check_codes(query_codes, n_bits)), query_labels)
+    gallery, gallery_labels, _, counts = _distinct(
+        to_words(check_codes(gallery_codes, n_bits)), gallery_labels)
+    # Sorted by label: the relevant items are a slice.
+    first = numpy.searchsorted(gallery_labels, query_labels, 'left').tolist()
+    last = numpy.searchsorted(gallery_labels, query_labels, 'right').tolist()
+    # numpy.bincount adds weights up as floats, exactly up to 2**53.
+    counts = counts.astype(numpy.float64)
+    total = numpy.zeros((len(query_labels), n_bits + 1))
+    relevant = numpy.zeros_like(total)
+    for i, block, distance in distance_blocks(queries, gallery, n_bits):
+        count = counts[block]
+        total[i] += numpy.bincount(distance, count, n_bits + 1)
+        own = slice(max(first[i] - block.start, 0),
+                    max(last[i] - block.start, 0))
+        relevant[i] += numpy.bincount(distance[own], count[own], n_bits + 1)
+    return (total.astype(numpy.int64)[inverse],
+            relevant.astype(numpy.int64)[inverse])
+
+
+def _distinct(words, labels):
+    """Distinct pairs of code and label, sorted by label.
+
+    Returns their words and labels, for each input its pair, and how many
+    inputs each pair has.
+    """
+    labels = numpy.asarray(labels)
+    order = numpy.lexsort((*words, labels))
+    # numpy.take and compress keep each word of all codes contiguous.
+    words, labels = words.take(order, axis=1), labels[order]
+    new = numpy.ones(len(labels), bool)
+    new[1:] = labels[1:] != labels[:-1]
+    for word in words:
+        new[1:] |= word[1:] != word[:-1]
+    pair = numpy.cumsum(new) - 1
+    inverse = numpy.empty_like(pair)
+    inverse[order] = pair
+    return (words.compress(new, axis=1), labels[new], inverse,
+            numpy.bincount(pair))
