@@ -49,8 +49,8 @@ def calc_histograms(query_codes, query_labels, gallery_codes, gallery_labels,
     Column d counts a query's items at distance d.  Arguments and errors as
     in :func:`retrieval_scores`.
     """
-    query_labels, gallery_labels = _match_labels(
-        query_codes, query_labels, gallery_codes, gallery_labels)
+    query_labels, gallery_labels = match_labels(
+        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
     return distance_histograms(query_codes, query_labels, gallery_codes,
                                gallery_labels, n_bits)
 
@@ -66,8 +66,8 @@ def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
         numpy.ndarray: Shape (Q,), int64; of all items if there are less
         than k.
     """
-    query_labels, gallery_labels = _match_labels(
-        query_codes, query_labels, gallery_codes, gallery_labels)
+    query_labels, gallery_labels = match_labels(
+        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
     index = HammingIndex(n_bits)
     index.add(gallery_codes)
     _, ids = index.search(query_codes, min(k, len(index)))
@@ -171,13 +171,17 @@ def eval_curves(total, relevant, n_points=200):
     return numbers, found.mean(axis=0) / numbers, recall.mean(axis=0)
 
 
-def _match_labels(query_codes, query_labels, gallery_codes, gallery_labels):
-    """Both labels as the numbers of the gallery's classes."""
+def match_labels(query_labels, gallery_labels, n_queries, n_gallery):
+    """Both labels as the numbers of the gallery's classes.
+
+    Raises:
+        InputError: If they are not one for each item, one is missing, or the
+            gallery lacks the class of a query.
+    """
     labels = []
-    for name, codes, these in (
-            ('queries', query_codes, query_labels),
-            ('gallery items', gallery_codes, gallery_labels)):
-        n, these = len(codes), numpy.asarray(these)
+    for name, n, these in (('queries', n_queries, query_labels),
+                           ('gallery items', n_gallery, gallery_labels)):
+        these = numpy.asarray(these)
         if these.shape != (n,) or not n:
             raise InputError(f'the labels of {n} {name} have shape '
                              f'{these.shape}; give one label for each, and '
