@@ -295,7 +295,7 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         value = getattr(self, name)
         if not isinstance(value, numbers.Integral) or value < least \
                 or most is not None and value > most:
-            limits = f'from {least}' if most is None else f'{least} to {most}'
+            limits = f'from {least}' + (f' to {most}' if most else '')
             raise InputError(f'{name} is {value!r}; give a whole number '
                              f'{limits}')
 

@@ -57,6 +57,11 @@ class IMSATHasher(IMSATEstimator):
         self._check_whole('n_bits', 1, MOST_BITS)
         super().check(X, y)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # codes are uint8
+        return tags
+
     @property
     def _n_outputs(self):
         return self.n_bits

@@ -11,7 +11,7 @@ import pytest
 from imsat.files import load_npz
 from imsat.training.snapshot import snapshots
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'clustering.py'
+EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
 OPTIONS = ['--hidden', '40-40', '--epochs', '6', '--restarts', '2',
            '--snapshot-seconds', '0', '--threads', '1']
 
@@ -53,32 +53,45 @@ MOMENTS = {
 }
 
 
-def run(out, *options, killed=None):
+# What the task writes besides the model.
+WRITES = {'clustering': 'assignments.npz', 'hashing': 'codes.npz'}
+
+
+def run(out, *options, killed=None, task='clustering'):
     prefix = ['-c', KILLED, *map(str, killed)] if killed else []
     return subprocess.run(
-        [sys.executable, *prefix, str(SCRIPT), *OPTIONS, '--out', str(out),
-         *options], capture_output=True, text=True)
+        [sys.executable, *prefix, str(EXPERIMENTS / f'{task}.py'), *OPTIONS,
+         '--out', str(out), *options], capture_output=True, text=True)
 
 
-def outcome(out):
+def outcome(out, task='clustering'):
     """What must be the same: the bytes of the model, and all numbers."""
     log = json.loads((out / 'log').read_text())
     for entry in log:
         del entry['elapsed_time']
     result = json.loads((out / 'result.json').read_text())
     for entry in (result, *result['restarts']):
-        for key in ('seconds', 'steps_per_second'):
-            del entry[key]
+        for key in ('seconds', 'steps_per_second', 'seconds_evaluation'):
+            entry.pop(key, None)
     return ((out / 'model.npz').read_bytes(),
-            (out / 'assignments.npz').read_bytes(), log, result)
+            (out / WRITES[task]).read_bytes(), log, result)
 
 
 @pytest.fixture(scope='module')
-def uninterrupted(tmp_path_factory):
-    out = tmp_path_factory.mktemp('whole')
-    process = run(out)
-    assert process.returncode == 0, process.stderr
-    return outcome(out)
+def whole_run(tmp_path_factory):
+    """Outcome of an uninterrupted run of each task."""
+    outcomes = {}
+    for task in WRITES:
+        out = tmp_path_factory.mktemp(task)
+        process = run(out, task=task)
+        assert process.returncode == 0, process.stderr
+        outcomes[task] = outcome(out, task)
+    return outcomes
+
+
+@pytest.fixture
+def uninterrupted(whole_run):
+    return whole_run['clustering']
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
@@ -95,16 +108,17 @@ def test_killed_once(tmp_path, uninterrupted, moment):
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
-def test_killed_again_and_again(tmp_path, uninterrupted):
+@pytest.mark.parametrize('task', WRITES)
+def test_killed_again_and_again(tmp_path, whole_run, task):
     # Every process lives for ten steps: a snapshot and a few steps in vain.
     out, deaths = tmp_path / 'out', 0
-    while run(out, '--resume', killed=(
+    while run(out, '--resume', task=task, killed=(
             'imsat.training.updater', 'IMSATUpdater.update_core', 10)
               ).returncode:
         deaths += 1
         assert deaths < 12
     assert deaths == 11
-    assert outcome(out) == uninterrupted
+    assert outcome(out, task) == whole_run[task]
 
 
 @pytest.mark.parametrize('cut', [0, 100, -100])
@@ -135,7 +149,7 @@ def test_resumed_when_done(tmp_path, uninterrupted):
 def test_made_again_from_its_config(tmp_path, uninterrupted):
     run(tmp_path / 'one')
     process = subprocess.run(
-        [sys.executable, str(SCRIPT), '--config',
+        [sys.executable, str(EXPERIMENTS / 'clustering.py'), '--config',
          str(tmp_path / 'one' / 'config.json'), '--out',
          str(tmp_path / 'two')], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr

@@ -1,0 +1,159 @@
+"""The script as a user runs it: what it writes, and what it says of errors.
+"""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.metrics import average_precision_score
+
+from imsat import IMSATHasher
+from imsat.files import load_npz
+from imsat.hamming import unpack_bits
+
+SCRIPT = Path(__file__).parents[2] / 'experiments' / 'hashing.py'
+QUICK = ['--hidden', '40-40', '--epochs', '2', '--threads', '1']
+RNG = numpy.random.RandomState(0)
+X = numpy.concatenate([RNG.normal(c, 1, (150, 3)) for c in (0, 6)])
+Y = numpy.repeat([0, 1], 150)
+
+
+def run(*options, cwd=None):
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, options)],
+                          capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture(scope='module')
+def digits(tmp_path_factory):
+    out = tmp_path_factory.mktemp('digits')
+    process = run(*QUICK, '--bits', 12, '--queries-per-class', 20, '--out',
+                  out)
+    assert process.returncode == 0, process.stderr
+    return out, process
+
+
+def test_result(digits):
+    out, _ = digits
+    result = json.loads((out / 'result.json').read_text())
+    for key in ('map_trapezoid', 'map_step', 'map_expected',
+                'precision_at_500', 'precision_at_500_expected',
+                'precision_at_r2', 'empty_balls', 'bits', 'hidden', 'seconds',
+                'seconds_evaluation', 'distinct_codes', 'conditional_entropy',
+                'marginal_entropy', 'pairwise_information', 'seed'):
+        assert result[key] is not None, key
+    data = load_digits()
+    codes = load_npz(out / 'codes.npz')
+    query, gallery = codes['query_index'], codes['gallery_index']
+    assert sorted([*query, *gallery]) == list(range(1797))
+    assert numpy.bincount(data.target[query]).tolist() == [20] * 10
+    model = IMSATHasher.load(out / 'model.npz')
+    for name, index in (('query', query), ('gallery', gallery)):
+        numpy.testing.assert_array_equal(
+            model.transform(data.data[index] / 8 - 1), codes[f'{name}_codes'])
+    # scikit-learn's rule today, query by query.
+    bits = [unpack_bits(codes[f'{name}_codes'], 12).astype(int)
+            for name in ('query', 'gallery')]
+    distance = (bits[0][:, None] != bits[1]).sum(axis=2)
+    right = data.target[query][:, None] == data.target[gallery]
+    expected = numpy.mean([average_precision_score(r, -d)
+                           for r, d in zip(right, distance)])
+    numpy.testing.assert_allclose(result['map_step'], expected, 1e-12)
+    assert result['distinct_codes'] == len(numpy.unique(bits[1], axis=0))
+    # No ranking finds more than a class has.
+    sizes = numpy.bincount(data.target[gallery])
+    numpy.testing.assert_allclose(
+        result['precision_at_500_possible'], sizes.mean() / 500, 1e-12)
+
+
+def test_summary(digits):
+    _, process = digits
+    for text in ('mAP', 'trapezoid', 'precision at 500', 'possible', 'r = 2',
+                 'empty balls', 'distinct codes', 'nearest.png'):
+        assert text in process.stdout
+
+
+def test_pictures(digits):
+    out, _ = digits
+    for name in ('learning_curves', 'bits', 'retrieval', 'nearest'):
+        with Image.open(out / f'{name}.png') as image:
+            assert image.width > 300 and image.height > 200
+            assert len(image.convert('L').getcolors()) > 20
+
+
+def test_help():
+    text = ' '.join(run('--help').stdout.split())
+    for option in ('dataset data-dir out seed device bits hidden '
+                   'queries-per-class train-on query gallery epochs '
+                   'batch-size restarts lam alpha neighbor xi '
+                   'power-iterations resume quiet').split():
+        assert f'--{option}' in text
+    for symbol in ('lambda', 'sigma_t(x)', 'Eq. 14', 'Eq. 17'):
+        assert symbol in text
+
+
+def write(folder, **files):
+    for name, arrays in files.items():
+        numpy.savez(folder / f'{name}.npz', **arrays)
+
+
+def test_own_query_and_gallery(tmp_path):
+    write(tmp_path, q=dict(x=X[::30], y=Y[::30]), g=dict(x=X, y=Y))
+    process = run('--query', 'q.npz', '--gallery', 'g.npz', '--bits', 4,
+                  '--train-on', 'gallery', *QUICK, '--out', 'out',
+                  cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    codes = load_npz(tmp_path / 'out' / 'codes.npz')
+    # Each file is numbered by itself, and equal points have equal codes.
+    assert codes['query_index'].tolist() == list(range(10))
+    assert codes['gallery_index'].tolist() == list(range(300))
+    numpy.testing.assert_array_equal(codes['query_codes'],
+                                     codes['gallery_codes'][::30])
+    # What was learnt from the gallery alone does not depend on the queries.
+    model = IMSATHasher(4, hidden=(40, 40), epochs=2, random_state=0).fit(X)
+    numpy.testing.assert_array_equal(model.codes_, codes['gallery_codes'])
+
+
+def test_without_labels_there_are_codes(tmp_path):
+    write(tmp_path, points=dict(x=X))
+    process = run('--dataset', 'points.npz', *QUICK, '--out', 'out',
+                  cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert 'no labels, so no scores' in process.stdout
+    result = json.loads((tmp_path / 'out' / 'result.json').read_text())
+    assert result['map_step'] is None and result['queries'] == 0
+    codes = load_npz(tmp_path / 'out' / 'codes.npz')
+    assert codes['gallery_codes'].shape == (300, 2)
+
+
+BAD = {
+    'bits': (dict(x=X, y=Y), ['--bits', 300], 'from 1 to 256'),
+    'no queries': (dict(x=X, y=Y), ['--queries-per-class', 0], 'at least 1'),
+    'single point': (dict(x=X, y=[*Y[1:], 7]), [],
+                     'class 7 has a single point'),
+    'query alone': (dict(x=X, y=Y), ['--query', 'q.npz'], 'give both'),
+    'width': (dict(x=X, y=Y), ['--query', 'wide.npz', '--gallery',
+                               'points.npz'], '4 features'),
+    'labels of one': (dict(x=X), ['--query', 'q.npz', '--gallery',
+                                  'points.npz'], 'only one of'),
+    'class': (dict(x=X, y=Y + 1), ['--query', 'q.npz', '--gallery',
+                                   'points.npz'], 'label 0 of a query'),
+    'batch': (dict(x=X, y=Y), ['--batch-size', 301], 'choose at most 300'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input(tmp_path, case):
+    points, options, message = BAD[case]
+    write(tmp_path, points=points, q=dict(x=X[::30], y=Y[::30]),
+          wide=dict(x=numpy.eye(4), y=[0, 1, 0, 1]))
+    process = run('--dataset', 'points.npz', *QUICK, *options, '--quiet',
+                  cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stderr.startswith('hashing.py: ')
+    assert process.stderr.count('\n') == 1, 'one sentence'
+    assert message in process.stderr
+    assert not (tmp_path / 'results').exists()
