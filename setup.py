@@ -32,6 +32,6 @@ setup(
         'test': test_requires,
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
-        'faiss': ['faiss-cpu>=1.8'],
+        'faiss': ['faiss-cpu>=1.9'],
     },
 )

@@ -105,6 +105,22 @@ def test_histograms(block, n_bits):
             (at_d & (g_labels == q_labels[:, None])).sum(axis=1))
 
 
+def test_duplicates_are_compared_once(monkeypatch):
+    sizes = []
+    distance_blocks = hamming.distance_blocks
+
+    def spy(queries, gallery, n_bits):
+        sizes.extend([queries.shape[1], gallery.shape[1]])
+        return distance_blocks(queries, gallery, n_bits)
+    monkeypatch.setattr(hamming, 'distance_blocks', spy)
+    q, g = pack_bits([[0] * 9] * 7), pack_bits(numpy.eye(9)[[0, 5] * 10])
+    total, relevant = distance_histograms(
+        q, [0] * 3 + [1] * 4, g, [0] * 11 + [1] * 9, 9)
+    assert sizes == [2, 4]  # pairs of code and label
+    assert total[:, 1].tolist() == [20] * 7
+    assert relevant[:, 1].tolist() == [11] * 3 + [9] * 4
+
+
 def test_memory_of_histograms():
     q, g = (numpy.random.RandomState(seed).randint(
         256, size=(n, 4)).astype('u1') for seed, n in ((0, 500), (1, 200000)))

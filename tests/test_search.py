@@ -1,4 +1,5 @@
 import sys
+import tracemalloc
 
 import numpy
 import pytest
@@ -67,6 +68,22 @@ def test_equal_codes_come_by_insertion(block):
     distances, ids = build(codes, 16).search(codes[55:56], 25)
     assert distances[0].tolist() == [0] * 10 + [16] * 15
     assert ids[0].tolist() == list(range(50, 60)) + list(range(15))
+
+
+def test_memory_where_the_nearest_come_last(monkeypatch):
+    monkeypatch.setattr(hamming, 'BLOCK', 500)
+    bits = numpy.tri(256)[::-1]  # 256 to 1 bits set
+    index = build(pack_bits(numpy.repeat(bits, 500, axis=0)), 256)
+    queries = numpy.zeros((10, 32), 'u1')
+    tracemalloc.start()
+    distances, ids = index.search(queries, 500)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (distances == 1).all()
+    assert ids[0].tolist() == list(range(255 * 500, 256 * 500))
+    # 500 of each block, with a distance of 2 bytes and a position of 8, would
+    # be 13 MB.
+    assert peak < 6e6
 
 
 def test_distance_of_256():
