@@ -109,12 +109,12 @@ def to_words(codes):
         padded = numpy.zeros((n, -(-width // 8) * 8), numpy.uint8)
         padded[:, :width] = codes
         codes = padded.view(numpy.uint64)
-    return numpy.ascontiguousarray(codes.T)
+    return codes.T.copy()
 
 
 def from_words(words, n_bits):
     """The inverse of :func:`to_words`."""
-    codes = numpy.ascontiguousarray(words.T).view(numpy.uint8)
+    codes = words.T.copy().view(numpy.uint8)
     return numpy.ascontiguousarray(codes[:, :-(-n_bits // 8)])
 
 

@@ -43,13 +43,16 @@ class HammingIndex:
 
     @property
     def ids(self):
-        if len(self._ids) > 1:
-            self._ids = [numpy.concatenate(self._ids)]
-        return self._ids[0]
+        return self._all_ids().copy()
 
     @property
     def codes(self):
         return from_words(self._all_words(), self.n_bits)
+
+    def _all_ids(self):
+        if len(self._ids) > 1:
+            self._ids = [numpy.concatenate(self._ids)]
+        return self._ids[0]
 
     def _all_words(self):
         if len(self._words) > 1:
@@ -68,7 +71,7 @@ class HammingIndex:
         self._words.append(words)
         self._ids.append(ids)
         self._next_id += len(ids)
-        return ids
+        return ids.copy()
 
     def remove(self, ids):
         """Removes the codes of these numbers, each of which must be there."""
@@ -76,13 +79,13 @@ class HammingIndex:
         if ids.ndim != 1 or ids.dtype.kind not in 'iu' and len(ids):
             raise InputError(f'ids to remove are a list of whole numbers, not '
                              f'{ids.dtype} of shape {ids.shape}')
-        unknown = numpy.setdiff1d(ids, self.ids)
+        unknown = numpy.setdiff1d(ids, self._all_ids())
         if len(unknown):
             raise InputError(f'there is no code number {unknown[0]} in the '
                              f'index; look at its ids')
-        keep = ~numpy.isin(self.ids, ids)
+        keep = ~numpy.isin(self._all_ids(), ids)
         self._words = [self._all_words().compress(keep, axis=1)]
-        self._ids = [self.ids[keep]]
+        self._ids = [self._all_ids()[keep]]
 
     def search(self, queries, k):
         """The k nearest codes of each query.
@@ -106,7 +109,7 @@ class HammingIndex:
         positions = numpy.empty((len(nearest), k), numpy.int64)
         for i, each in enumerate(nearest):
             distances[i], positions[i] = each.finish()
-        return distances, self.ids[positions]
+        return distances, self._all_ids()[positions]
 
     def search_radius(self, queries, r):
         """All codes within distance r of each query, r included.
@@ -134,7 +137,8 @@ class HammingIndex:
         lims = numpy.cumsum([0] + [len(d) for d, _ in found])
         distances = numpy.concatenate([d for d, _ in found])
         positions = numpy.concatenate([p for _, p in found])
-        return lims, distances.astype(numpy.int32), self.ids[positions]
+        return (lims, distances.astype(numpy.int32),
+                self._all_ids()[positions])
 
     def _queries(self, queries):
         queries = check_codes(queries, self.n_bits)
@@ -147,7 +151,7 @@ class HammingIndex:
     def save(self, path):
         """Writes the index to one npz file, without pickle."""
         save_npz(path, {'n_bits': self.n_bits, 'codes': self.codes,
-                        'ids': self.ids, 'next_id': self._next_id})
+                        'ids': self._all_ids(), 'next_id': self._next_id})
 
     @classmethod
     def load(cls, path):

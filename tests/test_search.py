@@ -134,6 +134,16 @@ def test_add_and_remove(block, n_bits):
     assert len(index) == 0 and index.add(codes[:1]).tolist() == [120]
 
 
+@pytest.mark.parametrize('n_bits', N_BITS)
+def test_arrays_of_others(n_bits):
+    codes = random_codes(20, n_bits)
+    given, index = codes.copy(), HammingIndex(n_bits)
+    for array in (index.add(given), given, index.ids, index.codes):
+        array[:] = 0
+        numpy.testing.assert_array_equal(index.codes, codes)
+        numpy.testing.assert_array_equal(index.ids, numpy.arange(20))
+
+
 def test_remove_nothing():
     index = build(random_codes(5, 8), 8)
     index.remove([])
