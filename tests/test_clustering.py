@@ -49,6 +49,14 @@ def test_finds_blobs():
     numpy.testing.assert_allclose(model.score(X), information, 1e-5)
 
 
+def test_leaves_no_files_unless_told_where(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    IMSATClustering(3, **SMALL).fit(X)
+    assert not list(tmp_path.iterdir())
+    IMSATClustering(3, out='run', **SMALL).fit(X)
+    assert [path.name for path in tmp_path.iterdir()] == ['run']
+
+
 def test_sparse():
     x = numpy.where(abs(X) < .1, 0, X)
     assert (x == 0).any()

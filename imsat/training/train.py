@@ -40,7 +40,8 @@ def train(model, x, radius, objective, regularizer, *, epochs=50,
     trainer = training.Trainer(updater, (epochs, 'epoch'),
                                out='.' if folder is None else str(folder))
     trainer.extend(Evaluator(model, x, objective, summarize))
-    log = extensions.LogReport(filename=None if folder is None else 'log')
+    # Its `filename=None` would mean a file `log` in the current folder.
+    log = extensions.LogReport(log_name=None if folder is None else 'log')
     trainer.extend(log)
     if folder is not None:
         trainer.extend(Snapshot(folder, epochs, snapshot_seconds))
