@@ -1,4 +1,4 @@
-"""Chainer 7.8.1 on CPython 3.10 to 3.13, NumPy 1.24 to 2.x, CuPy 13 and 14.
+"""Chainer 7.8.1 on CPython 3.10 to 3.13, NumPy 2.0 to 2.5, CuPy 13 and 14.
 
 Chainer is end-of-life.  :func:`apply` imports it and repairs it in place;
 nothing is left behind in NumPy, CuPy or ``sys.modules``.  ``import imsat``
@@ -62,10 +62,9 @@ def sctypes():
 # --- Once it is there ------------------------------------------------------
 def as_strided():
     # AsStridedGrad reads numpy.sctypes once more when it runs.
-    if not hasattr(numpy, 'sctypes'):
-        module = sys.modules['chainer.functions.array.as_strided']
-        module.np = _Numpy('numpy')
-        module.np.sctypes = _SCTYPES
+    module = sys.modules['chainer.functions.array.as_strided']
+    module.np = _Numpy('numpy')
+    module.np.sctypes = _SCTYPES
 
 
 def resize_images():
