@@ -5,7 +5,9 @@ import numpy
 import pytest
 
 import imsat  # before Chainer
+import simt
 from imsat import compat
+from imsat.cuda import runtime
 from imsat.devices import count_gpus
 
 compat.import_testing()
@@ -52,11 +54,48 @@ def mnist_folder():
     return folder
 
 
-@pytest.fixture(params=['cpu', pytest.param('gpu', marks=pytest.mark.gpu)])
+@pytest.fixture(scope='session')
+def compiled(tmp_path_factory):
+    """What the emulator has compiled in this session, and where."""
+    if simt.COMPILER is None:
+        pytest.skip('no C++ compiler (g++ or clang++) to emulate a GPU with')
+    return simt.Compiler(tmp_path_factory.mktemp('simt'))
+
+
+@pytest.fixture
+def emulator(compiled, monkeypatch):
+    """Kernels run on the CPU; see tests/simt."""
+    monkeypatch.setattr(runtime, 'current', simt.Emulator(compiled))
+    return runtime.current
+
+
+BACKENDS = ['cpu', 'emulated', pytest.param('gpu', marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=BACKENDS)
 def xp(request):
-    """NumPy and, where there is a GPU, CuPy."""
+    """``xp.asarray`` makes arrays that are worked on by NumPy, by emulated
+    kernels and, where there is a GPU, by CuPy and kernels."""
     if request.param == 'cpu':
-        return numpy
+        yield numpy
+    elif request.param == 'emulated':
+        emulator = request.getfixturevalue('emulator')
+        yield simt
+        assert emulator.launches, 'no kernel has run'
+    else:
+        yield cupy()
+
+
+@pytest.fixture(params=BACKENDS[1:])
+def device(request):
+    """As xp, without NumPy."""
+    if request.param == 'emulated':
+        request.getfixturevalue('emulator')
+        return simt
+    return cupy()
+
+
+def cupy():
     if not count_gpus():
         pytest.skip('no GPU')
     return imsat.devices.cuda.cupy

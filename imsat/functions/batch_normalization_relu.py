@@ -1,17 +1,18 @@
-import chainer
 import chainer.functions as F
-from chainer import backend, function_node
+import numpy
 from chainer.utils import type_check
 
-from imsat.functions.composition import gradient_of
+from imsat.cuda import batch_normalization_relu as kernels
+from imsat.functions.composition import FusedFunction
 
 
-class BatchNormalizationReLU(function_node.FunctionNode):
+class BatchNormalizationReLU(FusedFunction):
     """Passes over memory less often than the two functions one by one."""
 
-    def __init__(self, eps):
+    def __init__(self, eps, running_mean, running_var, decay):
         self.eps = eps
-        self.mean = self.var = None  # of the batch, once forward has run
+        self.running_mean, self.running_var = running_mean, running_var
+        self.decay = decay
 
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x', 'gamma', 'beta'))
@@ -26,41 +27,51 @@ class BatchNormalizationReLU(function_node.FunctionNode):
             beta.shape == gamma.shape,
         )
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         x, gamma, beta = inputs
-        xp = backend.get_array_module(x)
-        self.mean = x.mean(axis=0)
-        centred = x - self.mean
-        self.var = xp.einsum('ij,ij->j', centred, centred) / len(x)
-        inv_std = 1 / xp.sqrt(self.var + x.dtype.type(self.eps))
+        mean = x.mean(axis=0)
+        centred = x - mean
+        n = len(x)
+        var = numpy.einsum('ij,ij->j', centred, centred) / n
+        inv_std = 1 / numpy.sqrt(var + x.dtype.type(self.eps))
         y = centred * (gamma * inv_std)
         y += beta
-        xp.maximum(y, 0, out=y)
-        self._centred, self._inv_std = centred, inv_std
+        numpy.maximum(y, 0, out=y)
+        if self.running_mean is not None:
+            self.running_mean *= self.decay
+            self.running_mean += (1 - self.decay) * mean
+            self.running_var *= self.decay
+            self.running_var += (1 - self.decay) * n / max(n - 1, 1) * var
+        self._saved = centred, inv_std, y
         self.retain_inputs((0, 1, 2))
-        self.retain_outputs((0,))
         return y,
 
-    def backward(self, indexes, grad_outputs):
-        inputs = self.get_retained_inputs()
-        if chainer.config.enable_backprop:
-            return gradient_of(self._compose, inputs, grad_outputs)
-        gamma = inputs[1].array
-        y = self.get_retained_outputs()[0].array
-        centred, inv_std = self._centred, self._inv_std
-        xp = backend.get_array_module(y)
-        n = y.dtype.type(len(y))
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        x, gamma, beta = inputs
+        gy, = grad_outputs
+        centred, inv_std, y = self._saved
+        n = x.dtype.type(len(x))
 
         # Where the ReLU is open, as 0 and 1 of y's dtype; then the gradient.
-        gz = xp.greater(y, 0, out=xp.empty_like(y), casting='unsafe')
-        gz *= grad_outputs[0].array
+        gz = numpy.greater(y, 0, out=numpy.empty_like(y), casting='unsafe')
+        gz *= gy
         gbeta = gz.sum(axis=0)
-        ggamma = xp.einsum('ij,ij->j', gz, centred) * inv_std
+        ggamma = numpy.einsum('ij,ij->j', gz, centred) * inv_std
         gx = centred * (ggamma * inv_std / n)
-        xp.subtract(gz, gx, out=gx)
+        numpy.subtract(gz, gx, out=gx)
         gx -= gbeta / n
         gx *= gamma * inv_std
-        return tuple(map(chainer.as_variable, (gx, ggamma, gbeta)))
+        return gx, ggamma, gbeta
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0, 1, 2))
+        y, self._saved = kernels.forward(
+            *inputs, self.eps, self.running_mean, self.running_var,
+            self.decay)
+        return y,
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(*inputs, self._saved, *grad_outputs)
 
     def _compose(self, x, gamma, beta):
         return F.relu(F.batch_normalization(x, gamma, beta, eps=self.eps)),
@@ -89,12 +100,6 @@ def batch_normalization_relu(x, gamma, beta, eps=2e-5, running_mean=None,
     Returns:
         Variable: Shape (B, D).
     """
-    function = BatchNormalizationReLU(eps)
-    y, = function.apply((x, gamma, beta))
-    if running_mean is not None:
-        n = len(y)
-        running_mean *= decay
-        running_mean += (1 - decay) * function.mean
-        running_var *= decay
-        running_var += (1 - decay) * n / max(n - 1, 1) * function.var
+    y, = BatchNormalizationReLU(
+        eps, running_mean, running_var, decay).apply((x, gamma, beta))
     return y

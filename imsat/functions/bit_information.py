@@ -8,7 +8,7 @@ from imsat.functions.code_information import (
     CodeInformation, compose_pairs)
 from imsat.functions.composition import gradient_of
 from imsat.functions.pairwise import pairwise_information
-from imsat.functions.sigmoid import bit_probabilities, log_sigmoid, sigmoid
+from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import entropy_slope, log_mean_exp
 
 
@@ -27,13 +27,9 @@ class BitInformation(function_node.FunctionNode):
         xp = backend.get_array_module(y)
         eps, (n, n_bits) = self.eps, y.shape
         # The two values of a bit, 1 and 0, shape (2, B, D).
+        sides, log_sides = xp.stack(bit_softmax(y)).reshape(2, 2, n, n_bits)
         if eps:
-            p = sigmoid(y)
-            sides = xp.stack([p, 1 - p])
             log_sides = xp.log(sides + eps)
-        else:
-            log_sides = xp.stack([log_sigmoid(y), log_sigmoid(-y)])
-            sides = xp.exp(log_sides)
         mean = sides.mean(axis=1)
         log_mean = xp.log(mean + eps) if eps else log_mean_exp(log_sides, 1)
         centred = sides[0] - mean[0]

@@ -1,4 +1,34 @@
 import chainer
+from chainer import function_node
+
+from imsat.cuda import runtime
+
+
+class FusedFunction(function_node.FunctionNode):
+    """A function whose value and gradient are computed in few passes.
+
+    Subclasses define ``forward_cpu`` and ``forward_gpu``, which retain inputs;
+    ``backward_cpu`` and ``backward_gpu`` of ``(indexes, inputs,
+    grad_outputs)``, tuples of arrays, to the gradients, None where there is
+    none; and ``_compose``, the same function composed of Chainer's.
+    """
+
+    def forward(self, inputs):
+        if runtime.current.holds(inputs[0]):
+            return self.forward_gpu(inputs)
+        return self.forward_cpu(inputs)
+
+    def backward(self, indexes, grad_outputs):
+        inputs = self.get_retained_inputs()
+        if chainer.config.enable_backprop:
+            return gradient_of(self._compose, inputs, grad_outputs)
+        inputs = tuple(x.array for x in inputs)
+        grad_outputs = tuple(
+            None if g is None else g.array for g in grad_outputs)
+        backward = (self.backward_gpu if runtime.current.holds(inputs[0])
+                    else self.backward_cpu)
+        return tuple(None if g is None else chainer.as_variable(g)
+                     for g in backward(indexes, inputs, grad_outputs))
 
 
 def gradient_of(compose, inputs, grad_outputs):

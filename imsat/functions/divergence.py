@@ -1,16 +1,18 @@
 """The distance of two predictions that self-augmented training uses."""
-import chainer
 import chainer.functions as F
-from chainer import backend, function_node
+import numpy
 from chainer.utils import type_check
 
+from imsat.cuda import sigmoid_kl as sigmoid_kernels
+from imsat.cuda import softmax_kl as softmax_kernels
 from imsat.functions.code_information import heads
-from imsat.functions.composition import gradient_of
-from imsat.functions.sigmoid import bit_probabilities
+from imsat.functions.composition import FusedFunction
+from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import log_softmax, softmax_backward
 
 
-class SoftmaxKL(function_node.FunctionNode):
+class Divergence(FusedFunction):
+    """Of two sets of logits of one shape and dtype."""
 
     def __init__(self, eps):
         self.eps = eps
@@ -25,33 +27,41 @@ class SoftmaxKL(function_node.FunctionNode):
             y1.shape == y0.shape,
         )
 
-    def forward(self, inputs):
-        xp = backend.get_array_module(*inputs)
+
+class SoftmaxKL(Divergence):
+
+    def forward_cpu(self, inputs):
         log_p, log_q = map(log_softmax, inputs)
-        p, q = xp.exp(log_p), xp.exp(log_q)
+        p, q = numpy.exp(log_p), numpy.exp(log_q)
         if self.eps:
-            log_ratio = xp.log((p + self.eps) / (q + self.eps))
+            log_ratio = numpy.log((p + self.eps) / (q + self.eps))
         else:
             log_ratio = log_p - log_q
-        self._arrays = p, q, log_ratio
+        self._saved = p, q, log_ratio
         self.retain_inputs((0, 1))
-        return xp.asarray((p * log_ratio).sum() / len(p), p.dtype),
+        return numpy.asarray((p * log_ratio).sum() / len(p), p.dtype),
 
-    def backward(self, indexes, grad_outputs):
-        if chainer.config.enable_backprop:
-            return gradient_of(
-                self._compose, self.get_retained_inputs(), grad_outputs)
-        (p, q, log_ratio), eps = self._arrays, self.eps
-        g = grad_outputs[0].array / len(p)
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        (p, q, log_ratio), eps = self._saved, self.eps
+        g = grad_outputs[0] / len(p)
         gy0 = gy1 = None
         if 0 in indexes:
             gp = g * (log_ratio + (p / (p + eps) if eps else 1))
-            gy0 = chainer.as_variable(softmax_backward(p, gp))
+            gy0 = softmax_backward(p, gp)
         if 1 in indexes:
-            gy1 = chainer.as_variable(
-                softmax_backward(q, -g * p / (q + eps)) if eps
-                else g * (q - p))
+            gy1 = (softmax_backward(q, -g * p / (q + eps)) if eps
+                   else g * (q - p))
         return gy0, gy1
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0, 1))
+        y, self._saved = softmax_kernels.forward(*inputs, self.eps)
+        return y,
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return softmax_kernels.backward(
+            *inputs, self._saved, *grad_outputs, self.eps,
+            (0 in indexes, 1 in indexes))
 
     def _compose(self, y0, y1):
         p = F.softmax(y0)
@@ -83,6 +93,51 @@ def softmax_kl(y0, y1, eps=1e-8):
     return y
 
 
+class SigmoidKL(Divergence):
+
+    def forward_cpu(self, inputs):
+        (p, p0, log_p, log_p0), (q, q0, log_q, log_q0) = map(
+            bit_softmax, inputs)
+        if self.eps:
+            ratio = numpy.log((p + self.eps) / (q + self.eps))
+            ratio0 = numpy.log((p0 + self.eps) / (q0 + self.eps))
+        else:
+            ratio, ratio0 = log_p - log_q, log_p0 - log_q0
+        self._saved = p, p0, q, q0, ratio, ratio0
+        self.retain_inputs((0, 1))
+        return numpy.asarray(
+            (p * ratio + p0 * ratio0).sum() / len(p), p.dtype),
+
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        (p, p0, q, q0, ratio, ratio0), eps = self._saved, self.eps
+        g = grad_outputs[0] / len(p)
+        gy0 = gy1 = None
+        if 0 in indexes:
+            gp = ratio - ratio0
+            if eps:
+                gp += p / (p + eps) - p0 / (p0 + eps)
+            gy0 = g * p * p0 * gp
+        if 1 in indexes:
+            gy1 = g * (q * q0 * (p0 / (q0 + eps) - p / (q + eps)) if eps
+                       else q - p)
+        return gy0, gy1
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0, 1))
+        return sigmoid_kernels.forward(*inputs, self.eps),
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return sigmoid_kernels.backward(
+            *inputs, *grad_outputs, self.eps, (0 in indexes, 1 in indexes))
+
+    def _compose(self, y0, y1):
+        total = 0
+        for (p, log_p), (_, log_q) in zip(bit_probabilities(y0, self.eps),
+                                          bit_probabilities(y1, self.eps)):
+            total += F.sum(p * (log_p - log_q))
+        return total / len(y0),
+
+
 def sigmoid_kl(y0, y1, eps=1e-8):
     """:func:`softmax_kl` of independent bits, summed over the D bits.
 
@@ -94,11 +149,8 @@ def sigmoid_kl(y0, y1, eps=1e-8):
     Returns:
         Variable: 0-dimensional, in nats; finite for any finite logits.
     """
-    total = 0
-    for (p, log_p), (_, log_q) in zip(bit_probabilities(y0, eps),
-                                      bit_probabilities(y1, eps)):
-        total += F.sum(p * (log_p - log_q))
-    return total / len(y0)
+    y, = SigmoidKL(eps).apply((y0, y1))
+    return y
 
 
 def code_kl(y0, y1, sizes, eps=1e-8):

@@ -2,12 +2,13 @@
 import collections
 import math
 
-import chainer
 import chainer.functions as F
-from chainer import backend, function_node
+import numpy
 from chainer.utils import type_check
 
-from imsat.functions.composition import gradient_of
+from imsat.cuda import runtime
+from imsat.cuda import softmax_information as kernels
+from imsat.functions.composition import FusedFunction
 from imsat.functions.softmax import (
     entropy_slope, log_mean_exp, log_softmax, softmax_backward)
 
@@ -15,7 +16,7 @@ Information = collections.namedtuple(
     'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
 
 
-class SoftmaxInformation(function_node.FunctionNode):
+class SoftmaxInformation(FusedFunction):
 
     def __init__(self, prior, eps):
         self.prior, self.eps = prior, eps
@@ -25,33 +26,28 @@ class SoftmaxInformation(function_node.FunctionNode):
         y, = in_types
         type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         y, = inputs
-        xp = backend.get_array_module(y)
         eps, n = self.eps, len(y)
         log_p = log_softmax(y)
-        p = xp.exp(log_p)
+        p = numpy.exp(log_p)
         mean = p.mean(axis=0)
         if eps:
-            log_p, log_mean = xp.log(p + eps), xp.log(mean + eps)
+            log_p, log_mean = numpy.log(p + eps), numpy.log(mean + eps)
         else:
             log_mean = log_mean_exp(log_p, axis=0)
-        log_q = self._log_prior(xp, y)
-        self._arrays = p, log_p, mean, log_mean, log_q
+        log_q = self._log_prior(numpy, y)
+        self._saved = p, log_p, mean, log_mean, log_q
         self.retain_inputs((0,))
-        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
-                xp.asarray(-(mean * log_mean).sum(), y.dtype),
-                xp.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
+        return (numpy.asarray(-(p * log_p).sum() / n, y.dtype),
+                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
+                numpy.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
 
-    def backward(self, indexes, grad_outputs):
-        if chainer.config.enable_backprop:
-            return gradient_of(
-                self._compose, self.get_retained_inputs(), grad_outputs)
-        p, log_p, mean, log_mean, log_q = self._arrays
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        p, log_p, mean, log_mean, log_q = self._saved
         eps, n = self.eps, len(p)
         gp = 0
-        g_conditional, g_marginal, g_kl = (
-            None if g is None else g.array for g in grad_outputs)
+        g_conditional, g_marginal, g_kl = grad_outputs
         if g_conditional is not None:
             gp = -g_conditional / n * entropy_slope(p, log_p, eps)
         slope = entropy_slope(mean, log_mean, eps)
@@ -59,7 +55,20 @@ class SoftmaxInformation(function_node.FunctionNode):
             gp = gp - g_marginal / n * slope
         if g_kl is not None:
             gp = gp + g_kl / n * (slope - log_q)
-        return chainer.as_variable(softmax_backward(p, gp)),
+        return softmax_backward(p, gp),
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0,))
+        y, = inputs
+        prior = self.prior
+        if prior is not None:
+            prior = runtime.current.asarray(prior, y.dtype)
+        values, self._saved = kernels.forward(y, prior, self.eps)
+        return tuple(values[i:i + 1].reshape(()) for i in range(3))
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(
+            *inputs, self._saved, *grad_outputs, self.eps),
 
     def _compose(self, y):
         p = F.softmax(y)

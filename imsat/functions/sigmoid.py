@@ -4,18 +4,6 @@ import chainer.functions as F
 from chainer import backend
 
 
-def sigmoid(y):
-    """p of logits y on plain arrays."""
-    xp = backend.get_array_module(y)
-    return xp.tanh(y * .5) * .5 + .5
-
-
-def log_sigmoid(y):
-    """log p of logits y on plain arrays, exact for any finite ones."""
-    xp = backend.get_array_module(y)
-    return xp.minimum(y, 0) - xp.log1p(xp.exp(-abs(y)))
-
-
 def bit_probabilities(y, eps):
     """p and log(p + eps) of a bit's two values, 1 and then 0, from logits y.
 
@@ -28,3 +16,21 @@ def bit_probabilities(y, eps):
         return [(side, F.log(side + eps)) for side in (p, 1 - p)]
     log_p = F.log_softmax(F.stack([y, y * 0], axis=2), axis=2)
     return [(F.exp(side), side) for side in (log_p[:, :, 0], log_p[:, :, 1])]
+
+
+def bit_softmax(y):
+    """p and log p of a bit's two values on plain arrays.
+
+    Returns:
+        p(1), p(0), log p(1) and log p(0), each exact however large the
+        logits y.
+    """
+    xp = backend.get_array_module(y)
+    e = xp.exp(-abs(y))
+    larger, smaller = 1 / (1 + e), e / (1 + e)
+    log_larger = -xp.log1p(e)
+    is_positive = y > 0
+    return (xp.where(is_positive, larger, smaller),
+            xp.where(is_positive, smaller, larger),
+            xp.minimum(y, 0) + log_larger,
+            xp.minimum(-y, 0) + log_larger)

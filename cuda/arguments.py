@@ -1,0 +1,69 @@
+"""Checks of arguments, before anything is launched."""
+import math
+
+import numpy
+
+from imsat.cuda import runtime
+
+FLOATS = 'float32', 'float64'
+
+
+def array(name, x, shape, dtypes=FLOATS):
+    """x, contiguous, if it is what a kernel can work on.
+
+    Args:
+        name (str): What the caller calls it.
+        shape (tuple): Its extents, None for any.
+        dtypes (sequence): Of dtypes or their names.
+
+    Raises:
+        TypeError: If it is no array of the device, or of another dtype.
+        ValueError: If it has another shape or is on another device.
+    """
+    if not runtime.current.holds(x):
+        raise TypeError(f'{name} is a {_type_name(x)}; give a cupy.ndarray')
+    names = [numpy.dtype(dtype).name for dtype in dtypes]
+    if x.dtype.name not in names:
+        raise TypeError(f'{name} has dtype {x.dtype}; give '
+                        f'{" or ".join(names)}')
+    if len(x.shape) != len(shape) or any(
+            b is not None and a != b for a, b in zip(x.shape, shape)):
+        wanted = ', '.join('any' if n is None else str(n) for n in shape)
+        raise ValueError(f'{name} has shape {x.shape}; give ({wanted})')
+    if not runtime.current.is_current(x):
+        raise ValueError(f'{name} is on another GPU than the current one; '
+                         'enter `with cupy.cuda.Device(...)` first')
+    return runtime.current.contiguous(x)
+
+
+def optional(name, x, shape, dtypes=FLOATS):
+    """As :func:`array`; None stays None."""
+    return None if x is None else array(name, x, shape, dtypes)
+
+
+def in_place(name, x, shape, dtypes=FLOATS):
+    """As :func:`array`, for an array that is written to."""
+    checked = array(name, x, shape, dtypes)
+    if not x.flags.c_contiguous:
+        raise ValueError(f'{name} is updated in place and not contiguous; '
+                         'give a contiguous array')
+    return checked
+
+
+def number(name, value, low=0., high=math.inf):
+    """A float from ``low`` to ``high``, but not infinite."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f'{name} is a {_type_name(value)}; give a number'
+                        ) from None
+    if not (low <= value <= high and math.isfinite(value)):
+        raise ValueError(f'{name} is {value}; give a number from {low:g} to '
+                         f'{high:g}')
+    return value
+
+
+def _type_name(x):
+    module = type(x).__module__
+    name = type(x).__name__
+    return name if module == 'builtins' else f'{module}.{name}'

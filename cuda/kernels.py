@@ -1,0 +1,131 @@
+"""The kernels of this package: their sources, and a list of all of them.
+
+A long kernel lives in a ``.cu`` file, next to the Python that checks its
+arguments, and is launched through a :class:`Source`; a short one is a named
+string there, an :class:`Elementwise`.  Both are built on first use.  Whatever
+is declared in a module of this package is compiled by the tests, in every
+variant.
+
+In the sources ``T`` is the floating-point type.  Kernels take integers as
+``long long``, floating-point scalars as ``T``, and a null pointer for an
+array that is None.
+"""
+import functools
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy
+
+from imsat.cuda import runtime
+
+FOLDER = Path(__file__).parent
+FLOATS = ({'T': 'float32'}, {'T': 'float64'})
+
+_C_TYPES = {'float32': 'float', 'float64': 'double'}
+_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
+_KERNEL = re.compile(r'__global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?'
+                     r'(\w+)')
+_all = []
+
+
+class Source:
+    """The kernels of one ``.cu`` file.
+
+    Args:
+        file (str): Its name in this folder.  Files that it includes by
+            ``#include "name.cuh"``, each at most once, are pasted in.
+        variants (sequence of dict): What it is compiled for: a dtype's name
+            defines a type, an integer a constant.
+    """
+
+    def __init__(self, file, variants=FLOATS):
+        self.file, self.variants = file, variants
+        _all.append(self)
+
+    @property
+    def names(self):
+        """Those of its kernels."""
+        return _KERNEL.findall(read(self.file))
+
+    def text(self, variant):
+        return _text(self.file, tuple(sorted(variant.items())))
+
+    def launch(self, name, shape, args, **variant):
+        """Launches one kernel.
+
+        Args:
+            name (str): That of the kernel.
+            shape (launch.Shape): Blocks and threads.
+            args (sequence): Arrays, None, ints and floats.
+            variant: One of ``variants``; a dtype is as good as its name.
+        """
+        variant = {key: value if isinstance(value, int)
+                   else numpy.dtype(value).name
+                   for key, value in variant.items()}
+        real = numpy.dtype(variant.get('T', 'float32')).type
+        runtime.current.launch(self.text(variant), name, shape, tuple(
+            real(a) if isinstance(a, float) else
+            numpy.int64(a) if isinstance(a, int) else a for a in args))
+
+
+class Elementwise:
+    """A kernel that CuPy's ``ElementwiseKernel`` completes.
+
+    Called with arrays and scalars; returns a new array, or a tuple.
+
+    Args:
+        in_params, out_params (str): As CuPy has them, ``'T x, raw T g'``.
+        operation (str): What is done for one element.
+        name (str): That of the kernel.
+        header (str): A ``.cuh`` file with functions that it uses.
+        variants (sequence of dict): What the letters among its types can be.
+    """
+
+    def __init__(self, in_params, out_params, operation, name, header=None,
+                 variants=FLOATS):
+        self.in_params = [p.strip() for p in in_params.split(',')]
+        self.out_params = [p.strip() for p in out_params.split(',')]
+        self.operation, self.name = operation, name
+        self.header, self.variants = header, variants
+        _all.append(self)
+
+    @property
+    def preamble(self):
+        return _paste(self.header) if self.header else ''
+
+    def __call__(self, *args):
+        return runtime.current.elementwise(self, args)
+
+
+def all_kernels():
+    """Every :class:`Source` and :class:`Elementwise` of this package."""
+    for module in pkgutil.iter_modules([str(FOLDER)]):
+        importlib.import_module(f'imsat.cuda.{module.name}')
+    return tuple(_all)
+
+
+@functools.lru_cache(maxsize=None)
+def read(file):
+    return (FOLDER / file).read_text(encoding='utf-8')
+
+
+def _paste(file):
+    """The text of a file with what it includes, and where lines are from."""
+    text = _INCLUDE.sub(
+        lambda match: _paste(match[1]) + f'\n#line {_line(match)} "{file}"',
+        read(file))
+    return f'#line 1 "{file}"\n{text}'
+
+
+def _line(match):
+    """The number of the line after a match."""
+    return match.string.count('\n', 0, match.end()) + 2
+
+
+@functools.lru_cache(maxsize=None)
+def _text(file, variant):
+    head = [f'typedef {_C_TYPES[value]} {key};' if isinstance(value, str)
+            else f'#define {key} {value}' for key, value in variant]
+    return '\n'.join([*head, _paste(file)])

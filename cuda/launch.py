@@ -1,0 +1,61 @@
+"""How many blocks of how many threads.
+
+Shapes depend on sizes alone and not on the GPU, so that sums are taken in the
+same order everywhere.
+"""
+import collections
+
+Shape = collections.namedtuple('Shape', ['grid', 'block', 'shared'])
+
+THREADS = 256
+# Eight blocks on each of an H200's 132 multiprocessors; the rest is a loop.
+MAX_BLOCKS = 1056
+
+
+def ceil_div(a, b):
+    return -(-a // b)
+
+
+def shape(grid, block, shared=0):
+    """A Shape from tuples of one to three extents."""
+    return Shape(*((*extents, 1, 1)[:3] for extents in (grid, block)), shared)
+
+
+def blocks(n):
+    """At least one block and at most MAX_BLOCKS, for n blocks' work."""
+    return min(max(n, 1), MAX_BLOCKS)
+
+
+def rows(n_rows, width):
+    """For kernels whose threads share rows (``reduce.cuh``).
+
+    A row gets a thread for every four of its elements: part of a warp, a
+    warp, or, where it is long, a block.
+    """
+    lanes = 1
+    while lanes < 32 and 4 * lanes < width:
+        lanes *= 2
+    if width > 1024:
+        lanes = THREADS
+    if width > 8192:
+        lanes = 4 * THREADS
+    per_block = max(THREADS // lanes, 1)
+    return shape((blocks(ceil_div(n_rows, per_block)),), (lanes, per_block))
+
+
+def columns(n_rows, width):
+    """For kernels that reduce columns: a Shape, and the rows of a block.
+
+    A block takes 32 columns, 8 rows at a time, of a chunk of rows; there are
+    as many chunks (``grid[1]``) as keep the GPU busy.
+    """
+    tiles = max(ceil_div(width, 32), 1)
+    chunks = max(min(MAX_BLOCKS // tiles, ceil_div(n_rows, 64)), 1)
+    chunk = max(ceil_div(n_rows, chunks), 1)
+    chunks = max(ceil_div(n_rows, chunk), 1)
+    return shape((tiles, chunks), (32, 8)), chunk
+
+
+def elements(n):
+    """For kernels that loop over n elements."""
+    return shape((blocks(ceil_div(n, THREADS)),), (THREADS,))

@@ -1,0 +1,55 @@
+// Sums and maxima over threads, in an order that never changes.
+//
+// Threads share rows as launch.rows() has it: blockDim.x threads a row,
+// blockDim.y rows a block.  blockDim.x is a power of two up to 32, so that no
+// row crosses a warp, or a multiple of 32 with a single row in the block.
+// A block is made of whole warps, and all of its threads call together:
+// those without a row or a column of their own contribute nothing.
+
+#define FULL_WARP 0xffffffffu
+#define INFINITE T(__int_as_float(0x7f800000))
+
+struct Sum {
+    __device__ T operator()(T a, T b) const { return a + b; }
+};
+
+struct Max {
+    __device__ T operator()(T a, T b) const { return a > b ? a : b; }
+};
+
+// Over `lanes` neighbouring lanes, a power of two.
+template <class Operation>
+__device__ T reduce_lanes(T value, int lanes, Operation operation) {
+    for (int distance = lanes / 2; distance > 0; distance /= 2)
+        value = operation(
+            value, __shfl_xor_sync(FULL_WARP, value, distance));
+    return value;
+}
+
+// Over a block of whole warps.
+template <class Operation>
+__device__ T reduce_block(T value, Operation operation) {
+    __shared__ T partial[32];
+    const int thread = threadIdx.y * blockDim.x + threadIdx.x;
+    const int warps = blockDim.x * blockDim.y / 32;
+    value = reduce_lanes(value, 32, operation);
+    __syncthreads();  // an earlier call's values have been read
+    if (thread % 32 == 0)
+        partial[thread / 32] = value;
+    __syncthreads();
+    value = partial[0];
+    for (int i = 1; i < warps; i++)
+        value = operation(value, partial[i]);
+    return value;
+}
+
+template <class Operation>
+__device__ T reduce_row(T value, Operation operation) {
+    if (blockDim.x <= 32)
+        return reduce_lanes(value, blockDim.x, operation);
+    return reduce_block(value, operation);
+}
+
+__device__ T row_sum(T value) { return reduce_row(value, Sum()); }
+__device__ T row_max(T value) { return reduce_row(value, Max()); }
+__device__ T block_sum(T value) { return reduce_block(value, Sum()); }

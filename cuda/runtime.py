@@ -1,0 +1,67 @@
+"""What the kernels ask of CuPy, all in one place.
+
+The functions of this package reach the GPU through ``runtime.current`` alone.
+Tests without a GPU put an emulator there (``tests/simt``).
+"""
+import functools
+import sys
+
+
+class CuPy:
+    """Arrays and launches on CuPy's current device and stream."""
+
+    def holds(self, x):
+        """Whether x is an array that kernels can work on."""
+        cupy = sys.modules.get('cupy')  # whoever has an array imported it
+        return cupy is not None and isinstance(x, cupy.ndarray)
+
+    def is_current(self, x):
+        """Whether x is on the device that a kernel would run on."""
+        import cupy
+        return x.device.id == cupy.cuda.runtime.getDevice()
+
+    def empty(self, shape, dtype):
+        import cupy
+        return cupy.empty(shape, dtype)
+
+    def asarray(self, x, dtype):
+        """x on the device, copied where it is not there yet."""
+        import cupy
+        return cupy.asarray(x, dtype)
+
+    def contiguous(self, x):
+        import cupy
+        return cupy.ascontiguousarray(x)
+
+    def launch(self, text, name, shape, args):
+        """Runs a kernel of the CUDA source ``text``.
+
+        Args:
+            shape (launch.Shape): Blocks, threads and shared memory.
+            args (tuple): Arrays, None for a null pointer, NumPy scalars.
+        """
+        _raw_kernel(text, name)(
+            shape.grid, shape.block, args, shared_mem=shape.shared)
+
+    def elementwise(self, kernel, args):
+        """Runs a :class:`kernels.Elementwise`; its output, or a tuple."""
+        return _elementwise_kernel(kernel)(*args)
+
+
+# CuPy compiles at the first call on each device and keeps the result.
+@functools.lru_cache(maxsize=None)
+def _raw_kernel(text, name):
+    import cupy
+    return cupy.RawModule(
+        code=text, options=('-std=c++17',)).get_function(name)
+
+
+@functools.lru_cache(maxsize=None)
+def _elementwise_kernel(kernel):
+    import cupy
+    return cupy.ElementwiseKernel(
+        ', '.join(kernel.in_params), ', '.join(kernel.out_params),
+        kernel.operation, kernel.name, preamble=kernel.preamble)
+
+
+current = CuPy()

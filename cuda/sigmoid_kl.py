@@ -1,0 +1,51 @@
+"""KL[p || q] of independent bits, SAT's distance for hashing."""
+from imsat.cuda import arguments, kernels, launch, runtime
+from imsat.cuda.sums import sum_rows
+
+_source = kernels.Source('sigmoid_kl.cu')
+_backward = [
+    kernels.Elementwise(
+        'T y0, T y1, T eps, raw T g, T scale', 'T gy',
+        f'gy = g[0] * scale * bit_kl_grad{i}(y0, y1, eps)',
+        f'sigmoid_kl_backward{i}', header='bits.cuh')
+    for i in (0, 1)]
+
+
+def forward(y0, y1, eps=1e-8):
+    """Mean over rows of the sum over bits, in nats.
+
+    Args:
+        y0, y1 (cupy.ndarray): Logits of p and of q, shape (B, D), both
+            float32 or both float64.
+        eps (float): Added inside the logarithms, at least 0.
+
+    Returns:
+        0-dimensional array, 0 of an empty batch.
+    """
+    y0 = arguments.array('y0', y0, (None, None))
+    y1 = arguments.array('y1', y1, y0.shape, (y0.dtype,))
+    eps = arguments.number('eps', eps)
+    shape = launch.elements(y0.size)
+    partials = runtime.current.empty((1, shape.grid[0]), y0.dtype)
+    _source.launch('sigmoid_kl_forward', shape, (
+        y0, y1, y0.size, eps, 1 / max(len(y0), 1), partials), T=y0.dtype)
+    return sum_rows(partials).reshape(())
+
+
+def backward(y0, y1, g, eps=1e-8, wanted=(True, True)):
+    """The gradients with respect to both sets of logits.
+
+    Args:
+        y0, y1, eps: As in :func:`forward`.
+        g (cupy.ndarray): Upstream gradient, 0-dimensional, of y0's dtype.
+        wanted (pair of bool): Which of the two are.
+
+    Returns:
+        Two arrays of shape (B, D), None for one that is not wanted.
+    """
+    y0 = arguments.array('y0', y0, (None, None))
+    y1 = arguments.array('y1', y1, y0.shape, (y0.dtype,))
+    g = arguments.array('g', g, (), (y0.dtype,))
+    eps = arguments.number('eps', eps)
+    return tuple(kernel(y0, y1, eps, g, 1 / max(len(y0), 1)) if w else None
+                 for kernel, w in zip(_backward, wanted))

@@ -1,0 +1,88 @@
+// KL[p || q] of two sets of logits y0, y1 of shape (rows, width), threads as
+// in reduce.cuh.  p and q are never written: each row's largest logit and the
+// logarithm of its sum are, (rows, 2) for y0 and for y1.
+#include "softmax.cuh"
+
+__device__ T log_ratio(T log_p, T log_q, T eps) {
+    return eps > 0 ? log((exp(log_p) + eps) / (exp(log_q) + eps))
+                   : log_p - log_q;
+}
+
+__device__ Softmax load(const T* saved, long long i) {
+    return {saved[2 * i], saved[2 * i + 1]};
+}
+
+__device__ void store(T* saved, long long i, Softmax softmax) {
+    saved[2 * i] = softmax.largest;
+    saved[2 * i + 1] = softmax.log_sum;
+}
+
+extern "C" __global__ void softmax_kl_forward(
+        const T* y0, const T* y1, long long rows, long long width, T eps,
+        T* saved0, T* saved1, T* partials) {
+    T divergence = 0;
+    for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long i = first + threadIdx.y;
+        const T *row0 = y0 + i * width, *row1 = y1 + i * width;
+        const long long n = i < rows ? width : 0;
+        const Softmax p = softmax_of_row(row0, n), q = softmax_of_row(row1, n);
+        for (long long j = threadIdx.x; j < n; j += blockDim.x) {
+            const T log_p = p.log_p(row0[j]);
+            divergence += exp(log_p)
+                * log_ratio(log_p, q.log_p(row1[j]), eps);
+        }
+        if (i < rows && threadIdx.x == 0) {
+            store(saved0, i, p);
+            store(saved1, i, q);
+        }
+    }
+    divergence = block_sum(divergence / rows);
+    if (threadIdx.x == 0 && threadIdx.y == 0)
+        partials[blockIdx.x] = divergence;
+}
+
+// gy0 or gy1 may be null.
+extern "C" __global__ void softmax_kl_backward(
+        const T* y0, const T* y1, const T* saved0, const T* saved1,
+        long long rows, long long width, T eps, const T* g, T* gy0, T* gy1) {
+    const T scale = *g / rows;
+    for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long i = first + threadIdx.y;
+        const T *row0 = y0 + i * width, *row1 = y1 + i * width;
+        const long long n = i < rows ? width : 0;
+        Softmax of_p = {0, 0}, of_q = {0, 0};
+        if (n) {
+            of_p = load(saved0, i);
+            of_q = load(saved1, i);
+        }
+        T mean0 = 0, mean1 = 0;
+        // Twice the same: first for the means of the gradients with respect
+        // to p and q, under p and q, then to subtract them.
+        for (int writing = 0; writing < 2; writing++) {
+            for (long long j = threadIdx.x; j < n; j += blockDim.x) {
+                const T log_p = of_p.log_p(row0[j]), p = exp(log_p);
+                const T log_q = of_q.log_p(row1[j]), q = exp(log_q);
+                const T gp = log_ratio(log_p, log_q, eps)
+                    + slope_of_log(p, eps);
+                // q times the gradient with respect to q; with eps = 0 its
+                // quotient p / q could overflow.
+                const T q_gq = eps > 0 ? -q * p / (q + eps) : -p;
+                if (!writing) {
+                    mean0 += p * gp;
+                    mean1 += q_gq;
+                    continue;
+                }
+                if (gy0)
+                    gy0[i * width + j] = scale * p * (gp - mean0);
+                if (gy1)
+                    gy1[i * width + j] = scale * (q_gq - q * mean1);
+            }
+            if (!writing) {
+                mean0 = row_sum(mean0);
+                mean1 = row_sum(mean1);
+            }
+        }
+    }
+}

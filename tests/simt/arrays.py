@@ -1,0 +1,28 @@
+"""What stands in for CuPy's arrays."""
+import numpy
+
+
+class DeviceArray(numpy.ndarray):
+    """An array that NumPy works on and kernels accept."""
+
+    # As in CuPy a result of no dimensions is an array still.
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array.view(DeviceArray)
+
+
+def asarray(x, dtype=None):
+    """A copy as a DeviceArray, aligned as CuPy's allocations are."""
+    x = numpy.asarray(x, dtype)
+    copy = allocate(x.shape, x.dtype)
+    copy[...] = x
+    return copy
+
+
+def allocate(shape, dtype):
+    """A new array, filled with NaN."""
+    dtype = numpy.dtype(dtype)
+    n = int(numpy.prod(shape)) * dtype.itemsize
+    memory = numpy.full(n + 256, 0xff, numpy.uint8)
+    start = -memory.ctypes.data % 256
+    return memory[start:start + n].view(dtype).reshape(shape).view(
+        DeviceArray)

@@ -1,0 +1,129 @@
+"""From CUDA sources to shared libraries."""
+import ctypes
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from simt.errors import KernelError
+
+FOLDER = Path(__file__).parent
+COMPILER = shutil.which('g++') or shutil.which('clang++')
+FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-w',
+         '-U_FORTIFY_SOURCE',
+         '-ffp-contract=off', f'-I{FOLDER}']
+SHARED = re.compile(
+    r'\b(extern\s+)?__shared__\s+([\w: ]+?)\s+(\w+\s*(?:\[[^;]*)?);')
+C_TYPES = {'float32': 'float', 'float64': 'double', 'int32': 'int',
+           'int64': 'long long', 'uint8': 'unsigned char',
+           'uint32': 'unsigned', 'uint64': 'unsigned long long',
+           'bool': 'bool'}
+
+
+class Compiler:
+    """Compiles each source once and keeps the result in ``folder``."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._libraries = {}
+        scheduler = self.folder / 'simt.so'
+        _compile('-O2', '-shared', FOLDER / 'simt.cpp', '-o', scheduler)
+        # Kernels find its functions there.
+        self.scheduler = ctypes.CDLL(
+            str(scheduler), mode=ctypes.RTLD_GLOBAL)
+
+    def __call__(self, text):
+        """The library of the kernels in a CUDA source."""
+        if text not in self._libraries:
+            path = self.folder / f'kernels{len(self._libraries)}.cpp'
+            path.write_text(translate(text))
+            # Linked without -fsanitize: its functions are in simt.cpp.
+            _compile('-fsanitize=thread,alignment', '-c', path, '-o',
+                     path.with_suffix('.o'))
+            _compile('-shared', path.with_suffix('.o'), '-o',
+                     path.with_suffix('.so'))
+            self._libraries[text] = ctypes.CDLL(str(path.with_suffix('.so')))
+        return self._libraries[text]
+
+
+def translate(text):
+    """The C++ source of a CUDA source; lines keep their numbers."""
+    counter = itertools.count()
+
+    def declare(match):
+        dynamic, kind, declarators = match.groups()
+        statements = []
+        for declarator in declarators.split(','):
+            name, extents = re.fullmatch(
+                r'\s*(\w+)\s*(.*)', declarator, re.DOTALL).groups()
+            if dynamic:
+                statements.append(
+                    f'{kind}* {name} = ({kind}*)simt_dynamic_shared();')
+                continue
+            n = next(counter)
+            statements.append(
+                f'typedef {kind} simt_t{n}{extents}; '
+                f'simt_t{n}& {name} = simt::shared<simt_t{n}, {n}>();')
+        return ' '.join(statements)
+
+    kernels = kernel_names(text)
+    text = SHARED.sub(declare, text)
+    return '\n'.join(['#include "simt.h"', '#line 1 "source"', text,
+                      *(f'SIMT_ENTRY({name})' for name in kernels), ''])
+
+
+def kernel_names(text):
+    return re.findall(r'__global__\s+(?:__launch_bounds__\([^)]*\)\s*)?'
+                      r'void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)', text)
+
+
+def elementwise_source(kernel, types, scalars):
+    """What ``cupy.ElementwiseKernel`` makes of its strings, in short."""
+    typedefs = [f'typedef {C_TYPES[dtype]} {name};'
+                for name, dtype in types.items() if name != 'bool']
+    params, body = [], []
+    for param in kernel.in_params + kernel.out_params:
+        kind, name = param.split()[-2:]
+        const = 'const ' * (param in kernel.in_params)
+        if is_raw(param):
+            params += [f'{const}{kind}* {name}_', f'long long {name}_size']
+            body.append(f'RawArray<{const}{kind}> {name}'
+                        f'{{{name}_, {name}_size}};')
+        elif name in scalars:
+            params.append(f'{kind} {name}')
+        else:
+            params.append(f'{const}{kind}* {name}_')
+            body.append(f'{const}{kind}& {name} = {name}_[i];')
+    return '\n'.join([
+        *typedefs, kernel.preamble,
+        f'extern "C" __global__ void {kernel.name}('
+        + ', '.join([*params, 'long long n_']) + ') {',
+        'for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;'
+        ' i < n_; i += blockDim.x * (long long)gridDim.x) {',
+        *body, f'#line 1 "{kernel.name}"', kernel.operation + ';', '}', '}'])
+
+
+def is_raw(param):
+    return param.startswith('raw ')
+
+
+def _compile(*arguments):
+    process = subprocess.run([COMPILER, *FLAGS, *map(str, arguments)],
+                             capture_output=True, text=True)
+    if process.returncode:
+        raise KernelError(process.stderr)
+
+
+def source_line(place):
+    """From ``library+offset`` to a line of the source."""
+    library, plus, offset = place.rpartition('+')
+    addr2line = shutil.which('addr2line')
+    if not plus or addr2line is None:
+        return place or 'launch'
+    process = subprocess.run(
+        [addr2line, '-i', '-s', '-e', library, '0x' + offset],
+        capture_output=True, text=True)
+    lines = process.stdout.split('\n')
+    return ', called from '.join(
+        re.sub(r' \(discriminator.*', '', line) for line in lines if line)
