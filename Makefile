@@ -1,7 +1,8 @@
 # make cluster   cluster the handwritten digits
 # make test      run the tests
-# Both create .venv and install everything first.  PYTHON=python3.12 chooses
-# another interpreter (CPython 3.10 to 3.13).
+# make test-gpu  run those that need an NVIDIA GPU, and CUDA's libraries
+# Each creates .venv and installs what it needs first.  PYTHON=python3.12
+# chooses another interpreter (CPython 3.10 to 3.13).
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -10,13 +11,23 @@ PIP_INSTALL = PIP_CONSTRAINT=build-constraints.txt \
               PIP_BUILD_CONSTRAINT=build-constraints.txt \
               $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: cluster test benchmark clean
+.PHONY: cluster test test-gpu sanitize-gpu benchmark clean
 
 cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
 
-test: .venv/installed
+test: .venv/tested
 	$(BIN)/python -m pytest
+
+test-gpu: .venv/tested-gpu
+	$(BIN)/python -m pytest -m gpu
+
+# compute-sanitizer comes with the CUDA toolkit.  --tool racecheck, initcheck
+# and synccheck look for other errors: make sanitize-gpu TOOL=racecheck
+TOOL ?= memcheck
+sanitize-gpu: .venv/tested-gpu
+	compute-sanitizer --tool $(TOOL) --error-exitcode 1 --target-processes all \
+		$(BIN)/python -m pytest -m gpu tests/cuda_tests tests/functions_tests
 
 benchmark: .venv/installed
 	$(BIN)/python experiments/benchmark_step.py
@@ -26,6 +37,16 @@ benchmark: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/tested: .venv/installed requirements-test.txt
+	@echo "Installing what the tests need (0.23 GB on Linux) ..."
+	$(PIP_INSTALL) --requirement requirements-test.txt
+	touch $@
+
+.venv/tested-gpu: .venv/tested
+	@echo "Installing CUDA's libraries (some GB) ..."
+	$(PIP_INSTALL) 'cupy-cuda12x[ctk]'
 	touch $@
 
 clean:

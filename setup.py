@@ -5,14 +5,10 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 
 
-def requirements():
-    lines = (here / 'requirements.txt').read_text().splitlines()
-    lines = [line for line in lines if line and not line.startswith('#')]
-    test = [line for line in lines if line.startswith('pytest')]
-    return [line for line in lines if line not in test], test
+def requirements(file):
+    lines = (here / file).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
 
-
-install_requires, test_requires = requirements()
 
 setup(
     name='imsat',
@@ -27,9 +23,9 @@ setup(
     # imsat.cuda; a top-level package `cuda` would hide NVIDIA's own.
     package_dir={'imsat.cuda': 'cuda'},
     package_data={'imsat.cuda': ['*.cu', '*.cuh']},
-    install_requires=install_requires,
+    install_requires=requirements('requirements.txt'),
     extras_require={
-        'test': test_requires,
+        'test': requirements('requirements-test.txt'),
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
         'faiss': ['faiss-cpu>=1.9'],

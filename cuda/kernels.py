@@ -41,16 +41,16 @@ class Source:
     """
 
     def __init__(self, file, variants=FLOATS):
-        self.file, self.variants = file, variants
+        self.name, self.variants = file, variants
         _all.append(self)
 
     @property
-    def names(self):
-        """Those of its kernels."""
-        return _KERNEL.findall(read(self.file))
+    def kernels(self):
+        """The names of its kernels."""
+        return _KERNEL.findall(_read(self.name))
 
     def text(self, variant):
-        return _text(self.file, tuple(sorted(variant.items())))
+        return _text(self.name, tuple(sorted(variant.items())))
 
     def launch(self, name, shape, args, **variant):
         """Launches one kernel.
@@ -79,15 +79,17 @@ class Elementwise:
         in_params, out_params (str): As CuPy has them, ``'T x, raw T g'``.
         operation (str): What is done for one element.
         name (str): That of the kernel.
+        scalars (tuple of str): Parameters that are numbers, not arrays.
         header (str): A ``.cuh`` file with functions that it uses.
         variants (sequence of dict): What the letters among its types can be.
     """
 
-    def __init__(self, in_params, out_params, operation, name, header=None,
-                 variants=FLOATS):
+    def __init__(self, in_params, out_params, operation, name, scalars=(),
+                 header=None, variants=FLOATS):
         self.in_params = [p.strip() for p in in_params.split(',')]
         self.out_params = [p.strip() for p in out_params.split(',')]
         self.operation, self.name = operation, name
+        self.scalars = scalars
         self.header, self.variants = header, variants
         _all.append(self)
 
@@ -107,7 +109,7 @@ def all_kernels():
 
 
 @functools.lru_cache(maxsize=None)
-def read(file):
+def _read(file):
     return (FOLDER / file).read_text(encoding='utf-8')
 
 
@@ -115,7 +117,7 @@ def _paste(file):
     """The text of a file with what it includes, and where lines are from."""
     text = _INCLUDE.sub(
         lambda match: _paste(match[1]) + f'\n#line {_line(match)} "{file}"',
-        read(file))
+        _read(file))
     return f'#line 1 "{file}"\n{text}'
 
 

@@ -1,4 +1,6 @@
 """KL[p || q] of independent bits, SAT's distance for hashing."""
+import math
+
 from imsat.cuda import arguments, kernels, launch, runtime
 from imsat.cuda.sums import sum_rows
 
@@ -7,7 +9,8 @@ _backward = [
     kernels.Elementwise(
         'T y0, T y1, T eps, raw T g, T scale', 'T gy',
         f'gy = g[0] * scale * bit_kl_grad{i}(y0, y1, eps)',
-        f'sigmoid_kl_backward{i}', header='bits.cuh')
+        f'sigmoid_kl_backward{i}', scalars=('eps', 'scale'),
+        header='bits.cuh')
     for i in (0, 1)]
 
 
@@ -20,15 +23,15 @@ def forward(y0, y1, eps=1e-8):
         eps (float): Added inside the logarithms, at least 0.
 
     Returns:
-        0-dimensional array, 0 of an empty batch.
+        0-dimensional array, NaN for an empty batch.
     """
     y0 = arguments.array('y0', y0, (None, None))
     y1 = arguments.array('y1', y1, y0.shape, (y0.dtype,))
     eps = arguments.number('eps', eps)
-    shape = launch.elements(y0.size)
+    n, shape = y0.size, launch.elements(y0.size)
     partials = runtime.current.empty((1, shape.grid[0]), y0.dtype)
     _source.launch('sigmoid_kl_forward', shape, (
-        y0, y1, y0.size, eps, 1 / max(len(y0), 1), partials), T=y0.dtype)
+        y0, y1, n, eps, _scale(y0), partials), T=y0.dtype)
     return sum_rows(partials).reshape(())
 
 
@@ -47,5 +50,9 @@ def backward(y0, y1, g, eps=1e-8, wanted=(True, True)):
     y1 = arguments.array('y1', y1, y0.shape, (y0.dtype,))
     g = arguments.array('g', g, (), (y0.dtype,))
     eps = arguments.number('eps', eps)
-    return tuple(kernel(y0, y1, eps, g, 1 / max(len(y0), 1)) if w else None
+    return tuple(kernel(y0, y1, eps, g, _scale(y0)) if w else None
                  for kernel, w in zip(_backward, wanted))
+
+
+def _scale(y0):
+    return 1 / len(y0) if len(y0) else math.nan

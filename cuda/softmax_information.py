@@ -19,20 +19,18 @@ def forward(y, prior=None, eps=1e-8):
         eps (float): Added inside every logarithm, at least 0.
 
     Returns:
-        Array of shape (3,), and what :func:`backward` needs.  Of an empty
-        batch the entropies are 0 or NaN.
+        Array of shape (3,), NaN for an empty batch; and what
+        :func:`backward` needs.
     """
     y = arguments.array('y', y, (None, None))
     prior = arguments.optional('prior', prior, y.shape[1:], (y.dtype,))
     eps = arguments.number('eps', eps)
     (n, k), dtype, empty = y.shape, y.dtype, runtime.current.empty
-    rows, by_column = launch.rows(n, k), launch.elements(k)
+    rows = launch.rows(n, k)
     columns, chunk = launch.columns(n, k)
-    # One value a block of each of the three; all are written.
-    blocks = max(rows.grid[0], by_column.grid[0])
-    rows = launch.shape((blocks,), rows.block)
-    by_column = launch.shape((blocks,), by_column.block)
-    conditional, marginal, kl = partials = empty((3, blocks), dtype)
+    # As many blocks, so that all three values come in as many parts.
+    by_column = launch.shape(rows.grid, (launch.THREADS,))
+    conditional, marginal, kl = partials = empty((3, rows.grid[0]), dtype)
     chunks = columns.grid[1]
     offsets, scaled = empty((2, chunks, k), dtype)
     saved = Saved(empty(n, dtype), empty(n, dtype), empty(k, dtype),

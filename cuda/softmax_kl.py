@@ -14,7 +14,7 @@ def forward(y0, y1, eps=1e-8):
         eps (float): At least 0, which gives the exact divergence.
 
     Returns:
-        0-dimensional array, 0 of an empty batch; and what :func:`backward`
+        0-dimensional array, NaN for an empty batch; and what :func:`backward`
         needs.
     """
     y0 = arguments.array('y0', y0, (None, None))

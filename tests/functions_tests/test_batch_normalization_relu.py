@@ -3,6 +3,7 @@ import chainer.functions as F
 import numpy
 import pytest
 from chainer import gradient_check
+from chainer.backends.cuda import to_cpu
 
 from imsat.functions import batch_normalization_relu
 
@@ -35,7 +36,7 @@ def test_forward(xp, shape, dtype, tolerance):
     y = batch_normalization_relu(*map(xp.asarray, (x, gamma, beta)))
     assert y.dtype == x.dtype
     numpy.testing.assert_allclose(
-        chainer.backends.cuda.to_cpu(y.array),
+        to_cpu(y.array),
         naive(x.astype('d'), gamma.astype('d'), beta.astype('d'), 2e-5),
         tolerance, tolerance)
 
@@ -53,53 +54,57 @@ def test_backward(xp):
         dtype=numpy.float64)
 
 
-def test_gradient_of_an_upstream_that_is_shared():
+def test_gradient_of_an_upstream_that_is_shared(xp):
     # The upstream gradient may be needed elsewhere: it must stay as it is.
-    x, gamma, beta = map(chainer.Variable, inputs((6, 4), 'd'))
+    x, gamma, beta = map(chainer.Variable, inputs((6, 4), 'd', xp))
     y = batch_normalization_relu(x, gamma, beta)
-    y.grad = gy = numpy.ones((6, 4))
+    y.grad = gy = xp.asarray(numpy.ones((6, 4)))
     y.backward()
     assert (gy == 1).all()
 
 
 @pytest.mark.parametrize('mode', ['train', 'noubs'])
-def test_golden(golden, mode):
+def test_golden(golden, xp, mode):
     t = golden('functions_cluster')('bn')
-    x, gamma = chainer.Variable(t['x']), chainer.Variable(t['gamma'])
-    beta = chainer.Variable(t['beta'] + OPEN)
-    mean, var = t['avg_mean'].copy(), t['avg_var'].copy()
+    x, gamma, beta = (chainer.Variable(xp.asarray(a)) for a in (
+        t['x'], t['gamma'], t['beta'] + OPEN))
+    mean, var = xp.asarray(t['avg_mean']), xp.asarray(t['avg_var'])
     statistics = (mean, var) if mode == 'train' else ()
     y = batch_normalization_relu(x, gamma, beta, 2e-5, *statistics)
-    y.grad = t['gy'].copy()
+    y.grad = xp.asarray(t['gy'])
     y.backward()
     # 1e-8 and the digits that the shift by OPEN costs
-    numpy.testing.assert_allclose(y.array - OPEN, t[f'{mode}.y'],
+    numpy.testing.assert_allclose(to_cpu(y.array) - OPEN, t[f'{mode}.y'],
                                   1e-8, 1e-12)
     for actual, name in ((x, 'd_x'), (gamma, 'd_gamma'), (beta, 'd_beta')):
-        numpy.testing.assert_allclose(actual.grad, t[f'{mode}.{name}'],
+        numpy.testing.assert_allclose(to_cpu(actual.grad), t[f'{mode}.{name}'],
                                       1e-8, 1e-10)
-    numpy.testing.assert_allclose(mean, t[f'{mode}.avg_mean'], 1e-12)
+    numpy.testing.assert_allclose(to_cpu(mean), t[f'{mode}.avg_mean'], 1e-12)
     # Chainer 1 on a CPU baked eps into the running variance; 7 does not.
     m = len(t['x'])
     baked = .1 * m / (m - 1) * 2e-5 if mode == 'train' else 0
-    numpy.testing.assert_allclose(var + baked, t[f'{mode}.avg_var'],
+    numpy.testing.assert_allclose(to_cpu(var) + baked, t[f'{mode}.avg_var'],
                                   1e-12)
 
 
-def test_statistics_of_a_batch_of_one(golden):
+def test_statistics_of_a_batch_of_one(golden, xp):
     trace = golden('functions_cluster')
     # From fresh statistics, batch of 1: m - 1 counts as 1.
     expected = trace['bn.batch1.avg_var']
     width = len(expected)
-    mean, var = numpy.zeros(width), numpy.zeros(width)
-    batch_normalization_relu(numpy.ones((1, width)), numpy.ones(width),
-                             numpy.zeros(width), 2e-5, mean, var)
+    ones, zeros = numpy.ones(width), numpy.zeros(width)
+    mean, var = xp.asarray(zeros.copy()), xp.asarray(zeros.copy())
+    batch_normalization_relu(
+        xp.asarray(ones[None]), xp.asarray(ones), xp.asarray(zeros), 2e-5,
+        mean, var)
     # (recorded in float32)
-    numpy.testing.assert_allclose(var + .1 * 2e-5, expected, 1e-7)
-
-
-def test_is_chainers():
-    x, gamma, beta = inputs((12, 33), 'd')
     numpy.testing.assert_allclose(
-        batch_normalization_relu(x, gamma, beta).array,
-        F.relu(F.batch_normalization(x, gamma, beta)).array, 1e-12, 1e-14)
+        to_cpu(var) + .1 * 2e-5, expected, 1e-7)
+
+
+def test_is_chainers(xp):
+    x, gamma, beta = inputs((12, 33), 'd', xp)
+    numpy.testing.assert_allclose(
+        to_cpu(batch_normalization_relu(x, gamma, beta).array),
+        to_cpu(F.relu(F.batch_normalization(x, gamma, beta)).array), 1e-12,
+        1e-14)

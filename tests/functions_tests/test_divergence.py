@@ -2,6 +2,7 @@ import chainer
 import numpy
 import pytest
 from chainer import gradient_check
+from chainer.backends.cuda import to_cpu
 from scipy.stats import entropy
 
 from imsat.functions import sigmoid_kl, softmax_kl
@@ -12,21 +13,22 @@ FUNCTIONS = {'functions_cluster': ('{}.', softmax_kl),
 
 @pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
 @pytest.mark.parametrize('file', FUNCTIONS)
-def test_golden(golden, file, kind):
+def test_golden(golden, xp, file, kind):
     trace = golden(file)
     key, function = FUNCTIONS[file]
     key = key.format(kind)
-    y0, y1 = (chainer.Variable(trace[key + y]) for y in ('y0', 'y1'))
+    y0, y1 = (chainer.Variable(xp.asarray(trace[key + y]))
+              for y in ('y0', 'y1'))
     distance = function(y0, y1)
     distance.backward()
-    numpy.testing.assert_allclose(distance.array, trace[key + 'distance'],
-                                  1e-8, 1e-12)
+    numpy.testing.assert_allclose(
+        to_cpu(distance.array), trace[key + 'distance'], 1e-8, 1e-12)
     # Of a sigmoid near 1 the authors' code takes 1 - p, which is off by 1e-16
     # and here as small as 1e-10; the gradients are up to 1e-3.
     atol = 1e-9 if (kind, function) == ('sat', sigmoid_kl) else 1e-12
     for y, name in ((y0, 'y0'), (y1, 'y1')):
         numpy.testing.assert_allclose(
-            y.grad, trace[f'{key}distance.d_{name}'], 1e-8, atol)
+            to_cpu(y.grad), trace[f'{key}distance.d_{name}'], 1e-8, atol)
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 4), (9, 3)])
@@ -39,7 +41,7 @@ def test_softmax_kl_is_scipys(xp, dtype, rtol, shape):
     actual = softmax_kl(xp.asarray(y0), xp.asarray(y1), eps=0)
     assert actual.dtype == y0.dtype
     numpy.testing.assert_allclose(
-        chainer.backends.cuda.to_cpu(actual.array),
+        to_cpu(actual.array),
         entropy(p, q, axis=1).mean(), rtol, atol=rtol)
 
 
@@ -63,20 +65,21 @@ def test_backward(xp, function, eps):
 @pytest.mark.parametrize('function', [softmax_kl, sigmoid_kl])
 @pytest.mark.parametrize('eps', [1e-8, 0])
 @pytest.mark.parametrize('dtype', ['f', 'd'])
-def test_saturated(function, dtype, eps):
+def test_saturated(xp, function, dtype, eps):
     rng = numpy.random.RandomState(2)
-    y0, y1 = (chainer.Variable((1e4 * rng.choice([-1, 1], (8, 5)))
-                               .astype(dtype)) for _ in range(2))
+    y0, y1 = (chainer.Variable(xp.asarray(
+        (1e4 * rng.choice([-1, 1], (8, 5))).astype(dtype))) for _ in range(2))
     distance = function(y0, y1, eps)
     distance.backward()
     assert distance.array > 0
     for a in (distance.array, y0.grad, y1.grad):
-        assert numpy.isfinite(a).all()
+        assert numpy.isfinite(to_cpu(a)).all()
 
 
-def test_a_bit_is_a_softmax_of_two():
+def test_a_bit_is_a_softmax_of_two(xp):
     y0, y1 = numpy.random.RandomState(3).normal(0, 2, (2, 9, 1))
     pairs = [numpy.concatenate([y, numpy.zeros_like(y)], axis=1)
              for y in (y0, y1)]
     numpy.testing.assert_allclose(
-        sigmoid_kl(y0, y1).array, softmax_kl(*pairs).array, 1e-12)
+        to_cpu(sigmoid_kl(xp.asarray(y0), xp.asarray(y1)).array),
+        to_cpu(softmax_kl(*map(xp.asarray, pairs)).array), 1e-12)

@@ -2,6 +2,7 @@ import chainer
 import numpy
 import pytest
 from chainer import gradient_check
+from chainer.backends.cuda import to_cpu
 
 from imsat.functions import softmax_information
 from imsat.functions.information import SoftmaxInformation
@@ -42,7 +43,7 @@ def test_softmax_forward(xp, dtype, rtol, shape, eps, uniform):
     for a, e in zip(actual, expected):
         assert a.dtype == y.dtype and a.shape == ()
         numpy.testing.assert_allclose(
-            chainer.backends.cuda.to_cpu(a.array), e, rtol, atol=rtol)
+            to_cpu(a.array), e, rtol, atol=rtol)
 
 
 @pytest.mark.parametrize('eps', [1e-8, 0, .1])
@@ -65,32 +66,32 @@ def test_softmax_backward(xp, prior, eps):
 @pytest.mark.parametrize('eps', [1e-8, 0])
 @pytest.mark.parametrize('scale', [1, 1e2, 1e4])
 @pytest.mark.parametrize('dtype', ['f', 'd'])
-def test_softmax_saturated(dtype, scale, eps):
+def test_softmax_saturated(xp, dtype, scale, eps):
     rng = numpy.random.RandomState(2)
     y = (scale * rng.choice([-1, 1], (8, 5))).astype(dtype)
-    y = chainer.Variable(y)
+    y = chainer.Variable(xp.asarray(y))
     terms = softmax_information(y, PRIOR, eps)
     sum(terms).backward()
     for a in (*(term.array for term in terms), y.grad):
-        assert numpy.isfinite(a).all()
+        assert numpy.isfinite(to_cpu(a)).all()
     # Each term has its own finite gradient where the others are not asked.
     for i in range(3):
         y.cleargrad()
         softmax_information(y, PRIOR, eps)[i].backward()
-        assert numpy.isfinite(y.grad).all()
+        assert numpy.isfinite(to_cpu(y.grad)).all()
 
 
 @pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
-def test_softmax_golden(golden, kind):
+def test_softmax_golden(golden, xp, kind):
     trace = golden('functions_cluster')
     for i, name in enumerate(('loss_equal_0', 'loss_equal_1')):
-        y = chainer.Variable(trace[f'{kind}.y0'])
+        y = chainer.Variable(xp.asarray(trace[f'{kind}.y0']))
         term = softmax_information(y)[i]
         term.backward()
         numpy.testing.assert_allclose(
-            term.array, trace[f'{kind}.{name}'], 1e-8, 1e-12)
+            to_cpu(term.array), trace[f'{kind}.{name}'], 1e-8, 1e-12)
         numpy.testing.assert_allclose(
-            y.grad, trace[f'{kind}.{name}.d_y0'], 1e-8, 1e-12)
+            to_cpu(y.grad), trace[f'{kind}.{name}.d_y0'], 1e-8, 1e-12)
 
 
 @pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])

@@ -11,8 +11,7 @@ from simt.errors import KernelError
 FOLDER = Path(__file__).parent
 COMPILER = shutil.which('g++') or shutil.which('clang++')
 FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-w',
-         '-U_FORTIFY_SOURCE',
-         '-ffp-contract=off', f'-I{FOLDER}']
+         '-U_FORTIFY_SOURCE', '-ffp-contract=off', f'-I{FOLDER}']
 SHARED = re.compile(
     r'\b(extern\s+)?__shared__\s+([\w: ]+?)\s+(\w+\s*(?:\[[^;]*)?);')
 C_TYPES = {'float32': 'float', 'float64': 'double', 'int32': 'int',
@@ -78,7 +77,7 @@ def kernel_names(text):
                       r'void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)', text)
 
 
-def elementwise_source(kernel, types, scalars):
+def elementwise_source(kernel, types):
     """What ``cupy.ElementwiseKernel`` makes of its strings, in short."""
     typedefs = [f'typedef {C_TYPES[dtype]} {name};'
                 for name, dtype in types.items() if name != 'bool']
@@ -90,7 +89,7 @@ def elementwise_source(kernel, types, scalars):
             params += [f'{const}{kind}* {name}_', f'long long {name}_size']
             body.append(f'RawArray<{const}{kind}> {name}'
                         f'{{{name}_, {name}_size}};')
-        elif name in scalars:
+        elif name in kernel.scalars:
             params.append(f'{kind} {name}')
         else:
             params.append(f'{const}{kind}* {name}_')

@@ -61,12 +61,10 @@ class Emulator:
         outputs = list(args[len(inputs):]) or [
             self.empty(shape, types[p.split()[-2]]) for p in kernel.out_params]
         values = [*inputs.values(), *outputs]
-        scalars = {name for name, x in inputs.items()
-                   if not isinstance(x, numpy.ndarray)}
-        library = self.compiler(elementwise_source(kernel, types, scalars))
+        library = self.compiler(elementwise_source(kernel, types))
         flat = []
         for param, x in zip(kernel.in_params + kernel.out_params, values):
-            if _name(param) in scalars:
+            if _name(param) in kernel.scalars:
                 x = numpy.dtype(types[param.split()[-2]]).type(x)
             flat.append(x)
             if is_raw(param):

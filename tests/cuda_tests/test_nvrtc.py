@@ -1,0 +1,106 @@
+"""Every kernel compiles for every architecture, without a warning."""
+import numpy
+import pytest
+
+from imsat.cuda import kernels
+
+cupy = pytest.importorskip(
+    'cupy', reason='CuPy is missing: pip install -r requirements-test.txt')
+
+ARCHITECTURES = 'sm_70', 'sm_80', 'sm_90', 'sm_100'
+
+
+VARIANTS = [
+    pytest.param(kernel, variant,
+                 id='-'.join(map(str, [kernel.name, *variant.values()])))
+    for kernel in kernels.all_kernels() for variant in kernel.variants]
+
+
+@pytest.fixture(scope='module')
+def nvrtc():
+    from cupy_backends.cuda.libs import nvrtc
+    try:
+        version = nvrtc.getVersion()
+    except RuntimeError as e:  # the library is loaded at the first call
+        pytest.skip(f'NVRTC is missing ({e}): '
+                    'pip install -r requirements-test.txt')
+    supported = set(nvrtc.getSupportedArchs())
+    missing = [a for a in ARCHITECTURES if int(a[3:]) not in supported]
+    if missing:
+        pytest.skip(f'NVRTC {version} does not know {", ".join(missing)}; '
+                    '12.8 and 12.9 do')
+    return nvrtc
+
+
+@pytest.mark.parametrize('architecture', ARCHITECTURES)
+@pytest.mark.parametrize('kernel,variant', VARIANTS)
+def test_compiles(nvrtc, kernel, variant, architecture):
+    if isinstance(kernel, kernels.Source):
+        text, options = kernel.text(variant), ('-std=c++17',)
+    else:
+        text, options = generated(kernel, variant)
+    binary, log = compile_(
+        nvrtc, text, (*options, f'--gpu-architecture={architecture}'))
+    assert binary[:4] == b'\x7fELF', log
+    assert log == ''
+
+
+def test_a_warning_is_noticed(nvrtc):
+    _, log = compile_(nvrtc, '__global__ void f(int* x) { int unused; }',
+                      ('--gpu-architecture=sm_80',))
+    assert 'unused' in log
+
+
+def compile_(nvrtc, text, options):
+    """A binary, or b'', and what the compiler says."""
+    program = nvrtc.createProgram(text, 'kernel.cu', (), ())
+    try:
+        nvrtc.compileProgram(program, options)
+        binary = nvrtc.getCUBIN(program)
+    except nvrtc.NVRTCError:
+        binary = b''
+    lines = nvrtc.getProgramLog(program).splitlines()
+    nvrtc.destroyProgram(program)
+    # Of sm_70, by NVRTC 12.9.
+    return binary, '\n'.join(
+        line for line in lines if line.strip()
+        and 'are deprecated and may be removed' not in line)
+
+
+def generated(kernel, variant):
+    """What ElementwiseKernel makes of the strings, and its options.
+
+    CuPy has no public way to it that works without a GPU.
+    """
+    from cupy._core import _kernel, core
+    from cupy._core._carray import Indexer
+    from cupy._core._scalar import CScalar
+    from cupy.cuda import compiler
+    nd_array, indexer, scalar = 1, 2, 3  # _ArgKind in _kernel.pxd
+    k = cupy.ElementwiseKernel(
+        ', '.join(kernel.in_params), ', '.join(kernel.out_params),
+        kernel.operation, kernel.name, preamble=kernel.preamble)
+    is_scalar = [p.split()[-1] in kernel.scalars for p in kernel.in_params]
+    dtypes = [None if s else numpy.dtype(variant.get(kind, kind))
+              for s, kind in zip(is_scalar, map(_kind, kernel.in_params))]
+    in_types, out_types, type_map = k._decide_params_type(tuple(dtypes), ())
+    arguments = [
+        _kernel._ArgInfo(scalar, CScalar, t, 0, True, True) if s
+        else _kernel._ArgInfo(nd_array, cupy.ndarray, t, 1, True, True)
+        for s, t in zip([*is_scalar, *[False] * len(out_types)],
+                        map(numpy.dtype, in_types + out_types))]
+    arguments.append(
+        _kernel._ArgInfo(indexer, Indexer, None, 1, True, True))
+    text = _kernel._get_elementwise_kernel_code(
+        tuple(arguments), type_map, k.params, k.operation, k.name, k.preamble,
+        '', '')
+    includes = ''.join(f'#include <{h}>\n' for h in core._cupy_header_list)
+    options = core.assemble_cupy_compiler_options(())
+    if hasattr(compiler, '_get_extra_include_dir_opts'):
+        options += compiler._get_extra_include_dir_opts()
+    return includes + text, (
+        *options, '--device-as-default-execution-space')
+
+
+def _kind(param):
+    return param.split()[-2]
