@@ -1,5 +1,6 @@
 """Checks of arguments, before anything is launched."""
 import math
+import operator
 
 import numpy
 
@@ -60,6 +61,27 @@ def number(name, value, low=0., high=math.inf):
     if not (low <= value <= high and math.isfinite(value)):
         raise ValueError(f'{name} is {value}; give a number from {low:g} to '
                          f'{high:g}')
+    return value
+
+
+def integer(name, value, low=0, high=2 ** 63 - 1):
+    """An int from ``low`` to ``high``."""
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f'{name} is a {_type_name(value)}; give an integer'
+                        ) from None
+    if not low <= value <= high:
+        raise ValueError(f'{name} is {value}; give an integer from {low} to '
+                         f'{high}')
+    return value
+
+
+def dtype(name, value, dtypes=FLOATS):
+    """A dtype that kernels are compiled for."""
+    value = numpy.dtype(value)
+    if value.name not in dtypes:
+        raise TypeError(f'{name} is {value}; give {" or ".join(dtypes)}')
     return value
 
 

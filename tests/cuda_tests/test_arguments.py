@@ -4,7 +4,7 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, runtime, sigmoid_kl,
+    arguments, batch_normalization_relu, directions, runtime, sigmoid_kl,
     softmax_information, softmax_kl)
 
 Y = numpy.zeros((4, 3), 'f')
@@ -56,6 +56,20 @@ def test_number(value, error):
         arguments.number('eps', value)
 
 
+@pytest.mark.parametrize('value,error', [
+    (1., TypeError), (None, TypeError), (-1, ValueError),
+    (2 ** 63, ValueError)])
+def test_integer(value, error):
+    with pytest.raises(error, match='^seed is '):
+        arguments.integer('seed', value)
+
+
+def test_dtype():
+    assert arguments.dtype('dtype', 'f') == numpy.float32
+    with pytest.raises(TypeError, match='^dtype is float16; give float32'):
+        arguments.dtype('dtype', 'e')
+
+
 CALLS = {
     'information': (softmax_information.forward, (Y, V)),
     'information backward': (softmax_information.backward, (
@@ -68,6 +82,7 @@ CALLS = {
     'normalization': (batch_normalization_relu.forward, (Y, V, V)),
     'normalization backward': (
         batch_normalization_relu.backward, (Y, V, V, (V, V), Y)),
+    'scaling': (directions.scale_rows, (Y, Y[:, 0])),
 }
 
 

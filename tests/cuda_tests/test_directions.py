@@ -1,0 +1,103 @@
+import numpy
+import pytest
+import simt
+from chainer.backends.cuda import to_cpu
+from scipy import stats
+
+from imsat.cuda import directions, kernels, launch
+from imsat.regularizers import normalize_rows
+
+# Counter, key and result, from the authors' Random123.
+VECTORS = [
+    ([0] * 6, '6627e8d5 e169c58d bc57ac4c 9b00dbd8'),
+    ([0xffffffff] * 6, '408f276d 41c83b0e a20bc7c6 6d5451fd'),
+    ([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0],
+     'd16cfe09 94fdcceb 5001e420 24126ea1'),
+]
+SHAPES = [(1, 1), (3, 2), (5, 31), (2, 33), (9, 256), (33, 10), (2, 784),
+          (2, 1027), (1, 9000)]
+
+
+@pytest.mark.parametrize('words,expected', VECTORS)
+def test_philox(emulator, words, expected):
+    text = 'typedef float T;\n' + kernels._read('philox.cuh') + '''
+extern "C" __global__ void words(const unsigned* c, unsigned* out) {
+    Philox p = philox(c[0], c[1], c[2], c[3],
+                      c[4] | (unsigned long long)c[5] << 32);
+    for (int i = 0; i < 4; i++) out[i] = p.word[i];
+}'''
+    out = emulator.empty(4, 'I')
+    emulator.launch(text, 'words', launch.shape((1,), (1,)),
+                    (simt.asarray(numpy.array(words, 'I')), out))
+    assert ' '.join(f'{word:08x}' for word in out.tolist()) == expected
+
+
+@pytest.mark.parametrize('dtype,rtol', [('f', 1e-5), ('d', 1e-12)])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_rows_have_length_1(device, shape, dtype, rtol):
+    d = to_cpu(directions.random(shape, dtype, seed=1))
+    assert d.dtype == dtype and d.shape == shape
+    numpy.testing.assert_allclose(
+        numpy.linalg.norm(d.astype('d'), axis=1), 1, rtol)
+
+
+def test_a_number_depends_on_its_place_alone(device):
+    def draw(shape, *key):
+        return to_cpu(directions.random(shape, 'd', *key))
+
+    d = draw((40, 30), 1, 2)
+    assert (draw((40, 30), 1, 2) == d).all()
+    # A batch's first rows are those of a smaller batch.
+    numpy.testing.assert_allclose(draw((7, 30), 1, 2), d[:7], 1e-14)
+    for key in ((1, 3), (2, 2), (1 + 2 ** 32, 2), (1, 2 + 2 ** 32)):
+        assert abs(numpy.corrcoef(draw((40, 30), *key).ravel(),
+                                  d.ravel())[0, 1]) < .12
+    numpy.testing.assert_allclose(
+        to_cpu(directions.random((40, 30), 'f', 1, 2)), d, 1e-4, 1e-6)
+
+
+def test_directions_are_uniform(device):
+    d = to_cpu(directions.random((3000, 8), 'd', seed=3))
+    # On the unit sphere in 8 dimensions (1 + x) / 2 is beta(3.5, 3.5).
+    for column in d.T:
+        assert stats.kstest((1 + column) / 2, stats.beta(3.5, 3.5).cdf
+                            ).pvalue > 1e-3
+    covariance = d.T @ d / len(d) * 8
+    assert abs(covariance - numpy.eye(8)).max() < .1
+
+
+@pytest.mark.parametrize('dtype,rtol', [('f', 1e-5), ('d', 1e-13)])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_scale_rows(place, shape, dtype, rtol):
+    rng = numpy.random.RandomState(0)
+    d = rng.normal(size=shape).astype(dtype)
+    radius = rng.uniform(.1, 5, shape[0]).astype(dtype)
+    expected = normalize_rows(d.astype('d'))
+    numpy.testing.assert_allclose(
+        to_cpu(directions.scale_rows(place(d))), expected, rtol)
+    numpy.testing.assert_allclose(
+        to_cpu(directions.scale_rows(place(d), place(radius))),
+        expected * radius[:, None], rtol)
+
+
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_extreme_rows(device, dtype):
+    d = numpy.array([[3, 4], [0, 0], [3e-30, 4e-30], [3e30, -4e30],
+                     [3e-40, 4e-40]], dtype)
+    radius = device.asarray(numpy.array([1, 2, 3, 4, 5], dtype))
+    actual = to_cpu(directions.scale_rows(device.asarray(d), radius))
+    # (denormal: few digits)
+    numpy.testing.assert_allclose(
+        actual, [[.6, .8], [0, 0], [1.8, 2.4], [2.4, -3.2], [3, 4]], 1e-4)
+
+
+@pytest.mark.parametrize('shape', [(0, 5), (5, 0)])
+def test_empty(device, shape):
+    assert directions.random(shape, 'f', 0).shape == shape
+    d = device.asarray(numpy.zeros(shape, 'f'))
+    assert directions.scale_rows(d).shape == shape
+
+
+def test_the_order_of_threads_does_not_matter(repeats):
+    results = [to_cpu(directions.random((30, 784), 'f', 5)) for _ in repeats]
+    assert all((r == results[0]).all() for r in results)
