@@ -15,7 +15,8 @@ and returns a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.
 """
 import chainer
 import numpy
-from chainer import backend
+
+from imsat.cuda import directions, runtime
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
@@ -42,7 +43,7 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
     ``direction``, shape (B, d), replaces the draw from ``rng``; it is
     normalised here.
     """
-    d = normalize_rows(_draw(x, rng, direction))
+    d = _unit_rows(x, rng, direction)
     return self_augmented_training(
         forward, distance, x, x + _column(radius, x) * d, y)
 
@@ -61,7 +62,7 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None,
         power_iterations (int): At least 0, which leaves the random direction.
     """
     y = _clean(forward, x, y)
-    d = normalize_rows(_draw(x, rng, direction))
+    d = _unit_rows(x, rng, direction)
     for _ in range(power_iterations):
         d = chainer.Variable(d)
         moved = distance(y, forward(x + xi * d))
@@ -78,11 +79,12 @@ def normalize_rows(d):
     Gradients of 1e-30 are common at the start, so rows are scaled by their
     largest entry before they are squared.
     """
-    xp = backend.get_array_module(d)
-    largest = xp.abs(d).max(axis=1, keepdims=True)
-    d = d / xp.where(largest > 0, largest, 1)
-    d /= xp.sqrt(xp.maximum(
-        xp.einsum('ij,ij->i', d, d)[:, None], d.dtype.type(1e-30)))
+    if runtime.current.holds(d):
+        return directions.scale_rows(d)
+    largest = numpy.abs(d).max(axis=1, keepdims=True)
+    d = d / numpy.where(largest > 0, largest, 1)
+    d /= numpy.sqrt(numpy.maximum(
+        numpy.einsum('ij,ij->i', d, d)[:, None], d.dtype.type(1e-30)))
     return d
 
 
@@ -100,9 +102,11 @@ def _column(radius, x):
     return radius.astype(x.dtype, copy=False)[:, None]
 
 
-def _draw(x, rng, direction):
+def _unit_rows(x, rng, direction):
     if direction is not None:
-        return direction
+        return normalize_rows(direction)
     dtype = x.dtype if x.dtype == numpy.float64 else numpy.float32
-    normal = rng.standard_normal(x.shape, dtype=dtype)
-    return backend.get_array_module(x).asarray(normal)
+    if runtime.current.holds(x):
+        # On the GPU from the start, by a generator keyed by this one.
+        return directions.random(x.shape, dtype, seed=rng.integers(2 ** 63))
+    return normalize_rows(rng.standard_normal(x.shape, dtype=dtype))

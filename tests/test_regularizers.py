@@ -2,6 +2,7 @@ import chainer
 import chainer.functions as F
 import numpy
 import pytest
+from chainer.backends.cuda import to_cpu
 
 from imsat import augmentation, rpt, vat
 from imsat.functions import softmax_kl
@@ -18,6 +19,13 @@ def forward(x):
     return F.matmul(chainer.as_variable(x), W, transb=True)
 
 
+def on(xp, *arrays):
+    """A forward pass and arrays on a device."""
+    w = xp.asarray(W)
+    return (lambda x: F.matmul(chainer.as_variable(x), w, transb=True),
+            *map(xp.asarray, arrays))
+
+
 def softmax(y):
     e = numpy.exp(y - y.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
@@ -28,7 +36,7 @@ def kl_by_hand(x, moved):
     return (p * numpy.log((p + 1e-8) / (q + 1e-8))).sum() / len(p)
 
 
-def test_vat_by_hand():
+def test_vat_by_hand(xp):
     # The gradient of the divergence by central differences.
     d = DIRECTION / numpy.linalg.norm(DIRECTION, axis=1)[:, None]
     gradient = numpy.empty_like(d)
@@ -39,8 +47,9 @@ def test_vat_by_hand():
                            - kl_by_hand(X, X + .5 * (d - step))) / 2e-6
     d = gradient / numpy.linalg.norm(gradient, axis=1)[:, None]
     expected = kl_by_hand(X, X + RADIUS[:, None] * d)
-    actual = vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION, xi=.5)
-    numpy.testing.assert_allclose(actual.array, expected, 1e-6)
+    forward, x, radius, direction = on(xp, X, RADIUS, DIRECTION)
+    actual = vat(forward, softmax_kl, x, radius, direction=direction, xi=.5)
+    numpy.testing.assert_allclose(to_cpu(actual.array), expected, 1e-6)
 
 
 def test_vat_is_worse_than_chance():
@@ -77,19 +86,20 @@ def test_augmentation_by_hand():
 
 
 @pytest.mark.parametrize('dtype', ['f', 'd'])
-def test_vat_of_a_zero_gradient(dtype):
+def test_vat_of_a_zero_gradient(xp, dtype):
     # A network that ignores its input moves nothing, and gives no NaN.
-    x, radius = X.astype(dtype), RADIUS.astype(dtype)
-    loss = vat(lambda x: F.matmul(chainer.as_variable(x),
-                                  numpy.zeros((6, 4), dtype)),
+    x, radius, w = map(xp.asarray, (
+        X.astype(dtype), RADIUS.astype(dtype), numpy.zeros((6, 4), dtype)))
+    loss = vat(lambda x: F.matmul(chainer.as_variable(x), w),
                softmax_kl, x, radius, rng=numpy.random.default_rng(0))
     assert loss.array == 0
 
 
-def test_normalize_rows():
+def test_normalize_rows(xp):
     d = numpy.array([[3, 4], [0, 0], [3e-30, 4e-30], [3e30, -4e30]], 'f')
     numpy.testing.assert_allclose(
-        normalize_rows(d), [[.6, .8], [0, 0], [.6, .8], [.6, -.8]], 1e-6)
+        to_cpu(normalize_rows(xp.asarray(d))),
+        [[.6, .8], [0, 0], [.6, .8], [.6, -.8]], 1e-6)
 
 
 def test_known_logits_save_a_pass_and_stay_constant():
@@ -118,8 +128,10 @@ def test_vat_differentiates_no_parameter_on_the_way():
     assert weight.grad is None
 
 
-def test_directions_repeat_with_the_generator():
+def test_directions_repeat_with_the_generator(xp):
+    forward, x, radius = on(xp, X, RADIUS)
+
     def loss(seed):
-        return vat(forward, softmax_kl, X, RADIUS,
+        return vat(forward, softmax_kl, x, radius,
                    rng=numpy.random.default_rng(seed)).array
     assert loss(1) == loss(1) != loss(2)

@@ -81,6 +81,16 @@ def test_softmax_saturated(xp, dtype, scale, eps):
         assert numpy.isfinite(to_cpu(y.grad)).all()
 
 
+@pytest.mark.parametrize('eps', [1e-8, 0])
+def test_softmax_of_shifted_logits(xp, eps):
+    # 2^13 costs a float32 all digits that a probability needs, but these
+    # logits are exact and so are their differences.
+    y = numpy.random.RandomState(5).randint(-9, 9, (8, 5)).astype('f')
+    for a, b in zip(softmax_information(xp.asarray(y), PRIOR, eps),
+                    softmax_information(xp.asarray(y + 8192), PRIOR, eps)):
+        assert (to_cpu(a.array) == to_cpu(b.array)).all()
+
+
 @pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
 def test_softmax_golden(golden, xp, kind):
     trace = golden('functions_cluster')
