@@ -6,6 +6,8 @@ Tests without a GPU put an emulator there (``tests/simt``).
 import functools
 import sys
 
+import numpy
+
 
 class CuPy:
     """Arrays and launches on CuPy's current device and stream."""
@@ -40,6 +42,8 @@ class CuPy:
             shape (launch.Shape): Blocks, threads and shared memory.
             args (tuple): Arrays, None for a null pointer, NumPy scalars.
         """
+        # CuPy takes None for an argument without a value, and crashes.
+        args = tuple(numpy.uint64(0) if a is None else a for a in args)
         _raw_kernel(text, name)(
             shape.grid, shape.block, args, shared_mem=shape.shared)
 

@@ -1,4 +1,6 @@
 """The emulator runs what is right and reports what is wrong."""
+import types
+
 import numpy
 import pytest
 import simt
@@ -318,6 +320,34 @@ for (int i = 0; i < 4; i++) x[threadIdx.x] += local[(i + threadIdx.x) % 4];
     x = simt.asarray(numpy.zeros(32, 'f'))
     run(emulator, text, (x,))
     assert x.tolist() == [9 * i for i in range(32)]
+
+
+ELEMENTWISE = types.SimpleNamespace(
+    in_params=['T x', 'U y', 'T scale', 'raw U table'],
+    out_params=['T sum', 'int64 place'], scalars=('scale',), name='mixed',
+    preamble='__device__ T twice(T x) { return 2 * x; }',
+    operation='sum = twice(x) + scale * y + table[i % 2]; place = i')
+
+
+def test_elementwise(emulator):
+    x, y = floats(3, 'd')[:, None], floats(8)[::2]
+    table = floats(2) + 10
+    total, place = emulator.elementwise(ELEMENTWISE, (x, y, .5, table))
+    i = numpy.arange(12).reshape(3, 4)
+    assert (total == 2 * x + .5 * y + numpy.array(table)[i % 2]).all()
+    assert total.dtype == 'd' and (place == i).all()
+    out = emulator.empty((3, 4), 'd'), emulator.empty((3, 4), 'q')
+    emulator.elementwise(ELEMENTWISE, (x, y, .5, table, *out))
+    assert (out[0] == total).all() and (out[1] == place).all()
+
+
+def test_elementwise_reports(emulator):
+    x, y = floats(4, 'd'), floats(4)
+    with pytest.raises(KernelError, match=r'mixed: .* reads outside.*'
+                       r'\(mixed:1\)'):
+        emulator.elementwise(ELEMENTWISE, (x, y, .5, floats(1)))
+    with pytest.raises(KernelError, match='U is float32 and, for table'):
+        emulator.elementwise(ELEMENTWISE, (x, y, .5, floats(2, 'd')))
 
 
 def test_new_arrays_hold_nothing(emulator):
