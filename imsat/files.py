@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -84,3 +85,22 @@ def load_npz(path):
         raise InputError(f'{path} is damaged or no npz file without pickle '
                          f'({reason}); write it again with numpy.savez'
                          ) from e
+
+
+def look_up(path, is_whole):
+    """The arrays of an npz file that can be computed again.
+
+    Returns:
+        dict: None if there is no such file, or if it is damaged -- of which
+        it warns -- or ``is_whole(arrays)`` is false.
+    """
+    try:
+        arrays = load_npz(path)
+        if is_whole(arrays):
+            return arrays
+    except FileNotFoundError:
+        return None
+    except (InputError, KeyError):
+        pass
+    warnings.warn(f'{path} is damaged; what it held is computed again')
+    return None

@@ -1,7 +1,6 @@
 """sigma_t(x), the distance to the t-th neighbour (Eq. 17), kept on disk."""
 import hashlib
 import os
-import warnings
 from pathlib import Path
 
 import numpy
@@ -10,7 +9,7 @@ from chainer import backend
 from sklearn.neighbors import NearestNeighbors
 
 from imsat.errors import InputError
-from imsat.files import load_npz, save_npz
+from imsat.files import look_up, save_npz
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
@@ -43,13 +42,15 @@ def neighbor_distance(x, t=10, cache=None, progress=None):
     if cache is None:
         return _compute(x, t, progress)
     path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
-    sigma = _look_up(path, n)
-    if sigma is None:
-        sigma = _compute(x, t, progress)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_npz(path, {'sigma': sigma})
-    elif progress is not None:
-        progress(n)
+    kept = look_up(path, lambda arrays: arrays['sigma'].shape == (n,)
+                   and numpy.isfinite(arrays['sigma']).all())
+    if kept is not None:
+        if progress is not None:
+            progress(n)
+        return kept['sigma']
+    sigma = _compute(x, t, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_npz(path, {'sigma': sigma})
     return sigma
 
 
@@ -60,19 +61,6 @@ def default_cache():
         return Path(folder)
     home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(home) / 'imsat'
-
-
-def _look_up(path, n):
-    try:
-        sigma = load_npz(path)['sigma']
-        if sigma.shape == (n,) and numpy.isfinite(sigma).all():
-            return sigma
-    except FileNotFoundError:
-        return None
-    except (InputError, KeyError):
-        pass
-    warnings.warn(f'{path} is damaged; the distances are computed again')
-    return None
 
 
 def digest(x):

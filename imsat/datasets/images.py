@@ -1,0 +1,46 @@
+"""The images that features are computed from."""
+from pathlib import Path
+
+from imsat.datasets.cifar import read_cifar10, read_cifar100
+from imsat.datasets.sources import Files
+from imsat.datasets.stl import read_stl
+from imsat.datasets.svhn import read_svhn
+from imsat.errors import InputError
+from imsat.files import load_npz
+
+IMAGES = {'cifar10': read_cifar10, 'cifar100': read_cifar100,
+          'stl': read_stl, 'svhn': read_svhn}
+
+
+def load_images(name, data_dir=None):
+    """Images, shape (N, height, width, 3), uint8, and labels or None.
+
+    Args:
+        name (str): A name in :data:`IMAGES`, or ``FILE.npz`` with ``images``
+            and optionally ``y``.
+        data_dir (path): The folder above the publishers' files; by default
+            what ``IMSAT_DATA`` names.
+
+    Raises:
+        InputError: In one sentence, for what is missing, damaged or no
+            images.
+    """
+    if name in IMAGES:
+        return IMAGES[name](Files(data_dir))
+    if Path(name).suffix != '.npz':
+        raise InputError(f'the images {name!r} are not known; give one of '
+                         f'{", ".join(IMAGES)}, or a file that ends in .npz')
+    if not Path(name).is_file():
+        raise InputError(f'there is no file {name}; check its name')
+    arrays = load_npz(name)
+    images, labels = arrays.get('images'), arrays.get('y')
+    if images is None or images.dtype != 'u1' or images.ndim != 4 \
+            or images.shape[3] != 3:
+        raise InputError(f'{name} holds no array images of shape (N, height, '
+                         f'width, 3) and dtype uint8; save it with '
+                         f'numpy.savez(file, images=images, y=labels)')
+    if labels is not None and labels.shape != (len(images),):
+        raise InputError(f'y of {name} has shape {labels.shape} for '
+                         f'{len(images)} images; give one label for each, or '
+                         f'leave y out')
+    return images, labels

@@ -1,0 +1,76 @@
+from urllib.error import URLError
+
+import numpy
+import sklearn.datasets
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
+from imsat.datasets.cache import prepared
+from imsat.datasets.sources import Statistics, register
+from imsat.errors import InputError
+
+POSTS = {'train': 11314, 'test': 7532}
+GROUPS = 20
+
+
+@register('20news', Statistics(18040, 20, 2000, 5))
+def load_20news(files, words=2000, least=10, norm=None):
+    """20 Newsgroups as tf-idf, from the by-date folders or fetched.
+
+    Args:
+        words (int): Size of the vocabulary.
+        least (int): Posts with fewer words of the vocabulary are left out.
+        norm (str): ``'l2'`` scales every post to length 1.
+    """
+    folder = files.look_up('20news/20news-bydate-train',
+                           '20news-bydate-train')
+    posts, y = _fetch(files) if folder is None else _read(folder.parent)
+
+    def prepare():
+        # What precedes the first empty line is the header.
+        bodies = [post.partition('\n\n')[2] for post in posts]
+        counts = CountVectorizer(stop_words='english',
+                                 max_features=words).fit_transform(bodies)
+        kept = numpy.asarray(counts.sum(axis=1)).ravel() >= least
+        weights = TfidfTransformer(norm=norm, sublinear_tf=True)
+        x = weights.fit_transform(counts[kept]).astype(numpy.float32)
+        return x.toarray(), y[kept], [
+            f'Posts without headers; scikit-learn\'s English stop words '
+            f'removed; the {words} most frequent words; {kept.sum()} of '
+            f'{len(posts)} posts with {least} or more of them, a rule that '
+            f'comes within two of the paper\'s 18,040.',
+            '(1 + log tf) idf, '
+            + ('each post scaled to length 1.' if norm else
+               'not scaled to length 1: the paper does not say, but only so '
+               'does K-means score as low as its 15.5 %.')]
+    options = {'words': words, 'least': least, 'norm': norm}
+    content = [post.encode() for post in posts] + [y]
+    return prepared('20news', content, options, prepare)
+
+
+def _read(folder):
+    posts, labels = [], []
+    for part, expected in POSTS.items():
+        before = len(posts)
+        groups = sorted((folder / f'20news-bydate-{part}').glob('*/'))
+        for label, group in enumerate(groups):
+            for path in sorted(group.iterdir()):
+                posts.append(path.read_bytes().decode('latin-1'))
+                labels.append(label)
+        if len(groups) != GROUPS or len(posts) - before != expected:
+            raise InputError(
+                f'{folder} has {len(posts) - before} posts in {len(groups)} '
+                f'groups in 20news-bydate-{part}, not {expected} in {GROUPS}; '
+                f'unpack 20news-bydate.tar.gz again')
+    return posts, numpy.array(labels)
+
+
+def _fetch(files):
+    try:
+        bunch = sklearn.datasets.fetch_20newsgroups(
+            subset='all', shuffle=False, download_if_missing=files.fetch)
+    except (URLError, OSError) as e:
+        raise InputError(
+            f'20 Newsgroups could not be fetched ({e}); unpack '
+            f'20news-bydate.tar.gz from http://qwone.com/~jason/20Newsgroups/ '
+            f'into the folder that --data-dir or IMSAT_DATA names') from e
+    return bunch.data, bunch.target

@@ -1,0 +1,91 @@
+from urllib.error import URLError
+
+import numpy
+import scipy.sparse
+import sklearn.datasets
+from sklearn.preprocessing import normalize
+
+from imsat.datasets.cache import prepared
+from imsat.datasets.sources import Statistics, register
+from imsat.errors import InputError
+from imsat.files import load_npz
+
+TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
+
+
+@register('reuters', Statistics(10000, 4, 2000, 43))
+def load_reuters(files, seed=0, points=10000, words=2000):
+    """RCV1: documents of a single root topic, their most frequent words.
+
+    From scikit-learn's fetcher, or from ``rcv1/rcv1_singleroot.npz``: a CSR
+    matrix (``data``, ``indices``, ``indptr``, ``shape``) of tf-idf features
+    and ``y``, the number of the root topic in ``TOPICS``.
+
+    Args:
+        seed (int): Of the sample.
+        points (int): Size of the sample.
+        words (int): Size of the vocabulary.
+    """
+    path = files.look_up('rcv1/rcv1_singleroot.npz', 'rcv1_singleroot.npz')
+    features, y = _fetch(files) if path is None else _read(path)
+    if len(y) < points:
+        raise InputError(f'RCV1 has {len(y)} documents of a single root '
+                         f'topic here; {points} are needed')
+
+    def prepare():
+        # The most frequent words, in the order of the columns.
+        in_documents = numpy.bincount(features.indices,
+                                      minlength=features.shape[1])
+        chosen = numpy.argsort(-in_documents, kind='stable')[:words]
+        x = features[:, numpy.sort(chosen)]
+        rows = numpy.flatnonzero(numpy.diff(x.indptr))
+        rng = numpy.random.default_rng(seed)
+        rows = numpy.sort(rng.choice(rows, points, replace=False))
+        notes = [
+            f'{points} documents, drawn with seed {seed}, of the {len(y)} '
+            f'with exactly one of the root topics {", ".join(TOPICS)}; the {words} '
+            f'words that occur in most of them.',
+            'The tf-idf weights are those of LYRL2004 (logarithmic tf; stop '
+            'words removed, stems), not computed again from counts; each '
+            'document scaled to length 1.']
+        if path is not None:
+            notes.append(
+                f'From {path.name}, which is another sample of RCV1 than the '
+                f'paper\'s, with other idf weights.')
+        x = normalize(x[rows]).astype(numpy.float32)
+        return x.toarray(), y[rows], notes
+    options = {'seed': seed, 'points': points, 'words': words,
+               'sample': path is not None}
+    content = features.data, features.indices, features.indptr, y
+    return prepared('reuters', content, options, prepare)
+
+
+def _read(path):
+    arrays = load_npz(path)
+    try:
+        features = scipy.sparse.csr_matrix(
+            (arrays['data'], arrays['indices'], arrays['indptr']),
+            shape=tuple(arrays['shape']))
+        y = arrays['y']
+        # Indices out of range would only be noticed later, if at all.
+        features.check_format()
+        if y.shape != features.shape[:1] or set(y) - set(range(len(TOPICS))):
+            raise ValueError(f'y has shape {y.shape}')
+    except (KeyError, ValueError, TypeError) as e:
+        raise InputError(f'{path} holds no CSR matrix with labels from 0 to '
+                         f'{len(TOPICS) - 1} ({e}); get it again') from e
+    return features, y
+
+
+def _fetch(files):
+    try:
+        rcv1 = sklearn.datasets.fetch_rcv1(download_if_missing=files.fetch)
+    except (URLError, OSError) as e:
+        raise InputError(
+            f'RCV1 could not be fetched ({e}); put rcv1_singleroot.npz into '
+            f'the folder that --data-dir or IMSAT_DATA names, or run where '
+            f'scikit-learn\'s fetch_rcv1() works') from e
+    names = rcv1.target_names.tolist()
+    roots = rcv1.target[:, [names.index(topic) for topic in TOPICS]].toarray()
+    single = roots.sum(axis=1) == 1
+    return rcv1.data[single], roots[single].argmax(axis=1)

@@ -1,0 +1,95 @@
+"""The registry of data sets, and where their files are looked for."""
+import dataclasses
+import hashlib
+import os
+import typing
+from pathlib import Path
+
+from imsat.errors import InputError
+
+SOURCES = {}
+
+
+class Statistics(typing.NamedTuple):
+    """A row of the paper's Table 2; ``largest`` is the largest class in %."""
+    points: int
+    classes: int
+    dimension: int
+    largest: int
+
+
+@dataclasses.dataclass
+class Source:
+    """A data set by name: ``load(files, **options)`` gives the Dataset."""
+    name: str
+    load: typing.Callable
+    paper: Statistics = None
+
+
+def register(name, paper=None):
+    """Decorates a loader so that ``load_dataset(name)`` calls it.
+
+    Args:
+        name (str): Of the data set.
+        paper (Statistics): Its row of Table 2, where the paper has it.
+    """
+    def decorate(load):
+        SOURCES[name] = Source(name, load, paper)
+        return load
+    return decorate
+
+
+class Files:
+    """Where loaders look for the publishers' files.
+
+    Args:
+        folder (path): ``--data-dir``; by default what ``IMSAT_DATA`` names;
+            may be None.
+        fetch (bool): Whether what is not there may be fetched.
+        verbose (bool): Whether to show the progress of long preparations.
+    """
+
+    def __init__(self, folder=None, fetch=True, verbose=True):
+        folder = folder or os.environ.get('IMSAT_DATA')
+        self.folder = None if folder is None else Path(folder)
+        self.fetch, self.verbose = fetch, verbose
+
+    def look_up(self, *names):
+        """The first of ``names`` that is below the folder, or None."""
+        if self.folder is not None:
+            for name in names:
+                if (self.folder / name).exists():
+                    return self.folder / name
+
+    def find(self, *names, get):
+        """The first of ``names`` that is below the folder.
+
+        Args:
+            names (str): Of a file or folder, relative to the folder.
+            get (str): How to get it: ends the sentence of the error.
+
+        Raises:
+            InputError: If there is none.
+        """
+        found = self.look_up(*names)
+        if found is None:
+            names = ' or '.join(names)
+            raise InputError(
+                f'{self.folder} has no {names}; {get}' if self.folder else
+                f'{names} is looked for in the folder that --data-dir or '
+                f'IMSAT_DATA names, and none is named; {get}')
+        return found
+
+
+def read_published(path, md5=None):
+    """The bytes of a file.
+
+    Raises:
+        InputError: If they have another MD5 than was published.
+    """
+    content = Path(path).read_bytes()
+    found = hashlib.md5(content).hexdigest()
+    if md5 is not None and found != md5:
+        raise InputError(f'{path} is not the published file (its MD5 is '
+                         f'{found}, not {md5}); fetch it again')
+    return content

@@ -1,0 +1,46 @@
+import io
+
+import numpy
+import scipy.io
+
+from imsat.datasets.features import gist_of
+from imsat.datasets.sources import Statistics, read_published, register
+from imsat.errors import InputError
+
+SITE = 'http://ufldl.stanford.edu/housenumbers'
+# File: its MD5 and number of images, as published.
+FILES = {'train_32x32.mat': ('e26dedcc434d2e4c54c9b2d4a06d8373', 73257),
+         'test_32x32.mat': ('eb5a983be6a315427106f1b164d9cef3', 26032)}
+
+
+@register('svhn', Statistics(99289, 10, 960, 19))
+def load_svhn(files):
+    """SVHN as 960-d GIST."""
+    return gist_of('svhn', *read_svhn(files), 'color', files.verbose)
+
+
+def read_svhn(files):
+    """Images, shape (99289, 32, 32, 3), uint8, and digits, of the mat files.
+    """
+    parts = []
+    for name, (md5, n) in FILES.items():
+        path = files.find(f'svhn/{name}', name,
+                          get=f'put {SITE}/{name} there')
+        content = io.BytesIO(read_published(path, md5))
+        try:
+            mat = scipy.io.loadmat(content, variable_names=['X', 'y'])
+            images, labels = mat['X'], mat['y'].ravel()
+        except (KeyError, ValueError, TypeError, OSError,
+                NotImplementedError) as e:
+            raise InputError(f'{path} is no mat file with X and y ({e}); '
+                             f'fetch it again') from e
+        if images.shape != (32, 32, 3, n) or images.dtype != numpy.uint8 \
+                or len(labels) != n:
+            raise InputError(f'{path} holds X of shape {images.shape} and '
+                             f'{len(labels)} labels, not {n} images of '
+                             f'32 x 32 x 3; fetch it again')
+        # The zeros are labelled 10.
+        parts.append((images.transpose(3, 0, 1, 2),
+                      labels.astype(numpy.int64) % 10))
+    images, labels = map(numpy.concatenate, zip(*parts))
+    return images, labels
