@@ -6,6 +6,7 @@ import pytest
 
 import imsat  # before Chainer
 import simt
+import chainer
 from imsat import compat
 from imsat.cuda import runtime
 from imsat.devices import count_gpus
@@ -44,14 +45,36 @@ def golden():
 
 
 @pytest.fixture
-def mnist_folder():
-    folder = os.environ.get('IMSAT_DATA')
-    if not folder:
-        pytest.skip('IMSAT_DATA names no folder with real data')
-    folder = Path(folder) / 'mnist'
-    if not folder.is_dir():
-        pytest.skip(f'IMSAT_DATA has no folder {folder.name}')
-    return folder
+def data_folder():
+    """``data_folder(name)``: the folder above the real files of that name."""
+    def find(name):
+        folder = os.environ.get('IMSAT_DATA')
+        if not folder:
+            pytest.skip('IMSAT_DATA names no folder with real data')
+        if not (Path(folder) / name).exists():
+            pytest.skip(f'IMSAT_DATA has no {name}')
+        return Path(folder)
+    return find
+
+
+@pytest.fixture
+def mnist_folder(data_folder):
+    return data_folder('mnist') / 'mnist'
+
+
+@pytest.fixture(scope='session')
+def resnet_weights(tmp_path_factory):
+    """Random weights of Chainer's ResNet50Layers, in its npz format."""
+    path = tmp_path_factory.mktemp('resnet') / 'weights.npz'
+    model = chainer.links.ResNet50Layers(pretrained_model=None)
+    # Statistics that differ from those of a fresh model.
+    rng = numpy.random.default_rng(0)
+    for link in model.links():
+        if isinstance(link, chainer.links.BatchNormalization):
+            link.avg_mean[:] = rng.normal(0, .1, link.avg_mean.shape)
+            link.avg_var[:] = rng.uniform(1, 2, link.avg_var.shape)
+    chainer.serializers.save_npz(path, model, compression=False)
+    return path
 
 
 @pytest.fixture(scope='session')

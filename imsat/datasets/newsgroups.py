@@ -6,6 +6,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
+from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 
 POSTS = {'train': 11314, 'test': 7532}
@@ -28,8 +29,9 @@ def load_20news(files, words=2000, least=10, norm=None):
     def prepare():
         # What precedes the first empty line is the header.
         bodies = [post.partition('\n\n')[2] for post in posts]
-        counts = CountVectorizer(stop_words='english',
-                                 max_features=words).fit_transform(bodies)
+        counts = CountVectorizer(stop_words='english').fit_transform(bodies)
+        totals = numpy.asarray(counts.sum(axis=0)).ravel()
+        counts = counts[:, most_frequent(totals, words)]
         kept = numpy.asarray(counts.sum(axis=1)).ravel() >= least
         weights = TfidfTransformer(norm=norm, sublinear_tf=True)
         x = weights.fit_transform(counts[kept]).astype(numpy.float32)
@@ -40,8 +42,8 @@ def load_20news(files, words=2000, least=10, norm=None):
             f'comes within two of the paper\'s 18,040.',
             '(1 + log tf) idf, '
             + ('each post scaled to length 1.' if norm else
-               'not scaled to length 1: the paper does not say, but only so '
-               'does K-means score as low as its 15.5 %.')]
+               'not scaled to length 1: the paper does not say, but K-means '
+               'comes near its 15.5 % only so.')]
     options = {'words': words, 'least': least, 'norm': norm}
     content = [post.encode() for post in posts] + [y]
     return prepared('20news', content, options, prepare)

@@ -7,6 +7,7 @@ from sklearn.preprocessing import normalize
 
 from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
+from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 from imsat.files import load_npz
 
@@ -33,18 +34,16 @@ def load_reuters(files, seed=0, points=10000, words=2000):
                          f'topic here; {points} are needed')
 
     def prepare():
-        # The most frequent words, in the order of the columns.
         in_documents = numpy.bincount(features.indices,
                                       minlength=features.shape[1])
-        chosen = numpy.argsort(-in_documents, kind='stable')[:words]
-        x = features[:, numpy.sort(chosen)]
+        x = features[:, most_frequent(in_documents, words)]
         rows = numpy.flatnonzero(numpy.diff(x.indptr))
         rng = numpy.random.default_rng(seed)
         rows = numpy.sort(rng.choice(rows, points, replace=False))
         notes = [
             f'{points} documents, drawn with seed {seed}, of the {len(y)} '
-            f'with exactly one of the root topics {", ".join(TOPICS)}; the {words} '
-            f'words that occur in most of them.',
+            f'with exactly one of the root topics {", ".join(TOPICS)}; the '
+            f'{words} words that occur in most of them.',
             'The tf-idf weights are those of LYRL2004 (logarithmic tf; stop '
             'words removed, stems), not computed again from counts; each '
             'document scaled to length 1.']

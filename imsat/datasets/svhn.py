@@ -1,7 +1,8 @@
 import io
+import zlib
 
 import numpy
-import scipy.io
+import scipy.io.matlab
 
 from imsat.datasets.features import gist_of
 from imsat.datasets.sources import Statistics, read_published, register
@@ -30,8 +31,8 @@ def read_svhn(files):
         try:
             mat = scipy.io.loadmat(content, variable_names=['X', 'y'])
             images, labels = mat['X'], mat['y'].ravel()
-        except (KeyError, ValueError, TypeError, OSError,
-                NotImplementedError) as e:
+        except (scipy.io.matlab.MatReadError, KeyError, ValueError, TypeError,
+                OSError, NotImplementedError, zlib.error) as e:
             raise InputError(f'{path} is no mat file with X and y ({e}); '
                              f'fetch it again') from e
         if images.shape != (32, 32, 3, n) or images.dtype != numpy.uint8 \

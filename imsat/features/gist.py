@@ -67,8 +67,8 @@ def gist(images, kind='gray', blocks=4):
             largest = part.max(axis=(1, 2), keepdims=True)
             part *= 255 / xp.where(largest == 0, 1, largest)
         part = prefilter(part.transpose(0, 3, 1, 2))
-        responses = _mean_responses(part.reshape(-1, n, n), filters,
-                                    options['boundary'], blocks)
+        responses = mean_responses(part.reshape(-1, n, n), filters,
+                                   options['boundary'], blocks)
         features[start:start + chunk] = responses.reshape(
             -1, features.shape[1])
     return features
@@ -133,7 +133,20 @@ def prefilter(images):
     return x[..., inner, inner]
 
 
-def _mean_responses(images, filters, boundary, blocks):
+def mean_responses(images, filters, boundary=0, blocks=4):
+    """Magnitudes of filtered images, averaged over blocks.
+
+    Args:
+        images (array): Shape (N, n, n), float32.
+        filters (array): Transfer functions, shape (K, m, m) for m =
+            n + 2 boundary.
+        boundary (int): Pixels by which images are reflected at the border.
+        blocks (int): Along each side.
+
+    Returns:
+        array: Shape (N, K, blocks, blocks), float32; of the last two axes the
+        first is the column, the second the row.
+    """
     xp = backend.get_array_module(images)
     n = images.shape[-1]
     spectrum = _fft2(xp, _reflect(images, boundary))

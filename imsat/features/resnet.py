@@ -2,7 +2,6 @@
 import chainer
 import numpy
 from chainer.links.model.vision.resnet import ResNet50Layers, prepare
-from chainer.serializers import NpzDeserializer
 
 from imsat.errors import InputError
 from imsat.files import load_npz
@@ -23,10 +22,9 @@ class ResNetFeatures:
 
     def __init__(self, weights, device=None):
         self.device = device or chainer.get_device('@numpy')
-        self.model = ResNet50Layers(pretrained_model=None)
-        arrays = load_npz(weights)
+        load_npz(weights)  # says what is wrong with a damaged file
         try:
-            NpzDeserializer(arrays).load(self.model)
+            self.model = ResNet50Layers(pretrained_model=str(weights))
         except (KeyError, ValueError, TypeError) as e:
             reason = ' '.join(str(e).split())
             raise InputError(

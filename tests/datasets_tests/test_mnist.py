@@ -1,0 +1,119 @@
+import gzip
+import struct
+from urllib.error import URLError
+
+import numpy
+import pytest
+import sklearn.datasets
+
+from imsat import InputError
+from imsat.datasets import load_dataset, read_idx
+from imsat.datasets.mnist import FILES
+
+RNG = numpy.random.RandomState(0)
+IMAGES = RNG.randint(0, 256, (5, 4, 3)).astype(numpy.uint8)
+LABELS = RNG.randint(0, 10, 5).astype(numpy.uint8)
+
+
+def idx(array):
+    """An IDX file, written by the publisher's description of the format."""
+    return struct.pack(f'>HBB{array.ndim}i', 0, 8, array.ndim, *array.shape) \
+        + array.tobytes()
+
+
+def write_mnist(folder, zipped=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(FILES):
+        content = idx(LABELS if i % 2 else IMAGES + i)
+        if zipped:
+            (folder / f'{name}.gz').write_bytes(gzip.compress(content))
+        else:
+            (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize('zipped', [False, True])
+@pytest.mark.parametrize('below', ['', 'mnist'])
+def test_mnist_from_files(tmp_path, zipped, below):
+    write_mnist(tmp_path / below, zipped)
+    data = load_dataset('mnist', tmp_path)
+    expected = numpy.concatenate([IMAGES, IMAGES + 2]).reshape(10, 12)
+    assert data.x.dtype == numpy.float32
+    numpy.testing.assert_array_equal(data.x, expected / 128. - 1)
+    numpy.testing.assert_array_equal(data.y, [*LABELS, *LABELS])
+
+
+def test_mnist_of_the_environment(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    monkeypatch.setenv('IMSAT_DATA', str(tmp_path))
+    assert len(load_dataset('mnist').x) == 10
+
+
+def test_mnist_is_complete(mnist_folder):
+    data = load_dataset('mnist', mnist_folder)
+    assert data.x.shape == (70000, 784)
+    # Counts of the ten digits in the 70,000, as published.
+    assert numpy.bincount(data.y).tolist() == [
+        6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958]
+    assert data.x.min() == -1 and data.x.max() == 255 / 128 - 1
+
+
+def test_mnist_fetched(monkeypatch):
+    def fetch(name, **kwargs):
+        assert name == 'mnist_784'
+        return sklearn.utils.Bunch(
+            data=IMAGES.reshape(5, 12).astype('d'),
+            target=LABELS.astype(str).astype(object))
+    monkeypatch.delenv('IMSAT_DATA', raising=False)
+    monkeypatch.setattr(sklearn.datasets, 'fetch_openml', fetch)
+    data = load_dataset('mnist')
+    numpy.testing.assert_array_equal(data.x, IMAGES.reshape(5, 12) / 128. - 1)
+    numpy.testing.assert_array_equal(data.y, LABELS)
+
+
+def test_mnist_out_of_reach(monkeypatch):
+    def fetch(name, **kwargs):
+        raise URLError('no network')
+    monkeypatch.delenv('IMSAT_DATA', raising=False)
+    monkeypatch.setattr(sklearn.datasets, 'fetch_openml', fetch)
+    with pytest.raises(InputError, match='--data-dir or IMSAT_DATA'):
+        load_dataset('mnist')
+
+
+def test_mnist_with_a_file_missing(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / FILES[2]).unlink()
+    with pytest.raises(InputError, match=FILES[2]):
+        load_dataset('mnist', tmp_path)
+
+
+def test_mnist_with_labels_of_another_length(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / FILES[1]).write_bytes(idx(LABELS[:-1]))
+    with pytest.raises(InputError, match='labels of shape'):
+        load_dataset('mnist', tmp_path)
+
+
+def test_mnist_is_not_fetched_unasked(monkeypatch):
+    monkeypatch.delenv('IMSAT_DATA', raising=False)
+    with pytest.raises(InputError, match='--data-dir or IMSAT_DATA'):
+        load_dataset('mnist', fetch=False)
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'\0\0', b'no idx file', idx(IMAGES)[:-1], idx(IMAGES) + b'x',
+    idx(IMAGES)[:9], gzip.compress(idx(IMAGES))[:-9],
+    gzip.compress(idx(IMAGES))[:20], b'\x1f\x8b' + b'broken' * 9])
+def test_damaged_idx(tmp_path, content):
+    (tmp_path / 'file').write_bytes(content)
+    with pytest.raises(InputError, match='file .*fetch it again'):
+        read_idx(tmp_path / 'file')
+
+
+@pytest.mark.parametrize('code,dtype', [(9, '>i1'), (0x0b, '>i2'),
+                                        (0x0c, '>i4'), (0x0d, '>f4'),
+                                        (0x0e, '>f8')])
+def test_idx_types(tmp_path, code, dtype):
+    array = numpy.array([[1, -2, 3]], dtype)
+    (tmp_path / 'file').write_bytes(
+        struct.pack('>HBB2i', 0, code, 2, 1, 3) + array.tobytes())
+    numpy.testing.assert_array_equal(read_idx(tmp_path / 'file'), array)

@@ -1,0 +1,38 @@
+"""The script that prints Table 2."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import scipy.sparse
+
+SCRIPT = Path(__file__).parents[2] / 'experiments' / 'datasets.py'
+
+
+def test_what_is_there_and_what_is_missing(tmp_path):
+    rng = numpy.random.default_rng(0)
+    matrix = scipy.sparse.random(10500, 2500, .01, 'csr', 'f', random_state=0)
+    (tmp_path / 'rcv1').mkdir()
+    numpy.savez(tmp_path / 'rcv1' / 'rcv1_singleroot.npz', data=matrix.data,
+                indices=matrix.indices, indptr=matrix.indptr,
+                shape=matrix.shape, y=rng.integers(0, 4, 10500))
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT), '--data-dir', str(tmp_path), '--notes'],
+        capture_output=True, text=True,
+        env={**os.environ, 'SCIKIT_LEARN_DATA': str(tmp_path / 'none')})
+    assert process.returncode == 0, process.stderr
+    table, missing, notes = process.stdout.split('\n\n')
+    rows = {line.split()[0]: line.split()[1:] for line in
+            table.splitlines()[1:]}
+    assert set(rows) == {'digits', 'reuters'}
+    # 182 of the 1,797 digits are threes.
+    assert rows['digits'] == '1797 10 64 10.2'.split(' ')
+    row = rows['reuters']
+    assert row[:6] == '10000 10000 4 4 2000 2000'.split() and row[7] == '43'
+    assert 25 <= float(row[6]) < 27
+    missing = missing.splitlines()
+    assert [line.split(':')[0] for line in missing] == [
+        'mnist', 'omniglot', 'stl', 'cifar10', 'cifar100', 'cifar10-gist',
+        'svhn', '20news']
+    assert notes.startswith('reuters: 10000 documents, drawn with seed 0')

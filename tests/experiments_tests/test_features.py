@@ -1,0 +1,68 @@
+"""gist.py and resnet_features.py, as a user runs them."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+from imsat.datasets import load_dataset
+from imsat.features import ResNetFeatures, gist
+
+SCRIPTS = Path(__file__).parents[2] / 'experiments'
+RNG = numpy.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (3, 32, 32, 3)).astype('u1')
+
+
+def run(script, *options):
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *map(str, options)],
+        capture_output=True, text=True)
+
+
+@pytest.fixture
+def images(tmp_path):
+    path = tmp_path / 'images.npz'
+    numpy.savez(path, images=IMAGES, y=[0, 1, 0])
+    return path
+
+
+@pytest.mark.parametrize('kind', ['gray', 'color'])
+def test_gist(images, tmp_path, kind):
+    out = tmp_path / 'out.npz'
+    process = run('gist.py', '--dataset', images, '--out', out, '--kind', kind)
+    assert process.returncode == 0 and '3/3' in process.stderr
+    data = load_dataset(str(out))
+    numpy.testing.assert_allclose(data.x, gist(IMAGES, kind), rtol=1e-5)
+    assert data.y.tolist() == [0, 1, 0] and 'GIST' in data.notes[0]
+
+
+def test_resnet(images, tmp_path, resnet_weights):
+    out = tmp_path / 'out.npz'
+    process = run('resnet_features.py', '--dataset', images, '--out', out,
+                  '--weights', resnet_weights, '--size', 64, '--chunk', 2)
+    assert process.returncode == 0 and '3/3' in process.stderr
+    data = load_dataset(str(out))
+    numpy.testing.assert_allclose(
+        data.x, ResNetFeatures(resnet_weights)(IMAGES, (64, 64)), rtol=1e-3)
+    assert data.y.tolist() == [0, 1, 0] and 'SHA-256' in data.notes[0]
+
+
+@pytest.mark.parametrize('options,message', [
+    (['gist.py', '--dataset', 'mnist', '--out', 'a.npz'], 'not known'),
+    (['gist.py', '--dataset', 'a.npz', '--out', 'b.npz'], 'no file a.npz'),
+    (['gist.py', '--dataset', 'svhn', '--data-dir', '.', '--out', 'b.npz'],
+     'train_32x32.mat'),
+    (['gist.py', '--dataset', 'IMAGES', '--out', 'none/b.npz'], 'no folder'),
+    (['gist.py', '--dataset', 'IMAGES', '--out', 'b.npz', '--device', '99'],
+     'no GPU 99'),
+    (['resnet_features.py', '--dataset', 'IMAGES', '--out', 'b.npz',
+      '--weights', 'none.npz'], 'none.npz'),
+    (['resnet_features.py', '--dataset', 'IMAGES', '--out', 'b.npz',
+      '--weights', 'IMAGES'], 'ResNet50Layers')])
+def test_errors(images, options, message):
+    options = [images if option == 'IMAGES' else option for option in options]
+    process = run(*options)
+    assert process.returncode == 2 and message in process.stderr
+    assert process.stderr.count('\n') == 1 and 'Traceback' not in \
+        process.stderr
