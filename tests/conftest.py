@@ -66,6 +66,7 @@ def mnist_folder(data_folder):
 def resnet_weights(tmp_path_factory):
     """Random weights of Chainer's ResNet50Layers, in its npz format."""
     path = tmp_path_factory.mktemp('resnet') / 'weights.npz'
+    numpy.random.seed(0)
     model = chainer.links.ResNet50Layers(pretrained_model=None)
     # Statistics that differ from those of a fresh model.
     rng = numpy.random.default_rng(0)

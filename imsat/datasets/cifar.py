@@ -1,7 +1,7 @@
 import numpy
 
 from imsat.datasets.features import gist_of, resnet_features
-from imsat.datasets.sources import Statistics, read_published, register
+from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError
 
 PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
@@ -59,7 +59,7 @@ def _read_part(path, n, classes, n_labels):
     # A record is one label (CIFAR-100: the coarse one first, then the fine)
     # and the red, green and blue pixels, row by row.
     record = n_labels + 3 * 32 * 32
-    content = read_published(path)
+    content = path.read_bytes()
     if len(content) != n * record:
         raise InputError(f'{path} has {len(content)} bytes, not the {n} x '
                          f'{record} that were published; unpack it again')

@@ -10,4 +10,5 @@ def load_digits(files):
     """scikit-learn's handwritten digits, 1,797 x 64, 0..16 to -1..1."""
     digits = sklearn.datasets.load_digits()
     x = (digits.data / 8 - 1).astype(numpy.float32)
-    return Dataset('digits', x, digits.target, (8, 8))
+    return Dataset('digits', x, digits.target, (8, 8),
+                   ['Pixels x / 8 - 1.'])

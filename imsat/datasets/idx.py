@@ -4,17 +4,19 @@ import zlib
 
 import numpy
 
+from imsat.datasets.sources import check_md5
 from imsat.errors import InputError
 
 _TYPES = {0x08: 'u1', 0x09: 'i1', 0x0b: '>i2', 0x0c: '>i4', 0x0d: '>f4',
           0x0e: '>f8'}
 
 
-def read_idx(path):
+def read_idx(path, md5=None):
     """The array in an IDX file, the format of MNIST, plain or gzipped.
 
     Raises:
-        InputError: If the file is none, damaged or cut short.
+        InputError: If the file is none, damaged or cut short, or has another
+            MD5, when plain, than was published.
     """
     with open(path, 'rb') as f:
         content = f.read()
@@ -33,4 +35,5 @@ def read_idx(path):
     if len(shape) < content[3] or len(content) != expected:
         raise InputError(f'{path} has {len(content)} bytes where its head '
                          f'promises {expected}; fetch it again')
+    check_md5(path, content, md5)
     return numpy.frombuffer(content, dtype, offset=start).reshape(shape)

@@ -8,8 +8,11 @@ from imsat.datasets.idx import read_idx
 from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError
 
-FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
-         't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
+# File: its MD5, unzipped, as published.
+FILES = {'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
+         'train-labels-idx1-ubyte': 'a25bea736e30d166cdddb491f175f624',
+         't10k-images-idx3-ubyte': '2646ac647ad5339dbf082846283269ea',
+         't10k-labels-idx1-ubyte': '27ae3e4e09519cfbb04c329615203637'}
 
 
 @register('mnist', Statistics(70000, 10, 784, 11))
@@ -21,23 +24,20 @@ def load_mnist(files):
     images, labels = _fetch(files) if files.folder is None else _read(files)
     # 0..255 to -1..1, as the authors' code scales it.
     x = images.reshape(len(images), -1).astype(numpy.float32) / 128 - 1
-    return Dataset('mnist', x, labels.astype(numpy.int64), (28, 28))
+    return Dataset('mnist', x, labels.astype(numpy.int64), (28, 28),
+                   ['All 70,000 images; pixels x / 128 - 1.'])
 
 
 def _read(files):
     parts = []
-    for name in FILES:
+    for name, md5 in FILES.items():
         path = files.find(
             name, f'{name}.gz', f'mnist/{name}', f'mnist/{name}.gz',
             get='put the four MNIST files there or leave --data-dir and '
                 'IMSAT_DATA out to fetch them')
-        parts.append(read_idx(path))
+        parts.append(read_idx(path, md5))
     images = numpy.concatenate(parts[0::2])
     labels = numpy.concatenate(parts[1::2])
-    if images.ndim != 3 or labels.shape != (len(images),):
-        raise InputError(f'the MNIST files in {files.folder} hold images of '
-                         f'shape {images.shape} and labels of shape '
-                         f'{labels.shape}; fetch them again')
     return images, labels
 
 

@@ -15,7 +15,7 @@ TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
 
 
 @register('reuters', Statistics(10000, 4, 2000, 43))
-def load_reuters(files, seed=0, points=10000, words=2000):
+def load_reuters(files, seed=0, points=10000, words=2000, norm='l2'):
     """RCV1: documents of a single root topic, their most frequent words.
 
     From scikit-learn's fetcher, or from ``rcv1/rcv1_singleroot.npz``: a CSR
@@ -26,6 +26,8 @@ def load_reuters(files, seed=0, points=10000, words=2000):
         seed (int): Of the sample.
         points (int): Size of the sample.
         words (int): Size of the vocabulary.
+        norm (str): ``'l2'`` scales what is left of every document to length
+            1; None leaves it as it is, where all 47,236 weights have length 1.
     """
     path = files.look_up('rcv1/rcv1_singleroot.npz', 'rcv1_singleroot.npz')
     features, y = _fetch(files) if path is None else _read(path)
@@ -51,9 +53,9 @@ def load_reuters(files, seed=0, points=10000, words=2000):
             notes.append(
                 f'From {path.name}, which is another sample of RCV1 than the '
                 f'paper\'s, with other idf weights.')
-        x = normalize(x[rows]).astype(numpy.float32)
-        return x.toarray(), y[rows], notes
-    options = {'seed': seed, 'points': points, 'words': words,
+        x = normalize(x[rows], norm) if norm else x[rows]
+        return x.toarray().astype(numpy.float32), y[rows], notes
+    options = {'seed': seed, 'points': points, 'words': words, 'norm': norm,
                'sample': path is not None}
     content = features.data, features.indices, features.indptr, y
     return prepared('reuters', content, options, prepare)

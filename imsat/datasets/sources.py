@@ -60,6 +60,7 @@ class Files:
             for name in names:
                 if (self.folder / name).exists():
                     return self.folder / name
+        return None
 
     def find(self, *names, get):
         """The first of ``names`` that is below the folder.
@@ -81,15 +82,12 @@ class Files:
         return found
 
 
-def read_published(path, md5=None):
-    """The bytes of a file.
+def check_md5(path, content, md5):
+    """Raises InputError if the bytes of a file are not those published.
 
-    Raises:
-        InputError: If they have another MD5 than was published.
+    Without a published MD5, None, any will do.
     """
-    content = Path(path).read_bytes()
     found = hashlib.md5(content).hexdigest()
     if md5 is not None and found != md5:
         raise InputError(f'{path} is not the published file (its MD5 is '
                          f'{found}, not {md5}); fetch it again')
-    return content

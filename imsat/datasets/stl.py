@@ -1,7 +1,7 @@
 import numpy
 
 from imsat.datasets.features import resnet_features
-from imsat.datasets.sources import Statistics, read_published, register
+from imsat.datasets.sources import Statistics, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ai.stanford.edu/~acoates/stl10'
@@ -27,7 +27,8 @@ def read_stl(files):
             name = f'{part}_{kind}.bin'
             path = files.find(f'stl10_binary/{name}', name,
                               get=f'unpack {SITE}/stl10_binary.tar.gz there')
-            content = read_published(path, md5)
+            content = path.read_bytes()
+            check_md5(path, content, md5)
             if len(content) != size:
                 raise InputError(f'{path} has {len(content)} bytes, not the '
                                  f'{size} that were published; unpack it '

@@ -5,7 +5,7 @@ import numpy
 import scipy.io.matlab
 
 from imsat.datasets.features import gist_of
-from imsat.datasets.sources import Statistics, read_published, register
+from imsat.datasets.sources import Statistics, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ufldl.stanford.edu/housenumbers'
@@ -27,9 +27,11 @@ def read_svhn(files):
     for name, (md5, n) in FILES.items():
         path = files.find(f'svhn/{name}', name,
                           get=f'put {SITE}/{name} there')
-        content = io.BytesIO(read_published(path, md5))
+        content = path.read_bytes()
+        check_md5(path, content, md5)
         try:
-            mat = scipy.io.loadmat(content, variable_names=['X', 'y'])
+            mat = scipy.io.loadmat(io.BytesIO(content),
+                                   variable_names=['X', 'y'])
             images, labels = mat['X'], mat['y'].ravel()
         except (scipy.io.matlab.MatReadError, KeyError, ValueError, TypeError,
                 OSError, NotImplementedError, zlib.error) as e:

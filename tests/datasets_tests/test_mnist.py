@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import struct
 from urllib.error import URLError
 
@@ -21,6 +22,14 @@ def idx(array):
         + array.tobytes()
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """The MD5s that :func:`write_mnist` would have published."""
+    for i, name in enumerate(FILES):
+        content = idx(LABELS if i % 2 else IMAGES + i)
+        monkeypatch.setitem(FILES, name, hashlib.md5(content).hexdigest())
+
+
 def write_mnist(folder, zipped=False):
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(FILES):
@@ -33,7 +42,7 @@ def write_mnist(folder, zipped=False):
 
 @pytest.mark.parametrize('zipped', [False, True])
 @pytest.mark.parametrize('below', ['', 'mnist'])
-def test_mnist_from_files(tmp_path, zipped, below):
+def test_mnist_from_files(tmp_path, small, zipped, below):
     write_mnist(tmp_path / below, zipped)
     data = load_dataset('mnist', tmp_path)
     expected = numpy.concatenate([IMAGES, IMAGES + 2]).reshape(10, 12)
@@ -42,7 +51,7 @@ def test_mnist_from_files(tmp_path, zipped, below):
     numpy.testing.assert_array_equal(data.y, [*LABELS, *LABELS])
 
 
-def test_mnist_of_the_environment(tmp_path, monkeypatch):
+def test_mnist_of_the_environment(tmp_path, small, monkeypatch):
     write_mnist(tmp_path)
     monkeypatch.setenv('IMSAT_DATA', str(tmp_path))
     assert len(load_dataset('mnist').x) == 10
@@ -79,18 +88,20 @@ def test_mnist_out_of_reach(monkeypatch):
         load_dataset('mnist')
 
 
-def test_mnist_with_a_file_missing(tmp_path):
+def test_mnist_with_a_file_missing(tmp_path, small):
     write_mnist(tmp_path)
-    (tmp_path / FILES[2]).unlink()
-    with pytest.raises(InputError, match=FILES[2]):
+    (tmp_path / 't10k-images-idx3-ubyte').unlink()
+    with pytest.raises(InputError, match='no t10k-images-idx3-ubyte'):
         load_dataset('mnist', tmp_path)
 
 
-def test_mnist_with_labels_of_another_length(tmp_path):
+def test_mnist_with_another_file(tmp_path, small):
     write_mnist(tmp_path)
-    (tmp_path / FILES[1]).write_bytes(idx(LABELS[:-1]))
-    with pytest.raises(InputError, match='labels of shape'):
-        load_dataset('mnist', tmp_path)
+    path = tmp_path / 'train-labels-idx1-ubyte'
+    for labels in LABELS[:-1], (LABELS + 1) % 10:
+        path.write_bytes(idx(labels))
+        with pytest.raises(InputError, match='train-labels.* is not the pub'):
+            load_dataset('mnist', tmp_path)
 
 
 def test_mnist_is_not_fetched_unasked(monkeypatch):

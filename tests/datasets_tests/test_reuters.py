@@ -54,6 +54,13 @@ def test_file(tmp_path):
     assert check(other) != rows and 'seed 1' in other.notes[0]
 
 
+def test_unscaled(tmp_path):
+    write(tmp_path)
+    data = load_dataset('reuters', tmp_path, points=59, words=D, norm=None)
+    numpy.testing.assert_array_equal(
+        data.x, numpy.delete(DENSE, 7, axis=0).astype('f'))
+
+
 def test_fetched(tmp_path, monkeypatch):
     def fetch(download_if_missing):
         assert download_if_missing

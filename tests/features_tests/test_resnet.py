@@ -26,7 +26,7 @@ def test_features(resnet_weights):
 
 def test_damaged(resnet_weights, tmp_path):
     path = tmp_path / 'weights.npz'
-    path.write_bytes(resnet_resnet_weights.read_bytes()[:10 ** 6])
+    path.write_bytes(resnet_weights.read_bytes()[:10 ** 6])
     with pytest.raises(InputError, match='damaged'):
         ResNetFeatures(path)
 
