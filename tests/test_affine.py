@@ -92,3 +92,5 @@ def test_ranges_and_probability():
     forward = numpy.linalg.inv(sheared[:, :, :2])
     assert .29 < abs(forward[:, 0, 1]).max() <= .3 + 1e-9
     assert .29 < abs(forward[:, 1, 0]).max() <= .3 + 1e-9
+    unsheared = (forward[:, 0, 1] == 0) & (forward[:, 1, 0] == 0)
+    assert abs(unsheared.mean() - .25) < .02

@@ -40,8 +40,7 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
             f'ranges of the paper (Appendix F) could not be had; these are '
             f'those of Koch et al. (2015)' + (f', but for {ranges}.' if ranges
                                               else '.')]
-    options = {'seed': seed, 'characters': characters,
-               'distortions': distortions, 'ranges': ranges}
+    options = {'seed': seed, 'distortions': distortions, 'ranges': ranges}
     return prepared('omniglot', [drawings], options, prepare,
                     drawings.shape[1:])
 

@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 def check(data):
     # There are 5 apples, 3 pears, 3 plums: apple and pear are the two words.
-    # The first two posts have two or more of them.
+    # The first two posts have three of them each.
     def weight(count, documents):
         idf = math.log((1 + 2) / (1 + documents)) + 1
         return (1 + math.log(count)) * idf if count else 0
@@ -42,9 +42,9 @@ def check(data):
 
 
 def test_small(folder):
-    check(load_dataset('20news', folder, words=2, least=2))
-    check(load_dataset('20news', folder / '20news', words=2, least=2))
-    data = load_dataset('20news', folder, words=2, least=2, norm='l2')
+    check(load_dataset('20news', folder, words=2, least=3))
+    check(load_dataset('20news', folder / '20news', words=2, least=3))
+    data = load_dataset('20news', folder, words=2, least=3, norm='l2')
     numpy.testing.assert_allclose((data.x ** 2).sum(axis=1), 1, rtol=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_fetched(tmp_path, monkeypatch):
         return sklearn.utils.Bunch(data=list(data),
                                    target=numpy.array(target))
     monkeypatch.setattr(sklearn.datasets, 'fetch_20newsgroups', fetch)
-    check(load_dataset('20news', tmp_path, words=2, least=2))
+    check(load_dataset('20news', tmp_path, words=2, least=3))
 
 
 @pytest.mark.parametrize('error', [URLError('no network'), OSError('none')])

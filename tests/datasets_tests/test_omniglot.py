@@ -56,6 +56,10 @@ def test_seed_and_distortions(folder):
     assert same.notes == data.notes
     other = load_dataset('omniglot', folder, seed=4, characters=2)
     assert not numpy.array_equal(other.x, data.x)
+    # All characters, distorted by another seed.
+    seeds = [load_dataset('omniglot', folder, seed=seed, characters=4)
+             for seed in (0, 1)]
+    assert not numpy.array_equal(seeds[0].x, seeds[1].x)
     # The 20 distortions of a drawing are 20 different ones.
     assert len(numpy.unique(data.x[:20], axis=0)) > 15
 

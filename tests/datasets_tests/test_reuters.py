@@ -79,6 +79,7 @@ def test_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr(sklearn.datasets, 'fetch_rcv1', fetch)
     data = load_dataset('reuters', tmp_path, points=20, words=5)
     check(data)
+    assert f'of the {N} with' in data.notes[0]
     assert 'another sample' not in ' '.join(data.notes)
 
 
