@@ -12,7 +12,7 @@ KINDS = {
     'gray': {'orientations': (8, 8, 8, 8), 'boundary': 32, 'rescale': True},
     'color': {'orientations': (8, 8, 4), 'boundary': 0, 'rescale': False}}
 # Images at a time: bounds memory.
-CHUNK, GPU_CHUNK = 64, 1024
+CHUNK, GPU_CHUNK = 32, 1024
 CUTOFF = 4  # of the prefilter, in cycles an image
 PREFILTER_PADDING = 5
 
