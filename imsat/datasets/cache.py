@@ -8,6 +8,9 @@ from imsat.datasets.dataset import Dataset
 from imsat.files import look_up, save_npz
 from imsat.neighbors import default_cache
 
+# To be raised when a preparation changes: what was kept is then left alone.
+VERSION = 1
+
 
 def prepared(name, content, options, prepare, image_shape=None):
     """The data set that ``prepare()`` gives, looked up or kept in the cache.
@@ -19,7 +22,8 @@ def prepared(name, content, options, prepare, image_shape=None):
         options (dict): What ``prepare`` depends on besides, as JSON.
         prepare: Returns x, y and notes.
     """
-    sha = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    key = json.dumps([VERSION, options], sort_keys=True)
+    sha = hashlib.sha256(key.encode())
     for part in content:
         if isinstance(part, numpy.ndarray):
             sha.update(f'{part.dtype} {part.shape}'.encode())

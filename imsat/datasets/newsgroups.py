@@ -37,13 +37,13 @@ def load_20news(files, words=2000, least=10, norm=None):
         x = weights.fit_transform(counts[kept]).astype(numpy.float32)
         return x.toarray(), y[kept], [
             f'Posts without headers; scikit-learn\'s English stop words '
-            f'removed; the {words} most frequent words; {kept.sum()} of '
-            f'{len(posts)} posts with {least} or more of them, a rule that '
-            f'comes within two of the paper\'s 18,040.',
+            f'removed; the {words} most frequent words; the {kept.sum()} of '
+            f'{len(posts)} posts with {least} or more of them (the paper has '
+            f'18,040; its rule is not known).',
             '(1 + log tf) idf, '
             + ('each post scaled to length 1.' if norm else
-               'not scaled to length 1: the paper does not say, but K-means '
-               'comes near its 15.5 % only so.')]
+               'not scaled to length 1 (the paper does not say; its score of '
+               'K-means is near only so).')]
     options = {'words': words, 'least': least, 'norm': norm}
     content = [post.encode() for post in posts] + [y]
     return prepared('20news', content, options, prepare)
@@ -53,7 +53,8 @@ def _read(folder):
     posts, labels = [], []
     for part, expected in POSTS.items():
         before = len(posts)
-        groups = sorted((folder / f'20news-bydate-{part}').glob('*/'))
+        groups = sorted((folder / f'20news-bydate-{part}').glob('*'))
+        groups = [group for group in groups if group.is_dir()]
         for label, group in enumerate(groups):
             for path in sorted(group.iterdir()):
                 posts.append(path.read_bytes().decode('latin-1'))
