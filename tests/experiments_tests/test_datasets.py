@@ -35,4 +35,5 @@ def test_what_is_there_and_what_is_missing(tmp_path):
     assert [line.split(':')[0] for line in missing] == [
         'mnist', 'omniglot', 'stl', 'cifar10', 'cifar100', 'cifar10-gist',
         'svhn', '20news']
-    assert notes.startswith('reuters: 10000 documents, drawn with seed 0')
+    assert notes.splitlines()[1].startswith(
+        'reuters: 10000 documents, drawn with seed 0')
