@@ -183,7 +183,7 @@ BAD = {
     'half IDX': (dict(x=X), ['--dataset', 'mnist', '--data-dir', '.'],
                  'fetch it again'),
     'no MNIST': (dict(x=X), ['--dataset', 'mnist', '--data-dir', 'none'],
-                 'has no file train-images'),
+                 'has no train-images'),
 }
 
 
