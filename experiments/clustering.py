@@ -12,13 +12,12 @@ from sklearn.cluster import KMeans
 
 import imsat
 from common import (
-    estimator_arguments, get_parser, main, parse, prepare_out,
+    describe, estimator_arguments, get_parser, main, parse, prepare_out,
     training_results)
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.files import save_json, save_npz
 from imsat.metrics import clustering_scores
-from imsat.neighbors import digest
 from imsat.objectives import check_prior
 
 # What a newcomer sees in half a minute; see the README.
@@ -60,7 +59,8 @@ def cluster_by_kmeans(data, n_clusters, seed):
 
 
 def run(args):
-    data = load_dataset(args.dataset, args.data_dir)
+    data = load_dataset(args.dataset, args.data_dir,
+                        verbose=not args.quiet)
     if args.clusters is None:
         if data.y is None:
             raise imsat.InputError(f'{args.dataset} has no labels to count; '
@@ -72,8 +72,7 @@ def run(args):
         args.clusters, mu=args.mu, prior=prior, delta=args.delta,
         **estimator_arguments(args))
     model.check(data.x, data.y)
-    prepare_out(args, {'n': len(data.x), 'dimension': data.x.shape[1],
-                       'sha256': digest(data.x)})
+    prepare_out(args, describe(data))
     model.fit(data.x, data.y)
     save_results(Path(args.out), args, data, model)
 
@@ -85,7 +84,7 @@ def save_results(out, args, data, model):
     if data.y is not None:
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
     result = dict(
-        dataset=data.name, n=len(data.x), clusters=args.clusters,
+        dataset=data.name, notes=data.notes, n=len(data.x), clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **training_results(args, model, lambda logits: clustering_scores(

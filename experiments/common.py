@@ -15,7 +15,9 @@ import threadpoolctl
 import imsat
 import chainer
 from imsat import devices
+from imsat.datasets import SOURCES
 from imsat.files import load_json, save_json
+from imsat.neighbors import digest
 
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
@@ -29,12 +31,14 @@ def get_parser(task, description, hidden):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(task=task)
     add = parser.add_argument
-    add('--dataset', default='digits', metavar='digits|mnist|FILE',
-        help='FILE.npz with x and optionally y, or FILE.csv, a point a line '
-             '(a column named y holds labels); default digits')
+    add('--dataset', default='digits', metavar='NAME|FILE',
+        help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
+             f'y, or FILE.csv, a point a line (a column named y holds '
+             f'labels); default digits')
     add('--data-dir', metavar='DIR',
-        help="folder of MNIST's four IDX files, plain or .gz; default: the "
-             'environment variable IMSAT_DATA, or else MNIST is fetched once')
+        help="folder above the publishers' files; default: the environment "
+             'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
+             'they are not there')
     add('--out', metavar='DIR',
         help=f'results; default results/{task}-DATASET-seedN')
     add('--seed', type=int, default=0, metavar='N',
@@ -126,6 +130,12 @@ def estimator_arguments(args):
         random_state=args.seed)
 
 
+def describe(data, **more):
+    """What config.json says of the points that are learnt from."""
+    return dict(n=len(data.x), dimension=data.x.shape[1],
+                sha256=digest(data.x), notes=data.notes, **more)
+
+
 def prepare_out(args, data):
     """Writes config.json; refuses a folder that holds another run.
 
@@ -197,26 +207,38 @@ def fail(message):
     return 2
 
 
-def main(run, parse):
-    """Runs ``run(parse())``; an error that the user can mend is a sentence.
+def run_script(function, resume='the same command goes on where it was'):
+    """Calls a script's function; an error that the user can mend becomes a
+    sentence.
 
-    Returns the exit code.
+    Args:
+        function: Called without arguments.
+        resume (str): What to do after an interruption.
+
+    Returns:
+        int: The exit code: 0, or 2 after an error, 130 after Ctrl-C.
     """
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
     try:
-        args = parse()
-        with threadpoolctl.threadpool_limits(args.threads):
-            run(args)
+        function()
     except imsat.InputError as e:
         return fail(e)
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return fail(f'{e}; free some space and add --resume: what was '
-                        f'saved before is whole')
+            return fail(f'{e}; free some space: what was saved before is '
+                        f'whole, and {resume}')
         return fail(f'{e}; name another file or folder, or change its '
                     f'permissions')
     except KeyboardInterrupt:
-        print('\nstopped; --resume goes on from the last snapshot',
-              file=sys.stderr)
+        print(f'\nstopped; {resume}', file=sys.stderr)
         return 130
     return 0
+
+
+def main(run, parse):
+    """Runs ``run(parse())`` of a task; returns the exit code."""
+    def function():
+        args = parse()
+        with threadpoolctl.threadpool_limits(args.threads):
+            run(args)
+    return run_script(function, '--resume goes on from the last snapshot')

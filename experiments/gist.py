@@ -10,7 +10,7 @@ import argparse
 import functools
 import sys
 
-from imsat.command_line import run_script
+from common import run_script
 from imsat.datasets.features import GIST_NOTES, save_features
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device

@@ -12,14 +12,13 @@ import numpy
 
 import imsat
 from common import (
-    estimator_arguments, get_parser, main, parse, prepare_out,
+    describe, estimator_arguments, get_parser, main, parse, prepare_out,
     training_results)
 from imsat import pictures, retrieval
 from imsat.datasets import Dataset, load_dataset
 from imsat.datasets.split import split_queries
 from imsat.files import save_json, save_npz
 from imsat.hashing import count_distinct
-from imsat.neighbors import digest
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
@@ -53,7 +52,8 @@ def read_points(args):
     there are no queries unless they have a file.
     """
     if args.query is None:
-        data = load_dataset(args.dataset, args.data_dir)
+        data = load_dataset(args.dataset, args.data_dir,
+                            verbose=not args.quiet)
         if data.y is None:
             return data, numpy.arange(0), numpy.arange(len(data.x))
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
@@ -83,9 +83,7 @@ def run(args):
     x = data.x if args.train_on == 'all' else data.x[gallery]
     model = imsat.IMSATHasher(args.bits, **estimator_arguments(args))
     model.check(x)
-    prepare_out(args, {
-        'n': len(data.x), 'dimension': data.x.shape[1],
-        'queries': len(query), 'sha256': digest(data.x)})
+    prepare_out(args, describe(data, queries=len(query)))
     model.fit(x)
     save_results(Path(args.out), args, data, query, gallery, model)
 
@@ -107,7 +105,8 @@ def save_results(out, args, data, query, gallery, model):
     pictures.bits(out / names[1], model.predict_proba(data.x[gallery]))
 
     result = dict(
-        dataset=data.name, n=len(data.x), queries=len(query), bits=args.bits,
+        dataset=data.name, notes=data.notes, n=len(data.x),
+        queries=len(query), bits=args.bits,
         hidden=args.hidden, distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if data.y is not None:

@@ -15,7 +15,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from imsat.command_line import run_script
+from common import run_script
 from imsat.datasets.features import save_features
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
