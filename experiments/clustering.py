@@ -84,7 +84,8 @@ def save_results(out, args, data, model):
     if data.y is not None:
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
     result = dict(
-        dataset=data.name, notes=data.notes, n=len(data.x), clusters=args.clusters,
+        dataset=data.name, notes=data.notes, n=len(data.x),
+        clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **training_results(args, model, lambda logits: clustering_scores(
