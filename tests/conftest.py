@@ -7,33 +7,9 @@ import pytest
 import imsat  # before Chainer
 from imsat import compat
 from imsat.devices import count_gpus
+from imsat.original.traces import Trace
 
 compat.import_testing()
-
-GOLDEN = Path(__file__).parent / 'golden'
-
-
-class Trace:
-    """A file of traces of the authors' code, in one precision.
-
-    ``trace[key]`` is an array, of the float64 run where there is one and
-    ``dtype`` is double; ``trace(prefix)`` a dict of those below a prefix.
-    """
-
-    def __init__(self, name, dtype='d'):
-        self.dtype = numpy.dtype(dtype)
-        with numpy.load(GOLDEN / f'{name}.npz', allow_pickle=False) as npz:
-            self.arrays = dict(npz)
-
-    def __getitem__(self, key):
-        value = self.arrays.get(f'f64.{key}')
-        if value is None or self.dtype == 'f':
-            value = self.arrays[key]
-        return value.astype(self.dtype) if value.dtype.kind == 'f' else value
-
-    def __call__(self, prefix):
-        return {key[len(prefix) + 1:]: self[key] for key in self.arrays
-                if key.startswith(prefix + '.')}
 
 
 @pytest.fixture
@@ -52,6 +28,15 @@ def mnist_folder():
     return folder
 
 
+@pytest.fixture
+def python2():
+    """An interpreter with Chainer 1.x."""
+    path = os.environ.get('IMSAT_PYTHON2')
+    if not path:
+        pytest.skip('IMSAT_PYTHON2 names no Python 2.7 with Chainer 1.x')
+    return path
+
+
 @pytest.fixture(params=['cpu', pytest.param('gpu', marks=pytest.mark.gpu)])
 def xp(request):
     """NumPy and, where there is a GPU, CuPy."""
@@ -60,6 +45,12 @@ def xp(request):
     if not count_gpus():
         pytest.skip('no GPU')
     return imsat.devices.cuda.cupy
+
+
+@pytest.fixture
+def device(xp):
+    """The Chainer device of ``xp``."""
+    return imsat.devices.get_device(-1 if xp is numpy else 0)
 
 
 @pytest.fixture(autouse=True)
