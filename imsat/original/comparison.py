@@ -39,9 +39,7 @@ class Comparison:
 def compare(section, quantity, dtype, actual, expected, rtol=0., atol=0.,
             step=None):
     """A :class:`Comparison` of two arrays of one shape, on any device."""
-    actual, expected = (
-        numpy.asarray(backend.CpuDevice().send(getattr(a, 'array', a)),
-                      numpy.float64) for a in (actual, expected))
+    actual, expected = _on_cpu(actual), _on_cpu(expected)
     if actual.shape != expected.shape:
         raise ValueError(f'{quantity} has shape {actual.shape} here and '
                          f'{expected.shape} in the original')
@@ -53,6 +51,29 @@ def compare(section, quantity, dtype, actual, expected, rtol=0., atol=0.,
     return Comparison(
         section, quantity, numpy.dtype(dtype), absolute,
         absolute / largest if absolute else 0., rtol, atol, agrees, step)
+
+
+def single_tolerance(single, double):
+    """How far two float32 runs may be apart, element by element.
+
+    1e-4 of the largest element, and four times what the original's float32
+    run is away from its float64 run: that much of a small divergence is
+    rounding, of which we have ours.  Single numbers are sums of terms of
+    order 1, whose last digit counts besides.
+
+    Args:
+        single, double (array): What the original computed in each.
+    """
+    single, double = _on_cpu(single), _on_cpu(double)
+    atol = 4 * abs(single - double).max() + 1e-4 * abs(single).max()
+    if not single.ndim:
+        atol += numpy.finfo(numpy.float32).eps
+    return float(atol)
+
+
+def _on_cpu(array):
+    return numpy.asarray(backend.CpuDevice().send(
+        getattr(array, 'array', array)), numpy.float64)
 
 
 def format_tolerance(comparison):

@@ -5,13 +5,10 @@ import numpy
 
 from imsat.errors import InputError
 from imsat.files import load_npz
+from imsat.original.comparison import single_tolerance
 
 # In a checkout; they are test data and not installed.
 FOLDER = Path(__file__).parents[2] / 'tests' / 'golden'
-
-# What the quantities are called that are sums over a batch.
-SUMS = ('loss', 'kl', 'distance', 'entropy', 'cond_ent', 'marg_ent',
-        'pairwise_mi')
 
 
 class Trace:
@@ -46,17 +43,10 @@ class Trace:
     def tolerance(self, key):
         """``rtol`` and ``atol`` for what should equal ``trace[key]``.
 
-        In float64 what the traces come with.  In float32 1e-4 of the largest
-        element, and four times what the original's own float32 run is away
-        from its float64 run: that much of a small divergence is rounding,
-        of which we have ours.  Losses are sums of order 1, whose last digit
-        counts besides.
+        In float64 what the traces come with; in float32 see
+        :func:`comparison.single_tolerance`.
         """
         if self.dtype == 'd':
             return dict(rtol=1e-8, atol=1e-12)
-        single = self.arrays[key].astype(numpy.float64)
-        rounding = abs(single - self.arrays[f'f64.{key}']).max()
-        atol = 4 * rounding + 1e-4 * abs(single).max()
-        if key.split('.')[-1].startswith(SUMS):
-            atol += numpy.finfo('f').eps
-        return dict(rtol=0., atol=float(atol))
+        return dict(rtol=0., atol=single_tolerance(
+            self.arrays[key], self.arrays[f'f64.{key}']))
