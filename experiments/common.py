@@ -21,6 +21,12 @@ from imsat.files import load_json, save_json
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
                'snapshot_seconds')
 
+# What the authors' code fixes and every script here has an option for; the
+# table of departures in imsat/original says what differs otherwise.
+FAITHFUL = dict(epochs=50, batch_size=250, restarts=1, neighbor=11, xi=10,
+                power_iterations=1, initialization='original',
+                sampling='permutation')
+
 
 def get_parser(task, description, hidden):
     """The options that all tasks have, with the ``hidden`` units of one."""
@@ -73,6 +79,10 @@ def get_parser(task, description, hidden):
         default='permutation', help='the first |B| of a fresh permutation '
         'every iteration, as in the authors\' code (default), or a sweep over '
         'all points')
+    add('--faithful', action='store_true',
+        help="do as the authors' code in all that it fixes and an option "
+             'chooses here, e.g. --neighbor 11; an option that says otherwise '
+             'is refused')
     add('--config', metavar='FILE',
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
@@ -93,9 +103,15 @@ def hidden_sizes(text):
     return sizes
 
 
-def parse(parser, argv, digits_restarts=1):
-    """Options from the command line and, below them, a config.json."""
+def parse(parser, argv, digits_restarts=1, faithful=()):
+    """Options from the command line and, below them, a config.json.
+
+    ``faithful`` are options besides :data:`FAITHFUL` with the values that the
+    authors' code has.
+    """
     args = parser.parse_args(argv)
+    chosen = {**FAITHFUL, **dict(faithful)} if args.faithful else {}
+    parser.set_defaults(**chosen)
     if args.config:
         options = load_json(args.config)['options']
         unknown = set(options) - set(vars(args))
@@ -103,7 +119,14 @@ def parse(parser, argv, digits_restarts=1):
             raise imsat.InputError(f'{args.config} has options that are not '
                                    f'known: {", ".join(sorted(unknown))}')
         parser.set_defaults(**options)
-        args = parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for name, value in chosen.items():
+        if getattr(args, name) != value:
+            raise imsat.InputError(
+                f"--faithful takes {name} {value}, as the authors' code does, "
+                f'but {getattr(args, name)} was asked for; leave one of them '
+                f'out')
+    del args.faithful  # it stands in the other options
     if args.restarts is None:
         args.restarts = digits_restarts if args.dataset == 'digits' else 1
     if args.threads is None:
@@ -197,26 +220,25 @@ def fail(message):
     return 2
 
 
-def main(run, parse):
+def main(run, parse, resumable=True):
     """Runs ``run(parse())``; an error that the user can mend is a sentence.
 
-    Returns the exit code.
+    Returns the exit code: what ``run`` returns, 0 for None.
     """
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
     try:
         args = parse()
         with threadpoolctl.threadpool_limits(args.threads):
-            run(args)
+            return run(args) or 0
     except imsat.InputError as e:
         return fail(e)
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return fail(f'{e}; free some space and add --resume: what was '
-                        f'saved before is whole')
+            return fail(f'{e}; free some space' + resumable * (
+                ' and add --resume: what was saved before is whole'))
         return fail(f'{e}; name another file or folder, or change its '
                     f'permissions')
     except KeyboardInterrupt:
-        print('\nstopped; --resume goes on from the last snapshot',
-              file=sys.stderr)
+        print('\nstopped' + resumable * (
+            '; --resume goes on from the last snapshot'), file=sys.stderr)
         return 130
-    return 0

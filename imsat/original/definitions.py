@@ -74,7 +74,7 @@ class Case:
         return result
 
 
-def cases(paths, sizes, dtype, device, seed=0):
+def cases(paths, sizes, dtype, device, seed):
     """All cases by section; every precision gets the same numbers."""
     rng = numpy.random.RandomState(seed)
     dtype = numpy.dtype(dtype)
@@ -233,7 +233,7 @@ def _vat_case(theirs, encoder, inputs, distance):
     return Case('vat', parameters, original, ours)
 
 
-def compare_definitions(paths, sizes, device, repetitions=7):
+def compare_definitions(paths, sizes, device, seed=0, repetitions=7):
     """Values, gradients and times of every definition.
 
     Returns:
@@ -243,7 +243,8 @@ def compare_definitions(paths, sizes, device, repetitions=7):
     comparisons, timings, failures = [], [], {}
     doubles = {}
     for dtype in (numpy.dtype('d'), numpy.dtype('f')):
-        for section, theirs, all_cases in cases(paths, sizes, dtype, device):
+        for section, theirs, all_cases in cases(
+                paths, sizes, dtype, device, seed):
             for case in all_cases:
                 key = f'{case.name} of {theirs.path.name}'
                 try:

@@ -29,7 +29,7 @@ def is_noise(name):
     The exact gradient of biases below batch normalization is 0, and Adam
     amplifies what rounding leaves of it; the running means follow them.
     """
-    return name in ('l1.b', 'l2.b') or name.endswith('avg_mean')
+    return name.endswith(('l1.b', 'l2.b', 'bn1.avg_mean', 'bn2.avg_mean'))
 
 
 def eps_in_variance(n, steps):

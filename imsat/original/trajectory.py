@@ -1,4 +1,5 @@
 """Our training and the original's, side by side, from the same start."""
+import contextlib
 import dataclasses
 import time
 
@@ -13,94 +14,149 @@ from imsat.original.replay import (
 from imsat.training.iterators import sample_permutation
 
 BATCH_SIZE = 250  # fixed in the original
-# So far rounding has to stay within ``TOLERANCES``; after them it may grow.
-STEPS = {'float64': 20, 'float32': 10}
-# Of each array's largest element.
-TOLERANCES = {'float64': 1e-6, 'float32': 1e-3}
-# Absolute, of arrays that rounding decides, and of their gradients.
-NOISE = {'float64': (1e-8, 1e-12), 'float32': (5e-3, 1e-6)}
+# So many iterations have to agree; after them rounding may have grown.
+JUDGED = 20
+# Of each array's largest element, in double and single precision.
+TOLERANCES = {'d': 1e-6, 'f': 1e-3}
+# What rounding may do to arrays that it decides, and to their gradients.
+NOISE = {'d': (1e-8, 1e-12), 'f': (5e-3, 1e-6)}
+# Losses are differences of terms of order 1.
+CANCELLED = {'d': 1e-12, 'f': 1e-5}
 
 
 @dataclasses.dataclass
 class Trajectory:
-    """What :func:`compare_trajectory` has seen of one task and precision."""
+    """What :func:`compare_trajectory` has seen of one task.
+
+    Attributes:
+        section (str): Task and sizes.
+        versions (dict): What the original ran on.
+        comparisons (list of Comparison): Ours with the original.
+        itself (list of Comparison): The original's float32 run with its own
+            float64 run: how far rounding alone carries.
+        ours, original (dict): Seconds of each iteration, by dtype.
+    """
     section: str
-    dtype: numpy.dtype
     versions: dict
     comparisons: list
-    ours: list  # seconds of each iteration
-    original: list
+    itself: list
+    ours: dict
+    original: dict
 
 
-def draw_start(x, task, n_outputs, hidden, steps, dtype, seed=0):
+def draw_start(x, task, n_outputs, hidden, steps, seed=0):
     """What both start from and draw, as in the traces of training steps.
 
     Weights are drawn as the original draws them, batches from ``x``, shape
-    (N, d), N >= 250; every precision gets the same numbers.
+    (N, d), N >= 250.  All is float32.
     """
     rng = numpy.random.RandomState(seed)
     encoder = Encoder(x.shape[1], n_outputs, hidden, rng=rng)
     sigma = neighbor_distance(x, 11)
     index = numpy.stack([sample_permutation(rng, len(x), BATCH_SIZE)
                          for _ in range(steps)])
-    trace = {'x': x[index], 'eps': sigma[index].astype(numpy.float32),
-             'd0': rng.normal(size=(*index.shape, x.shape[1])).astype('f'),
-             **{f'init.{name}': array_of(encoder, name)
-                for name in names_of(encoder)}}
-    trace = {key: value.astype(dtype) for key, value in trace.items()}
-    return {**trace, 'n_class': n_outputs if task == 'cluster' else 10}
+    d0 = rng.normal(size=(*index.shape, x.shape[1])).astype(numpy.float32)
+    return {'x': x[index], 'eps': sigma[index].astype(numpy.float32),
+            'd0': d0, 'n_class': n_outputs if task == 'cluster' else 10,
+            **{f'init.{name}': array_of(encoder, name)
+               for name in names_of(encoder)}}
 
 
 def compare_trajectory(python, script, task, trace, device, threads,
                        progress=lambda: None):
-    """Runs both in turns, an iteration each, and compares all they hold."""
-    dtype = trace['x'].dtype
-    hidden = [len(trace[f'init.l{i}.b']) for i in (1, 2)]
-    options = ['--hidden_list', '-'.join(map(str, hidden))]
-    if task == 'hash':
-        options += ['--n_bit', str(len(trace['init.l3.b']))]
-    init = {key[5:]: value for key, value in trace.items()
-            if key.startswith('init.')}
-    replay = Replay(task, init, trace['x'], trace['eps'], trace['d0'], device)
-    sizes = '-'.join(map(str, replay.encoder.sizes))
-    with OriginalRun(python, script, trace, options, threads) as original:
-        result = Trajectory(f'{task} {sizes}', dtype, original.versions, [],
-                            [], [])
+    """Runs ours and the original, both in both precisions, in turns.
+
+    An iteration of one is followed by the same of the next, and then all
+    that they hold is compared.
+
+    Args:
+        trace (dict): Of :func:`draw_start`.
+        progress: Called after each iteration.
+    """
+    with contextlib.ExitStack() as stack:
+        replays, originals = {}, {}
+        for dtype in 'df':
+            arrays = {key: numpy.asarray(value, dtype)
+                      if key != 'n_class' else value
+                      for key, value in trace.items()}
+            init = {key[5:]: value for key, value in arrays.items()
+                    if key.startswith('init.')}
+            replays[dtype] = Replay(task, init, arrays['x'], arrays['eps'],
+                                    arrays['d0'], device)
+            originals[dtype] = stack.enter_context(OriginalRun(
+                python, script, arrays, _options(task, trace), threads))
+        sizes = '-'.join(map(str, replays['d'].encoder.sizes))
+        result = Trajectory(f'{task} {sizes}', originals['d'].versions, [],
+                            [], {'d': [], 'f': []}, {'d': [], 'f': []})
+        rounding = {}  # relative, the most so far
         for step in range(1, len(trace['x']) + 1):
-            seconds, state = original.step()
-            result.original.append(seconds)
-            start = time.perf_counter()
-            losses = {name: float(loss.array)
-                      for name, loss in replay.step().items()}
-            result.ours.append(time.perf_counter() - start)
-            result.comparisons += compare_states(
-                result.section, replay, losses, state, step)
+            ours, theirs = {}, {}
+            for dtype in 'df':
+                seconds, theirs[dtype] = originals[dtype].step()
+                result.original[dtype].append(seconds)
+                start = time.perf_counter()
+                losses = replays[dtype].step()
+                ours[dtype] = {name: float(loss.array)
+                               for name, loss in losses.items()}
+                result.ours[dtype].append(time.perf_counter() - start)
+            for c in _compare_with_itself(result.section, theirs, step):
+                result.itself.append(c)
+                rounding[c.quantity] = max(rounding.get(c.quantity, 0),
+                                           c.relative)
+            for dtype in 'df':
+                result.comparisons += _compare_states(
+                    result.section, replays[dtype], ours[dtype],
+                    theirs[dtype], rounding if dtype == 'f' else {}, step)
             progress()
     return result
 
 
-def compare_states(section, replay, losses, state, step):
-    """Comparisons of all that ``state`` of the original holds."""
-    dtype = replay.updater.x.dtype
-    precision = str(dtype)
-    bound = TOLERANCES[precision] if step <= STEPS[precision] else numpy.inf
+def _options(task, trace):
+    options = ['--hidden_list', '-'.join(
+        str(len(trace[f'init.l{i}.b'])) for i in (1, 2))]
+    if task == 'hash':
+        options += ['--n_bit', str(len(trace['init.l3.b']))]
+    return options
 
-    def check(quantity, actual, expected, noise):
-        atol = bound * float(abs(expected).max())
+
+def _compare_with_itself(section, states, step):
+    for name in sorted(states['d']):
+        yield compare(section, name, 'f', states['f'][name],
+                      states['d'][name], atol=numpy.inf, step=step)
+
+
+def within_tolerance(comparison):
+    """Whether it is within :data:`TOLERANCES`, whatever rounding does."""
+    dtype, name = comparison.dtype.char, comparison.quantity
+    return comparison.relative <= TOLERANCES[dtype] or is_noise(name) \
+        or '.' not in name and comparison.absolute <= CANCELLED[dtype]
+
+
+def _compare_states(section, replay, losses, state, rounding, step):
+    """Comparisons of all that ``state`` of the original holds.
+
+    What rounding has done to the original itself, four times, is allowed to
+    ours.
+    """
+    dtype = replay.updater.x.dtype
+    arrays_noise, gradients_noise = NOISE[dtype.char]
+
+    def check(quantity, actual, expected, least):
+        relative = max(TOLERANCES[dtype.char], 4 * rounding.get(quantity, 0))
+        bound = max(relative * float(abs(expected).max()), least)
         return compare(section, quantity, dtype, actual, expected,
-                       atol=max(atol, noise), step=step)
+                       atol=bound if step <= JUDGED else numpy.inf, step=step)
 
     for name in sorted(set(losses) & set(state)):
-        yield check(name, losses[name], state[name], 0)
-    arrays, gradients = NOISE[precision]
+        yield check(name, losses[name], state[name], CANCELLED[dtype.char])
     for name, parameter in sorted(replay.encoder.namedparams()):
         name = name[1:].replace('/', '.')
         yield check(f'grad.{name}', parameter.grad, state[f'grad.{name}'],
-                    gradients if is_noise(name) else 0)
+                    gradients_noise if is_noise(name) else 0)
     for name in names_of(replay.encoder):
         expected = state[f'after.{name}']
         if name.endswith('avg_var'):
             expected = expected - dtype.type(eps_in_variance(
                 BATCH_SIZE, step))
         yield check(f'after.{name}', array_of(replay.encoder, name),
-                    expected, arrays if is_noise(name) else 0)
+                    expected, arrays_noise if is_noise(name) else 0)
