@@ -29,6 +29,15 @@ def mnist_folder():
 
 
 @pytest.fixture
+def original():
+    """A checkout of the authors' code."""
+    path = os.environ.get('IMSAT_ORIGINAL')
+    if not path:
+        pytest.skip('IMSAT_ORIGINAL names no checkout of the original')
+    return path
+
+
+@pytest.fixture
 def python2():
     """An interpreter with Chainer 1.x."""
     path = os.environ.get('IMSAT_PYTHON2')
