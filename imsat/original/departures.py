@@ -55,7 +55,8 @@ DEPARTURES = (
         '`--sampling sweep`'),
     Departure(
         'queries of hashing',
-        'drawn from the data, section 4.3',
+        '100 a class; whether they are learnt from is not said (section '
+        '4.3)',
         'learnt from as well, without labels',
         'as the original',
         '`--train-on gallery`'),
@@ -67,7 +68,7 @@ DEPARTURES = (
         'none; `--epochs` in proportion'),
     Departure(
         'mAP',
-        'not said',
+        'convention not said',
         'area by trapezoids over groups of ties (scikit-learn up to 0.18)',
         'all three: trapezoids, steps (scikit-learn since 0.19), and the '
         'mean over random orders of ties',
@@ -93,7 +94,7 @@ DEPARTURES = (
         'none'),
     Departure(
         'the clean pass',
-        'once',
+        'not said',
         'twice, for the information and for SAT, with the same numbers',
         'once: it is faster',
         'none needed'),

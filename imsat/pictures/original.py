@@ -17,9 +17,9 @@ def differences(path, panels):
     names = ('ours and the original, float64',
              'ours and the original, float32',
              'the original, float32 and float64')
-    for axes, (title, lines) in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0],
-            panels.items()):
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    all_axes[0].set_ylabel('largest difference / largest element')
+    for axes, (title, lines) in zip(all_axes, panels.items()):
         for name, color, curves in zip(names, (BLUE, ORANGE, GREY), lines):
             for style, (group, values) in zip(('-', '--', ':'),
                                               curves.items()):
@@ -31,7 +31,6 @@ def differences(path, panels):
         axes.set_xlabel('iteration')
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=.3)
-    axes.set_ylabel('largest difference / largest element')
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=7, ncols=3,
                   loc='outside lower center')

@@ -1,4 +1,5 @@
 """The script as a user runs it, and what --faithful chooses."""
+import importlib
 import json
 import re
 import subprocess
@@ -9,11 +10,25 @@ import numpy
 import pytest
 from PIL import Image
 
+from imsat import InputError
 from imsat.original.departures import DEPARTURES
 
 EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
 SMALL = ('--hidden', '9-8', '--dim', 7, '--clusters', 4, '--bits', 5,
          '--batch-size', 30)
+
+
+@pytest.fixture
+def options_of(monkeypatch):
+    """Options of a script as a dict, or what it says of wrong ones."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+
+    def options_of(script, *options):
+        try:
+            return vars(importlib.import_module(script).get_options(options))
+        except InputError as e:
+            return str(e)
+    return options_of
 
 
 def run(*options):
@@ -61,15 +76,19 @@ def test_where_it_first_parts(tmp_path):
     assert 'imsat_hash.py does not define it' in process.stdout
 
 
+def test_wrong_directory(tmp_path):
+    process = run('--out', tmp_path, '--original', tmp_path)
+    assert process.returncode == 2 and not process.stdout
+    assert process.stderr.count('\n') == 1
+    assert f'{tmp_path} has no imsat_cluster.py' in process.stderr
+
+
 @pytest.mark.parametrize('options,part', [
-    (('--original', '/nowhere'), '/nowhere has no imsat_cluster.py'),
     (('--python2', 'python2'), 'give both'),
     (('--hidden', '5-5-5'), 'two hidden layers'),
     (('--iterations', '0'), '--iterations is 0')])
-def test_errors(tmp_path, options, part):
-    process = run('--out', tmp_path, *options)
-    assert process.returncode == 2 and not process.stdout
-    assert len(process.stderr.splitlines()) == 1 and part in process.stderr
+def test_errors(options_of, options, part):
+    assert part in options_of('compare_original', *options)
 
 
 def test_a_python_that_is_none(tmp_path, original):
@@ -80,19 +99,8 @@ def test_a_python_that_is_none(tmp_path, original):
     assert 'Traceback' not in process.stderr
 
 
-def options_of(script, *options):
-    code = (f'import json, sys; sys.path.insert(0, {str(EXPERIMENTS)!r}); '
-            f'import {script} as script; from imsat import InputError\n'
-            f'try:\n    options = vars(script.get_options(sys.argv[1:]))\n'
-            f'except InputError as e:\n    options = str(e)\n'
-            f'print(json.dumps(options))')
-    process = subprocess.run([sys.executable, '-c', code, *options],
-                             capture_output=True, text=True, check=True)
-    return json.loads(process.stdout)
-
-
 @pytest.mark.parametrize('script', ['clustering', 'hashing'])
-def test_faithful(script):
+def test_faithful(options_of, script):
     plain, faithful = options_of(script), options_of(script, '--faithful')
     # Nothing else is not the original's by default.
     assert {key for key in plain if plain[key] != faithful[key]} <= {
@@ -105,7 +113,7 @@ def test_faithful(script):
             'hashing': faithful.get('train_on') == 'all'}[script]
 
 
-def test_faithful_refuses_what_contradicts(tmp_path):
+def test_faithful_refuses_what_contradicts(options_of, tmp_path):
     text = options_of('clustering', '--faithful', '--neighbor', '10')
     assert text == ("--faithful takes neighbor 11, as the authors' code does, "
                     "but 10 was asked for; leave one of them out")
@@ -117,7 +125,7 @@ def test_faithful_refuses_what_contradicts(tmp_path):
         'hashing', '--faithful', '--config', str(config))
 
 
-def test_switches_of_the_departures_exist():
+def test_switches_of_the_departures_exist(options_of):
     known = {*options_of('clustering'), *options_of('hashing')}
     switches = {switch for departure in DEPARTURES
                 for switch in re.findall(r'--([a-z-]+)', departure.switch)}
