@@ -1,6 +1,8 @@
 """The original itself, step by step, in an interpreter of its day."""
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,6 +38,10 @@ class OriginalRun:
 
     def __init__(self, python, script, trace, options, threads):
         self.python, self.iteration = python, 0
+        found = shutil.which(python)
+        if found is None:
+            raise InputError(f'there is no program {python}; name a Python '
+                             f'2.7 with Chainer 1.x')
         self._folder = tempfile.TemporaryDirectory(prefix='imsat-')
         folder = Path(self._folder.name)
         numpy.savez(folder / 'trace.npz', **{
@@ -46,7 +52,7 @@ class OriginalRun:
         count = str(threads)
         try:
             self._process = subprocess.Popen(
-                [python, '-E', DRIVER, Path(script).resolve(),
+                [os.path.abspath(found), '-E', DRIVER, Path(script).resolve(),
                  folder / 'trace.npz', self._state, *options],
                 cwd=folder, text=True, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=self._errors, env={
@@ -56,16 +62,15 @@ class OriginalRun:
             self._remove()
             raise InputError(f'{python} can not be run ({e.strerror}); name '
                              f'a Python 2.7 with Chainer 1.x') from e
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.__exit__)
             answer = self._answer()
             if 'error' in answer:
                 raise InputError(
                     f'{python} {answer["error"]}; name a Python 2.7 into '
                     f'which Chainer 1.21 was installed, see the README')
             self.versions = answer['versions']
-        except BaseException:
-            self.__exit__()
-            raise
+            stack.pop_all()
 
     def step(self):
         """One iteration: its seconds, and a dict of arrays.
@@ -113,10 +118,8 @@ class OriginalRun:
         self._process.kill()
         self._process.wait()
         for pipe in self._process.stdin, self._process.stdout:
-            try:
-                pipe.close()
-            except BrokenPipeError:  # a line that nobody has read
-                pass
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()  # with a line that nobody has read
         self._remove()
 
     def _remove(self):

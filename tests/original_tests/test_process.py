@@ -103,7 +103,15 @@ def test_the_script_gets_what_was_drawn(pretender, tmp_path):
 
 def test_no_interpreter(tmp_path):
     missing = message(str(tmp_path / 'nothing'), tmp_path)
-    assert 'nothing can not be run (No such file' in missing
+    assert f'there is no program {tmp_path}/nothing;' in missing
+    garbage = stub(tmp_path / 'garbage', 'no program')
+    assert 'can not be run (Exec format error)' in message(garbage, tmp_path)
+
+
+def test_relative_path(pretender, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with start('./python2', tmp_path) as run:
+        assert run.versions['python'] == '2.7.18'
 
 
 def test_python_3(tmp_path):

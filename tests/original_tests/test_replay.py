@@ -50,6 +50,12 @@ def test_learns_nothing_from_another_step(monkeypatch):
     assert after and not any(c.agrees for c in after)
 
 
+def test_other_shapes_never_agree():
+    comparison = replay.compare('a', 'b', 'f', numpy.ones(2), numpy.ones(3),
+                                0, numpy.inf)
+    assert not comparison.agrees and comparison.absolute == numpy.inf
+
+
 def test_nan_never_agrees():
     comparison = replay.compare('a', 'b', 'f', numpy.array([1, numpy.nan]),
                                 numpy.ones(2), 1e9, 1e9)
