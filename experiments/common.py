@@ -23,6 +23,12 @@ from imsat.neighbors import digest
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
                'snapshot_seconds')
 
+# What the authors' code fixes and every script here has an option for; the
+# table of departures in imsat/original says what differs otherwise.
+FAITHFUL = dict(epochs=50, batch_size=250, restarts=1, neighbor=11, xi=10,
+                power_iterations=1, initialization='original',
+                sampling='permutation')
+
 
 def get_parser(task, description, hidden):
     """The options that all tasks have, with the ``hidden`` units of one."""
@@ -77,6 +83,10 @@ def get_parser(task, description, hidden):
         default='permutation', help='the first |B| of a fresh permutation '
         'every iteration, as in the authors\' code (default), or a sweep over '
         'all points')
+    add('--faithful', action='store_true',
+        help="do as the authors' code in all that it fixes and an option "
+             'chooses here, e.g. --neighbor 11; an option that says otherwise '
+             'is refused')
     add('--config', metavar='FILE',
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
@@ -97,9 +107,15 @@ def hidden_sizes(text):
     return sizes
 
 
-def parse(parser, argv, digits_restarts=1):
-    """Options from the command line and, below them, a config.json."""
+def parse(parser, argv, digits_restarts=1, faithful=()):
+    """Options from the command line and, below them, a config.json.
+
+    ``faithful`` are options besides :data:`FAITHFUL` with the values that the
+    authors' code has.
+    """
     args = parser.parse_args(argv)
+    chosen = {**FAITHFUL, **dict(faithful)} if args.faithful else {}
+    parser.set_defaults(**chosen)
     if args.config:
         options = load_json(args.config)['options']
         unknown = set(options) - set(vars(args))
@@ -107,7 +123,14 @@ def parse(parser, argv, digits_restarts=1):
             raise imsat.InputError(f'{args.config} has options that are not '
                                    f'known: {", ".join(sorted(unknown))}')
         parser.set_defaults(**options)
-        args = parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for name, value in chosen.items():
+        if getattr(args, name) != value:
+            raise imsat.InputError(
+                f"--faithful takes {name} {value}, as the authors' code does, "
+                f'but {getattr(args, name)} was asked for; leave one of them '
+                f'out')
+    del args.faithful  # it stands in the other options
     if args.restarts is None:
         args.restarts = digits_restarts if args.dataset == 'digits' else 1
     if args.threads is None:
@@ -213,32 +236,33 @@ def run_script(function, resume='the same command goes on where it was'):
 
     Args:
         function: Called without arguments.
-        resume (str): What to do after an interruption.
+        resume (str): What to do after an interruption; None for nothing.
 
     Returns:
-        int: The exit code: 0, or 2 after an error, 130 after Ctrl-C.
+        int: The exit code: what the function returns, 0 for None; 2 after an
+        error, 130 after Ctrl-C.
     """
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
+    then = f'; {resume}' if resume else ''
     try:
-        function()
+        return function() or 0
     except imsat.InputError as e:
         return fail(e)
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return fail(f'{e}; free some space: what was saved before is '
-                        f'whole, and {resume}')
+                        f'whole{then}')
         return fail(f'{e}; name another file or folder, or change its '
                     f'permissions')
     except KeyboardInterrupt:
-        print(f'\nstopped; {resume}', file=sys.stderr)
+        print(f'\nstopped{then}', file=sys.stderr)
         return 130
-    return 0
 
 
-def main(run, parse):
-    """Runs ``run(parse())`` of a task; returns the exit code."""
+def main(run, parse, resume='--resume goes on from the last snapshot'):
+    """:func:`run_script` of ``run(parse())``, with ``--threads``."""
     def function():
         args = parse()
         with threadpoolctl.threadpool_limits(args.threads):
-            run(args)
-    return run_script(function, '--resume goes on from the last snapshot')
+            return run(args)
+    return run_script(function, resume)

@@ -38,6 +38,7 @@ from imsat.metrics import clustering_accuracy  # NOQA
 from imsat.neighbors import neighbor_distance  # NOQA
 from imsat.objectives import (  # NOQA
     ClusteringObjective, CodeObjective, HashingObjective)
+from imsat.original.weights import load_original  # NOQA
 from imsat.regularizers import augmentation, rpt, vat  # NOQA
 from imsat.search import HammingIndex  # NOQA
 from imsat.clustering import IMSATClustering  # NOQA

@@ -1,5 +1,6 @@
 """What the estimators of all tasks share."""
 import json
+import math
 import numbers
 from pathlib import Path
 
@@ -183,6 +184,8 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Writes the fitted estimator to one npz file, without pickle.
 
         Arguments that only say how to run (device, out, ...) are left out.
+        The encoder's arrays have Chainer's names, so that Chainer, 1.x
+        included, loads it from there by ``serializers.load_npz``.
         """
         check_is_fitted(self)
         if not isinstance(self.regularizer, str):
@@ -191,9 +194,9 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                              'chainer.serializers.save_npz')
         arguments = {name: value for name, value in self.get_params().items()
                      if name not in RUN_ARGUMENTS}
-        arguments['random_state'] = self.restarts_[0]['seed']
-        arrays = {f'encoder/{key}': value for key, value in
-                  serializers.npz.serialize(self.encoder_).items()}
+        if hasattr(self, 'restarts_'):
+            arguments['random_state'] = self.restarts_[0]['seed']
+        arrays = serializers.npz.serialize(self.encoder_)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=_plain),
@@ -212,7 +215,25 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self.objective_ = float(arrays['objective'])
         self.encoder_ = Encoder(self.n_features_in_, self._n_outputs,
                                 self.hidden, self.initialization)
-        serializers.NpzDeserializer(arrays, 'encoder/').load(self.encoder_)
+        try:
+            serializers.NpzDeserializer(arrays).load(self.encoder_)
+        except KeyError as e:
+            raise InputError(f'{path} lacks {e}: it is damaged or from an '
+                             f'earlier version; save it again') from e
+        return self
+
+    @classmethod
+    def from_encoder(cls, encoder, **arguments):
+        """An estimator around a trained network, for predictions.
+
+        Args:
+            encoder (Encoder): E.g. from :func:`imsat.load_original`.
+            arguments: Of the estimator, but for what the encoder tells.
+        """
+        sizes = encoder.sizes
+        self = cls(sizes[-1], hidden=sizes[1:-1], **arguments)
+        self.n_features_in_, self.objective_ = sizes[0], math.nan
+        self.encoder_ = encoder
         return self
 
     def __sklearn_tags__(self):

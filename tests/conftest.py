@@ -10,33 +10,9 @@ import chainer
 from imsat import compat
 from imsat.cuda import runtime
 from imsat.devices import count_gpus
+from imsat.original.traces import Trace
 
 compat.import_testing()
-
-GOLDEN = Path(__file__).parent / 'golden'
-
-
-class Trace:
-    """A file of traces of the authors' code, in one precision.
-
-    ``trace[key]`` is an array, of the float64 run where there is one and
-    ``dtype`` is double; ``trace(prefix)`` a dict of those below a prefix.
-    """
-
-    def __init__(self, name, dtype='d'):
-        self.dtype = numpy.dtype(dtype)
-        with numpy.load(GOLDEN / f'{name}.npz', allow_pickle=False) as npz:
-            self.arrays = dict(npz)
-
-    def __getitem__(self, key):
-        value = self.arrays.get(f'f64.{key}')
-        if value is None or self.dtype == 'f':
-            value = self.arrays[key]
-        return value.astype(self.dtype) if value.dtype.kind == 'f' else value
-
-    def __call__(self, prefix):
-        return {key[len(prefix) + 1:]: self[key] for key in self.arrays
-                if key.startswith(prefix + '.')}
 
 
 @pytest.fixture
@@ -75,6 +51,24 @@ def resnet_weights(tmp_path_factory):
             link.avg_mean[:] = rng.normal(0, .1, link.avg_mean.shape)
             link.avg_var[:] = rng.uniform(1, 2, link.avg_var.shape)
     chainer.serializers.save_npz(path, model, compression=False)
+    return path
+
+
+@pytest.fixture
+def original():
+    """A checkout of the authors' code."""
+    path = os.environ.get('IMSAT_ORIGINAL')
+    if not path:
+        pytest.skip('IMSAT_ORIGINAL names no checkout of the original')
+    return path
+
+
+@pytest.fixture
+def python2():
+    """An interpreter with Chainer 1.x."""
+    path = os.environ.get('IMSAT_PYTHON2')
+    if not path:
+        pytest.skip('IMSAT_PYTHON2 names no Python 2.7 with Chainer 1.x')
     return path
 
 
@@ -126,6 +120,14 @@ def cupy():
     # Every array for itself, so that compute-sanitizer knows its bounds.
     cupy.cuda.set_allocator(None)
     return cupy
+
+
+@pytest.fixture(params=['cpu', pytest.param('gpu', marks=pytest.mark.gpu)])
+def chainer_device(request):
+    """The CPU and, where there is one, a GPU."""
+    if request.param == 'gpu' and not count_gpus():
+        pytest.skip('no GPU')
+    return imsat.devices.get_device(-1 if request.param == 'cpu' else 0)
 
 
 @pytest.fixture(autouse=True)

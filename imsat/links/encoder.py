@@ -41,7 +41,7 @@ class Encoder(chainer.Chain):
         super().__init__()
         std_hidden, std_last = INITIALIZATIONS[initialization]
         sizes = (n_in, *hidden, n_out)
-        self.n_hidden = len(hidden)
+        self.sizes, self.n_hidden = sizes, len(hidden)
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip(sizes, sizes[1:]), 1):
                 last = i > self.n_hidden

@@ -7,29 +7,6 @@ from scipy.stats import entropy
 
 from imsat.functions import sigmoid_kl, softmax_kl
 
-FUNCTIONS = {'functions_cluster': ('{}.', softmax_kl),
-             'functions_hash': ('b32.{}.', sigmoid_kl)}
-
-
-@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
-@pytest.mark.parametrize('file', FUNCTIONS)
-def test_golden(golden, xp, file, kind):
-    trace = golden(file)
-    key, function = FUNCTIONS[file]
-    key = key.format(kind)
-    y0, y1 = (chainer.Variable(xp.asarray(trace[key + y]))
-              for y in ('y0', 'y1'))
-    distance = function(y0, y1)
-    distance.backward()
-    numpy.testing.assert_allclose(
-        to_cpu(distance.array), trace[key + 'distance'], 1e-8, 1e-12)
-    # Of a sigmoid near 1 the authors' code takes 1 - p, which is off by 1e-16
-    # and here as small as 1e-10; the gradients are up to 1e-3.
-    atol = 1e-9 if (kind, function) == ('sat', sigmoid_kl) else 1e-12
-    for y, name in ((y0, 'y0'), (y1, 'y1')):
-        numpy.testing.assert_allclose(
-            to_cpu(y.grad), trace[f'{key}distance.d_{name}'], 1e-8, atol)
-
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 4), (9, 3)])
 @pytest.mark.parametrize('dtype,rtol', [('f', 1e-4), ('d', 1e-10)])

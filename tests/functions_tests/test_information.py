@@ -91,36 +91,6 @@ def test_softmax_of_shifted_logits(xp, eps):
         assert (to_cpu(a.array) == to_cpu(b.array)).all()
 
 
-@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
-def test_softmax_golden(golden, xp, kind):
-    trace = golden('functions_cluster')
-    for i, name in enumerate(('loss_equal_0', 'loss_equal_1')):
-        y = chainer.Variable(xp.asarray(trace[f'{kind}.y0']))
-        term = softmax_information(y)[i]
-        term.backward()
-        numpy.testing.assert_allclose(
-            to_cpu(term.array), trace[f'{kind}.{name}'], 1e-8, 1e-12)
-        numpy.testing.assert_allclose(
-            to_cpu(y.grad), trace[f'{kind}.{name}.d_y0'], 1e-8, 1e-12)
-
-
-@pytest.mark.parametrize('kind', ['mild', 'sat', 'tiny'])
-def test_entropy_of_probabilities_golden(golden, kind):
-    # The authors' entropy() takes probabilities: those of logits log p, by
-    # which its gradient is p (g - p . g).
-    trace = golden('functions_cluster')
-    p = trace[f'{kind}.p']
-    p = p / p.sum(axis=1, keepdims=True)
-    y = chainer.Variable(numpy.log(numpy.maximum(p, 1e-300)))
-    term = softmax_information(y).conditional_entropy
-    term.backward()
-    g = trace[f'{kind}.entropy2d.d_p']
-    numpy.testing.assert_allclose(
-        term.array, trace[f'{kind}.entropy2d'], 1e-6)
-    numpy.testing.assert_allclose(
-        y.grad, p * (g - (p * g).sum(axis=1, keepdims=True)), 1e-5, 1e-7)
-
-
 def test_rejects_what_are_no_logits():
     for y in (numpy.zeros((2, 3), 'i'), numpy.zeros(3, 'f')):
         with pytest.raises(chainer.utils.type_check.InvalidType):

@@ -1,0 +1,231 @@
+"""Holds this project against the authors' code, number by number.
+
+    python experiments/compare_original.py              recorded traces
+    python experiments/compare_original.py --original DIR   and its functions
+    python experiments/compare_original.py --original DIR --python2 PYTHON
+
+DIR is a checkout of github.com/weihua916/imsat, PYTHON a Python 2.7 with
+Chainer 1.21, which runs that checkout itself beside ours.  The last line says
+that all agrees, or where it first parts (exit code 1).
+"""
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import numpy
+
+import imsat
+import chainer
+from common import get_versions, hidden_sizes, main
+from imsat import devices, pictures
+from imsat.datasets import load_dataset
+from imsat.files import atomic_write
+from imsat.original import report
+from imsat.original.comparison import first_parting
+from imsat.original.definitions import Sizes, compare_definitions
+from imsat.original.functions import replay_functions
+from imsat.original.replay import (
+    STEP_FILES, replay_forward, replay_steps, replay_terms)
+from imsat.original.source import COMMIT, read_original
+from imsat.original.traces import Trace
+from imsat.original.trajectory import compare_trajectory, draw_start
+
+# Points that batches are drawn from.
+POINTS = 5000
+
+
+def get_options(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('--original', metavar='DIR',
+        help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}')
+    add('--python2', metavar='PYTHON',
+        help='a Python 2.7 with Chainer 1.x, see the README; goes with '
+             '--original')
+    add('--device', type=int, default=-1, metavar='-1|N',
+        help='where ours computes: -1 the CPU, N GPU number N; default -1')
+    add('--threads', type=int, default=devices.available_cores(), metavar='N',
+        help='of BLAS, ours and the original\'s; default: all cores')
+    add('--out', default='results/compare-original', metavar='DIR',
+        help='for report.md and differences.png; default %(default)s')
+    add('--seed', type=int, default=0, metavar='N',
+        help='of random inputs, weights and directions; default 0')
+    add('--iterations', type=int, default=20, metavar='N',
+        help='of training beside the original; default 20')
+    add('--batch-size', type=int, default=250,
+        help='of random inputs; the original itself has 250; default 250')
+    add('--dim', type=int, default=784,
+        help='of inputs; default 784: images of MNIST, where --data-dir or '
+             'IMSAT_DATA has them, for training, and else random numbers')
+    add('--hidden', type=hidden_sizes, metavar='H-H',
+        help='units of the two hidden layers; default 1200-1200 for '
+             'clustering, 400-400 for hashing')
+    add('--clusters', type=int, default=10, metavar='K', help='default 10')
+    add('--bits', type=int, default=16, metavar='D', help='default 16')
+    add('--data-dir', metavar='DIR',
+        help="folder of MNIST's four IDX files; default: the environment "
+             'variable IMSAT_DATA')
+    args = parser.parse_args(argv)
+    if args.python2 and not args.original:
+        raise imsat.InputError('--python2 runs the checkout that --original '
+                               'names; give both')
+    if args.hidden is not None and len(args.hidden) != 2:
+        raise imsat.InputError('the original has two hidden layers; give '
+                               '--hidden H-H')
+    for name, least in (('threads', 1), ('iterations', 1), ('batch_size', 2),
+                        ('dim', 1), ('clusters', 2), ('bits', 2)):
+        if getattr(args, name) < least:
+            raise imsat.InputError(
+                f'--{name.replace("_", "-")} is {getattr(args, name)}; give '
+                f'at least {least}')
+    return args
+
+
+class Report:
+    """Text that is printed as it comes and written to a file at last."""
+
+    def __init__(self):
+        self.parts = []
+
+    def add(self, text):
+        print(text, flush=True)
+        self.parts.append(text)
+
+    def save(self, path):
+        with atomic_write(path, 'w', encoding='utf-8') as f:
+            f.write('\n'.join(self.parts) + '\n')
+
+
+def run(args):
+    device = devices.get_device(args.device)
+    paths = read_original(args.original) if args.original else None
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    text = Report()
+    text.add('# Comparison with the authors\' code\n')
+    text.add(f'    {command()}\n')
+    versions = ', '.join(f'{name} {version}' for name, version
+                         in get_versions().items() if version)
+    text.add(f'{devices.describe(device)}; {args.threads} BLAS threads; '
+             f'{versions}\n')
+
+    comparisons = replay_traces(text, device)
+    if paths:
+        comparisons += run_definitions(text, args, paths, device)
+    else:
+        text.add('Not asked for: the original\'s own functions '
+                 '(--original DIR).\n')
+    if args.python2:
+        comparisons += run_original(text, args, paths, device, out)
+    else:
+        text.add('Not asked for: the original itself (--original DIR '
+                 '--python2 PYTHON).\n')
+    text.add('## Where we part ways\n')
+    text.add('`--faithful` on clustering.py and hashing.py chooses the '
+             'original\'s wherever there is a switch.  It is not the default: '
+             'where the two differ, the paper\'s t = 10 is what people '
+             'expect.\n')
+    text.add(report.departures_table())
+    text.add('## Summary\n')
+    text.add('Largest differences relative to an array\'s largest element, '
+             'without arrays that rounding decides.\n')
+    text.add(report.summary_table(comparisons))
+    parting = first_parting(comparisons)
+    text.add('agrees with the original' if parting is None else
+             f'parts from the original first at {parting}')
+    text.save(out / 'report.md')
+    return 0 if parting is None else 1
+
+
+def command():
+    return 'python experiments/compare_original.py ' + ' '.join(sys.argv[1:])
+
+
+def replay_traces(text, device):
+    comparisons = []
+    for dtype in 'df':
+        comparisons += replay_functions(dtype, device)
+        for name in STEP_FILES:
+            trace = Trace(name, dtype)
+            for replay in replay_forward, replay_steps, replay_terms:
+                comparisons += replay(trace, device)
+    text.add('## Recorded traces\n')
+    text.add('Every function, and one and five training steps of both tasks, '
+             'as recorded from the original with Chainer 1.21. In float32 the '
+             'original\'s own distance from float64 is part of what is '
+             'allowed.\n')
+    text.add(report.comparison_table(comparisons))
+    return comparisons
+
+
+def run_definitions(text, args, paths, device):
+    sizes = Sizes(args.batch_size, args.dim,
+                  args.hidden[0] if args.hidden else Sizes.hidden,
+                  args.clusters, args.bits)
+    comparisons, timings, failures = compare_definitions(
+        paths, sizes, device, args.seed)
+    text.add('## The original\'s functions on today\'s Chainer\n')
+    text.add(f'{sizes}; stand-ins for `use_cudnn`, CuPy and float32, the text '
+             f'untouched.\n')
+    text.add(report.comparison_table(comparisons))
+    text.add(report.timing_table(timings))
+    text.add(f'What can not run on Chainer {chainer.__version__}:\n')
+    text.add(''.join(f'- {name}: {reason}\n'
+                     for name, reason in failures.items()) or 'nothing\n')
+    return comparisons
+
+
+def training_points(args):
+    """Points to draw batches from, shape (N, d), and what they are."""
+    rng = numpy.random.RandomState(args.seed)
+    if args.dim == 784 and (args.data_dir or os.environ.get('IMSAT_DATA')):
+        x = load_dataset('mnist', args.data_dir).x
+        return x[rng.permutation(len(x))[:POINTS]], 'images of MNIST'
+    x = rng.uniform(-1, 1, (POINTS, args.dim)).astype(numpy.float32)
+    return x, 'random points'
+
+
+def run_original(text, args, paths, device, out):
+    x, points = training_points(args)
+    trajectories = []
+    for task, n_outputs, hidden in (('cluster', args.clusters, (1200, 1200)),
+                                    ('hash', args.bits, (400, 400))):
+        trace = draw_start(x, task, n_outputs, args.hidden or hidden,
+                           args.iterations, args.seed)
+        trajectories.append(compare_trajectory(
+            args.python2, paths[task], task, trace, device, args.threads))
+    text.add('## The original itself\n')
+    versions = ', '.join(f'{name} {version}' for name, version
+                         in trajectories[0].versions.items())
+    text.add(f'{args.iterations} iterations with batches of 250 {points}, '
+             f'from the original\'s initial weights; it runs on {versions}. '
+             f'All take the same batches and directions in turns, an '
+             f'iteration each. Shown are largest differences over largest '
+             f'elements. In float32 rounding carries the original away from '
+             f'its own float64 run; four times as far is what is allowed to '
+             f'ours.\n')
+    text.add(report.trajectory_table(trajectories))
+    text.add('Losses are differences of terms of order 1; 1e-12 (float32 '
+             '2e-5) of them counts as rounding.\n')
+    text.add(report.speed_table(trajectories))
+    comparisons = [c for trajectory in trajectories
+                   for c in trajectory.comparisons]
+    text.add(report.comparison_table(comparisons))
+    pictures.original_differences(out / 'differences.png', {
+        t.section: [{group: report.curve(found, dtype, group)
+                     for group in report.GROUPS}
+                    for found, dtype in ((t.comparisons, 'd'),
+                                         (t.comparisons, 'f'),
+                                         (t.itself, 'f'))]
+        for t in trajectories})
+    text.add('![Differences over iterations](differences.png)\n')
+    return comparisons
+
+
+if __name__ == '__main__':
+    warnings.simplefilter('always', UserWarning)
+    sys.exit(main(run, get_options, resume=None))

@@ -1,0 +1,37 @@
+"""How far our training is from the authors' code."""
+import numpy
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from imsat.pictures.training import BLUE, GREY, ORANGE, save
+
+
+def differences(path, panels):
+    """Largest relative differences over iterations.
+
+    Args:
+        panels (dict): By title, three dicts of curves by their names: ours
+            in float64 and in float32, and the original with itself.
+    """
+    figure = Figure((5 * len(panels), 3.8), layout='constrained')
+    names = ('ours and the original, float64',
+             'ours and the original, float32',
+             'the original, float32 and float64')
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    all_axes[0].set_ylabel('largest difference / largest element')
+    for axes, (title, lines) in zip(all_axes, panels.items()):
+        for name, color, curves in zip(names, (BLUE, ORANGE, GREY), lines):
+            for style, (group, values) in zip(('-', '--', ':'),
+                                              curves.items()):
+                # A logarithmic axis has no 0.
+                values = numpy.maximum(values, 1e-17)
+                axes.semilogy(range(1, len(values) + 1), values, style,
+                              color=color, label=f'{name}: {group}')
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel('iteration')
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=.3)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, ncols=3,
+                  loc='outside lower center')
+    save(figure, path)

@@ -1,0 +1,133 @@
+"""The script as a user runs it, and what --faithful chooses."""
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from imsat import InputError
+from imsat.original.departures import DEPARTURES
+
+EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
+SMALL = ('--hidden', '9-8', '--dim', 7, '--clusters', 4, '--bits', 5,
+         '--batch-size', 30)
+
+
+@pytest.fixture
+def options_of(monkeypatch):
+    """Options of a script as a dict, or what it says of wrong ones."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+
+    def options_of(script, *options):
+        try:
+            return vars(importlib.import_module(script).get_options(options))
+        except InputError as e:
+            return str(e)
+    return options_of
+
+
+def run(*options):
+    return subprocess.run(
+        [sys.executable, str(EXPERIMENTS / 'compare_original.py'),
+         *map(str, options)], capture_output=True, text=True)
+
+
+def test_traces_alone(tmp_path):
+    process = run('--out', tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1] == 'agrees with the original'
+    report = (tmp_path / 'report.md').read_text()
+    for text in ('mild.kl.d_p', 'hash_step_warm', 'after5.l3.W',
+                 '--initialization he', '104 of 104'):
+        assert text in report
+    assert not (tmp_path / 'differences.png').exists()
+
+
+def test_all_three_modes(tmp_path, original, python2):
+    process = run('--out', tmp_path, '--original', original, '--python2',
+                  python2, *SMALL)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1] == 'agrees with the original'
+    report = (tmp_path / 'report.md').read_text()
+    for text in ('cluster 7-9-8-4', 'hash 7-9-8-5', 'vat: d_l1.W',
+                 'Encoder of imsat_hash.py: AttributeError',
+                 '20 within 1e-06'):
+        assert text in report
+    assert numpy.asarray(Image.open(tmp_path / 'differences.png')).std() > 0
+
+
+def test_where_it_first_parts(tmp_path):
+    # A checkout of something else: warned of, gone on with, and found out.
+    for name in 'imsat_cluster.py', 'imsat_hash.py':
+        (tmp_path / name).write_text('def kl(p, q):\n    return F.sum(p)\n')
+    process = run('--out', tmp_path, '--original', tmp_path, *SMALL)
+    assert process.returncode == 1
+    warned = process.stderr.splitlines()
+    assert len(warned) == 2
+    assert all('is not the file of commit 948f25f' in line for line in warned)
+    last = process.stdout.splitlines()[-1]
+    assert last.startswith('parts from the original first at cluster '
+                           'definitions, kl: value (float64)')
+    assert 'imsat_hash.py does not define it' in process.stdout
+
+
+def test_wrong_directory(tmp_path):
+    process = run('--out', tmp_path, '--original', tmp_path)
+    assert process.returncode == 2 and not process.stdout
+    assert process.stderr.count('\n') == 1
+    assert f'{tmp_path} has no imsat_cluster.py' in process.stderr
+
+
+@pytest.mark.parametrize('options,part', [
+    (('--python2', 'python2'), 'give both'),
+    (('--hidden', '5-5-5'), 'two hidden layers'),
+    (('--iterations', '0'), '--iterations is 0')])
+def test_errors(options_of, options, part):
+    assert part in options_of('compare_original', *options)
+
+
+def test_a_python_that_is_none(tmp_path, original):
+    process = run('--out', tmp_path, '--original', original, '--python2',
+                  sys.executable, *SMALL)
+    assert process.returncode == 2
+    assert 'and not 2.7' in process.stderr.splitlines()[-1]
+    assert 'Traceback' not in process.stderr
+
+
+@pytest.mark.parametrize('script', ['clustering', 'hashing'])
+def test_faithful(options_of, script):
+    plain, faithful = options_of(script), options_of(script, '--faithful')
+    # Nothing else is not the original's by default.
+    assert {key for key in plain if plain[key] != faithful[key]} <= {
+        'neighbor', 'restarts'}
+    assert faithful['neighbor'] == 11 and faithful['restarts'] == 1
+    assert faithful['initialization'] == 'original'
+    assert faithful['sampling'] == 'permutation'
+    assert faithful['lam'] == .1 and faithful['alpha'] == .25
+    assert {'clustering': faithful.get('mu') == 4,
+            'hashing': faithful.get('train_on') == 'all'}[script]
+
+
+def test_faithful_refuses_what_contradicts(options_of, tmp_path):
+    text = options_of('clustering', '--faithful', '--neighbor', '10')
+    assert text == ("--faithful takes neighbor 11, as the authors' code does, "
+                    "but 10 was asked for; leave one of them out")
+    # What the original leaves open stays open.
+    assert options_of('clustering', '--faithful', '--mu', '1')['mu'] == 1
+    config = tmp_path / 'config.json'
+    config.write_text(json.dumps({'options': {'sampling': 'sweep'}}))
+    assert 'sampling permutation' in options_of(
+        'hashing', '--faithful', '--config', str(config))
+
+
+def test_switches_of_the_departures_exist(options_of):
+    known = {*options_of('clustering'), *options_of('hashing')}
+    switches = {switch for departure in DEPARTURES
+                for switch in re.findall(r'--([a-z-]+)', departure.switch)}
+    assert len(switches) > 8
+    assert {switch.replace('-', '_') for switch in switches} <= known
