@@ -17,10 +17,16 @@ def predict_logits(model, x):
 
     Returns a NumPy array, whatever device the network is on.
     """
-    send, fetch = model.device.send, backend.CpuDevice().send
+    return predict(model, x, model.device)
+
+
+def predict(function, x, device):
+    """``function`` of all of x, batch by batch, as a NumPy array."""
+    fetch = backend.CpuDevice().send
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         return numpy.concatenate([
-            fetch(model(send(batch_of(x, slice(i, i + BATCH)))).array)
+            fetch(function(device.send(batch_of(x, slice(i, i + BATCH)))
+                           ).array)
             for i in range(0, x.shape[0], BATCH)])
 
 
