@@ -137,7 +137,7 @@ class DAEKMeans(ClusterMixin, Estimator):
                        half(epochs))
         phases.run('fine-tuning', autoencoder, Adam(self.learning_rate),
                    reconstruction_loss, epochs)
-        restart = {'reconstruction': float(phases.log[-1]['main/loss'])}
+        reconstruction = float(phases.log[-1]['main/reconstruction'])
 
         encoder = autoencoder.encoder
         code = predict(functools.partial(encode, encoder), x, device)
@@ -145,7 +145,8 @@ class DAEKMeans(ClusterMixin, Estimator):
                         random_state=seed).fit(code)
         network = StudentClusters(encoder.copy(), kmeans.cluster_centers_)
         network.to_device(device)
-        restart['objective'] = float(kmeans.inertia_)
+        restart = {'reconstruction': reconstruction,
+                   'objective': float(kmeans.inertia_)}
         restart.update(self._train_clusters(network, x, labels, phases))
         restart.update(phases.summary(), logits=predict_logits(network, x))
         return 0, restart, {'encoder_': network}
@@ -257,11 +258,13 @@ def denoising_loss(layer, noise, seed, model, x, index, step):
             h = encode_layer(model.encoder, i, h)
     rng = generator(seed, NOISE, step, layer)
     y = model.denoise_layer(layer, h.array, rng, noise)
-    return {'loss': F.mean_squared_error(y, h.array)}
+    loss = F.mean_squared_error(y, h.array)
+    return {'loss': loss, 'reconstruction': loss}
 
 
 def reconstruction_loss(model, x, index, step):
-    return {'loss': F.mean_squared_error(model(x), x)}
+    loss = F.mean_squared_error(model(x), x)
+    return {'loss': loss, 'reconstruction': loss}
 
 
 class SelfTraining(Evaluator):

@@ -153,7 +153,7 @@ def deep_hash_losses(network, x):
 
     ========================  =============================================
     ``quantization``, J_1     :math:`||B - H||^2 / 2`, B constant
-    ``variance``, J_2         :math:`tr(H^T H) / (2 N)`, to be maximised
+    ``variance``, J_2         :math:`||H - mean||^2 / (2 N)`, to be maximised
     ``orthogonality``, J_3    :math:`\sum ||W W^T - I||^2 / 2`
     ``decay``, J_4            :math:`\sum (||W||^2 + ||c||^2) / 2`
     ========================  =============================================
@@ -164,7 +164,8 @@ def deep_hash_losses(network, x):
     weights = [layer.W for layer in network.children()]
     return {
         'quantization': F.sum((sign - h) ** 2) / 2,
-        'variance': F.sum(h ** 2) / (2 * len(x)),
+        'variance': F.sum((h - F.broadcast_to(F.mean(h, axis=0), h.shape))
+                          ** 2) / (2 * len(x)),
         'orthogonality': sum(
             F.sum((F.matmul(w, w, transb=True)
                    - xp.eye(len(w), dtype=w.dtype)) ** 2)

@@ -67,7 +67,8 @@ def run_trainer(updater, epochs, evaluators=(), *, is_done=None, folder=None,
         out='.' if folder is None else str(folder))
     for evaluator in evaluators:
         trainer.extend(evaluator)
-    log = extensions.LogReport(filename=None if folder is None else 'log')
+    # Chainer takes ``filename=None`` for 'log', and only this for no file.
+    log = extensions.LogReport(log_name=None if folder is None else 'log')
     trainer.extend(log)
     if folder is not None:
         trainer.extend(Snapshot(folder, epochs, snapshot_seconds))
