@@ -24,13 +24,17 @@ class DeepHasher(Estimator):
     much, and whose weights are near orthogonal, see
     :func:`deep_hash_losses`.  It starts from the principal components.
 
-    (?) What could not be had: the learning rate, and over what N the paper's
-    weights of the terms were chosen; here N is a batch.
+    (?) The weights that the paper prints, 100, .001 and .001, are for terms of
+    a scale that could not be had.  Taken by the letter, batch by batch or
+    over all data, they let the weights leave orthogonality and the codes
+    collapse.  Here quantisation, variance and orthogonality count alike, the
+    first two as means over points, and the variance is taken about the mean,
+    without which one code for all is best.  Adam is not theirs either.
 
     Args:
         n_bits (int): D, from 1 to 256.
-        hidden (sequence of int): Units of the hidden layers; None for the
-            paper's 60-30 up to 16 bits and 80-50 beyond.
+        hidden (sequence of int): Units of the hidden layers, the paper's
+            for 16 bits by default; for 32 it takes 80-50.
         n_init (int): Runs, of which the one with the lowest objective is
             kept.
         epochs (int): Of ``N // batch_size`` iterations each.
@@ -51,8 +55,8 @@ class DeepHasher(Estimator):
     """
     _arrays = 'mean_',
 
-    def __init__(self, n_bits=16, *, hidden=None, n_init=1, epochs=50,
-                 batch_size=250, balance=100., independence=.001,
+    def __init__(self, n_bits=16, *, hidden=(60, 30), n_init=1, epochs=20,
+                 batch_size=250, balance=1., independence=1.,
                  weight_decay=.001, learning_rate=.001, sampling='sweep',
                  device=-1, out=None, resume=False, snapshot_seconds=10.,
                  verbose=False, random_state=None):
@@ -112,11 +116,10 @@ class DeepHasher(Estimator):
 
     def _losses(self, network, x, index, step):
         losses = deep_hash_losses(network, x)
-        weights = dict(quantization=1., variance=-self.balance,
-                       orthogonality=self.independence,
-                       decay=self.weight_decay)
-        loss = sum(weight * losses[name] for name, weight in weights.items())
-        return {'loss': loss / len(x), **losses}
+        loss = losses['quantization'] - self.balance * losses['variance'] \
+            + self.independence * losses['orthogonality'] \
+            + self.weight_decay * losses['decay']
+        return {'loss': loss, **losses}
 
     def transform(self, X):
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
@@ -135,10 +138,7 @@ class DeepHasher(Estimator):
         get_device(self.device)
 
     def _network(self, rng=None):
-        hidden = self.hidden
-        if hidden is None:
-            hidden = (60, 30) if self.n_bits <= 16 else (80, 50)
-        return TanhNetwork(self.n_features_in_, (*hidden, self.n_bits))
+        return TanhNetwork(self.n_features_in_, (*self.hidden, self.n_bits))
 
     @property
     def _n_features_out(self):
@@ -148,22 +148,29 @@ class DeepHasher(Estimator):
 def deep_hash_losses(network, x):
     r"""The terms J_1 to J_4 of Erin Liong et al., each with its 1/2.
 
-    With H the outputs, shape (N, D), their signs B, and W, c the weights and
-    biases of all layers:
+    With H the outputs, shape (B, D), S their signs, constant, and W, c the
+    weights and biases of all layers:
 
-    ========================  =============================================
-    ``quantization``, J_1     :math:`||B - H||^2 / 2`, B constant
-    ``variance``, J_2         :math:`||H - mean||^2 / (2 N)`, to be maximised
+    ========================  ==============================================
+    ``quantization``, J_1     :math:`||S - H||^2 / 2B`
+    ``variance``, J_2         :math:`||H - mean||^2 / 2B`, to be maximised
     ``orthogonality``, J_3    :math:`\sum ||W W^T - I||^2 / 2`
     ``decay``, J_4            :math:`\sum (||W||^2 + ||c||^2) / 2`
-    ========================  =============================================
+    ========================  ==============================================
+
+    Args:
+        network (TanhNetwork): Its outputs and parameters are taken.
+        x (array): A batch, shape (B, d).
+
+    Returns:
+        dict: The four terms, 0-dimensional Variables.
     """
     h = network(x)
     xp = backend.get_array_module(h)
     sign = xp.where(h.array > 0, 1, -1).astype(h.dtype)
     weights = [layer.W for layer in network.children()]
     return {
-        'quantization': F.sum((sign - h) ** 2) / 2,
+        'quantization': F.sum((sign - h) ** 2) / (2 * len(x)),
         'variance': F.sum((h - F.broadcast_to(F.mean(h, axis=0), h.shape))
                           ** 2) / (2 * len(x)),
         'orthogonality': sum(
