@@ -1,5 +1,6 @@
 """Clustering of codes: dAE+K-means and DEC (Xie et al. 2016)."""
 import functools
+import math
 
 import chainer
 import chainer.functions as F
@@ -120,7 +121,9 @@ class DAEKMeans(ClusterMixin, Estimator):
     def transform(self, X):
         """The code, shape (N, n_code), float32."""
         X = self._check_new(X)
-        return self._encode(self._scale(X))
+        network = self.encoder_
+        return predict(functools.partial(encode, network.encoder),
+                       self._scale(X), network.device)
 
     def predict(self, X):
         """The cluster of each point, shape (N,)."""
@@ -280,7 +283,7 @@ class SelfTraining(Evaluator):
     def __init__(self, model, x, labels):
         super().__init__(model, x, self._summarize)
         self.labels = labels
-        self.changed, self.divergence = 1., 0.
+        self.changed, self.divergence = math.inf, 0.
         logits = predict_logits(model, x)
         self.clusters = logits.argmax(axis=1)
         self.p = model.device.send(self._target(logits))
