@@ -1,22 +1,23 @@
-"""Clusters a data set by IMSAT (VAT) and writes down all about it.
+"""Clusters a data set by IMSAT (VAT), or another method of the paper, and
+writes down all about it.
 
     python experiments/clustering.py                    the digits of sklearn
     python experiments/clustering.py --dataset mnist    Table 3
+    python experiments/clustering.py --method dec       another row of it
     python experiments/clustering.py --dataset points.npz --clusters 7
 """
 import sys
 from pathlib import Path
 
 import numpy
-from sklearn.cluster import KMeans
-
 import imsat
 from common import (
-    describe, estimator_arguments, get_parser, main, parse, prepare_out,
-    training_results)
+    describe, get_parser, in_seconds, main, make_model, parse, prepare_out,
+    save_log, training_results)
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.files import save_json, save_npz
+from imsat.methods import get_method
 from imsat.metrics import clustering_scores
 from imsat.objectives import check_prior
 
@@ -27,11 +28,11 @@ FAITHFUL = dict(prior=None, delta=None)
 
 
 def get_options(argv=None):
-    parser = get_parser('clustering', __doc__, '1200-1200')
+    parser = get_parser('clustering', __doc__)
     add = parser.add_argument
     add('--clusters', type=int, metavar='K',
         help='K; default: the number of classes, where there are labels')
-    add('--mu', type=float, default=4,
+    add('--mu', type=float,
         help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code '
              'and the default; the penalty of Eq. 10 starts at lambda mu')
     add('--prior', metavar='FILE',
@@ -41,7 +42,18 @@ def get_options(argv=None):
         help='tolerance of Eq. 10 in nats: the penalty grows until '
              'KL[p(y) || q(y)] <= D (the paper: .01 h(q)); default: none, the '
              'fixed weight mu')
+    add('--distortion', type=distortion, metavar='NAME=VALUE,...',
+        help='of the affine methods, by default rotation=10,shear=.3,'
+             'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
+             'either way, and how often each is applied')
     return parse(parser, argv, DIGITS_RESTARTS, FAITHFUL)
+
+
+def distortion(text):
+    pairs = [pair.split('=') for pair in text.split(',')]
+    ranges = {name: float(value) for name, value in pairs}
+    imsat.AffineDistortion((1, 1), **ranges)  # TypeError for another name
+    return ranges
 
 
 def read_prior(path):
@@ -56,7 +68,8 @@ def read_prior(path):
 
 def cluster_by_kmeans(data, n_clusters, seed):
     """Scores of K-means: 12 initialisations, the best objective (4.2.3)."""
-    kmeans = KMeans(n_clusters, n_init=12, random_state=seed)
+    kmeans = get_method('clustering', 'kmeans').make(
+        n_clusters=n_clusters, random_state=seed)
     return clustering_scores(data.y, kmeans.fit_predict(data.x))
 
 
@@ -70,9 +83,8 @@ def run(args):
         args.clusters = len(numpy.unique(data.y))
     prior = None if args.prior is None else read_prior(args.prior)
 
-    model = imsat.IMSATClustering(
-        args.clusters, mu=args.mu, prior=prior, delta=args.delta,
-        **estimator_arguments(args))
+    model = make_model(args, n_clusters=args.clusters, prior=prior,
+                       image_shape=data.image_shape)
     model.check(data.x, data.y)
     prepare_out(args, describe(data))
     model.fit(data.x, data.y)
@@ -81,28 +93,27 @@ def run(args):
 
 def save_results(out, args, data, model):
     clusters = model.labels_
-    best = model.restarts_[model.best_restart_]
     kmeans = None
-    if data.y is not None:
+    if data.y is not None and args.method != 'kmeans':
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
     result = dict(
-        dataset=data.name, notes=data.notes, n=len(data.x),
-        clusters=args.clusters,
+        method=args.method, dataset=data.name, notes=data.notes,
+        n=len(data.x), clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **training_results(args, model, lambda logits: clustering_scores(
             data.y, logits.argmax(axis=1))))
 
     model.save(out / 'model.npz')
-    save_npz(out / 'assignments.npz', {
-        'cluster': clusters,
-        'probability': model.predict_proba(data.x).astype(numpy.float32)})
-    save_json(out / 'log', best['log'])
-    logs = [restart['log'] for restart in model.restarts_]
-    names = ['learning_curves.png', 'cluster_sizes.png']
-    pictures.learning_curves(out / names[0], logs, model.best_restart_)
-    pictures.cluster_sizes(out / names[1], clusters, args.clusters,
-                           model.prior)
+    assignments = {'cluster': clusters}
+    if hasattr(model, 'predict_proba'):
+        assignments['probability'] = \
+            model.predict_proba(data.x).astype(numpy.float32)
+    save_npz(out / 'assignments.npz', assignments)
+    names = ['cluster_sizes.png']
+    pictures.cluster_sizes(out / names[0], clusters, args.clusters,
+                           getattr(model, 'prior', None))
+    names = save_log(out, model) + names
     if data.y is not None:
         names.append('contingency.png')
         pictures.contingency(out / names[-1], data.y, clusters)
@@ -117,22 +128,24 @@ def save_results(out, args, data, model):
 
 def print_summary(out, data, result, names):
     print(f'\n{data.name}: {result["n"]} points in {result["clusters"]} '
-          f'clusters, {result["seconds"]:.0f} s, '
-          f'{result["steps_per_second"]:.1f} steps/s')
+          f'clusters, {in_seconds(result)}')
     if result['accuracy'] is not None:
-        print(f'{"":10}{"ACC":>7}{"NMI":>7}{"ARI":>7}')
-        for name, scores in ('IMSAT', result), ('K-means', result['kmeans']):
-            print(f'{name:10}{scores["accuracy"]:7.1%}{scores["nmi"]:7.3f}'
-                  f'{scores["ari"]:7.3f}')
+        print(f'{"":20}{"ACC":>7}{"NMI":>7}{"ARI":>7}')
+        title = get_method('clustering', result['method']).title
+        for name, scores in (title, result), ('K-means', result['kmeans']):
+            if scores is not None:
+                print(f'{name:20}{scores["accuracy"]:7.1%}'
+                      f'{scores["nmi"]:7.3f}{scores["ari"]:7.3f}')
     if len(result['restarts']) > 1:
         print('restarts by objective: ' + ', '.join(
             f'{r["objective"]:.4f}'
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None
                else '') + (' kept' if r['kept'] else '')
             for r in result['restarts']))
-    print(f'H(Y|X) {result["conditional_entropy"]:.3f}, '
-          f'H(Y) {result["marginal_entropy"]:.3f} nats; cluster sizes '
-          + ' '.join(map(str, result['sizes'])))
+    if 'conditional_entropy' in result:
+        print(f'H(Y|X) {result["conditional_entropy"]:.3f}, '
+              f'H(Y) {result["marginal_entropy"]:.3f} nats')
+    print('cluster sizes ' + ' '.join(map(str, result['sizes'])))
     print(f'results and pictures in {out}/: ' + ', '.join(names))
 
 

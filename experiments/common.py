@@ -14,7 +14,7 @@ import threadpoolctl
 
 import imsat
 import chainer
-from imsat import devices
+from imsat import devices, methods, pictures
 from imsat.datasets import SOURCES
 from imsat.files import load_json, save_json
 from imsat.neighbors import digest
@@ -25,18 +25,35 @@ RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
 
 # What the authors' code fixes and every script here has an option for; the
 # table of departures in imsat/original says what differs otherwise.
-FAITHFUL = dict(epochs=50, batch_size=250, restarts=1, neighbor=11, xi=10,
-                power_iterations=1, initialization='original',
-                sampling='permutation')
+FAITHFUL = dict(method='imsat-vat', epochs=50, batch_size=250, restarts=1,
+                neighbor=11, xi=10, power_iterations=1,
+                initialization='original', sampling='permutation')
+
+DEFAULT_METHOD = 'imsat-vat'
+# Options of a method, of no use to some.
+METHOD_OPTIONS = (
+    'device', 'epochs', 'batch_size', 'hidden', 'restarts', 'lam', 'alpha',
+    'weight_decay', 'neighbor', 'xi', 'power_iterations', 'initialization',
+    'sampling', 'mu', 'prior', 'delta', 'distortion')
+# Options of the methods that their estimators call otherwise.
+ARGUMENTS = {'restarts': 'n_init', 'neighbor': 'n_neighbors',
+             'seed': 'random_state'}
 
 
-def get_parser(task, description, hidden):
-    """The options that all tasks have, with the ``hidden`` units of one."""
+def get_parser(task, description):
+    """The options that all tasks have.
+
+    Those without a default here take that of the method, see ``parse``.
+    """
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(task=task)
     add = parser.add_argument
+    add('--method', default=DEFAULT_METHOD, metavar='NAME',
+        help=f'one of {", ".join(methods.TASKS[task])}; default '
+             f'{DEFAULT_METHOD}; options without a default below have that '
+             f'of the method (section 4.2.3)')
     add('--dataset', default='digits', metavar='NAME|FILE',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y, or FILE.csv, a point a line (a column named y holds '
@@ -46,43 +63,47 @@ def get_parser(task, description, hidden):
              'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
              'they are not there')
     add('--out', metavar='DIR',
-        help=f'results; default results/{task}-DATASET-seedN')
+        help=f'results; default results/{task}-DATASET-seedN, before seedN '
+             f'the method if it is another than {DEFAULT_METHOD}')
     add('--seed', type=int, default=0, metavar='N',
         help='of every random number; default 0')
-    add('--device', type=int, default=-1, metavar='-1|N',
+    add('--device', type=int, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
     add('--threads', type=int, metavar='N',
         help='of BLAS; the last digits depend on it; default: all cores')
-    add('--epochs', type=int, default=50,
-        help='of floor(N / batch size) iterations each; default 50')
-    add('--batch-size', type=int, default=250,
-        help='|B| of Eq. 15; default 250')
-    add('--hidden', default=hidden, type=hidden_sizes,
-        help=f'units of the hidden layers (section 4.1), or "linear"; '
-             f'default {hidden}')
+    add('--epochs', type=int,
+        help='of floor(N / batch size) iterations each; IMSAT: 50')
+    add('--batch-size', type=int, help='|B| of Eq. 15; IMSAT: 250')
+    add('--hidden', type=hidden_sizes,
+        help='units of the hidden layers (section 4.1), e.g. 1200-1200, or '
+             '"linear"')
     add('--restarts', type=int, metavar='N',
         help='runs from different seeds, of which the one with the lowest '
-             'objective is kept, without labels; default 1, the paper\'s')
-    add('--lam', type=float, default=.1,
+             'objective is kept, without labels; of K-means: initialisations; '
+             'IMSAT: 1, as in the paper')
+    add('--lam', type=float,
         help='lambda of Eqs. 1, 7, 10, 14: weight of the information; '
-             'default .1')
-    add('--alpha', type=float, default=.25,
-        help='Eq. 17: perturbations have length alpha sigma_t(x); default .25')
-    add('--neighbor', type=int, default=10, metavar='T',
+             'IMSAT (VAT): .1')
+    add('--alpha', type=float,
+        help='Eq. 17: perturbations have length alpha sigma_t(x); IMSAT '
+             '(VAT): .25')
+    add('--weight-decay', type=float, metavar='RATE',
+        help='R of Eq. 1 is RATE / 2 times the squares of all weights; RIM: '
+             '.005')
+    add('--neighbor', type=int, metavar='T',
         help='t of Eq. 17, the paper\'s 10 by default (the authors\' code '
              'takes the 11th)')
-    add('--xi', type=float, default=10,
+    add('--xi', type=float,
         help='step of the finite difference in Eq. 6\'s power iteration, in '
              'the units of the data; default 10')
-    add('--power-iterations', type=int, default=1, metavar='N',
+    add('--power-iterations', type=int, metavar='N',
         help='of Eq. 6, each a forward and a backward pass; default 1')
     add('--initialization', choices=sorted(imsat.links.INITIALIZATIONS),
-        default='original', help='of the weights: "original", the default, '
-        'as the authors\' code draws them; "he" smaller, see the README')
+        help='of the weights: "original", the default, as the authors\' code '
+             'draws them; "he" smaller, see the README')
     add('--sampling', choices=imsat.training.iterators.SAMPLINGS,
-        default='permutation', help='the first |B| of a fresh permutation '
-        'every iteration, as in the authors\' code (default), or a sweep over '
-        'all points')
+        help='the first |B| of a fresh permutation every iteration, as in the '
+             'authors\' code (IMSAT), or a sweep over all points')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -131,26 +152,50 @@ def parse(parser, argv, digits_restarts=1, faithful=()):
                 f'but {getattr(args, name)} was asked for; leave one of them '
                 f'out')
     del args.faithful  # it stands in the other options
-    if args.restarts is None:
-        args.restarts = digits_restarts if args.dataset == 'digits' else 1
+    choose_defaults(args, digits_restarts)
     if args.threads is None:
         args.threads = devices.available_cores()
     if args.out is None:
-        args.out = (f'results/{args.task}-{Path(args.dataset).stem}'
+        method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
+        args.out = (f'results/{args.task}-{Path(args.dataset).stem}{method}'
                     f'-seed{args.seed}')
     return args
 
 
-def estimator_arguments(args):
-    """The arguments that the estimators of all tasks share."""
-    return dict(
-        hidden=args.hidden, initialization=args.initialization,
-        n_init=args.restarts, epochs=args.epochs, batch_size=args.batch_size,
-        lam=args.lam, alpha=args.alpha, n_neighbors=args.neighbor, xi=args.xi,
-        power_iterations=args.power_iterations, sampling=args.sampling,
-        device=args.device, cache=True, out=args.out, resume=args.resume,
-        snapshot_seconds=args.snapshot_seconds, verbose=not args.quiet,
-        random_state=args.seed)
+def choose_defaults(args, digits_restarts):
+    """Gives the options that were not given their method's defaults.
+
+    Those that the method makes no use of are None, and warned of.
+    """
+    defaults = methods.get_method(args.task, args.method).get_defaults()
+    if args.method == DEFAULT_METHOD and args.dataset == 'digits':
+        defaults['n_init'] = digits_restarts
+    for option in METHOD_OPTIONS:
+        argument = ARGUMENTS.get(option, option)
+        value = getattr(args, option, None)
+        if argument not in defaults:
+            if value is not None:
+                warnings.warn(f'{args.method} makes no use of --'
+                              + option.replace('_', '-'))
+            setattr(args, option, None)
+        elif value is None:
+            value = defaults[argument]
+            # As JSON gives it back.
+            setattr(args, option,
+                    list(value) if isinstance(value, tuple) else value)
+
+
+def make_model(args, **arguments):
+    """The estimator of the method, from the options and ``arguments``.
+
+    Whatever the estimator doesn't take is left out.
+    """
+    method = methods.get_method(args.task, args.method)
+    given = dict(vars(args), cache=True, verbose=not args.quiet, **arguments)
+    for option, argument in ARGUMENTS.items():
+        given[argument] = given.pop(option)
+    return method.make(**{name: given[name] for name in method.get_defaults()
+                          if name in given})
 
 
 def describe(data, **more):
@@ -203,7 +248,7 @@ def get_versions():
                 scipy=scipy.__version__, sklearn=sklearn.__version__)
 
 
-def training_results(args, model, scores=lambda logits: {}):
+def training_results(args, model, scores=None):
     """What result.json says of the training, for every task.
 
     ``scores`` gives those of a restart, from its logits.
@@ -214,14 +259,38 @@ def training_results(args, model, scores=lambda logits: {}):
     return {
         **kept, 'seed': args.seed,
         'seconds': sum(r['seconds'] for r in model.restarts_),
-        'device': devices.describe(devices.get_device(args.device)),
+        'device': devices.describe(devices.get_device(
+            -1 if args.device is None else args.device)),
         'threads': args.threads,
         'restarts': [
             {**{key: value for key, value in restart.items()
                 if key not in hidden},
-             **scores(restart['logits']), 'kept': i == model.best_restart_}
+             **(scores(restart['logits']) if scores else {}),
+             'kept': i == model.best_restart_}
             for i, restart in enumerate(model.restarts_)],
         'versions': get_versions()}
+
+
+def save_log(out, model):
+    """Writes the log and draws it, if the method has one.
+
+    Returns the names of the pictures.
+    """
+    logs = [restart['log'] for restart in model.restarts_]
+    if not logs[0]:
+        return []
+    save_json(out / 'log', logs[model.best_restart_])
+    pictures.learning_curves(out / 'learning_curves.png', logs,
+                             model.best_restart_)
+    return ['learning_curves.png']
+
+
+def in_seconds(result):
+    """How long a training took, in words."""
+    text = f'{result["seconds"]:.0f} s'
+    if 'steps_per_second' in result:
+        text += f', {result["steps_per_second"]:.1f} steps/s'
+    return text
 
 
 def fail(message):

@@ -1,6 +1,8 @@
-"""Learns hash codes by IMSAT (VAT) and measures how well they retrieve.
+"""Learns hash codes by IMSAT (VAT), or another method of the paper, and
+measures how well they retrieve.
 
     python experiments/hashing.py                    the digits of sklearn
+    python experiments/hashing.py --method pca-itq   another row of Table 5
     python experiments/hashing.py --dataset mnist --bits 16    Table 5
     python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
 """
@@ -12,12 +14,13 @@ import numpy
 
 import imsat
 from common import (
-    describe, estimator_arguments, get_parser, main, parse, prepare_out,
-    training_results)
+    describe, get_parser, in_seconds, main, make_model, parse, prepare_out,
+    save_log, training_results)
 from imsat import pictures, retrieval
 from imsat.datasets import Dataset, load_dataset
 from imsat.datasets.split import split_queries
 from imsat.files import save_json, save_npz
+from imsat.hamming import unpack_bits
 from imsat.hashing import count_distinct
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
@@ -28,7 +31,7 @@ FAITHFUL = dict(queries_per_class=100, train_on='all')
 
 
 def get_options(argv=None):
-    parser = get_parser('hashing', __doc__, '400-400')
+    parser = get_parser('hashing', __doc__)
     add = parser.add_argument
     add('--bits', type=int, default=16, metavar='D',
         help='D of Eq. 14, the length of the codes; default 16')
@@ -84,7 +87,7 @@ def run(args):
         retrieval.match_labels(data.y[query], data.y[gallery],
                                len(query), len(gallery))
     x = data.x if args.train_on == 'all' else data.x[gallery]
-    model = imsat.IMSATHasher(args.bits, **estimator_arguments(args))
+    model = make_model(args, n_bits=args.bits)
     model.check(x)
     prepare_out(args, describe(data, queries=len(query)))
     model.fit(x)
@@ -92,7 +95,6 @@ def run(args):
 
 
 def save_results(out, args, data, query, gallery, model):
-    best = model.restarts_[model.best_restart_]
     codes = model.transform(data.x)
     model.save(out / 'model.npz')
     # Files of one's own are numbered each by itself.
@@ -100,17 +102,16 @@ def save_results(out, args, data, query, gallery, model):
     save_npz(out / 'codes.npz', {
         'query_codes': codes[query], 'query_index': query,
         'gallery_codes': codes[gallery], 'gallery_index': gallery - first})
-    save_json(out / 'log', best['log'])
-    names = ['learning_curves.png', 'bits.png']
-    pictures.learning_curves(
-        out / names[0], [restart['log'] for restart in model.restarts_],
-        model.best_restart_)
-    pictures.bits(out / names[1], model.predict_proba(data.x[gallery]))
+    names = [*save_log(out, model), 'bits.png']
+    p = model.predict_proba(data.x[gallery]) \
+        if hasattr(model, 'predict_proba') \
+        else unpack_bits(codes[gallery], args.bits).astype(numpy.float64)
+    pictures.bits(out / names[-1], p)
 
     result = dict(
-        dataset=data.name, notes=data.notes, n=len(data.x),
-        queries=len(query), bits=args.bits,
-        hidden=args.hidden, distinct_codes=count_distinct(codes[gallery]),
+        method=args.method, dataset=data.name, notes=data.notes,
+        n=len(data.x), queries=len(query), bits=args.bits, hidden=args.hidden,
+        distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if data.y is not None:
         sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
@@ -154,9 +155,7 @@ def draw_nearest(path, args, data, query, gallery, codes):
 
 def print_summary(out, args, result, names):
     print(f'\n{result["dataset"]}: {result["n"]} points in {args.bits} bits, '
-          f'{result["distinct_codes"]} distinct codes, '
-          f'{result["seconds"]:.0f} s, '
-          f'{result["steps_per_second"]:.1f} steps/s')
+          f'{result["distinct_codes"]} distinct codes, {in_seconds(result)}')
     if result['map_trapezoid'] is None:
         print('no labels, so no scores; codes.npz holds the codes')
     else:
@@ -168,9 +167,10 @@ def print_summary(out, args, result, names):
               + (f' (of {possible:.1%} possible)' if possible < 1 else '')
               + f', at r = 2 {result["precision_at_r2"]:.1%} '
               f'({result["empty_balls"]} empty balls)')
-    print(f'sums over bits: H(Y|X) {result["conditional_entropy"]:.3f}, '
-          f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
-          f'{result["pairwise_information"]:.3f} nats')
+    if 'conditional_entropy' in result:
+        print(f'sums over bits: H(Y|X) {result["conditional_entropy"]:.3f}, '
+              f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
+              f'{result["pairwise_information"]:.3f} nats')
     print(f'results and pictures in {out}/: ' + ', '.join(names))
 
 

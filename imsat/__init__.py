@@ -32,6 +32,7 @@ _find_kernels()
 
 from imsat import functions  # NOQA
 from imsat import links  # NOQA
+from imsat.augmentation import AffineDistortion  # NOQA
 from imsat.errors import InputError  # NOQA
 from imsat.links import Encoder  # NOQA
 from imsat.metrics import clustering_accuracy  # NOQA
@@ -39,7 +40,7 @@ from imsat.neighbors import neighbor_distance  # NOQA
 from imsat.objectives import (  # NOQA
     ClusteringObjective, CodeObjective, HashingObjective)
 from imsat.original.weights import load_original  # NOQA
-from imsat.regularizers import augmentation, rpt, vat  # NOQA
+from imsat.regularizers import augmentation, rpt, vat, weight_decay  # NOQA
 from imsat.search import HammingIndex  # NOQA
 from imsat.clustering import IMSATClustering  # NOQA
 from imsat.hashing import IMSATHasher  # NOQA

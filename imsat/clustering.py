@@ -28,15 +28,17 @@ class IMSATClustering(ClusterMixin, IMSATEstimator):
     def __init__(self, n_clusters=10, *, hidden=(1200, 1200),
                  initialization='original', n_init=1, epochs=50,
                  batch_size=250, lam=.1, mu=4., alpha=.25, n_neighbors=10,
-                 xi=10., power_iterations=1, regularizer='vat', prior=None,
-                 delta=None, sampling='permutation', learning_rate=.002,
-                 device=-1, cache=False, out=None, resume=False,
-                 snapshot_seconds=10., verbose=False, random_state=None):
+                 xi=10., power_iterations=1, regularizer='vat',
+                 weight_decay=.005, image_shape=None, distortion=None,
+                 prior=None, delta=None, sampling='permutation',
+                 learning_rate=.002, device=-1, cache=False, out=None,
+                 resume=False, snapshot_seconds=10., verbose=False,
+                 random_state=None):
         super().__init__(
             hidden, initialization, n_init, epochs, batch_size, lam, alpha,
-            n_neighbors, xi, power_iterations, regularizer, sampling,
-            learning_rate, device, cache, out, resume, snapshot_seconds,
-            verbose, random_state)
+            n_neighbors, xi, power_iterations, regularizer, weight_decay,
+            image_shape, distortion, sampling, learning_rate, device, cache,
+            out, resume, snapshot_seconds, verbose, random_state)
         self.n_clusters = n_clusters
         self.mu = mu
         self.prior = prior

@@ -1,20 +1,13 @@
-"""What the estimators of all tasks share."""
-import json
+"""The estimators of all tasks that IMSAT and RIM learn."""
 import math
-import numbers
-from pathlib import Path
 
 import numpy
 import scipy.sparse
-from chainer import serializers
-from sklearn.base import (
-    BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 
+from imsat.base import Estimator, on_device
+from imsat.augmentation import AffineDistortion
 from imsat.devices import get_device
 from imsat.errors import InputError
-from imsat.files import load_npz, save_npz
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.neighbors import default_cache, neighbor_distance
 from imsat.regularizers import REGULARIZERS
@@ -22,24 +15,19 @@ from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.progress import Progress
-from imsat.training.random import restart_seeds
 from imsat.training.train import train
 
-# Arguments that say how to run, not what to compute.
-RUN_ARGUMENTS = ('device', 'cache', 'out', 'resume', 'snapshot_seconds',
-                 'verbose')
 
-
-class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
-                     BaseEstimator):
-    """An encoder trained by IMSAT, in scikit-learn's form.
+class IMSATEstimator(Estimator):
+    """An encoder trained by RIM or IMSAT (Eq. 1), in scikit-learn's form.
 
     The estimator of a task says how many outputs the encoder has
     (``_n_outputs``), what is minimised (``_objective``), what else to log
     (``_summarizer``), and what is made of the logits.
 
     Args:
-        hidden (sequence of int): Units of the hidden layers.
+        hidden (sequence of int): Units of the hidden layers; none for a
+            linear classifier.
         initialization (str): ``'original'`` or ``'he'``, see
             :class:`Encoder`.
         n_init (int): Runs from different seeds; the one with the lowest
@@ -52,8 +40,14 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         xi (float): Finite difference of VAT's power iteration, in the units
             of the data.
         power_iterations (int): Of VAT (Eq. 6).
-        regularizer (str or callable): ``'vat'``, ``'rpt'`` or a function as
-            in :mod:`imsat.regularizers`, e.g. ``augmentation(transform)``.
+        regularizer (str or callable): R of Eq. 1: ``'vat'``, ``'rpt'``,
+            ``'weight-decay'``, ``'affine'``, ``'vat-affine'`` or a function
+            as in :mod:`imsat.regularizers`, e.g. ``augmentation(transform)``.
+        weight_decay (float): Rate of ``'weight-decay'``.
+        image_shape (tuple): (height, width) of points that are images, which
+            ``'affine'`` and ``'vat-affine'`` distort.
+        distortion (dict): How far, see :class:`imsat.AffineDistortion`; None
+            for its defaults.
         sampling (str): ``'permutation'``, as the authors' code samples, or
             ``'sweep'``, see :class:`training.iterators.IndexIterator`.
         learning_rate (float): Adam's alpha.
@@ -71,10 +65,10 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     Attributes:
         encoder_ (Encoder): The network.
-        objective_ (float): R_SAT plus the information term, of all data.
-        restarts_ (list of dict): For each restart ``seed, objective, sat,
-            seconds, steps_per_second, logits, log`` and the terms of the
-            objective.
+        objective_ (float): R plus the information term, of all data.
+        restarts_ (list of dict): For each restart ``seed, objective, sat``
+            (R of Eq. 1), ``seconds, steps_per_second, logits, log`` and the
+            terms of the objective.
         best_restart_ (int): Index of the one that was kept.
         n_features_in_ (int): d.
 
@@ -85,8 +79,9 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __init__(self, hidden, initialization, n_init, epochs, batch_size,
                  lam, alpha, n_neighbors, xi, power_iterations, regularizer,
-                 sampling, learning_rate, device, cache, out, resume,
-                 snapshot_seconds, verbose, random_state):
+                 weight_decay, image_shape, distortion, sampling,
+                 learning_rate, device, cache, out, resume, snapshot_seconds,
+                 verbose, random_state):
         self.hidden = hidden
         self.initialization = initialization
         self.n_init = n_init
@@ -98,6 +93,9 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self.xi = xi
         self.power_iterations = power_iterations
         self.regularizer = regularizer
+        self.weight_decay = weight_decay
+        self.image_shape = image_shape
+        self.distortion = distortion
         self.sampling = sampling
         self.learning_rate = learning_rate
         self.device = device
@@ -113,49 +111,23 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
         ``y``, labels of shape (N,), never changes what is learnt.
         """
-        X = validate_data(self, X, accept_sparse='csr', dtype=numpy.float32,
-                          ensure_min_samples=2)
+        X = self._check_data(X)
         y = None if y is None else numpy.asarray(y)
         self.check(X, y)
         device = get_device(self.device)
-        sigma = self._sigma(X, device)
-        regularizer = self._regularizer()
-        if device.xp is not numpy and scipy.sparse.issparse(X):
-            raise InputError('sparse data can only be learnt from on the CPU; '
-                             'use device -1 or pass X.toarray()')
-        x = X if scipy.sparse.issparse(X) else device.send(X)
-        radius = device.send((self.alpha * sigma).astype(numpy.float32))
+        radius = device.send(self._radius(X, device))
+        x = on_device(X, device)
 
-        steps = self.epochs * (X.shape[0] // self.batch_size)
-        progress = Progress(self.n_init * steps) if self.verbose else None
-        self.restarts_, best = [], None
-        for i, seed in enumerate(restart_seeds(self._seed(), self.n_init)):
-            if progress is not None:
-                progress.start('' if self.n_init == 1 else
-                               f'restart {i + 1} of {self.n_init}', i * steps)
-            encoder = Encoder(
-                X.shape[1], self._n_outputs, self.hidden,
-                self.initialization, numpy.random.RandomState(seed))
+        def run(seed, folder, progress):
+            encoder = self._network(numpy.random.RandomState(seed))
             encoder.to_device(device)
-            rank, restart = self._run(
-                encoder, x, radius, regularizer, seed, y, i, progress)
-            self.restarts_.append(restart)
-            if best is None or rank < best:
-                best = rank
-                self.best_restart_, self.encoder_ = i, encoder
-        if progress is not None:
-            progress.close()
-        self.objective_ = self.restarts_[self.best_restart_]['objective']
+            return self._run(encoder, x, radius, seed, y, folder, progress)
+        self._learn(run, steps=self.epochs * (X.shape[0] // self.batch_size))
         return self
 
-    def _run(self, encoder, x, radius, regularizer, seed, labels, i,
-             progress):
+    def _run(self, encoder, x, radius, seed, labels, folder, progress):
         objective = self._objective()
-        folder = self.out
-        if folder is not None:
-            folder = Path(folder)
-            folder = folder / f'restart-{i}' if self.n_init > 1 else folder
-            folder.mkdir(parents=True, exist_ok=True)
+        regularizer = self._regularizer(encoder)
         log, seconds, steps_per_second = train(
             encoder, x, radius, objective, regularizer, epochs=self.epochs,
             batch_size=self.batch_size, sampling=self.sampling,
@@ -168,59 +140,23 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         sat = regularization_of(encoder, x, radius, regularizer,
                                 objective.distance, self.batch_size)
         restart = dict(
-            seed=seed, objective=sat + objective.combine(information),
-            sat=sat, **information._asdict(), seconds=seconds,
+            objective=sat + objective.combine(information), sat=sat,
+            **information._asdict(), seconds=seconds,
             steps_per_second=steps_per_second, logits=logits, log=log)
-        return objective.rank(sat, information), restart
+        return (objective.rank(sat, information), restart,
+                {'encoder_': encoder})
 
     def _logits(self, X):
         """Logits of X, shape (N, M), float32."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse='csr', dtype=numpy.float32,
-                          reset=False)
+        X = self._check_new(X)
         return predict_logits(self.encoder_, X)
 
     def save(self, path):
-        """Writes the fitted estimator to one npz file, without pickle.
-
-        Arguments that only say how to run (device, out, ...) are left out.
-        The encoder's arrays have Chainer's names, so that Chainer, 1.x
-        included, loads it from there by ``serializers.load_npz``.
-        """
-        check_is_fitted(self)
         if not isinstance(self.regularizer, str):
             raise InputError('an estimator with a regulariser of your own '
                              "can't be saved; save encoder_ with "
                              'chainer.serializers.save_npz')
-        arguments = {name: value for name, value in self.get_params().items()
-                     if name not in RUN_ARGUMENTS}
-        if hasattr(self, 'restarts_'):
-            arguments['random_state'] = self.restarts_[0]['seed']
-        arrays = serializers.npz.serialize(self.encoder_)
-        save_npz(path, {
-            'estimator': type(self).__name__,
-            'arguments': json.dumps(arguments, default=_plain),
-            'n_features_in': self.n_features_in_,
-            'objective': self.objective_, **arrays})
-
-    @classmethod
-    def load(cls, path):
-        """The estimator that :meth:`save` wrote, for predictions."""
-        arrays = load_npz(path)
-        if str(arrays.get('estimator')) != cls.__name__:
-            raise InputError(f'{path} holds no {cls.__name__}; give a file '
-                             f'that its save() wrote')
-        self = cls(**json.loads(str(arrays['arguments'])))
-        self.n_features_in_ = int(arrays['n_features_in'])
-        self.objective_ = float(arrays['objective'])
-        self.encoder_ = Encoder(self.n_features_in_, self._n_outputs,
-                                self.hidden, self.initialization)
-        try:
-            serializers.NpzDeserializer(arrays).load(self.encoder_)
-        except KeyError as e:
-            raise InputError(f'{path} lacks {e}: it is damaged or from an '
-                             f'earlier version; save it again') from e
-        return self
+        super().save(path)
 
     @classmethod
     def from_encoder(cls, encoder, **arguments):
@@ -236,30 +172,27 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self.encoder_ = encoder
         return self
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+    _accept_sparse = 'csr'
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, 'encoder_')
+    def _network(self, rng=None):
+        return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
+                       self.initialization, rng)
 
-    def _seed(self):
-        if isinstance(self.random_state, numbers.Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2 ** 31))
-
-    def _regularizer(self):
+    def _regularizer(self, encoder):
         if callable(self.regularizer):
             return self.regularizer
-        function = REGULARIZERS[self.regularizer]
-        if self.regularizer != 'vat':
-            return function
+        return REGULARIZERS[self.regularizer].make(self, encoder)
 
-        def vat(*args, **kwargs):
-            return function(*args, xi=self.xi,
-                            power_iterations=self.power_iterations, **kwargs)
-        return vat
+    def distort(self):
+        """The random distortion that ``'affine'`` augments images by."""
+        return AffineDistortion(self.image_shape, **(self.distortion or {}))
+
+    def _radius(self, X, device):
+        """alpha sigma_t(x) of Eq. 17, float32; zeros where R has no use."""
+        if not callable(self.regularizer) \
+                and not REGULARIZERS[self.regularizer].radius:
+            return numpy.zeros(X.shape[0], numpy.float32)
+        return (self.alpha * self._sigma(X, device)).astype(numpy.float32)
 
     def _sigma(self, X, device):
         cache = default_cache() if self.cache is True else self.cache or None
@@ -282,52 +215,33 @@ class IMSATEstimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return sigma
 
     def check(self, X, y=None):
-        """Raises InputError for arguments that don't go with X, y or here.
-        """
         n = X.shape[0]
-        for name, least in (('n_init', 1), ('epochs', 1), ('batch_size', 2),
+        for name, least in (('epochs', 1), ('batch_size', 2),
                             ('power_iterations', 0)):
             self._check_whole(name, least)
-        if isinstance(self.random_state, numbers.Integral) \
-                and not 0 <= self.random_state < 2 ** 32:
-            raise InputError(f'the seed is {self.random_state}; give one from '
-                             f'0 to 2**32 - 1')
+        super().check(X, y)
         for name, known in (('initialization', INITIALIZATIONS),
                             ('sampling', SAMPLINGS)):
             if getattr(self, name) not in known:
                 raise InputError(f'{name} is {getattr(self, name)!r}; choose '
                                  f'one of {", ".join(known)}')
-        if not callable(self.regularizer) \
-                and self.regularizer not in REGULARIZERS:
-            raise InputError(f'regularizer is {self.regularizer!r}; choose '
-                             f'one of {", ".join(REGULARIZERS)} or pass a '
-                             f'function')
         self._check_at_most(n, 'batch_size', 'the size of a batch')
-        if y is not None and len(y) != n:
-            raise InputError(f'there are {len(y)} labels for {n} points; '
-                             f'give one for each point, or none')
+        if callable(self.regularizer):
+            self._check_neighbors(n)
+        elif self.regularizer not in REGULARIZERS:
+            raise InputError(
+                f'regularizer is {self.regularizer!r}; choose one of '
+                f'{", ".join(REGULARIZERS)} or pass a function')
+        else:
+            needs = REGULARIZERS[self.regularizer]
+            if needs.radius:
+                self._check_neighbors(n)
+            if needs.images:
+                self.distort().check(X.shape[1])
+        get_device(self.device)
+
+    def _check_neighbors(self, n):
         if not 1 <= self.n_neighbors < n:
             raise InputError(f'{n} points have no neighbour number '
                              f'{self.n_neighbors}; choose one from 1 to '
                              f'{n - 1}')
-        get_device(self.device)
-
-    def _check_whole(self, name, least, most=None):
-        value = getattr(self, name)
-        if not isinstance(value, numbers.Integral) or value < least \
-                or most is not None and value > most:
-            limits = f'from {least}' + (f' to {most}' if most else '')
-            raise InputError(f'{name} is {value!r}; give a whole number '
-                             f'{limits}')
-
-    def _check_at_most(self, n, name, meaning):
-        if getattr(self, name) > n:
-            raise InputError(f'there are {n} points, n_samples = {n}, but '
-                             f'{meaning} is {getattr(self, name)}; choose at '
-                             f'most {n}')
-
-
-def _plain(value):
-    if isinstance(value, (numpy.ndarray, numpy.generic)):
-        return value.tolist()
-    return list(value)

@@ -22,15 +22,16 @@ class IMSATHasher(IMSATEstimator):
     def __init__(self, n_bits=16, *, hidden=(400, 400),
                  initialization='original', n_init=1, epochs=50,
                  batch_size=250, lam=.1, alpha=.25, n_neighbors=10, xi=10.,
-                 power_iterations=1, regularizer='vat',
-                 sampling='permutation', learning_rate=.002, device=-1,
-                 cache=False, out=None, resume=False, snapshot_seconds=10.,
-                 verbose=False, random_state=None):
+                 power_iterations=1, regularizer='vat', weight_decay=.005,
+                 image_shape=None, distortion=None, sampling='permutation',
+                 learning_rate=.002, device=-1, cache=False, out=None,
+                 resume=False, snapshot_seconds=10., verbose=False,
+                 random_state=None):
         super().__init__(
             hidden, initialization, n_init, epochs, batch_size, lam, alpha,
-            n_neighbors, xi, power_iterations, regularizer, sampling,
-            learning_rate, device, cache, out, resume, snapshot_seconds,
-            verbose, random_state)
+            n_neighbors, xi, power_iterations, regularizer, weight_decay,
+            image_shape, distortion, sampling, learning_rate, device, cache,
+            out, resume, snapshot_seconds, verbose, random_state)
         self.n_bits = n_bits
 
     def fit(self, X, y=None):

@@ -1,4 +1,5 @@
-"""Self-augmented training, section 3.2.2, as pure functions.
+"""R of Eq. 1, self-augmented training (section 3.2.2) above all, as pure
+functions.
 
 Every regulariser is called as ``(forward, distance, x, radius, y, rng)``:
 
@@ -6,14 +7,19 @@ Every regulariser is called as ``(forward, distance, x, radius, y, rng)``:
 - ``distance``: of two sets of logits, e.g. :func:`functions.softmax_kl`;
 - ``x``: array, shape (B, d);
 - ``radius``: array, shape (B,), of each point's ball, alpha sigma_t(x) of
-  Eq. 17, in the units of x;
+  Eq. 17, in the units of x; whatever needs no radius ignores it;
 - ``y``: the clean logits, where they are known already: Variable or array of
   shape (B, M), never differentiated;
 - ``rng``: ``numpy.random.Generator`` for all that is random,
 
-and returns a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.
+and returns a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.  Those
+with a name are in ``REGULARIZERS``.
 """
+import collections
+import functools
+
 import chainer
+import chainer.functions as F
 import numpy
 
 from imsat.cuda import directions, runtime
@@ -88,7 +94,54 @@ def normalize_rows(d):
     return d
 
 
-REGULARIZERS = {'vat': vat, 'rpt': rpt}
+def weight_decay(rate, network):
+    """The regulariser of RIM: rate / 2 times the squares of all weights.
+
+    Its gradient is that of ``chainer.optimizer_hooks.WeightDecay(rate)``.
+    As in Gomes et al. (2010) biases are free, and so are scale and shift of
+    batch normalizations.  (?) What the authors' own RIM decays is not known.
+    """
+    weights = [param for param in network.params() if param.name == 'W']
+
+    def regularizer(forward, distance, x, radius=None, y=None, rng=None):
+        # Every weight as one row: a pass over memory and no temporaries.
+        return rate / 2 * sum(
+            F.sum(F.batch_l2_norm_squared(F.reshape(w, (1, -1))))
+            for w in weights)
+    return regularizer
+
+
+def mean_of(first, second):
+    """Eq. 18: half of one regulariser and half of the other."""
+    def regularizer(forward, distance, x, radius, y=None, rng=None):
+        y = _clean(forward, x, y)
+        return .5 * first(forward, distance, x, radius, y=y, rng=rng) \
+            + .5 * second(forward, distance, x, radius, y=y, rng=rng)
+    return regularizer
+
+
+def _vat_of(model, network):
+    return functools.partial(
+        vat, xi=model.xi, power_iterations=model.power_iterations)
+
+
+# ``make(model, network)`` gives the function, from the arguments of an
+# estimator and its network; ``radius`` and ``images`` say what it needs.
+Entry = collections.namedtuple('Entry', ('make', 'radius', 'images'),
+                               defaults=(False, False))
+
+REGULARIZERS = {
+    'vat': Entry(_vat_of, radius=True),
+    'rpt': Entry(lambda model, network: rpt, radius=True),
+    'weight-decay': Entry(
+        lambda model, network: weight_decay(model.weight_decay, network)),
+    'affine': Entry(lambda model, network: augmentation(model.distort()),
+                    images=True),
+    'vat-affine': Entry(
+        lambda model, network: mean_of(_vat_of(model, network),
+                                       augmentation(model.distort())),
+        radius=True, images=True),
+}
 
 
 def _clean(forward, x, y):

@@ -4,9 +4,11 @@ import numpy
 import pytest
 from chainer.backends.cuda import to_cpu
 
-from imsat import augmentation, rpt, vat
+import imsat
+from imsat import augmentation, rpt, vat, weight_decay
 from imsat.functions import softmax_kl
-from imsat.regularizers import normalize_rows, self_augmented_training
+from imsat.regularizers import (
+    mean_of, normalize_rows, self_augmented_training)
 
 RNG = numpy.random.RandomState(0)
 W = RNG.normal(size=(4, 6))
@@ -135,3 +137,48 @@ def test_directions_repeat_with_the_generator(xp):
         return vat(forward, softmax_kl, x, radius,
                    rng=numpy.random.default_rng(seed)).array
     assert loss(1) == loss(1) != loss(2)
+
+
+def test_weight_decay_is_chainers():
+    rate, network = .3, imsat.Encoder(6, 4, (5,))
+    network.cleargrads()
+    loss = weight_decay(rate, network)(None, None, X)
+    numpy.testing.assert_allclose(
+        loss.array, rate / 2 * sum((layer.W.array ** 2).sum()
+                                   for layer in (network.l1, network.l2)),
+        1e-6)
+    loss.backward()
+    gradients = {name: param.grad for name, param in network.namedparams()}
+    hook = chainer.optimizer_hooks.WeightDecay(rate)
+    for name, param in network.namedparams():
+        if not name.endswith('W'):
+            assert gradients[name] is None
+            continue
+        param.grad = numpy.zeros_like(param.array)
+        param.update_rule = chainer.optimizers.SGD().create_update_rule()
+        hook(param.update_rule, param)
+        numpy.testing.assert_allclose(gradients[name], param.grad, 1e-6)
+
+
+def test_half_and_half():
+    first, second = 3., 5.
+    both = mean_of(lambda *args, **kwargs: chainer.Variable(
+        numpy.array(first)), lambda *args, **kwargs: chainer.Variable(
+        numpy.array(second)))
+    assert both(forward, softmax_kl, X, RADIUS).array == 4
+
+
+def test_vat_and_affine():
+    # Eq. 18 from its parts, with the same random numbers.
+    model = imsat.IMSATClustering(
+        4, regularizer='vat-affine', image_shape=(2, 3), xi=.5,
+        distortion=dict(probability=1))
+    both = model._regularizer(None)(
+        forward, softmax_kl, X, RADIUS, rng=numpy.random.default_rng(0))
+    rng = numpy.random.default_rng(0)
+    first = vat(forward, softmax_kl, X, RADIUS, rng=rng, xi=.5)
+    moved = imsat.AffineDistortion((2, 3), probability=1)(X, rng)
+    second = kl_by_hand(X, moved)
+    assert second > .01
+    numpy.testing.assert_allclose(both.array, (first.array + second) / 2,
+                                  1e-9)

@@ -1,3 +1,7 @@
+from imsat.links.autoencoder import (
+    Autoencoder, StudentClusters, corrupt, target_distribution)
 from imsat.links.encoder import INITIALIZATIONS, Encoder
+from imsat.links.tanh_network import TanhNetwork
 
-__all__ = ['INITIALIZATIONS', 'Encoder']
+__all__ = ['Autoencoder', 'INITIALIZATIONS', 'Encoder', 'StudentClusters',
+           'TanhNetwork', 'corrupt', 'target_distribution']

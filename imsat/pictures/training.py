@@ -16,16 +16,24 @@ def learning_curves(path, logs, best=0):
     panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
               ('all/marginal_entropy', 'H(Y), nats: how even'),
               ('all/pairwise_information', 'bits share, nats: how redundant'),
-              ('main/sat', 'R_SAT, nats: how fragile'),
+              ('main/sat', 'R: how fragile, or the decay'),
+              ('all/divergence', 'KL[P || Q], nats: how soft'),
+              ('all/changed', 'share of points that moved'),
+              ('main/reconstruction', 'mean square not reconstructed'),
+              ('all/quantization', 'error of quantisation'),
+              ('main/quantization', 'error of quantisation'),
               ('all/distinct_codes', 'distinct codes'),
               ('all/accuracy', 'ACC: how right')]
-    panels = [(key, title) for key, title in panels if key in logs[0][-1]]
+    panels = [(key, title) for key, title in panels
+              if any(key in entry for entry in logs[0])]
     figure = Figure((3.2 * len(panels), 3), layout='constrained')
-    for axes, (key, title) in zip(figure.subplots(1, len(panels)), panels):
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (key, title) in zip(grid, panels):
         for i, log in enumerate(logs):
             is_best = i == best
-            axes.plot([entry['epoch'] for entry in log],
-                      [entry[key] for entry in log],
+            entries = [entry for entry in log if key in entry]
+            axes.plot([entry['epoch'] for entry in entries],
+                      [entry[key] for entry in entries],
                       color=BLUE if is_best else GREY,
                       linewidth=1.8 if is_best else 1,
                       zorder=2 if is_best else 1,

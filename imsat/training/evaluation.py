@@ -17,10 +17,16 @@ def predict_logits(model, x):
 
     Returns a NumPy array, whatever device the network is on.
     """
-    send, fetch = model.device.send, backend.CpuDevice().send
+    return predict(model, x, model.device)
+
+
+def predict(function, x, device):
+    """``function`` of all of x, batch by batch, as a NumPy array."""
+    fetch = backend.CpuDevice().send
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         return numpy.concatenate([
-            fetch(model(send(batch_of(x, slice(i, i + BATCH)))).array)
+            fetch(function(device.send(batch_of(x, slice(i, i + BATCH)))
+                           ).array)
             for i in range(0, x.shape[0], BATCH)])
 
 
@@ -65,23 +71,17 @@ class Evaluator(extension.Extension):
     Args:
         model (chainer.Link): The network.
         x (array or sparse matrix): All data, shape (N, d).
-        objective (Objective): Its terms are reported, and it is told them.
         summarize: Function from the logits, shape (N, M), to a dict of what
-            else to report; nothing learns from it.
+            to report.
     """
     trigger = 1, 'epoch'
     default_name = 'evaluator'
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, model, x, objective, summarize):
-        self.model, self.x = model, x
-        self.objective, self.summarize = objective, summarize
+    def __init__(self, model, x, summarize):
+        self.model, self.x, self.summarize = model, x, summarize
 
     def __call__(self, trainer):
-        logits = predict_logits(self.model, self.x)
-        information = information_of(self.objective, logits)
-        report = {**information._asdict(),
-                  **self.objective.after_epoch(information),
-                  **self.summarize(logits)}
+        report = self.summarize(predict_logits(self.model, self.x))
         chainer.report({f'all/{name}': value
                         for name, value in report.items()})

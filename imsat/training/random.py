@@ -5,12 +5,13 @@ seed, the purpose and the step.
 """
 import numpy
 
-ORDER, DIRECTION, EVALUATION = range(3)
+ORDER, DIRECTION, EVALUATION, NOISE = range(4)
 
 
-def generator(seed, purpose, step=0):
-    """``numpy.random.Generator`` of one purpose in one step."""
-    return numpy.random.default_rng((seed, purpose, step))
+def generator(seed, purpose, step=0, *parts):
+    """``numpy.random.Generator`` of one purpose in one step, and of one of
+    its parts where there are several."""
+    return numpy.random.default_rng((seed, purpose, step, *parts))
 
 
 def restart_seeds(seed, n):

@@ -14,30 +14,21 @@ def batch_of(x, index):
     return rows.toarray() if scipy.sparse.issparse(rows) else rows
 
 
-class IMSATUpdater(updaters.StandardUpdater):
-    """One step of R_SAT + information term (Eq. 1), from Chainer's updater.
-
-    The clean batch goes through the network once: its logits, which update
-    the running statistics, serve the information term, and as a constant the
-    regulariser, whose own passes leave no trace in the statistics.
+class Updater(updaters.StandardUpdater):
+    """One step of a loss, on a batch of data that stay where they are.
 
     Args:
         iterator: Of indices, e.g. :class:`iterators.IndexIterator`.
         optimizer (chainer.Optimizer): Set up with the network.
         x (array or sparse matrix): All data, shape (N, d).
-        radius (array): Shape (N,), the size of each point's perturbation.
-        objective: E.g. :class:`objectives.ClusteringObjective`.
-        regularizer: See :mod:`imsat.regularizers`.
-        seed (int): Of the random directions, together with the iteration.
+        losses: Function ``(model, x, index, step)`` of a batch and its
+            indices to a dict of what to report, ``loss`` above all.
         device: Chainer device of the network and the data.
     """
 
-    def __init__(self, iterator, optimizer, x, radius, objective, regularizer,
-                 seed=0, device=None):
+    def __init__(self, iterator, optimizer, x, losses, device=None):
         super().__init__(iterator, optimizer, device=device)
-        self.x, self.radius = x, radius
-        self.objective, self.regularizer, self.seed = \
-            objective, regularizer, seed
+        self.x, self.losses = x, losses
         self.update_seconds = 0.
 
     def update_core(self):
@@ -46,25 +37,52 @@ class IMSATUpdater(updaters.StandardUpdater):
         model = optimizer.target
         index = self.get_iterator('main').next()
         index = self.device.send(index) if self.device is not None else index
-        x, radius = batch_of(self.x, index), self.radius[index]
-
-        y = model(x)
-        loss_information, information = self.objective(y)
-        sat = self.regularizer(
-            functools.partial(model, update_statistics=False),
-            self.objective.distance, x, radius, y=y,
-            rng=generator(self.seed, DIRECTION, self.iteration))
-        loss = sat + loss_information
-
+        losses = self.losses(model, batch_of(self.x, index), index,
+                             self.iteration)
         model.cleargrads()
-        loss.backward()
+        losses['loss'].backward()
         optimizer.update()
-        chainer.report({'loss': loss, 'sat': sat, **information._asdict()},
-                       model)
+        chainer.report(losses, model)
         self.update_seconds += time.perf_counter() - start
 
     def serialize(self, serializer):
         super().serialize(serializer)
-        self.objective.serialize(serializer['objective'])
         self.update_seconds = serializer('update_seconds',
                                          self.update_seconds)
+
+
+class IMSATUpdater(Updater):
+    """One step of R_SAT + information term (Eq. 1), from Chainer's updater.
+
+    The clean batch goes through the network once: its logits, which update
+    the running statistics, serve the information term, and as a constant the
+    regulariser, whose own passes leave no trace in the statistics.
+
+    Args:
+        iterator, optimizer, x, device: See :class:`Updater`.
+        radius (array): Shape (N,), the size of each point's perturbation.
+        objective: E.g. :class:`objectives.ClusteringObjective`.
+        regularizer: See :mod:`imsat.regularizers`.
+        seed (int): Of the random directions, together with the iteration.
+    """
+
+    def __init__(self, iterator, optimizer, x, radius, objective, regularizer,
+                 seed=0, device=None):
+        super().__init__(iterator, optimizer, x, self._losses, device)
+        self.radius = radius
+        self.objective, self.regularizer, self.seed = \
+            objective, regularizer, seed
+
+    def _losses(self, model, x, index, step):
+        y = model(x)
+        loss_information, information = self.objective(y)
+        sat = self.regularizer(
+            functools.partial(model, update_statistics=False),
+            self.objective.distance, x, self.radius[index], y=y,
+            rng=generator(self.seed, DIRECTION, step))
+        return {'loss': sat + loss_information, 'sat': sat,
+                **information._asdict()}
+
+    def serialize(self, serializer):
+        super().serialize(serializer)
+        self.objective.serialize(serializer['objective'])

@@ -1,0 +1,134 @@
+"""Both scripts with a method by name."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from imsat.files import load_npz
+
+SCRIPTS = Path(__file__).parents[2] / 'experiments'
+RNG = numpy.random.RandomState(0)
+X = numpy.concatenate([RNG.normal(c, 1, (150, 4)) for c in (0, 6)])
+Y = numpy.repeat([0, 1], 150)
+
+
+def run(task, method, *options, cwd):
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / f'{task}.py'), '--method', method,
+         '--dataset', 'points.npz', '--threads', '1',
+         *map(str, options)], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture
+def points(tmp_path):
+    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
+    return tmp_path
+
+
+def results(folder, task, method):
+    out = folder / 'results' / f'{task}-points-{method}-seed0'
+    return out, *(json.loads((out / name).read_text())
+                  for name in ('config.json', 'result.json'))
+
+
+@pytest.mark.parametrize('method,options,used', [
+    ('kmeans', [], dict(restarts=12, lam=None, epochs=None, hidden=None)),
+    ('linear-rim', ['--epochs', 2],
+     dict(lam=1, weight_decay=.005, hidden=None, epochs=2, mu=4)),
+    ('imsat-rpt', ['--epochs', 2, '--hidden', '9', '--alpha', 2],
+     dict(lam=.05, alpha=2, hidden=[9])),
+    ('dec', ['--epochs', 2, '--hidden', '9-7'],
+     dict(batch_size=256, restarts=20, sampling='sweep', alpha=None))])
+def test_clustering(points, method, options, used):
+    process = run('clustering', method, *options, '--quiet', cwd=points)
+    assert (process.returncode, process.stderr) == (0, '')
+    out, config, result = results(points, 'clustering', method)
+    assert result['method'] == config['options']['method'] == method
+    assert used == {key: config['options'][key] for key in used}
+    assigned = load_npz(out / 'assignments.npz')
+    assert ('probability' in assigned) == (method != 'kmeans')
+    assert result['sizes'] == numpy.bincount(
+        assigned['cluster'], minlength=2).tolist()
+    assert (result['kmeans'] is None) == (method == 'kmeans')
+    assert (out / 'contingency.png').exists()
+    assert (out / 'log').exists() == (method != 'kmeans')
+    if method != 'kmeans':
+        with Image.open(out / 'learning_curves.png') as image:
+            assert len(image.convert('L').getcolors()) > 20
+
+
+@pytest.mark.parametrize('method,options', [
+    ('spectral', []), ('pca-itq', []), ('deep-hash', ['--epochs', 2]),
+    ('deep-rim', ['--epochs', 2, '--hidden', '9-7'])])
+def test_hashing(points, method, options):
+    process = run('hashing', method, '--bits', 4, *options, cwd=points)
+    assert process.returncode == 0, process.stderr
+    assert 'mAP' in process.stdout
+    _, config, result = results(points, 'hashing', method)
+    assert result['method'] == config['options']['method'] == method
+    assert result['map_trapezoid'] > .5
+
+
+def test_resumed(points):
+    options = ['--epochs', 2, '--hidden', '9-7', '--quiet',
+               '--snapshot-seconds', 0]
+    assert run('clustering', 'dec', *options, cwd=points).returncode == 0
+    out, _, before = results(points, 'clustering', 'dec')
+    model = (out / 'model.npz').read_bytes()
+    # As a run leaves them that is killed in its last phase.
+    (out / 'model.npz').unlink()
+    for path in (out / 'self-training').iterdir():
+        path.unlink()
+    process = run('clustering', 'dec', *options, '--resume', cwd=points)
+    assert process.returncode == 0, process.stderr
+    assert (out / 'model.npz').read_bytes() == model
+    _, _, after = results(points, 'clustering', 'dec')
+    assert after['objective'] == before['objective']
+
+
+def test_made_again_from_its_config(points):
+    run('clustering', 'imsat-rpt', '--epochs', 2, '--hidden', 9, cwd=points)
+    out, config, result = results(points, 'clustering', 'imsat-rpt')
+    process = subprocess.run(
+        [sys.executable, str(SCRIPTS / 'clustering.py'), '--config',
+         out / 'config.json', '--out', 'again'], capture_output=True,
+        text=True, cwd=points)
+    assert (process.returncode, process.stderr.count('makes no use')) == (
+        0, 0), process.stderr
+    again = json.loads((points / 'again' / 'config.json').read_text())
+    assert again['options'] == config['options']
+    assert (points / 'again' / 'model.npz').read_bytes() == \
+        (out / 'model.npz').read_bytes()
+
+
+def test_what_a_method_makes_no_use_of(points):
+    process = run('clustering', 'kmeans', '--lam', .2, '--epochs', 3,
+                  '--quiet', cwd=points)
+    assert process.returncode == 0
+    assert process.stderr.splitlines() == [
+        f'warning: kmeans makes no use of --{option}'
+        for option in ('epochs', 'lam')]
+
+
+@pytest.mark.parametrize('task,method,options,message', [
+    ('clustering', 'nope', [], "'nope'; choose one of dae-kmeans, dec"),
+    ('clustering', 'imsat-affine', [], 'no images of shape None'),
+    ('hashing', 'pca-itq', ['--bits', 5], 'at most 4 bits')])
+def test_bad_input(points, task, method, options, message):
+    process = run(task, method, *options, cwd=points)
+    assert process.returncode == 2
+    assert process.stderr.startswith(f'{task}.py: ')
+    assert process.stderr.count('\n') == 1, 'one sentence'
+    assert message in process.stderr
+    assert not (points / 'results').exists()
+
+
+def test_bad_distortion(points):
+    process = run('clustering', 'imsat-affine', '--distortion', 'turn=3',
+                  cwd=points)
+    assert process.returncode == 2
+    assert 'argument --distortion: invalid distortion value' in process.stderr

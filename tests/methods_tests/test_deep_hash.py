@@ -1,0 +1,80 @@
+import chainer
+import numpy
+from chainer import gradient_check
+from sklearn.datasets import load_digits
+
+from imsat.hamming import unpack_bits
+from imsat.links.tanh_network import TanhNetwork
+from imsat.methods.deep_hash import DeepHasher, deep_hash_losses
+
+X = (load_digits().data / 8 - 1).astype('f')
+
+
+def network():
+    rng = numpy.random.RandomState(0)
+    model = TanhNetwork(5, (4, 3))
+    for param in model.params():
+        param.array = rng.normal(0, .7, param.shape)
+    return model
+
+
+def test_terms_by_hand():
+    model, x = network(), numpy.random.RandomState(1).normal(size=(6, 5))
+    (w1, b1), (w2, b2) = ((layer.W.array, layer.b.array)
+                          for layer in (model.l1, model.l2))
+    h = numpy.tanh(numpy.tanh(x @ w1.T + b1) @ w2.T + b2)
+    expected = dict(
+        quantization=sum((numpy.sign(v) - v) ** 2 for v in h.flat) / 12,
+        variance=h.var(axis=0).sum() / 2,
+        orthogonality=sum(((w @ w.T - numpy.eye(len(w))) ** 2).sum()
+                          for w in (w1, w2)) / 2,
+        decay=sum((a ** 2).sum() for a in (w1, w2, b1, b2)) / 2)
+    losses = deep_hash_losses(model, x)
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        numpy.testing.assert_allclose(losses[name].array, value, 1e-12)
+
+
+def test_gradient():
+    model, x = network(), numpy.random.RandomState(1).normal(size=(6, 5))
+
+    def loss(x):
+        return DeepHasher(3, balance=.7, independence=.3, weight_decay=.2
+                          )._losses(model, x, None, 0)['loss']
+    gradient_check.check_backward(
+        loss, x, None, list(model.params()), dtype='d', atol=1e-6, rtol=1e-6)
+
+
+def test_starts_from_the_principal_components():
+    model = DeepHasher(8, hidden=(20, 10), epochs=1, learning_rate=1e-12,
+                       random_state=0).fit(X)
+    mean = X.mean(axis=0, dtype='d')
+    _, _, components = numpy.linalg.svd(X - mean, full_matrices=False)
+    v = (X - mean) @ components[:8].T
+    bits = unpack_bits(model.codes_, 8)
+    for j in range(8):
+        # Up to the sign of a component, the sign of the projection.
+        clear = abs(v[:, j]) > 1e-3
+        agree = (bits[:, j] == (v[:, j] > 0))[clear].mean()
+        assert agree in (0, 1)
+
+
+def test_learns():
+    model = DeepHasher(12, epochs=20, random_state=0).fit(X)
+    log = model.restarts_[0]['log']
+    assert log[-1]['main/loss'] < log[0]['main/loss']
+    assert log[-1]['all/distinct_codes'] == len(
+        numpy.unique(model.codes_, axis=0)) > 100
+    bits = unpack_bits(model.codes_, 12)
+    # Neither constant, as without the variance, nor copies of each other.
+    assert bits.std(axis=0).min() > .3
+    correlation = abs(numpy.corrcoef(bits.T) - numpy.eye(12))
+    assert correlation.max() < .8
+
+
+def test_network_of_more_units_than_inputs():
+    model = TanhNetwork(2, (3, 2))
+    y = model(numpy.array([[.3, -.2]], 'f'))
+    numpy.testing.assert_allclose(
+        y.array, numpy.tanh(numpy.tanh([[.3, -.2]])), 1e-6)
+    assert isinstance(y, chainer.Variable)

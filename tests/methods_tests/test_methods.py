@@ -1,0 +1,147 @@
+"""The registry, and what every method of it has to do alike."""
+import inspect
+
+import numpy
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+
+import imsat
+from imsat import InputError, clustering_accuracy
+from imsat.hamming import unpack_bits
+from imsat.methods import TASKS, get_method
+
+# Twelve features, so that points are images of 3 x 4 as well.
+X, Y = make_blobs(300, 12, centers=3, cluster_std=.5, random_state=0)
+X = X.astype('f') / 10
+QUICK = dict(hidden=(10, 8), epochs=3, batch_size=50, n_neighbors=5,
+             max_epochs=3, image_shape=(3, 4), random_state=0)
+METHODS = [(task, name) for task in TASKS for name in TASKS[task]]
+
+
+def make(task, name, **arguments):
+    method = get_method(task, name)
+    size = {'clustering': 'n_clusters', 'hashing': 'n_bits'}[task]
+    known = {key: value for key, value in {**QUICK, **arguments}.items()
+             if key in method.get_defaults()}
+    return method.make(**{size: 3, **known})
+
+
+def outcome(model, x):
+    return model.labels_ if hasattr(model, 'labels_') else model.transform(x)
+
+
+def test_the_papers_systems():
+    assert set(TASKS['clustering']) == {
+        'kmeans', 'dae-kmeans', 'dec', 'linear-rim', 'deep-rim',
+        'linear-imsat-vat', 'imsat-rpt', 'imsat-vat', 'imsat-affine',
+        'imsat-vat-affine'}
+    assert set(TASKS['hashing']) == {
+        'spectral', 'pca-itq', 'deep-hash', 'linear-rim', 'deep-rim',
+        'imsat-vat'}
+
+
+# Section 4.2.3, and what it refers to.
+@pytest.mark.parametrize('task,name,expected', [
+    ('clustering', 'kmeans', dict(n_init=12)),
+    ('clustering', 'dec', dict(hidden=(500, 500, 2000), n_code=10, tol=.001)),
+    ('clustering', 'linear-rim', dict(hidden=(), weight_decay=.005)),
+    ('clustering', 'deep-rim', dict(hidden=(1200, 1200), weight_decay=.005)),
+    ('clustering', 'linear-imsat-vat', dict(hidden=(), lam=1.6, alpha=.4)),
+    ('clustering', 'imsat-rpt', dict(lam=.05, alpha=2.5)),
+    ('clustering', 'imsat-vat', dict(lam=.1, alpha=.25, n_neighbors=10)),
+    ('hashing', 'linear-rim', dict(hidden=(), weight_decay=.005)),
+    ('hashing', 'deep-rim', dict(weight_decay=.005)),
+    ('hashing', 'deep-hash', dict(hidden=(60, 30))),
+    ('hashing', 'pca-itq', dict(iterations=50)),
+    ('hashing', 'imsat-vat', dict(lam=.1, alpha=.25, hidden=(400, 400)))])
+def test_hyper_parameters(task, name, expected):
+    arguments = get_method(task, name).make().get_params()
+    assert expected == {key: arguments[key] for key in expected}
+
+
+def test_an_argument_wins_over_a_default():
+    assert get_method('clustering', 'imsat-rpt').make(lam=3).lam == 3
+
+
+def test_unknown():
+    with pytest.raises(InputError, match="'dce'; choose one of dae-kmeans"):
+        get_method('clustering', 'dce')
+
+
+@pytest.mark.parametrize('task,name', METHODS)
+def test_protocol(task, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make(task, name)
+    clone(model)
+    assert list(inspect.signature(type(model)).parameters)[0] == (
+        'n_clusters' if task == 'clustering' else 'n_bits')
+    assert model.fit(X) is model
+    assert list(tmp_path.iterdir()) == []
+    # The labels change nothing, and neither does a second time.
+    again = make(task, name).fit(X, Y)
+    numpy.testing.assert_array_equal(outcome(model, X), outcome(again, X))
+
+    best = model.restarts_[model.best_restart_]
+    assert best['objective'] == model.objective_
+    assert numpy.isfinite(model.objective_)
+    assert best['seconds'] > 0 and best['seed'] == 0
+    if task == 'clustering':
+        numpy.testing.assert_array_equal(model.predict(X), model.labels_)
+        assert model.labels_.dtype == numpy.int64
+        assert best['logits'].shape == (300, 3)
+        assert model.transform(X).shape[0] == 300
+    else:
+        numpy.testing.assert_array_equal(model.transform(X), model.codes_)
+        assert unpack_bits(model.codes_, 3).shape == (300, 3)
+
+    model.save(tmp_path / 'model.npz')
+    loaded = type(model).load(tmp_path / 'model.npz')
+    new = X[:50] + .01
+    numpy.testing.assert_array_equal(model.transform(new),
+                                     loaded.transform(new))
+    assert loaded.objective_ == model.objective_
+    other = {'clustering': imsat.IMSATHasher,
+             'hashing': imsat.IMSATClustering}[task]
+    with pytest.raises(InputError, match=f'holds no {other.__name__}'):
+        other.load(tmp_path / 'model.npz')
+
+
+@pytest.mark.parametrize('task,name', METHODS)
+@pytest.mark.parametrize('x,message', [
+    (numpy.where(X == X[5, 1], numpy.nan, X), 'NaN'), (X[:, 0], '1D')])
+def test_bad_data(task, name, x, message):
+    with pytest.raises(ValueError, match=message):
+        make(task, name).fit(x)
+
+
+@pytest.mark.parametrize('task,name', METHODS)
+@pytest.mark.parametrize('arguments', [
+    dict(epochs=0), dict(batch_size=301), dict(n_init=0), dict(device=99),
+    dict(random_state=-1), dict(sampling='no')])
+def test_bad_arguments(task, name, arguments):
+    argument, = arguments
+    if argument not in get_method(task, name).get_defaults():
+        pytest.skip(f'{name} has no {argument}')
+    with pytest.raises(InputError) as info:
+        make(task, name, **arguments).fit(X)
+    assert '\n' not in str(info.value)
+
+
+@pytest.mark.parametrize('name', ['imsat-affine', 'imsat-vat-affine'])
+def test_affine_of_what_are_no_images(name):
+    for shape in (None, (4, 4)):
+        with pytest.raises(InputError, match='no images of shape'):
+            make('clustering', name, image_shape=shape).fit(X)
+
+
+@pytest.mark.parametrize('name', ['kmeans', 'dae-kmeans', 'dec',
+                                  'linear-rim', 'deep-rim'])
+def test_sparse_data(name):
+    x = numpy.maximum(X, 0)  # as tf-idf is
+    dense = make('clustering', name).fit(x)
+    sparse = make('clustering', name).fit(scipy.sparse.csr_matrix(x))
+    assert clustering_accuracy(dense.labels_, sparse.labels_) > .99
+    numpy.testing.assert_array_equal(
+        sparse.predict(scipy.sparse.csr_matrix(x)), sparse.labels_)
