@@ -16,8 +16,9 @@ PIP_INSTALL = PIP_CONSTRAINT=build-constraints.txt \
 cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
 
+# Files side by side on all cores; then more threads of BLAS only wait.
 test: .venv/tested
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-gpu: .venv/tested-gpu
 	$(BIN)/python -m pytest -m gpu
