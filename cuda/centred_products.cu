@@ -121,10 +121,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) centred_covariances(
         for (int b = 0; b < 4; b++) {
             const long long u = left.first + 4 * threadIdx.y + a;
             const long long v = right.first + 4 * threadIdx.x + b;
+            const T covariance = sums.of[a][b] / rows;
             if (u < width && v < width) {
-                out[u * width + v] = sums.of[a][b] / rows;
+                out[u * width + v] = covariance;
                 if (blockIdx.x > blockIdx.y)
-                    out[v * width + u] = sums.of[a][b] / rows;
+                    out[v * width + u] = covariance;
             }
         }
 }

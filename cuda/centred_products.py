@@ -28,14 +28,14 @@ def covariances(x, mean):
     n, width = x.shape
     shape, chunk = launch.gram(n, width)
     out = runtime.current.empty((shape.grid[2], width, width), x.dtype)
-    _source.launch('centred_covariances', shape, (x, mean, n, width, chunk, out),
-                   T=x.dtype)
+    _source.launch('centred_covariances', shape, (
+        x, mean, n, width, chunk, out), T=x.dtype)
     return out
 
 
 def times(x, mean, matrix):
     """(x - mean) matrix, for a matrix of shape (S, S)."""
     out = runtime.current.empty(x.shape, x.dtype)
-    _source.launch('centred_times', launch.product(*x.shape),
-                   (x, mean, matrix, *x.shape, out), T=x.dtype)
+    _source.launch('centred_times', launch.product(*x.shape), (
+        x, mean, matrix, *x.shape, out), T=x.dtype)
     return out

@@ -60,12 +60,12 @@ def gram(n_rows, width):
     """For products of a matrix's columns: a Shape, and the rows of a block.
 
     A block takes 64 x 64 of the products of a chunk of rows; there are as
-    many chunks (``grid[2]``) as keep the GPU busy, of 64 rows or more.
+    many chunks (``grid[2]``) as keep the GPU busy, of 32 rows or more.
     """
     tiles = max(ceil_div(width, 64), 1)
     blocks_of_chunk = tiles * (tiles + 1) // 2  # the others have no work
     chunks = max(min(MAX_BLOCKS // 4 // blocks_of_chunk,
-                     ceil_div(n_rows, 64)), 1)
+                     ceil_div(n_rows, 32)), 1)
     chunk = max(ceil_div(n_rows, chunks), 1)
     chunks = max(ceil_div(n_rows, chunk), 1)
     return shape((tiles, tiles, chunks), (16, 16)), chunk

@@ -12,7 +12,7 @@ __device__ T log_of_mean(T p, T eps) {
 }
 
 // What a cell p q + covariance of a table adds to the information; its
-// derivatives by the covariance and by p q.
+// derivatives by the covariance, less 1, and by p q.
 struct Cell {
     T information, slope, slope_independent;
 };
@@ -24,8 +24,9 @@ __device__ Cell cell_of_pair(T p, T q, T covariance, T eps) {
     const T ratio = covariance / base;
     const T log_ratio = ratio < T(-.5) ? log((joint + eps) / base)
                                        : log1p(ratio);
-    const T slope = log_ratio + slope_of_log(joint, eps);
-    return {joint * log_ratio, slope, slope - joint / base};
+    const T share = eps > 0 ? eps / (joint + eps) : T(0);
+    return {joint * log_ratio, log_ratio - share,
+            log_ratio - ratio + ratio * share};
 }
 
 // Of u and v from its parts, shape (chunks, width, width).

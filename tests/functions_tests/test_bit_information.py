@@ -118,6 +118,21 @@ def test_nearly_independent_in_single_precision(xp):
         numpy.testing.assert_allclose(to_cpu(actual.array), expected, 1e-3)
 
 
+@pytest.mark.parametrize('eps', [1e-8, 0])
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-4), ('d', 1e-8)])
+def test_gradient_of_nearly_independent(xp, dtype, tolerance, eps):
+    y = numpy.random.RandomState(3).normal(0, .02, (250, 16))
+    x = chainer.Variable(y)
+    # This way it is composed of joint probabilities.
+    expected, = chainer.grad([sigmoid_information(x, eps)[2]], [x],
+                             enable_double_backprop=True)
+    x = chainer.Variable(xp.asarray(y.astype(dtype)))
+    sigmoid_information(x, eps)[2].backward()
+    numpy.testing.assert_allclose(
+        to_cpu(x.grad), expected.array, 0,
+        tolerance * abs(expected.array).max())
+
+
 def test_matrix_of_certain_bits():
     bits = numpy.random.RandomState(5).randint(2, size=(50, 4))
     bits[:, 2] = bits[:, 0] | bits[:, 1]
