@@ -7,7 +7,7 @@ from chainer.utils import type_check
 from imsat.cuda import bit_information as kernels
 from imsat.functions.code_information import (
     CodeInformation, compose_pairs)
-from imsat.functions.composition import FusedFunction
+from imsat.functions.composition import FusedFunction, scalars
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import entropy_slope, log_mean_exp
@@ -67,7 +67,7 @@ class BitInformation(FusedFunction):
     def forward_gpu(self, inputs):
         self.retain_inputs((0,))
         values, self._saved = kernels.forward(*inputs, self.eps)
-        return tuple(values[i:i + 1].reshape(()) for i in range(3))
+        return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(

@@ -6,7 +6,7 @@ import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import code_information as kernels
-from imsat.functions.composition import FusedFunction
+from imsat.functions.composition import FusedFunction, scalars
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.softmax import (
     entropy_slope, log_mean_exp, log_softmax, softmax_backward)
@@ -81,7 +81,7 @@ class HeadsInformation(FusedFunction):
     def forward_gpu(self, inputs):
         self.retain_inputs((0,))
         values, self._saved = kernels.forward(*inputs, self.sizes, self.eps)
-        return tuple(values[i:i + 1].reshape(()) for i in range(3))
+        return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(
