@@ -56,6 +56,27 @@ def columns(n_rows, width):
     return shape((tiles, chunks), (32, 8)), chunk
 
 
+def gram(n_rows, width):
+    """For products of a matrix's columns: a Shape, and the rows of a block.
+
+    A block takes 64 x 64 of the products of a chunk of rows; there are as
+    many chunks (``grid[2]``) as keep the GPU busy, of 32 rows or more.
+    """
+    tiles = max(ceil_div(width, 64), 1)
+    blocks_of_chunk = tiles * (tiles + 1) // 2  # the others have no work
+    chunks = max(min(MAX_BLOCKS // 4 // blocks_of_chunk,
+                     ceil_div(n_rows, 32)), 1)
+    chunk = max(ceil_div(n_rows, chunks), 1)
+    chunks = max(ceil_div(n_rows, chunk), 1)
+    return shape((tiles, tiles, chunks), (16, 16)), chunk
+
+
+def product(n_rows, width):
+    """For matrix products by tiles of 64 x 64."""
+    return shape((max(ceil_div(n_rows, 64), 1), max(ceil_div(width, 64), 1)),
+                 (16, 16))
+
+
 def elements(n):
     """For kernels that loop over n elements."""
     return shape((blocks(ceil_div(n, THREADS)),), (THREADS,))

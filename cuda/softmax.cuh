@@ -1,5 +1,6 @@
 // Softmax of rows of logits, threads as in reduce.cuh.
 #include "reduce.cuh"
+#include "entropy.cuh"
 
 // log p_j is (y[j] - largest) - log_sum: in this order large logits, of which
 // a float has few digits behind the point, cancel first.
@@ -17,14 +18,4 @@ __device__ Softmax softmax_of_row(const T* row, long long width) {
     for (long long j = threadIdx.x; j < width; j += blockDim.x)
         sum += exp(row[j] - largest);
     return {largest, log(row_sum(sum))};
-}
-
-// log(p + eps); exact for eps = 0, however small p is.
-__device__ T log_plus(T p, T log_p, T eps) {
-    return eps > 0 ? log(p + eps) : log_p;
-}
-
-// d/dp of p log(p + eps), less log(p + eps).
-__device__ T slope_of_log(T p, T eps) {
-    return eps > 0 ? p / (p + eps) : T(1);
 }

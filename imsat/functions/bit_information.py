@@ -1,18 +1,19 @@
 """Information of hash bits, Eq. 14."""
-import chainer
 import chainer.functions as F
-from chainer import backend, function_node
+import numpy
+from chainer import backend
 from chainer.utils import type_check
 
+from imsat.cuda import bit_information as kernels
 from imsat.functions.code_information import (
     CodeInformation, compose_pairs)
-from imsat.functions.composition import gradient_of
+from imsat.functions.composition import FusedFunction, scalars
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import entropy_slope, log_mean_exp
 
 
-class BitInformation(function_node.FunctionNode):
+class BitInformation(FusedFunction):
 
     def __init__(self, eps):
         self.eps = eps
@@ -22,37 +23,34 @@ class BitInformation(function_node.FunctionNode):
         y, = in_types
         type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         y, = inputs
-        xp = backend.get_array_module(y)
         eps, (n, n_bits) = self.eps, y.shape
         # The two values of a bit, 1 and 0, shape (2, B, D).
-        sides, log_sides = xp.stack(bit_softmax(y)).reshape(2, 2, n, n_bits)
+        sides, log_sides = numpy.stack(bit_softmax(y)).reshape(
+            2, 2, n, n_bits)
         if eps:
-            log_sides = xp.log(sides + eps)
+            log_sides = numpy.log(sides + eps)
         mean = sides.mean(axis=1)
-        log_mean = xp.log(mean + eps) if eps else log_mean_exp(log_sides, 1)
+        log_mean = (numpy.log(mean + eps) if eps
+                    else log_mean_exp(log_sides, 1))
         centred = sides[0] - mean[0]
         cells, slope, slope_mean = _pairs(mean, centred, eps)
-        sign = xp.asarray([1, -1], y.dtype)
-        slope = xp.einsum('a,adbe,b->de', sign,
-                          slope.reshape(2, n_bits, 2, n_bits), sign)
-        self._arrays = (sides, log_sides, mean, log_mean, centred, slope,
-                        slope_mean.reshape(2, n_bits))
+        sign = numpy.asarray([1, -1], y.dtype)
+        slope = numpy.einsum('a,adbe,b->de', sign,
+                             slope.reshape(2, n_bits, 2, n_bits), sign)
+        self._saved = (sides, log_sides, mean, log_mean, centred, slope,
+                       slope_mean.reshape(2, n_bits))
         self.retain_inputs((0,))
-        return (xp.asarray(-(sides * log_sides).sum() / n, y.dtype),
-                xp.asarray(-(mean * log_mean).sum(), y.dtype),
-                xp.asarray(cells.sum(), y.dtype))
+        return (numpy.asarray(-(sides * log_sides).sum() / n, y.dtype),
+                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
+                numpy.asarray(cells.sum(), y.dtype))
 
-    def backward(self, indexes, grad_outputs):
-        if chainer.config.enable_backprop:
-            return gradient_of(
-                self._compose, self.get_retained_inputs(), grad_outputs)
+    def backward_cpu(self, indexes, inputs, grad_outputs):
         sides, log_sides, mean, log_mean, centred, slope, slope_mean = \
-            self._arrays
+            self._saved
         eps, n = self.eps, len(centred)
-        g_conditional, g_marginal, g_pairs = (
-            None if g is None else g.array for g in grad_outputs)
+        g_conditional, g_marginal, g_pairs = grad_outputs
         # To p, of which the second side is the complement.
         gp = 0
         if g_conditional is not None:
@@ -64,7 +62,16 @@ class BitInformation(function_node.FunctionNode):
         if g_pairs is not None:
             gp = gp + g_pairs / n * (
                 2 * centred @ slope + slope_mean[0] - slope_mean[1])
-        return chainer.as_variable(gp * sides[0] * sides[1]),
+        return gp * sides[0] * sides[1],
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0,))
+        values, self._saved = kernels.forward(*inputs, self.eps)
+        return scalars(values)
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(
+            *inputs, self._saved, *grad_outputs, self.eps),
 
     def _compose(self, y):
         conditional = marginal = 0
@@ -119,7 +126,8 @@ def sigmoid_information(y, eps=1e-8):
     pair twice.  All tables of two bits follow from one D x D matrix.
 
     Args:
-        y (Variable or array): Logits, shape (B, D), of a float dtype.
+        y (Variable or array): Logits, shape (B, D), of a float dtype; on a
+            GPU D is at most 8192, since matrices of all pairs are kept.
         eps (float): Added inside every logarithm, as in
             :func:`softmax_information`.
 

@@ -1,13 +1,12 @@
 """Information of M-dimensional discrete representations, section 3.2.1."""
 import collections
 
-import chainer
 import chainer.functions as F
 import numpy
-from chainer import backend, function_node
 from chainer.utils import type_check
 
-from imsat.functions.composition import gradient_of
+from imsat.cuda import code_information as kernels
+from imsat.functions.composition import FusedFunction, scalars
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.softmax import (
     entropy_slope, log_mean_exp, log_softmax, softmax_backward)
@@ -33,7 +32,7 @@ def compose_pairs(p, same, eps):
     return F.sum(F.where(same, p.xp.zeros_like(joint.array), joint * ratio))
 
 
-class HeadsInformation(function_node.FunctionNode):
+class HeadsInformation(FusedFunction):
 
     def __init__(self, sizes, eps):
         self.sizes, self.eps = tuple(sizes), eps
@@ -44,46 +43,49 @@ class HeadsInformation(function_node.FunctionNode):
         type_check.expect(y.dtype.kind == 'f', y.ndim == 2,
                           y.shape[1] == sum(self.sizes))
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         y, = inputs
-        xp = backend.get_array_module(y)
         eps, n = self.eps, len(y)
-        log_p = xp.concatenate(
+        log_p = numpy.concatenate(
             [log_softmax(y[:, head]) for head in heads(self.sizes)], axis=1)
-        p = xp.exp(log_p)
+        p = numpy.exp(log_p)
         mean = p.mean(axis=0)
         if eps:
-            log_p, log_mean = xp.log(p + eps), xp.log(mean + eps)
+            log_p, log_mean = numpy.log(p + eps), numpy.log(mean + eps)
         else:
             log_mean = log_mean_exp(log_p, axis=0)
         centred = p - mean
         cells, slope, slope_mean = pairwise_information(
-            mean, centred.T @ centred / n, self._same(xp), eps)
-        self._arrays = p, log_p, mean, log_mean, centred, slope, slope_mean
+            mean, centred.T @ centred / n, self._same(numpy), eps)
+        self._saved = p, log_p, mean, log_mean, centred, slope, slope_mean
         self.retain_inputs((0,))
-        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
-                xp.asarray(-(mean * log_mean).sum(), y.dtype),
-                xp.asarray(cells.sum(), y.dtype))
+        return (numpy.asarray(-(p * log_p).sum() / n, y.dtype),
+                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
+                numpy.asarray(cells.sum(), y.dtype))
 
-    def backward(self, indexes, grad_outputs):
-        if chainer.config.enable_backprop:
-            return gradient_of(
-                self._compose, self.get_retained_inputs(), grad_outputs)
-        p, log_p, mean, log_mean, centred, slope, slope_mean = self._arrays
-        xp = backend.get_array_module(p)
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        p, log_p, mean, log_mean, centred, slope, slope_mean = self._saved
         eps, n = self.eps, len(p)
-        g_conditional, g_marginal, g_pairs = (
-            None if g is None else g.array for g in grad_outputs)
-        gp = xp.zeros_like(p)
+        g_conditional, g_marginal, g_pairs = grad_outputs
+        gp = numpy.zeros_like(p)
         if g_conditional is not None:
             gp -= g_conditional / n * entropy_slope(p, log_p, eps)
         if g_marginal is not None:
             gp -= g_marginal / n * entropy_slope(mean, log_mean, eps)
         if g_pairs is not None:
             gp += g_pairs / n * (2 * centred @ slope + slope_mean)
-        return chainer.as_variable(xp.concatenate(
+        return numpy.concatenate(
             [softmax_backward(p[:, head], gp[:, head])
-             for head in heads(self.sizes)], axis=1)),
+             for head in heads(self.sizes)], axis=1),
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0,))
+        values, self._saved = kernels.forward(*inputs, self.sizes, self.eps)
+        return scalars(values)
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(
+            *inputs, self.sizes, self._saved, *grad_outputs, self.eps),
 
     def _compose(self, y):
         eps = self.eps
@@ -117,7 +119,8 @@ def code_information(y, sizes, eps=1e-8):
 
     Args:
         y (Variable or array): Logits of one head after the other, shape
-            (B, V_1 + ... + V_M), of a float dtype.
+            (B, V_1 + ... + V_M), of a float dtype; on a GPU of at most 8192
+            columns, since matrices of all pairs of them are kept.
         sizes (sequence of int): V_1, ..., V_M.
         eps (float): Added inside every logarithm, as in
             :func:`softmax_information`.

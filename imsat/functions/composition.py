@@ -31,6 +31,11 @@ class FusedFunction(function_node.FunctionNode):
                      for g in backward(indexes, inputs, grad_outputs))
 
 
+def scalars(values):
+    """The numbers in an array as 0-dimensional arrays on its device."""
+    return tuple(values[i:i + 1].reshape(()) for i in range(len(values)))
+
+
 def gradient_of(compose, inputs, grad_outputs):
     """Gradients that can be differentiated once more.
 

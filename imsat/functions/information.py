@@ -8,7 +8,7 @@ from chainer.utils import type_check
 
 from imsat.cuda import runtime
 from imsat.cuda import softmax_information as kernels
-from imsat.functions.composition import FusedFunction
+from imsat.functions.composition import FusedFunction, scalars
 from imsat.functions.softmax import (
     entropy_slope, log_mean_exp, log_softmax, softmax_backward)
 
@@ -64,7 +64,7 @@ class SoftmaxInformation(FusedFunction):
         if prior is not None:
             prior = runtime.current.asarray(prior, y.dtype)
         values, self._saved = kernels.forward(y, prior, self.eps)
-        return tuple(values[i:i + 1].reshape(()) for i in range(3))
+        return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(

@@ -23,7 +23,9 @@ def pairwise_information(mean, covariance, same, eps):
     Returns:
         tuple: The cells in nats, shape (S, S), and the gradients of their sum
         to ``covariance`` (with the means held) and to ``mean`` (with the
-        covariances held).
+        covariances held).  The first is less 1, which the covariances with
+        all values of an output, whose sum is 0, do not notice, and next to
+        which it would lose its digits.
     """
     xp = backend.get_array_module(mean)
     independent = mean[:, None] * mean
@@ -41,7 +43,9 @@ def pairwise_information(mean, covariance, same, eps):
         xp.log((joint + eps) / base))
     log_ratio[same] = 0
     cells = joint * log_ratio
-    slope = log_ratio + (joint / (joint + eps) if eps else 1)
-    slope_independent = slope - joint / base
+    slope, slope_independent = log_ratio, log_ratio - ratio
+    if eps:
+        slope = log_ratio - eps / (joint + eps)
+        slope_independent += ratio * eps / (joint + eps)
     slope[same] = slope_independent[same] = 0
     return cells, slope, 2 * slope_independent @ mean

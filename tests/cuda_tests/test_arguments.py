@@ -4,8 +4,8 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, directions, runtime, sigmoid_kl,
-    softmax_information, softmax_kl)
+    arguments, batch_normalization_relu, bit_information, code_information,
+    directions, runtime, sigmoid_kl, softmax_information, softmax_kl)
 
 Y = numpy.zeros((4, 3), 'f')
 V = numpy.ones(3, 'f')
@@ -70,10 +70,27 @@ def test_dtype():
         arguments.dtype('dtype', 'e')
 
 
+SQUARE = numpy.zeros((3, 3), 'f')
+
+
+def heads(y, *args):
+    return code_information.forward(y, [1, 2], *args)
+
+
+def heads_backward(y, *args):
+    return code_information.backward(y, [1, 2], *args)
+
+
 CALLS = {
     'information': (softmax_information.forward, (Y, V)),
     'information backward': (softmax_information.backward, (
         Y, (Y[:, 0], Y[:, 0], V, V), G, G, G)),
+    'bits': (bit_information.forward, (Y,)),
+    'bits backward': (bit_information.backward, (
+        Y, (Y, Y[:2], V, SQUARE, V), G, G, G)),
+    'heads': (heads, (Y,)),
+    'heads backward': (heads_backward, (
+        Y, (Y, Y[:, :2], Y[:, :2], V, V, SQUARE, V), G, G, G)),
     'softmax': (softmax_kl.forward, (Y, Y)),
     'softmax backward': (softmax_kl.backward, (
         Y, Y, (Y[:, :2], Y[:, :2]), G)),
@@ -122,6 +139,8 @@ def test_every_array_is_checked(device, name, monkeypatch):
 
 @pytest.mark.parametrize('function', [
     lambda y: softmax_information.forward(y, eps=-1),
+    lambda y: bit_information.forward(y, eps=-1),
+    lambda y: heads(y, -1),
     lambda y: softmax_kl.forward(y, y, eps=-1),
     lambda y: sigmoid_kl.forward(y, y, eps=-1),
     lambda y: batch_normalization_relu.forward(y, y[0], y[0], eps=-1),

@@ -27,3 +27,17 @@ def test_lanes_of_a_row():
         assert lanes & (lanes - 1) == 0
         # A row is within a warp, or has the block.
         assert lanes <= 32 or rows == 1
+
+
+def test_tiles_of_products():
+    for n_rows, width in itertools.product(SIZES, SIZES):
+        if width > 8193:
+            continue
+        shape, chunk = launch.gram(n_rows, width)
+        x, y, z = shape.grid
+        assert x == y >= 1 and 64 * x >= width > 64 * (x - 1) or width == 0
+        assert 1 <= z < 2 ** 16 and shape.block == (16, 16, 1)
+        assert z * chunk >= n_rows and (z - 1) * chunk < max(n_rows, 1)
+        x, y, z = launch.product(n_rows, width).grid
+        assert 1 <= x < 2 ** 31 and 1 <= y < 2 ** 16 and z == 1
+        assert 64 * x >= n_rows and 64 * y >= width

@@ -4,6 +4,7 @@ import chainer
 import numpy
 import pytest
 from chainer import gradient_check
+from chainer.backends.cuda import to_cpu
 from sklearn.metrics import mutual_info_score
 
 from imsat.functions import bit_information_matrix, sigmoid_information
@@ -36,34 +37,34 @@ def naive_information(y, eps):
 
 @pytest.mark.parametrize('bits', [16, 32])
 @pytest.mark.parametrize('kind', KINDS)
-def test_single_precision_against_golden_double(golden, bits, kind):
+def test_single_precision_against_golden_double(golden, xp, bits, kind):
     trace, key = golden('functions_hash'), f'b{bits}.{kind}.'
-    y = chainer.Variable(trace[key + 'y0'].astype('f'))
+    y = chainer.Variable(xp.asarray(trace[key + 'y0'].astype('f')))
     for term, name in zip(sigmoid_information(y), TERMS):
         assert term.dtype == numpy.float32 and term.shape == ()
         # The authors' own single precision is off by 1e-5 for `tiny`, where
         # the information is 1e-11.
-        numpy.testing.assert_allclose(term.array, trace[key + name], 1e-5,
-                                      atol=1e-9)
+        numpy.testing.assert_allclose(
+            to_cpu(term.array), trace[key + name], 1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize('eps', [1e-8, 0, .1])
 @pytest.mark.parametrize('shape', [(7, 5), (1, 3), (4, 1), (250, 33)])
 @pytest.mark.parametrize('dtype,rtol', [('f', 2e-5), ('d', 1e-11)])
-def test_forward(dtype, rtol, shape, eps):
+def test_forward(xp, dtype, rtol, shape, eps):
     y = numpy.random.RandomState(0).normal(0, 3, shape).astype(dtype)
-    for a, e in zip(sigmoid_information(numpy.asarray(y), eps),
+    for a, e in zip(sigmoid_information(xp.asarray(y), eps),
                     naive_information(y, eps)):
         assert a.dtype == y.dtype and a.shape == ()
         numpy.testing.assert_allclose(
-            a.array, e, rtol, atol=rtol)
+            to_cpu(a.array), e, rtol, atol=rtol)
 
 
 @pytest.mark.parametrize('eps', [1e-8, 0, .1])
-def test_backward(eps):
+def test_backward(xp, eps):
     rng = numpy.random.RandomState(1)
-    y, ggy = (numpy.asarray(a) for a in rng.normal(0, 2, (2, 6, 5)))
-    gs = [numpy.asarray(v) for v in rng.normal(size=3)]
+    y, ggy = (xp.asarray(a) for a in rng.normal(0, 2, (2, 6, 5)))
+    gs = [xp.asarray(v) for v in rng.normal(size=3)]
 
     def f(y):
         return tuple(sigmoid_information(y, eps))
@@ -77,28 +78,44 @@ def test_backward(eps):
 @pytest.mark.parametrize('eps', [1e-8, 0])
 @pytest.mark.parametrize('scale', [1e2, 1e4])
 @pytest.mark.parametrize('dtype', ['f', 'd'])
-def test_saturated(dtype, scale, eps):
+def test_saturated(xp, dtype, scale, eps):
     rng = numpy.random.RandomState(2)
     logits = scale * rng.choice([-1, 1], (8, 5))
     logits[:, 1] = -logits[:, 0]  # never both 1: an empty cell
     logits[:, 2] = scale  # always 1: an empty margin
-    y = chainer.Variable(logits.astype(dtype))
+    y = chainer.Variable(xp.asarray(logits.astype(dtype)))
     # A bit and its contrary share log 2 at most, counted in both orders.
     assert sigmoid_information(y, eps).pairwise_information.array > .5
     for i in range(3):
         y.cleargrad()
         term = sigmoid_information(y, eps)[i]
         term.backward()
-        assert numpy.isfinite(term.array) and numpy.isfinite(y.grad).all()
+        for a in (term.array, y.grad):
+            assert numpy.isfinite(to_cpu(a)).all()
 
 
-def test_nearly_independent_in_single_precision():
+def test_nearly_independent_in_single_precision(xp):
     y = numpy.random.RandomState(3).normal(0, .02, (250, 16))
     _, _, expected = naive_information(y, 0)
     assert expected < 1e-6
     for dtype in 'fd':
-        _, _, actual = sigmoid_information(y.astype(dtype))
-        numpy.testing.assert_allclose(actual.array, expected, 1e-3)
+        _, _, actual = sigmoid_information(xp.asarray(y.astype(dtype)))
+        numpy.testing.assert_allclose(to_cpu(actual.array), expected, 1e-3)
+
+
+@pytest.mark.parametrize('eps', [1e-8, 0])
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-4), ('d', 1e-8)])
+def test_gradient_of_nearly_independent(xp, dtype, tolerance, eps):
+    y = numpy.random.RandomState(3).normal(0, .02, (250, 16))
+    x = chainer.Variable(y)
+    # This way it is composed of joint probabilities.
+    expected, = chainer.grad([sigmoid_information(x, eps)[2]], [x],
+                             enable_double_backprop=True)
+    x = chainer.Variable(xp.asarray(y.astype(dtype)))
+    sigmoid_information(x, eps)[2].backward()
+    numpy.testing.assert_allclose(
+        to_cpu(x.grad), expected.array, 0,
+        tolerance * abs(expected.array).max())
 
 
 def test_matrix_of_certain_bits():

@@ -1,0 +1,41 @@
+"""Matrix products of x less the means of its columns, for pairs of outputs."""
+from imsat.cuda import kernels, launch, runtime
+
+# Half a gigabyte for each of the two matrices of all pairs in float64.
+MAX_WIDTH = 8192
+
+_source = kernels.Source('centred_products.cu')
+
+
+def check_width(name, width):
+    """Raises ValueError for more columns than MAX_WIDTH."""
+    if width > MAX_WIDTH:
+        raise ValueError(
+            f'{name} has {width} columns, and a matrix of all their pairs; '
+            f'give {MAX_WIDTH} or fewer')
+
+
+def covariances(x, mean):
+    """Parts of the covariances of columns, one for each chunk of rows.
+
+    Args:
+        x (cupy.ndarray): Shape (B, S), contiguous.
+        mean (cupy.ndarray): Of its columns, shape (S,).
+
+    Returns:
+        Array of shape (chunks, S, S), to be summed over the chunks.
+    """
+    n, width = x.shape
+    shape, chunk = launch.gram(n, width)
+    out = runtime.current.empty((shape.grid[2], width, width), x.dtype)
+    _source.launch('centred_covariances', shape, (
+        x, mean, n, width, chunk, out), T=x.dtype)
+    return out
+
+
+def times(x, mean, matrix):
+    """(x - mean) matrix, for a matrix of shape (S, S)."""
+    out = runtime.current.empty(x.shape, x.dtype)
+    _source.launch('centred_times', launch.product(*x.shape), (
+        x, mean, matrix, *x.shape, out), T=x.dtype)
+    return out

@@ -1,0 +1,167 @@
+// Entropies of softmax heads, one after the other in the columns of y, shape
+// (rows, width), and the information of pairs of heads.
+//
+// Lanes share a head of a row (reduce.cuh) to leave its largest logit and the
+// logarithm of its sum.  From there on it is as with bits (bit_information.cu),
+// but for the tables of two heads, of which every cell is a pair of columns.
+//
+// starts: where each head begins and the last one ends, heads + 1 numbers;
+// head_of: the head of each column.
+#include "softmax.cuh"
+#include "columns.cuh"
+#include "pairs.cuh"
+
+// The logits of a head in a row; none for threads without one.
+struct Head {
+    long long first, width;  // where its logits are in y, and how many
+    long long column;
+    __device__ Head(const long long* starts, long long heads, long long rows,
+                    long long i) : first(0), width(0), column(0) {
+        if (i < rows * heads) {
+            column = starts[i % heads];
+            first = i / heads * starts[heads] + column;
+            width = starts[i % heads + 1] - column;
+        }
+    }
+};
+
+// largest, log_sum: (rows, heads).
+extern "C" __global__ void code_information_rows(
+        const T* y, const long long* starts, long long heads, long long rows,
+        T* largest, T* log_sum) {
+    for (long long first = blockIdx.x * (long long)blockDim.y;
+            first < rows * heads;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long i = first + threadIdx.y;
+        const Head head(starts, heads, rows, i);
+        const Softmax softmax = softmax_of_row(y + head.first, head.width);
+        if (i < rows * heads && threadIdx.x == 0) {
+            largest[i] = softmax.largest;
+            log_sum[i] = softmax.log_sum;
+        }
+    }
+}
+
+// sums: (2, chunks, width), of p and the entropy.
+extern "C" __global__ void code_information_columns(
+        const T* y, const T* largest, const T* log_sum,
+        const long long* head_of, long long heads, long long rows,
+        long long width, long long chunk, T eps, T* p, T* sums) {
+    const Tile tile(rows, width, chunk);
+    const long long j = tile.column;
+    T sum = 0, entropy = 0;
+    if (tile.inside)
+        for (long long i = tile.first + threadIdx.y; i < tile.end;
+                i += ROWS) {
+            const long long head = i * heads + head_of[j];
+            const Softmax softmax = {largest[head], log_sum[head]};
+            const T log_p = softmax.log_p(y[i * width + j]), p_i = exp(log_p);
+            p[i * width + j] = p_i;
+            sum += p_i;
+            entropy -= p_i * log_plus(p_i, log_p, eps);
+        }
+    sum = column_sum(sum);
+    entropy = column_sum(entropy);
+    if (tile.inside && threadIdx.y == 0) {
+        sums[blockIdx.y * width + j] = sum;
+        sums[(gridDim.y + blockIdx.y) * width + j] = entropy;
+    }
+}
+
+// entropy_slope: the derivative of the marginal entropies by the mean.
+extern "C" __global__ void code_information_marginal(
+        const T* sums, long long chunks, long long rows, long long width,
+        T eps, T* mean, T* entropy_slope, T* conditional, T* marginal) {
+    for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long j = first + threadIdx.y;
+        const long long n = j < width ? chunks : 0;
+        T sum = 0, entropy = 0;
+        for (long long i = threadIdx.x; i < n; i += blockDim.x) {
+            sum += sums[i * width + j];
+            entropy += sums[(chunks + i) * width + j];
+        }
+        sum = row_sum(sum) / rows;
+        entropy = row_sum(entropy) / rows;
+        if (j < width && threadIdx.x == 0) {
+            const T log_mean = log_of_mean(sum, eps);
+            mean[j] = sum;
+            entropy_slope[j] = -log_mean - slope_of_log(sum, eps);
+            conditional[j] = entropy;
+            marginal[j] = -sum * log_mean;
+        }
+    }
+}
+
+// Of a column with those of other heads.  slope, (width, width), and
+// slope_mean: the derivatives by each covariance and by the means.
+extern "C" __global__ void code_information_pairs(
+        const T* covariances, const T* mean, const long long* head_of,
+        long long chunks, long long width, T eps, T* slope, T* slope_mean,
+        T* pairs) {
+    for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long u = first + threadIdx.y;
+        const long long n = u < width ? width : 0;
+        T information = 0, by_mean = 0;
+        for (long long v = threadIdx.x; v < n; v += blockDim.x) {
+            T by_covariance = 0;
+            if (head_of[u] != head_of[v]) {
+                const Cell cell = cell_of_pair(
+                    mean[u], mean[v], covariance_of_pair(
+                        covariances, chunks, width, u, v), eps);
+                information += cell.information;
+                by_covariance = cell.slope;
+                by_mean += mean[v] * cell.slope_independent;
+            }
+            slope[u * width + v] = by_covariance;
+        }
+        information = row_sum(information);
+        by_mean = row_sum(by_mean);
+        if (u < width && threadIdx.x == 0) {
+            pairs[u] = information;
+            slope_mean[u] = 2 * by_mean;
+        }
+    }
+}
+
+// The gradient with respect to y; an upstream gradient may be missing.
+// along: (p - mean) slope, needed with g_pairs.
+extern "C" __global__ void code_information_backward(
+        const T* y, const T* largest, const T* log_sum,
+        const T* entropy_slope, const T* slope_mean, const T* along,
+        const long long* starts, long long heads, long long rows, T eps,
+        const T* g_conditional, const T* g_marginal, const T* g_pairs,
+        T* gy) {
+    const T conditional = g_conditional ? *g_conditional / rows : T(0);
+    const T marginal = g_marginal ? *g_marginal / rows : T(0);
+    const T pairs = g_pairs ? *g_pairs / rows : T(0);
+    for (long long first = blockIdx.x * (long long)blockDim.y;
+            first < rows * heads;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long i = first + threadIdx.y;
+        const Head head(starts, heads, rows, i);
+        Softmax softmax = {0, 0};
+        if (head.width)
+            softmax = {largest[i], log_sum[i]};
+        T mean = 0;
+        // Twice the same: first for the mean of gp under p, then to subtract.
+        for (int writing = 0; writing < 2; writing++) {
+            for (long long v = threadIdx.x; v < head.width; v += blockDim.x) {
+                const long long j = head.column + v, at = head.first + v;
+                const T log_p = softmax.log_p(y[at]), p = exp(log_p);
+                T gp = marginal * entropy_slope[j]
+                    - conditional * (log_plus(p, log_p, eps)
+                                     + slope_of_log(p, eps));
+                if (g_pairs)
+                    gp += pairs * (2 * along[at] + slope_mean[j]);
+                if (writing)
+                    gy[at] = p * (gp - mean);
+                else
+                    mean += p * gp;
+            }
+            if (!writing)
+                mean = row_sum(mean);
+        }
+    }
+}
