@@ -32,6 +32,7 @@ _find_kernels()
 
 from imsat import functions  # NOQA
 from imsat import links  # NOQA
+from imsat.augmentation import AffineDistortion  # NOQA
 from imsat.errors import InputError  # NOQA
 from imsat.links import Encoder  # NOQA
 from imsat.metrics import clustering_accuracy  # NOQA

@@ -1,0 +1,81 @@
+"""Random augmentations T of section 3.2.2 for data of one kind."""
+import math
+import numbers
+
+import chainer
+import numpy
+from chainer import backend
+
+from imsat.errors import InputError
+from imsat.functions import affine_transform
+
+
+class AffineDistortion:
+    """The stochastic affine distortion of images (section 4.2.4).
+
+    Rotation, a shear and a scale along each axis, and a shift along each are
+    drawn uniformly from their range, and each of these seven is applied with
+    a probability of its own.
+
+    (?) The ranges of the paper's Appendix F could not be had; these are those
+    of Koch (2015), on whose Omniglot experiments it probably builds.
+
+    Args:
+        image_shape (tuple): (height, width).
+        rotation (float): Degrees, either way.
+        shear (float): Either way.
+        scale (float): .2 is from .8 to 1.2.
+        shift (float): Pixels, either way.
+        probability (float): Of each component.
+    """
+
+    def __init__(self, image_shape, rotation=10., shear=.3, scale=.2,
+                 shift=2., probability=.5):
+        self.image_shape = image_shape
+        self.rotation, self.shear, self.scale, self.shift = \
+            rotation, shear, scale, shift
+        self.probability = probability
+
+    def __call__(self, x, rng):
+        """Distorted images, an array of x's shape, (B, height * width)."""
+        matrix = backend.get_array_module(x).asarray(
+            self.draw(len(x), rng))
+        with chainer.no_backprop_mode():
+            y = affine_transform(x.reshape(-1, *self.image_shape), matrix)
+        return y.array.reshape(x.shape)
+
+    def draw(self, n, rng):
+        """n matrices as :func:`functions.affine_transform` takes them."""
+        ranges = numpy.array(
+            [math.radians(self.rotation), self.shear, self.shear, self.scale,
+             self.scale, self.shift, self.shift])
+        drawn = rng.uniform(-ranges, ranges, (n, 7))
+        drawn *= rng.random((n, 7)) < self.probability
+        angle, shear_0, shear_1, scale_0, scale_1, shift_0, shift_1 = drawn.T
+        cos, sin, one = numpy.cos(angle), numpy.sin(angle), numpy.ones(n)
+        matrix = _matrices(cos, -sin, sin, cos) \
+            @ _matrices(one, shear_0, shear_1, one) \
+            @ _matrices(1 + scale_0, 0 * one, 0 * one, 1 + scale_1)
+        shift = numpy.stack([shift_0, shift_1], axis=1)[:, :, None]
+        return numpy.concatenate([matrix, shift], axis=2)
+
+    def check(self, dimension):
+        """Raises InputError unless points of so many features are images,
+        and for ranges that make no distortion."""
+        if self.image_shape is None \
+                or math.prod(self.image_shape) != dimension:
+            raise InputError(
+                f'points of {dimension} features are no images of shape '
+                f'{self.image_shape}; take an affine distortion for images '
+                f'only, and say their (height, width)')
+        for name, most in (('rotation', 180), ('shear', .9), ('scale', .9),
+                           ('shift', max(self.image_shape)),
+                           ('probability', 1)):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not 0 <= value <= most:
+                raise InputError(f'{name} of the distortion is {value!r}; '
+                                 f'give a number from 0 to {most}')
+
+
+def _matrices(a, b, c, d):
+    return numpy.stack([a, b, c, d], axis=1).reshape(-1, 2, 2)

@@ -1,0 +1,66 @@
+import chainer
+import numpy
+import pytest
+import scipy.ndimage
+from chainer import gradient_check
+from chainer.utils.type_check import InvalidType
+
+from imsat.functions import affine_transform
+
+RNG = numpy.random.RandomState(0)
+# From a nudge to one that reads far beyond every edge.
+MATRIX = numpy.eye(2, 3) + RNG.normal(0, [.4, .4, 3], (6, 2, 3))
+MATRIX[0] = numpy.eye(2, 3)
+
+
+def scipys(x, matrix):
+    """Image by image, SciPy's order-1 spline."""
+    center = (numpy.array(x.shape[1:]) - 1) / 2
+    return numpy.stack([
+        scipy.ndimage.affine_transform(
+            image, m[:, :2], center + m[:, 2] - m[:, :2] @ center, order=1,
+            mode='nearest')
+        for image, m in zip(x, matrix)])
+
+
+@pytest.mark.parametrize('shape', [(7, 9), (2, 2), (1, 5), (4, 1), (28, 28)])
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-5), ('d', 1e-12)])
+def test_forward(xp, shape, dtype, tolerance):
+    x = RNG.uniform(-1, 1, (6, *shape)).astype(dtype)
+    y = affine_transform(xp.asarray(x), xp.asarray(MATRIX))
+    assert y.dtype == x.dtype and y.shape == x.shape
+    numpy.testing.assert_allclose(
+        chainer.get_device('@numpy').send(y.array),
+        scipys(x.astype('d'), MATRIX), atol=tolerance)
+
+
+def test_the_identity_is_exact():
+    x = RNG.uniform(-1, 1, (3, 5, 4)).astype('f')
+    y = affine_transform(x, numpy.stack([numpy.eye(2, 3)] * 3))
+    numpy.testing.assert_array_equal(y.array, x)
+
+
+def test_a_shift_by_hand():
+    # Reads a row below, a half of a column to the right.
+    x = numpy.array([[[0., 1], [2, 6]]])
+    y = affine_transform(x, numpy.array([[[1., 0, 1], [0, 1, .5]]]))
+    numpy.testing.assert_array_equal(y.array, [[[4, 6], [4, 6]]])
+
+
+def test_backward(xp):
+    x = xp.asarray(RNG.uniform(-1, 1, (6, 4, 5)))
+    gy, ggx = xp.asarray(RNG.normal(size=(2, 6, 4, 5)))
+    matrix = xp.asarray(MATRIX)
+
+    def f(x):
+        return affine_transform(x, matrix)
+    gradient_check.check_backward(f, x, gy, dtype='d', atol=1e-6, rtol=1e-6)
+    gradient_check.check_double_backward(
+        lambda x: f(x) ** 2, x, gy, ggx, dtype='d', atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize('x', [numpy.zeros((6, 4)), numpy.zeros((5, 4, 4)),
+                               numpy.zeros((6, 4, 4), int)])
+def test_rejects_what_are_no_images(x):
+    with pytest.raises(InvalidType):
+        affine_transform(x, MATRIX)
