@@ -4,8 +4,8 @@ import numbers
 
 import chainer
 import numpy
-from chainer import backend
 
+from imsat.cuda import affine, runtime
 from imsat.errors import InputError
 from imsat.functions import affine_transform
 
@@ -38,8 +38,13 @@ class AffineDistortion:
 
     def __call__(self, x, rng):
         """Distorted images, an array of x's shape, (B, height * width)."""
-        matrix = backend.get_array_module(x).asarray(
-            self.draw(len(x), rng))
+        if runtime.current.holds(x):
+            # On the GPU from the start, by a generator keyed by this one.
+            matrix = affine.random_matrices(
+                len(x), rng.integers(2 ** 63), 0, math.radians(self.rotation),
+                self.shear, self.scale, self.shift, self.probability)
+        else:
+            matrix = self.draw(len(x), rng)
         with chainer.no_backprop_mode():
             y = affine_transform(x.reshape(-1, *self.image_shape), matrix)
         return y.array.reshape(x.shape)
