@@ -5,6 +5,7 @@ from imsat.cuda import arguments, kernels, launch, runtime
 
 # More slots for them would not fit into the shared memory of every GPU.
 MAX_K = 1024
+_SELECT_THREADS = 128  # also in the .cu file
 
 Nearest = collections.namedtuple('Nearest', ['values', 'indices'])
 
@@ -52,13 +53,13 @@ def select(products, squares, k, start=0, nearest=None):
             arguments.in_place(name, array, (rows, k), (kind,))
             for name, array, kind in zip(
                 Nearest._fields, nearest, (dtype, 'int64'))))
-    # Beside the k, one round of the threads fits always.
-    capacity = 512
-    while capacity < k + launch.THREADS:
+    # Beside the k, one column of each thread fits always.
+    capacity = 256
+    while capacity < k + _SELECT_THREADS:
         capacity *= 2
     _select.launch(
         'select_nearest',
-        launch.shape((launch.blocks(rows),), (launch.THREADS,),
+        launch.shape((launch.blocks(rows),), (_SELECT_THREADS,),
                      capacity * (dtype.itemsize + 8)),
         (products, squares, rows, columns, start, known, k, capacity,
          *nearest), T=dtype)

@@ -1,9 +1,9 @@
 // The k nearest points of each row so far, from a tile of products: squared
 // distances, less the row's own square, are squares[j] - 2 products[i, j].
 //
-// A block of 256 threads takes a row.  Its k nearest so far and a queue share
+// A block of 128 threads takes a row.  Its k nearest so far and a queue share
 // `capacity` slots of shared memory.  Threads look at neighbouring columns,
-// four each before they vote: after the first few hundred columns hardly one
+// eight each before they vote: after the first few hundred columns hardly one
 // is nearer than the k-th so far, and a vote is all there is to do.  Those
 // that are go to the queue; when it is full, and after the last column, the
 // slots are sorted and all but the first k forgotten.  They are sorted by
@@ -11,8 +11,8 @@
 // have joined the queue does not show.
 #include "reduce.cuh"
 
-#define THREADS 256
-#define AHEAD 4
+#define THREADS 128
+#define AHEAD 8
 
 struct Slots {
     T* value;
@@ -86,7 +86,7 @@ extern "C" __global__ void select_nearest(
             }
             if (!__syncthreads_or(nearer))
                 continue;
-            for (int i = 0; i < AHEAD; i++) {
+            for (int i = 0; i < AHEAD && first + i * THREADS < columns; i++) {
                 if (distance[i] < limit)
                     slots.set(atomicAdd(&count, 1), distance[i],
                               start + first + i * THREADS + threadIdx.x);

@@ -13,7 +13,7 @@ def naive(x, t):
     )[t - 1] for i, a in enumerate(x)])
 
 
-@pytest.mark.parametrize('t', [1, 10, 11])
+@pytest.mark.parametrize('t', [1, 11])
 @pytest.mark.parametrize('case', 'ABDE')
 def test_naive(golden, xp, case, t):
     x = golden('knn', 'f')[f'{case}.data']
@@ -33,10 +33,11 @@ def test_golden(golden, xp, case):
 def test_golden_float64(golden, xp):
     trace = golden('knn')
     x = xp.asarray(trace['A.data'])
-    for t, key in ((10, 'A.derived.nearest10_f64'),
-                   (11, 'A.derived.nearest11_f64'), (11, 'A.dist_f64')):
-        numpy.testing.assert_allclose(
-            neighbor_distance(x, t), trace[key], 1e-10)
+    numpy.testing.assert_allclose(
+        neighbor_distance(x, 10), trace['A.derived.nearest10_f64'], 1e-10)
+    eleventh = neighbor_distance(x, 11)
+    for key in ('A.derived.nearest11_f64', 'A.dist_f64'):
+        numpy.testing.assert_allclose(eleventh, trace[key], 1e-10)
 
 
 def test_where_the_original_went_wrong(golden):
@@ -71,7 +72,7 @@ def test_ties(xp, t, dtype):
         neighbor_distance(xp.asarray(x), t), naive(x, t), 1e-12)
 
 
-@pytest.mark.parametrize('n,d,t', [(2, 1, 1), (30, 2, 29), (300, 33, 100)])
+@pytest.mark.parametrize('n,d,t', [(2, 1, 1), (30, 2, 29), (150, 33, 100)])
 def test_sizes(xp, n, d, t):
     x = numpy.random.RandomState(0).normal(size=(n, d)).astype('f')
     numpy.testing.assert_allclose(
