@@ -80,8 +80,10 @@ def test_sizes(xp, n, d, t):
 
 
 @pytest.mark.parametrize('x', [
-    # Squares of which float32 keeps no digit that tells the points apart:
-    # without a common mean, and far from the origin.
+    # Squares of which float32 keeps few digits that tell the points apart,
+    # or none: without a common mean, and far from the origin.
+    numpy.repeat([[-1e2], [1e2]], 80, 0)
+    + numpy.random.RandomState(0).normal(0, .05, (160, 5)),
     numpy.repeat([[-1e3], [1e3]], 40, 0) + numpy.arange(80)[:, None] * [
         1 / 64, 0],
     1e4 + numpy.random.RandomState(0).normal(size=(60, 5))])

@@ -21,7 +21,8 @@ def assert_nearest(actual, products, squares, k):
     numpy.testing.assert_array_equal(indices, expected_indices)
 
 
-def tile(rows, columns, dtype, rng=numpy.random.RandomState(0)):
+def tile(rows, columns, dtype):
+    rng = numpy.random.RandomState(0)
     return (rng.normal(size=(rows, columns)).astype(dtype),
             rng.uniform(size=columns).astype(dtype))
 
@@ -68,23 +69,35 @@ def test_tiles(device, width, dtype):
     assert_nearest(so_far, products, squares, 20)
 
 
+def test_a_tile_of_nothing_nearer(device):
+    # More rows than blocks, and no row waits for a sort.
+    products, squares = tile(1060, 3, 'f')
+    so_far = nearest.select(
+        device.asarray(products), device.asarray(squares), 2)
+    so_far = nearest.select(
+        device.asarray(products), device.asarray(squares + 99), 2, 3, so_far)
+    assert_nearest(so_far, products, squares, 2)
+
+
 def test_indices_beyond_32_bits(device):
     products, squares = map(device.asarray, tile(2, 9, 'f'))
     start = 2 ** 40
     so_far = nearest.select(products, squares, 9, start)
     again = nearest.select(products, squares, 9, start + 9, so_far)
     indices = to_cpu(again.indices) - start
-    assert indices.min() == 0 and 9 <= indices.max() < 18
+    assert ((indices[:, ::2] >= 0) & (indices[:, ::2] < 9)).all()
+    # Of the second tile, and as near.
+    assert (indices[:, 1::2] == indices[:, :-1:2] + 9).all()
 
 
 @pytest.mark.parametrize('bad', [numpy.nan, numpy.inf])
 def test_what_is_not_finite_is_left_out(device, bad):
-    products = numpy.zeros((2, 5), 'f')
-    squares = numpy.array([3, bad, 1, bad, 2], 'f')
+    products = numpy.zeros((2, 9), 'f')
+    squares = numpy.array([3, bad, 1, bad, 2, *[bad] * 4], 'f')
     values, indices = nearest.select(
-        device.asarray(products), device.asarray(squares), 4)
-    assert to_cpu(indices).tolist() == [[2, 4, 0, -1]] * 2
-    assert to_cpu(values).tolist() == [[1, 2, 3, numpy.inf]] * 2
+        device.asarray(products), device.asarray(squares), 8)
+    assert to_cpu(indices).tolist() == [[2, 4, 0, *[-1] * 5]] * 2
+    assert to_cpu(values).tolist() == [[1, 2, 3, *[numpy.inf] * 5]] * 2
 
 
 def test_no_rows(device):
