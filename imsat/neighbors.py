@@ -156,21 +156,24 @@ def _by_kernels(x, t):
     x = runtime.current.contiguous(x)
     # Products of centred points lose the fewest digits.
     mean = x.mean(axis=0, dtype=numpy.float64)
-    if not numpy.isfinite(backend.CpuDevice().send(mean)).all():
+    to_cpu = backend.CpuDevice().send
+    if not numpy.isfinite(to_cpu(mean)).all():
         raise InputError('x holds values that are NaN or infinite; remove '
                          'those points')
-    to_cpu = backend.CpuDevice().send
-    return lambda rows: to_cpu(
-        _select_and_measure(x, x[rows], t, mean.astype(x.dtype)))
+    # Asked to, CuPy multiplies float32 by TF32, of ten bits.
+    if os.environ.get('CUPY_TF32', '0') == '0':
+        mean = mean.astype(x.dtype)
+    return lambda rows: to_cpu(_select_and_measure(x, x[rows], t, mean))
 
 
 def _select_and_measure(x, points, t, mean):
     """sigma_t of ``points`` among x, selected in the dtype of ``mean``."""
     xp = backend.get_array_module(x)
     dtype, k = mean.dtype, min(t + 1 + SPARE, len(x))
-    centred, candidates, largest = points.astype(dtype) - mean, None, 0
+    centred = points.astype(dtype, copy=False) - mean
+    candidates, largest = None, 0
     for start in range(0, len(x), TILE):
-        tile = x[start:start + TILE].astype(dtype) - mean
+        tile = x[start:start + TILE].astype(dtype, copy=False) - mean
         squares = (tile * tile).sum(axis=1)
         candidates = nearest.select(
             centred @ tile.T, squares, k, start, candidates)
@@ -178,11 +181,12 @@ def _select_and_measure(x, points, t, mean):
     sigma = nearest.distance_of_rank(x, points, candidates.indices, t)
     if dtype == numpy.float64 or k == len(x):
         return sigma
-    # No other point is nearer than the last candidate by float32, whose
-    # errors (of two squares and a product, of the centring and the rest) are
-    # below `error`.  Where that leaves doubt, float64 settles it.
+    # Any other point is at least as far as the last candidate by products,
+    # whose errors (those of two squares, a product, their sum and the
+    # centring) are below `error`.  Where that leaves doubt, as it does at
+    # ties, float64 settles it.
     square = (centred * centred).sum(axis=1)
-    error = (x.shape[1] + 4) * numpy.finfo(dtype).eps * (
+    error = (x.shape[1] + 4) * float(numpy.finfo(dtype).eps) * (
         square.astype(numpy.float64) + largest)
     certain = sigma ** 2 <= candidates.values[:, -1] + square - error
     doubtful, = xp.nonzero(~certain)

@@ -121,6 +121,21 @@ def test_what_kernels_do_not_take(device):
         neighbor_distance(x, 3)
 
 
+@pytest.mark.parametrize('tf32,expected', [
+    (None, 'f'), ('0', 'f'), ('1', 'd')])
+def test_no_product_in_tf32(device, monkeypatch, tf32, expected):
+    dtypes = set()
+    select = neighbors.nearest.select
+    monkeypatch.setattr(neighbors.nearest, 'select', lambda *args: (
+        dtypes.add(args[0].dtype.char), select(*args))[1])
+    monkeypatch.delenv('CUPY_TF32', raising=False)
+    if tf32:
+        monkeypatch.setenv('CUPY_TF32', tf32)
+    x = numpy.random.RandomState(0).normal(size=(40, 3)).astype('f')
+    neighbor_distance(device.asarray(x), 4)
+    assert dtypes == {expected}
+
+
 def test_whole_numbers(xp):
     x = numpy.random.RandomState(0).randint(0, 99, (40, 3))
     numpy.testing.assert_allclose(
