@@ -11,7 +11,8 @@
 // looks for those that read its pixel: where A can be inverted, they are
 // within a parallelogram, the image under the inverse of what is less than a
 // pixel away, and beyond the edge as far as y reads at all.  All pixels of its
-// bounding box are asked where they have read, and are added up in order.
+// bounding box are asked where they have read, by the same arithmetic as in
+// the forward pass, and are added up in order.
 
 // A pixel on its way through an image, a block's threads at a time.
 struct Walk {

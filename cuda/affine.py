@@ -58,8 +58,9 @@ def forward(x, matrix):
 def backward(gy, matrix):
     """The gradient with respect to the images.
 
-    It takes as long as there are pixels of ``gy`` that may have read each
-    pixel: a few, but where a map is not invertible all of them.
+    A pixel takes as long as there are pixels of ``gy`` that may have read it:
+    a few, at the edge also those beyond, and where a map is not invertible
+    all of them.
 
     Args:
         gy (cupy.ndarray): Upstream gradient, of x's shape and dtype.

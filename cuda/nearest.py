@@ -34,8 +34,8 @@ def select(products, squares, k, start=0, nearest=None):
 
     Returns:
         Nearest: ``values``, distances as above, ascending, of the products'
-        dtype, and ``indices``, int64, both of shape (R, k).  Distances that
-        are not finite are left out; if that leaves less than k, the rest is
+        dtype, and ``indices``, int64, both of shape (R, k).  Distances of
+        infinity or NaN are left out; if that leaves less than k, the rest is
         infinite, of index -1.
     """
     products = arguments.array('products', products, (None, None))

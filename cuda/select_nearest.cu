@@ -58,8 +58,8 @@ struct Slots {
 
 // values and indices, (rows, k), hold what earlier tiles gave, if `known` is
 // k, or nothing, if it is 0.  start: number of the tile's first column.
-// Distances that are not finite are passed over; where that leaves less than
-// k, the rest is infinite, with index -1.
+// Distances of infinity or NaN are passed over; where that leaves less than k,
+// the rest is infinite, with index -1.
 extern "C" __global__ void select_nearest(
         const T* products, const T* squares, long long rows,
         long long columns, long long start, long long known, long long k,
