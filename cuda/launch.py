@@ -77,6 +77,15 @@ def product(n_rows, width):
                  (16, 16))
 
 
+def images(n, pixels):
+    """For kernels whose blocks loop over n images, or over parts of them.
+
+    Where there are few images several blocks (``grid[1]``) share each.
+    """
+    parts = min(MAX_BLOCKS // blocks(n), ceil_div(pixels, 4 * THREADS))
+    return shape((blocks(n), max(parts, 1)), (THREADS,))
+
+
 def elements(n):
     """For kernels that loop over n elements."""
     return shape((blocks(ceil_div(n, THREADS)),), (THREADS,))

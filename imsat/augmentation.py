@@ -4,8 +4,8 @@ import numbers
 
 import chainer
 import numpy
-from chainer import backend
 
+from imsat.cuda import affine, runtime
 from imsat.errors import InputError
 from imsat.functions import affine_transform
 
@@ -38,14 +38,20 @@ class AffineDistortion:
 
     def __call__(self, x, rng):
         """Distorted images, an array of x's shape, (B, height * width)."""
-        matrix = backend.get_array_module(x).asarray(
-            self.draw(len(x), rng))
+        matrix = self.draw(x, rng)
         with chainer.no_backprop_mode():
             y = affine_transform(x.reshape(-1, *self.image_shape), matrix)
         return y.array.reshape(x.shape)
 
-    def draw(self, n, rng):
-        """n matrices as :func:`functions.affine_transform` takes them."""
+    def draw(self, x, rng):
+        """A matrix for each image of x, on its device, as
+        :func:`functions.affine_transform` takes them."""
+        if runtime.current.holds(x):
+            # There from the start, by a generator keyed by this one.
+            return affine.random_matrices(
+                len(x), rng.integers(2 ** 63), 0, math.radians(self.rotation),
+                self.shear, self.scale, self.shift, self.probability)
+        n = len(x)
         ranges = numpy.array(
             [math.radians(self.rotation), self.shear, self.shear, self.scale,
              self.scale, self.shift, self.shift])

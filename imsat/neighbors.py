@@ -8,11 +8,16 @@ import scipy.sparse
 from chainer import backend
 from sklearn.neighbors import NearestNeighbors
 
+from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
 from imsat.files import look_up, save_npz
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
+# On a GPU: columns at a time.
+TILE = 16384
+# Candidates beside the t + 1 nearest.
+SPARE = 2
 
 
 def neighbor_distance(x, t=10, cache=None, progress=None):
@@ -29,11 +34,12 @@ def neighbor_distance(x, t=10, cache=None, progress=None):
 
     Returns:
         numpy.ndarray: Shape (N,), float64, in the units of x.  Computed in
-        float64 (on a GPU: selected in x's dtype), in memory for CHUNK x N
-        distances at most.
+        float64, in memory for CHUNK x N distances at most, on a GPU for
+        CHUNK x TILE.
 
     Raises:
-        InputError: If there are not more than ``t`` points.
+        InputError: If there are not more than ``t`` points; on a GPU also if
+            ``t`` is beyond a thousand or x not finite.
     """
     n = x.shape[0]
     if not 1 <= t < n:
@@ -79,12 +85,17 @@ def digest(x):
 
 def _compute(x, t, progress):
     n = x.shape[0]
-    on_gpu = not (isinstance(x, numpy.ndarray) or scipy.sparse.issparse(x))
-    select = _matrix_product(x) if on_gpu else _scikit_learn(x)
+    if runtime.current.holds(x):
+        distance = _by_kernels(x, t)
+    else:
+        select = _scikit_learn(x)
+
+        def distance(rows):
+            return distance_of_rows(x, rows, t, select)
     sigma = numpy.empty(n)
     for start in range(0, n, CHUNK):
         rows = slice(start, min(start + CHUNK, n))
-        sigma[rows] = distance_of_rows(x, rows, t, select)
+        sigma[rows] = distance(rows)
         if progress is not None:
             progress(rows.stop - start)
     return sigma
@@ -98,7 +109,7 @@ def distance_of_rows(x, rows, t, select):
     """
     # The last of the k may be a wrong one of a tie, which does no harm, and a
     # point may miss itself among duplicates, whose distance is 0 as well.
-    candidates = select(x[rows], min(t + 3, x.shape[0]))
+    candidates = select(x[rows], min(t + 1 + SPARE, x.shape[0]))
     distances = numpy.empty(candidates.shape)
     for j in range(candidates.shape[1]):
         distances[:, j] = _direct(x[rows], x[candidates[:, j]])
@@ -113,10 +124,8 @@ def _direct(a, b):
         difference = a.astype(numpy.float64) - b.astype(numpy.float64)
         squares = difference.multiply(difference).sum(axis=1)
         return numpy.sqrt(numpy.asarray(squares)).reshape(-1)
-    xp = backend.get_array_module(a)
     difference = a.astype(numpy.float64) - b
-    distance = xp.sqrt(xp.einsum('ij,ij->i', difference, difference))
-    return backend.CpuDevice().send(distance)
+    return numpy.sqrt(numpy.einsum('ij,ij->i', difference, difference))
 
 
 def _scikit_learn(x):
@@ -124,11 +133,52 @@ def _scikit_learn(x):
     return lambda rows, k: search.kneighbors(rows, k, return_distance=False)
 
 
-def _matrix_product(x):
-    xp = backend.get_array_module(x)
-    squares = xp.einsum('ij,ij->i', x, x)
+def _by_kernels(x, t):
+    """As distance_of_rows, a function of the rows, on the device of x."""
+    most = nearest.MAX_K - 1 - SPARE
+    if t > most:
+        raise InputError(f'a GPU finds no neighbour number {t}; choose one '
+                         f'from 1 to {most}, or device -1, the CPU')
+    if x.dtype != numpy.float32:
+        x = x.astype(numpy.float64, copy=False)
+    x = runtime.current.contiguous(x)
+    # Products of centred points lose the fewest digits.
+    mean = x.mean(axis=0, dtype=numpy.float64)
+    to_cpu = backend.CpuDevice().send
+    if not numpy.isfinite(to_cpu(mean)).all():
+        raise InputError('x holds values that are NaN or infinite; remove '
+                         'those points')
+    # Asked to, CuPy multiplies float32 by TF32, of ten bits.
+    if os.environ.get('CUPY_TF32', '0') == '0':
+        mean = mean.astype(x.dtype)
+    return lambda rows: to_cpu(_select_and_measure(x, x[rows], t, mean))
 
-    def select(rows, k):
-        distances = squares - 2 * rows.dot(x.T)
-        return xp.argpartition(distances, k - 1, axis=1)[:, :k]
-    return select
+
+def _select_and_measure(x, points, t, mean):
+    """sigma_t of ``points`` among x, selected in the dtype of ``mean``."""
+    xp = backend.get_array_module(x)
+    dtype, k = mean.dtype, min(t + 1 + SPARE, len(x))
+    centred = points.astype(dtype, copy=False) - mean
+    candidates, largest = None, 0
+    for start in range(0, len(x), TILE):
+        tile = x[start:start + TILE].astype(dtype, copy=False) - mean
+        squares = (tile * tile).sum(axis=1)
+        candidates = nearest.select(
+            centred @ tile.T, squares, k, start, candidates)
+        largest = xp.maximum(largest, squares.max())
+    sigma = nearest.distance_of_rank(x, points, candidates.indices, t)
+    if dtype == numpy.float64 or k == len(x):
+        return sigma
+    # Any other point is at least as far as the last candidate by products,
+    # whose errors (those of two squares, a product, their sum and the
+    # centring) are below `error`.  Where that leaves doubt, as it does at
+    # ties, float64 settles it.
+    square = (centred * centred).sum(axis=1)
+    error = (x.shape[1] + 4) * float(numpy.finfo(dtype).eps) * (
+        square.astype(numpy.float64) + largest)
+    certain = sigma ** 2 <= candidates.values[:, -1] + square - error
+    doubtful, = xp.nonzero(~certain)
+    if len(doubtful):
+        sigma[doubtful] = _select_and_measure(
+            x, points[doubtful], t, mean.astype(numpy.float64))
+    return sigma

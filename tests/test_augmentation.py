@@ -1,17 +1,21 @@
 import numpy
 import pytest
+from chainer.backends.cuda import to_cpu
 
 from imsat import AffineDistortion, InputError
 
 N = 4000
 
 
-def draw(**ranges):
-    return AffineDistortion((21, 21), **ranges).draw(
-        N, numpy.random.default_rng(0))
+@pytest.fixture
+def draw(xp):
+    """N matrices of a distortion of these ranges."""
+    x = xp.asarray(numpy.zeros((N, 1)))
+    return lambda **ranges: to_cpu(AffineDistortion((1, 1), **ranges).draw(
+        x, numpy.random.default_rng(0)))
 
 
-def test_each_component_by_its_probability():
+def test_each_component_by_its_probability(draw):
     alone = dict(rotation=0, shear=0, scale=0, shift=0)
     for name, value in dict(rotation=10, shear=.3, scale=.2,
                             shift=2).items():
@@ -24,7 +28,7 @@ def test_each_component_by_its_probability():
             assert abs(same - expected) < 4 * (.25 / N) ** .5
 
 
-def test_ranges():
+def test_ranges(draw):
     alone = dict(rotation=0, shear=0, scale=0, shift=0, probability=1)
     rotation = draw(**{**alone, 'rotation': 10})
     angle = numpy.degrees(numpy.arctan2(rotation[:, 1, 0],
@@ -42,14 +46,17 @@ def test_ranges():
                                       atol=.05 * (high - low))
 
 
-def test_images_are_distorted_one_by_one():
+def test_images_are_distorted_one_by_one(xp):
     x = numpy.tile(numpy.random.RandomState(0).uniform(size=35), (8, 1))
     distort = AffineDistortion((7, 5), probability=1)
-    y = distort(x.astype('f'), numpy.random.default_rng(0))
+
+    def distorted():
+        y = distort(xp.asarray(x.astype('f')), numpy.random.default_rng(0))
+        return to_cpu(y)
+    y = distorted()
     assert y.shape == x.shape and y.dtype == numpy.float32
     assert len(numpy.unique(y, axis=0)) == 8
-    again = distort(x.astype('f'), numpy.random.default_rng(0))
-    numpy.testing.assert_array_equal(y, again)
+    numpy.testing.assert_array_equal(y, distorted())
 
 
 @pytest.mark.parametrize('shape,ranges,message', [

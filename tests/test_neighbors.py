@@ -13,28 +13,31 @@ def naive(x, t):
     )[t - 1] for i, a in enumerate(x)])
 
 
-@pytest.mark.parametrize('t', [1, 10, 11])
+@pytest.mark.parametrize('t', [1, 11])
 @pytest.mark.parametrize('case', 'ABDE')
-def test_naive(golden, case, t):
+def test_naive(golden, xp, case, t):
     x = golden('knn', 'f')[f'{case}.data']
-    numpy.testing.assert_allclose(neighbor_distance(x, t), naive(x, t), 1e-12)
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), t), naive(x, t), 1e-12)
 
 
 @pytest.mark.parametrize('case', 'ABD')
-def test_golden(golden, case):
+def test_golden(golden, xp, case):
     trace = golden('knn', 'f')
     # Computed in float32.
     numpy.testing.assert_allclose(
-        neighbor_distance(trace[f'{case}.data'], 11), trace[f'{case}.dist'],
-        1e-5, 1e-5)
+        neighbor_distance(xp.asarray(trace[f'{case}.data']), 11),
+        trace[f'{case}.dist'], 1e-5, 1e-5)
 
 
-def test_golden_float64(golden):
+def test_golden_float64(golden, xp):
     trace = golden('knn')
-    for t, key in ((10, 'A.derived.nearest10_f64'),
-                   (11, 'A.derived.nearest11_f64'), (11, 'A.dist_f64')):
-        numpy.testing.assert_allclose(
-            neighbor_distance(trace['A.data'], t), trace[key], 1e-10)
+    x = xp.asarray(trace['A.data'])
+    numpy.testing.assert_allclose(
+        neighbor_distance(x, 10), trace['A.derived.nearest10_f64'], 1e-10)
+    eleventh = neighbor_distance(x, 11)
+    for key in ('A.derived.nearest11_f64', 'A.dist_f64'):
+        numpy.testing.assert_allclose(eleventh, trace[key], 1e-10)
 
 
 def test_where_the_original_went_wrong(golden):
@@ -51,20 +54,56 @@ def test_too_few_points(golden, t):
         neighbor_distance(golden('knn')['C.data'], t)
 
 
-def test_duplicates_have_distance_zero():
-    x = numpy.repeat(numpy.random.RandomState(0).normal(size=(5, 3)), 4, 0)
+@pytest.mark.parametrize('dtype', 'fd')
+def test_duplicates_have_distance_zero(xp, dtype):
+    points = numpy.random.RandomState(0).normal(size=(5, 3)).astype(dtype)
+    x = xp.asarray(numpy.repeat(points, 8, 0))
     assert (neighbor_distance(x, 3) == 0).all()
-    assert (neighbor_distance(x, 4) > 0).all()
+    assert (neighbor_distance(x, 7) == 0).all()
+    assert (neighbor_distance(x, 8) > 0).all()
 
 
-def test_chunks(monkeypatch):
-    x = numpy.random.RandomState(0).normal(size=(50, 3))
-    expected = naive(x, 4)
-    monkeypatch.setattr(neighbors, 'CHUNK', 7)
-    done = []
+@pytest.mark.parametrize('dtype', 'fd')
+@pytest.mark.parametrize('t', [1, 4, 30])
+def test_ties(xp, t, dtype):
+    # Of zeros and ones: many are equally far.
+    x = numpy.random.RandomState(0).randint(0, 2, (70, 9)).astype(dtype)
     numpy.testing.assert_allclose(
-        neighbor_distance(x, 4, progress=done.append), expected, 1e-12)
-    assert sum(done) == 50 and len(done) == 8
+        neighbor_distance(xp.asarray(x), t), naive(x, t), 1e-12)
+
+
+@pytest.mark.parametrize('n,d,t', [(2, 1, 1), (30, 2, 29), (150, 33, 100)])
+def test_sizes(xp, n, d, t):
+    x = numpy.random.RandomState(0).normal(size=(n, d)).astype('f')
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), t), naive(x, t), 1e-12)
+
+
+@pytest.mark.parametrize('x', [
+    # Squares of which float32 keeps few digits that tell the points apart,
+    # or none: without a common mean, and far from the origin.
+    numpy.repeat([[-1e2], [1e2]], 80, 0)
+    + numpy.random.RandomState(0).normal(0, .05, (160, 5)),
+    numpy.repeat([[-1e3], [1e3]], 40, 0) + numpy.arange(80)[:, None] * [
+        1 / 64, 0],
+    1e4 + numpy.random.RandomState(0).normal(size=(60, 5))])
+def test_small_differences_of_large_numbers(xp, x):
+    x = x.astype('f')
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), 3), naive(x, 3), 1e-12)
+
+
+def test_chunks(xp, monkeypatch):
+    x = numpy.random.RandomState(0).normal(size=(50, 3))
+    monkeypatch.setattr(neighbors, 'CHUNK', 7)
+    monkeypatch.setattr(neighbors, 'TILE', 11)
+    for dtype in 'fd':
+        done = []
+        numpy.testing.assert_allclose(
+            neighbor_distance(xp.asarray(x.astype(dtype)), 4,
+                              progress=done.append),
+            naive(x.astype(dtype), 4), 1e-12)
+        assert sum(done) == 50 and len(done) == 8
 
 
 def test_sparse():
@@ -73,13 +112,34 @@ def test_sparse():
         neighbor_distance(scipy.sparse.csr_matrix(x), 5), naive(x, 5), 1e-12)
 
 
-def test_selection_by_matrix_product():
-    # What a GPU does, here with NumPy in CuPy's place.
-    x = numpy.random.RandomState(0).normal(size=(60, 9)).astype('f')
-    select = neighbors._matrix_product(x)
+def test_what_kernels_do_not_take(device):
+    x = device.asarray(numpy.zeros((1100, 1), 'f'))
+    with pytest.raises(InputError, match='choose one from 1 to 1021, or'):
+        neighbor_distance(x, 1022)
+    x[3] = numpy.nan
+    with pytest.raises(InputError, match='NaN or infinite'):
+        neighbor_distance(x, 3)
+
+
+@pytest.mark.parametrize('tf32,expected', [
+    (None, 'f'), ('0', 'f'), ('1', 'd')])
+def test_no_product_in_tf32(device, monkeypatch, tf32, expected):
+    dtypes = set()
+    select = neighbors.nearest.select
+    monkeypatch.setattr(neighbors.nearest, 'select', lambda *args: (
+        dtypes.add(args[0].dtype.char), select(*args))[1])
+    monkeypatch.delenv('CUPY_TF32', raising=False)
+    if tf32:
+        monkeypatch.setenv('CUPY_TF32', tf32)
+    x = numpy.random.RandomState(0).normal(size=(40, 3)).astype('f')
+    neighbor_distance(device.asarray(x), 4)
+    assert dtypes == {expected}
+
+
+def test_whole_numbers(xp):
+    x = numpy.random.RandomState(0).randint(0, 99, (40, 3))
     numpy.testing.assert_allclose(
-        neighbors.distance_of_rows(x, slice(10, 30), 5, select),
-        naive(x, 5)[10:30], 1e-12)
+        neighbor_distance(xp.asarray(x), 4), naive(x, 4), 1e-12)
 
 
 class TestCache:

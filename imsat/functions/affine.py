@@ -1,10 +1,15 @@
 import numpy
-from chainer import backend, function_node
 from chainer.utils import type_check
 
+from imsat.cuda import affine as kernels
+from imsat.functions.composition import FusedFunction
 
-class AffineTransform(function_node.FunctionNode):
-    """Linear in the images; ``matrix`` is a constant array."""
+
+class AffineTransform(FusedFunction):
+    """Linear in the images; ``matrix`` is a constant array.
+
+    So its gradient can be differentiated without being composed.
+    """
 
     def __init__(self, matrix):
         self.matrix = matrix
@@ -15,7 +20,7 @@ class AffineTransform(function_node.FunctionNode):
         type_check.expect(x.dtype.kind == 'f', x.ndim == 3,
                           x.shape[0] == self.matrix.shape[0])
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         x, = inputs
         flat = x.reshape(-1)
         y = 0
@@ -23,26 +28,32 @@ class AffineTransform(function_node.FunctionNode):
             y += flat[index] * weight
         return y.reshape(x.shape),
 
+    def forward_gpu(self, inputs):
+        return kernels.forward(*inputs, self.matrix),
+
     def backward(self, indexes, grad_outputs):
         return AffineTransformGrad(self.matrix).apply(grad_outputs)
 
 
-class AffineTransformGrad(function_node.FunctionNode):
+class AffineTransformGrad(FusedFunction):
     """Hands every pixel of the output back to where it was read."""
 
     def __init__(self, matrix):
         self.matrix = matrix
 
-    def forward(self, inputs):
+    def forward_cpu(self, inputs):
         gy, = inputs
-        xp = backend.get_array_module(gy)
-        gx = xp.zeros(gy.size)
+        gx = numpy.zeros(gy.size)
         for index, weight in bilinear_corners(self.matrix, gy.shape,
                                               gy.dtype):
-            gx += xp.bincount(index.reshape(-1),
-                              (weight * gy.reshape(len(gy), -1)).reshape(-1),
-                              minlength=gy.size)
+            gx += numpy.bincount(
+                index.reshape(-1),
+                (weight * gy.reshape(len(gy), -1)).reshape(-1),
+                minlength=gy.size)
         return gx.reshape(gy.shape).astype(gy.dtype),
+
+    def forward_gpu(self, inputs):
+        return kernels.backward(*inputs, self.matrix),
 
     def backward(self, indexes, grad_outputs):
         return AffineTransform(self.matrix).apply(grad_outputs)
@@ -52,28 +63,26 @@ def bilinear_corners(matrix, shape, dtype):
     """The four pixels that each pixel of the output is read from.
 
     Args:
-        matrix (array): Shape (B, 2, 3).
+        matrix (numpy.ndarray): Shape (B, 2, 3).
         shape (tuple): (B, height, width).
 
     Yields:
         tuple: For each corner ``index`` into all images as one row, and
         ``weight`` of ``dtype``, both of shape (B, height * width).
     """
-    xp = backend.get_array_module(matrix)
     n, height, width = shape
-    center = numpy.array([(height - 1) / 2, (width - 1) / 2])
-    grid = xp.asarray(numpy.indices((height, width)).reshape(2, -1)
-                      - center[:, None])
+    center = numpy.array([(height - 1) / 2, (width - 1) / 2])[:, None]
+    grid = numpy.indices((height, width)).reshape(2, -1) - center
     low, part = [], []
     for axis, size in enumerate((height, width)):
         position = matrix[:, axis, :2] @ grid + matrix[:, axis, 2:] \
             + center[axis]
         # Beyond the edge the image goes on as it ends there.
-        xp.clip(position, 0, size - 1, out=position)
-        floor = xp.minimum(position.astype(int), max(size - 2, 0))
+        numpy.clip(position, 0, size - 1, out=position)
+        floor = numpy.minimum(position.astype(int), max(size - 2, 0))
         low.append(floor)
         part.append((position - floor).astype(dtype))
-    start = xp.arange(n)[:, None] * (height * width)
+    start = numpy.arange(n)[:, None] * (height * width)
     for i in range(min(2, height)):
         for j in range(min(2, width)):
             weight = (part[0] if i else 1 - part[0]) \

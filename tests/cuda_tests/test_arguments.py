@@ -4,12 +4,16 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, bit_information, code_information,
-    directions, runtime, sigmoid_kl, softmax_information, softmax_kl)
+    affine, arguments, batch_normalization_relu, bit_information,
+    code_information, directions, nearest, runtime, sigmoid_kl,
+    softmax_information, softmax_kl)
 
 Y = numpy.zeros((4, 3), 'f')
 V = numpy.ones(3, 'f')
 G = numpy.array(1, 'f')
+X = numpy.zeros((4, 3, 2), 'f')
+MAPS = numpy.zeros((4, 2, 3))
+INDICES = numpy.zeros((4, 2), 'l')
 
 
 @pytest.mark.parametrize('value,error,message', [
@@ -100,6 +104,14 @@ CALLS = {
     'normalization backward': (
         batch_normalization_relu.backward, (Y, V, V, (V, V), Y)),
     'scaling': (directions.scale_rows, (Y, Y[:, 0])),
+    'affine': (affine.forward, (X, MAPS)),
+    'affine backward': (affine.backward, (X, MAPS)),
+    'selection': (
+        lambda y, v, so_far: nearest.select(y, v, 2, 3, so_far),
+        (Y, V, (Y[:, :2], INDICES))),
+    'distance': (
+        lambda *arrays: nearest.distance_of_rank(*arrays, 1),
+        (Y, Y, INDICES)),
 }
 
 

@@ -10,6 +10,7 @@ def test_limits():
     for n_rows, width in itertools.product(SIZES, SIZES):
         columns, chunk = launch.columns(n_rows, width)
         for shape in (launch.rows(n_rows, width), columns,
+                      launch.images(n_rows, width),
                       launch.elements(n_rows)):
             x, y, z = shape.block
             assert x * y * z in (256, 1024) and z == 1
