@@ -10,6 +10,8 @@ Shape = collections.namedtuple('Shape', ['grid', 'block', 'shared'])
 THREADS = 256
 # Eight blocks on each of an H200's 132 multiprocessors; the rest is a loop.
 MAX_BLOCKS = 1056
+# Less of a gallery is not worth a block of its own.
+MIN_CODES = 1024
 
 
 def ceil_div(a, b):
@@ -104,6 +106,6 @@ def histograms(n_queries, n_gallery, n_words, n_counters):
     while lanes < min(n_queries, threads):
         lanes *= 2
     tiles = max(ceil_div(n_queries, lanes), 1)
-    chunks, chunk = split(n_gallery, tiles, 1024 // n_words)
+    chunks, chunk = split(n_gallery, tiles, MIN_CODES)
     return shape((tiles, chunks), (lanes, threads // lanes),
                  4 * threads * n_counters), chunk

@@ -5,6 +5,7 @@ import pytest
 
 import simt
 from imsat import InputError, hamming
+from imsat.cuda import launch
 from imsat.hamming import (
     distance_histograms, hamming_distance, on_device, pack_bits, to_numpy,
     unpack_bits)
@@ -22,7 +23,10 @@ def naive_distance(a, b):
 
 @pytest.fixture(params=[1 << 16, 7])
 def block(request, monkeypatch):
+    """How many codes are taken at a time, on the CPU and by a block of
+    threads."""
     monkeypatch.setattr(hamming, 'BLOCK', request.param)
+    monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
 def test_bit_order():

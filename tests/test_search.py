@@ -6,6 +6,7 @@ import pytest
 
 import simt
 from imsat import HammingIndex, InputError, hamming
+from imsat.cuda import launch
 from imsat.files import load_npz, save_npz
 from imsat.hamming import hamming_distance, on_device, pack_bits, to_numpy
 
@@ -43,7 +44,10 @@ def build(codes, n_bits, xp=numpy):
 
 @pytest.fixture(params=[1 << 16, 64, 7])
 def block(request, monkeypatch):
+    """How many codes are taken at a time, on the CPU and by a block of
+    threads."""
     monkeypatch.setattr(hamming, 'BLOCK', request.param)
+    monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)

@@ -4,12 +4,14 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, directions, runtime, sigmoid_kl,
-    softmax_information, softmax_kl)
+    arguments, batch_normalization_relu, directions, hamming, runtime,
+    sigmoid_kl, softmax_information, softmax_kl)
 
 Y = numpy.zeros((4, 3), 'f')
 V = numpy.ones(3, 'f')
 G = numpy.array(1, 'f')
+WORDS = numpy.ones((2, 5), 'u4')
+LABELS = numpy.arange(5)
 
 
 @pytest.mark.parametrize('value,error,message', [
@@ -83,6 +85,19 @@ CALLS = {
     'normalization backward': (
         batch_normalization_relu.backward, (Y, V, V, (V, V), Y)),
     'scaling': (directions.scale_rows, (Y, Y[:, 0])),
+    'packing': (hamming.pack_bits, (Y,)),
+    'words': (hamming.to_words, (WORDS.view('u1'),)),
+    'codes': (lambda words: hamming.from_words(words, 8), (WORDS,)),
+    'distances': (hamming.distances, (WORDS, WORDS)),
+    'histograms': (
+        lambda *arrays: hamming.histograms(*arrays, 64),
+        (WORDS, LABELS, WORDS, LABELS)),
+    'nearest': (
+        lambda q, g, ids: hamming.nearest(q, g, 64, 2, ids),
+        (WORDS, WORDS, LABELS)),
+    'within': (
+        lambda q, g, ids: hamming.within(q, g, 64, 2, ids),
+        (WORDS, WORDS, LABELS)),
 }
 
 
