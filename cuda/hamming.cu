@@ -53,11 +53,13 @@ extern "C" __global__ void hamming_distances(
 // Each thread counts for itself, in shared memory that no other thread
 // touches: without atomics or bank conflicts, as thread t's counters are all
 // in bank t % 32.  A counter has all codes in its lower half and those of the
-// label in its upper one, and is emptied before one could overflow.
+// label in its upper one, and is emptied before one could overflow; the last
+// is for all that is further than n_bits, and not read.
 //
 // Counts are added to total[q * row + d * step], plus blockIdx.y if step is
 // not 1, and likewise to relevant; that and the labels may be null.
 #define TILE (1024 / WORDS)
+#define THREADS (256 / WORDS)
 
 __device__ void add(long long* sum, unsigned n) {
     atomicAdd((unsigned long long*)sum, n);  // there is none for long long
@@ -72,11 +74,11 @@ extern "C" __global__ void hamming_histograms(
     extern __shared__ unsigned counters[];
     __shared__ uint4 tile[WORDS][TILE / 4];
     __shared__ longlong2 labels[TILE / 2];
-    const int threads = blockDim.x * blockDim.y;
-    const int thread = threadIdx.y * blockDim.x + threadIdx.x;
+    const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
     unsigned* const mine = counters + thread;
-    for (int d = 0; d <= n_bits; d++)
-        mine[d * threads] = 0;
+    const int last = n_bits + 1;
+    for (int d = 0; d <= last; d++)
+        mine[d * THREADS] = 0;
 
     const long long first_query = blockIdx.x * (long long)blockDim.x;
     const long long q = first_query + threadIdx.x;
@@ -86,25 +88,28 @@ extern "C" __global__ void hamming_histograms(
         query = load(queries, n_queries, q);
         label = query_labels ? query_labels[q] : 0;
     }
+    const auto count = [&](int distance, long long label_there) {
+        mine[min(distance, last) * THREADS] +=
+            label_there == label ? 0x10001 : 1;
+    };
 
     const long long begin = blockIdx.y * chunk;
     const long long end = min(begin + chunk, n_gallery);
     int tiles = 0;  // since the counters were emptied
     for (long long first = begin; first < end; first += TILE) {
-        const int n = min((long long)TILE, end - first);
+        const unsigned n = min((long long)TILE, end - first);
         __syncthreads();  // the last tile has been read
-        for (int j = thread; j < (n + 3) / 4 * 4; j += threads) {
-            const bool there = j < n;
+        for (unsigned j = thread; j < n; j += THREADS) {
             #pragma unroll
             for (int w = 0; w < WORDS; w++)
-                ((unsigned*)tile[w])[j] =
-                    there ? gallery[w * n_gallery + first + j] : 0;
+                ((unsigned*)tile[w])[j] = gallery[w * n_gallery + first + j];
             ((long long*)labels)[j] =
-                there && gallery_labels ? gallery_labels[first + j] : 0;
+                gallery_labels ? gallery_labels[first + j] : 0;
         }
         __syncthreads();
 
-        for (int j = 4 * threadIdx.y; j < n; j += 4 * blockDim.y) {
+        unsigned j = 4 * threadIdx.y;
+        for (; j + 4 <= n; j += 4 * blockDim.y) {
             int distance[4] = {};
             #pragma unroll
             for (int w = 0; w < WORDS; w++) {
@@ -115,23 +120,28 @@ extern "C" __global__ void hamming_histograms(
                 distance[3] += __popc(words.w ^ query.word[w]);
             }
             const longlong2 a = labels[j / 2], b = labels[j / 2 + 1];
-            const bool same[4] = {a.x == label, a.y == label, b.x == label,
-                                  b.y == label};
+            count(distance[0], a.x);
+            count(distance[1], a.y);
+            count(distance[2], b.x);
+            count(distance[3], b.y);
+        }
+        for (; j < n; j++) {  // fewer than four, for one thread of each query
+            int distance = 0;
             #pragma unroll
-            for (int i = 0; i < 4; i++)
-                if (j + i < n && distance[i] <= n_bits)
-                    mine[distance[i] * threads] += same[i] ? 0x10001 : 1;
+            for (int w = 0; w < WORDS; w++)
+                distance += __popc(((unsigned*)tile[w])[j] ^ query.word[w]);
+            count(distance, ((long long*)labels)[j]);
         }
 
         if (++tiles < 0xffff / TILE && first + TILE < end)
             continue;
         tiles = 0;
         __syncthreads();
-        for (int e = thread; e < (n_bits + 1) * blockDim.x; e += threads) {
-            const int d = e / blockDim.x, x = e % blockDim.x;
+        for (unsigned e = thread; e < last * blockDim.x; e += THREADS) {
+            const unsigned d = e / blockDim.x, x = e % blockDim.x;
             unsigned of_all = 0, of_label = 0;
-            for (int y = 0; y < blockDim.y; y++) {
-                unsigned& counter = counters[d * threads + y * blockDim.x + x];
+            for (unsigned y = 0; y < blockDim.y; y++) {
+                unsigned& counter = counters[d * THREADS + y * blockDim.x + x];
                 of_all += counter & 0xffff;
                 of_label += counter >> 16;
                 counter = 0;

@@ -101,7 +101,7 @@ def histograms(queries, query_labels, gallery, gallery_labels, n_bits):
     n_bits = _check_bits(n_bits, n_words)
     total, relevant = (runtime.current.zeros((q, n_bits + 1), 'int64')
                        for _ in range(2))
-    shape, chunk = launch.histograms(q, n, n_words, n_bits + 1)
+    shape, chunk = launch.histograms(q, n, n_words, n_bits + 2)
     _source.launch('hamming_histograms', shape, (
         queries, query_labels, q, gallery, gallery_labels, n, chunk, n_bits,
         n_bits + 1, 1, total, relevant), WORDS=n_words)
@@ -169,7 +169,7 @@ class _Search:
         self.n_bits = _check_bits(n_bits, self.n_words)
         self.ids = arguments.optional('ids', ids, (self.n,), ('int64',))
         shape, self.chunk = launch.histograms(
-            self.q, self.n, self.n_words, self.n_bits + 1)
+            self.q, self.n, self.n_words, self.n_bits + 2)
         self.chunks = shape.grid[1]
         row = (self.n_bits + 1) * self.chunks + 1
         counts = runtime.current.zeros((self.q, row), 'int64')

@@ -98,7 +98,7 @@ def pairs(n, m):
 def histograms(n_queries, n_gallery, n_words, n_counters):
     """For ``hamming_histograms``: a Shape, and the codes of a chunk.
 
-    With longer codes blocks have less threads: each has all counters for
+    With longer codes blocks have less threads: each has ``n_counters`` for
     itself, in shared memory of which 48 KB can be had.
     """
     threads = THREADS // n_words

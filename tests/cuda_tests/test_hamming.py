@@ -66,10 +66,19 @@ def test_pairs(device, n, m):
 
 # Queries: one; part of a block's; some blocks.  Gallery: less than four
 # codes; some tiles and chunks, the last not full.
-@pytest.mark.parametrize('width', [1, 2, 5, 13, 32])
-@pytest.mark.parametrize('n_queries,n', [
-    (1, 1), (1, 2345), (3, 3), (33, 130), (2, 1025), (300, 14)])
-def test_sizes(place, n_queries, n, width):
+@pytest.mark.parametrize('n_queries,n,width', [(300, 14, 2)] + [
+    (*sizes, width) for width in (1, 2, 5, 13, 32)
+    for sizes in ((1, 1), (1, 2345), (3, 3), (33, 130), (2, 1025))])
+def test_sizes(device, n_queries, n, width):
+    check_search(device.asarray, n_queries, n, width)
+
+
+def test_layouts(place):
+    check_search(place, 3, 50, 5)
+
+
+def check_search(place, n_queries, n, width):
+    """Histograms, the k nearest and all within a radius."""
     n_bits = 8 * width
     # Few distinct codes: many ties.
     q, g = random_codes(n_queries, width), random_codes(20, width, 1)
@@ -106,17 +115,23 @@ def test_sizes(place, n_queries, n, width):
     numpy.testing.assert_array_equal(found, ids[order[near]])
 
 
-@pytest.mark.parametrize('width', [2, 32])
-def test_long_chunks(device, monkeypatch, width):
-    # A block's counters, of 16 bits, are emptied in time.
+def test_greater_distances_are_not_counted(device):
+    q, g = words(random_codes(3, 2), device.asarray), words(
+        random_codes(70, 2, 1), device.asarray)
+    labels = device.asarray(numpy.zeros(70, 'i8'))
+    for some, of_all in zip(*(hamming.histograms(
+            q, labels[:3], g, labels, n_bits) for n_bits in (5, 16))):
+        numpy.testing.assert_array_equal(to_cpu(some), to_cpu(of_all)[:, :6])
+
+
+def test_long_chunks(device, monkeypatch):
+    # A thread's counters, of 16 bits, are emptied in time.
     monkeypatch.setattr(launch, 'MAX_BLOCKS', 1)
-    n, n_queries = 66_000, 1 if width == 2 else 20
-    g = device.asarray(numpy.zeros((n, width), 'u1'))
+    n, n_queries = 66_000, 20
+    g_words = words(numpy.zeros((n, 32), 'u1'), device.asarray)
     labels = device.asarray(numpy.zeros(n, 'i8'))
-    g_words = hamming.to_words(g)
     total, relevant = map(to_cpu, hamming.histograms(
-        g_words[:, :n_queries], labels[:n_queries], g_words, labels,
-        8 * width))
+        g_words[:, :n_queries], labels[:n_queries], g_words, labels, 256))
     assert (total[:, 0] == n).all() and (relevant[:, 0] == n).all()
     assert not total[:, 1:].any() and not relevant[:, 1:].any()
 

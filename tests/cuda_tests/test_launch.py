@@ -28,7 +28,7 @@ def test_limits_of_codes():
         assert 1 <= min(pairs.grid) and 1 <= warps.grid[0] < 2 ** 31
         for n_bits in (1, 16, 32, 64, 128, 256):
             n_words = -(-n_bits // 32)
-            shape, chunk = launch.histograms(n, m, n_words, n_bits + 1)
+            shape, chunk = launch.histograms(n, m, n_words, n_bits + 2)
             (tiles, chunks, _), (lanes, slices, _), shared = shape
             assert lanes * slices * n_words == 256
             assert tiles * lanes >= n and 1 <= tiles < 2 ** 31
