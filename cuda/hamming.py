@@ -160,7 +160,7 @@ class _Search:
     """Where each query's results begin, by distance and chunk of the gallery.
 
     See nearest.cu.  ``starts``, of shape (Q, (D + 1) chunks + 1), has at most
-    some 10 million elements, or (D + 1) + 1 for each query.
+    some 10 million elements, or D + 2 for each query if that is more.
     """
 
     def __init__(self, queries, gallery, n_bits, ids):

@@ -98,8 +98,8 @@ def pairs(n, m):
 def histograms(n_queries, n_gallery, n_words, n_counters):
     """For ``hamming_histograms``: a Shape, and the codes of a chunk.
 
-    With longer codes blocks have less threads: each has ``n_counters`` for
-    itself, in shared memory of which 48 KB can be had.
+    With longer codes blocks have fewer threads: each has ``n_counters`` for
+    itself, in shared memory, of which there are 48 KB.
     """
     threads = THREADS // n_words
     lanes = 1

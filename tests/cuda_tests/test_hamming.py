@@ -197,8 +197,7 @@ def test_the_order_of_threads_does_not_matter(repeats, device, monkeypatch):
                 near & (labels == labels[:40, None])).sum(axis=1))
 
 
-def test_no_host_synchronisation_is_needed(emulator):
-    """Three launches for the k nearest, one for the histograms."""
+def test_launches(emulator):
     q = hamming.to_words(simt.asarray(random_codes(4, 2)))
     labels = simt.asarray(numpy.zeros(4, 'i8'))
     emulator.launches.clear()
