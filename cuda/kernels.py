@@ -23,7 +23,7 @@ from imsat.cuda import runtime
 FOLDER = Path(__file__).parent
 FLOATS = ({'T': 'float32'}, {'T': 'float64'})
 
-_C_TYPES = {'float32': 'float', 'float64': 'double'}
+_C_TYPES = {'float32': 'float', 'float64': 'double', 'bool': 'bool'}
 _INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 _KERNEL = re.compile(r'__global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?'
                      r'(\w+)')

@@ -10,6 +10,8 @@ Shape = collections.namedtuple('Shape', ['grid', 'block', 'shared'])
 THREADS = 256
 # Eight blocks on each of an H200's 132 multiprocessors; the rest is a loop.
 MAX_BLOCKS = 1056
+# Less of a gallery is not worth a block of its own.
+MIN_CODES = 1024
 
 
 def ceil_div(a, b):
@@ -50,9 +52,7 @@ def columns(n_rows, width):
     as many chunks (``grid[1]``) as keep the GPU busy.
     """
     tiles = max(ceil_div(width, 32), 1)
-    chunks = max(min(MAX_BLOCKS // tiles, ceil_div(n_rows, 64)), 1)
-    chunk = max(ceil_div(n_rows, chunks), 1)
-    chunks = max(ceil_div(n_rows, chunk), 1)
+    chunks, chunk = split(n_rows, tiles, 64)
     return shape((tiles, chunks), (32, 8)), chunk
 
 
@@ -64,10 +64,7 @@ def gram(n_rows, width):
     """
     tiles = max(ceil_div(width, 64), 1)
     blocks_of_chunk = tiles * (tiles + 1) // 2  # the others have no work
-    chunks = max(min(MAX_BLOCKS // 4 // blocks_of_chunk,
-                     ceil_div(n_rows, 32)), 1)
-    chunk = max(ceil_div(n_rows, chunks), 1)
-    chunks = max(ceil_div(n_rows, chunk), 1)
+    chunks, chunk = split(n_rows, 4 * blocks_of_chunk, 32)
     return shape((tiles, tiles, chunks), (16, 16)), chunk
 
 
@@ -86,6 +83,56 @@ def images(n, pixels):
     return shape((blocks(n), max(parts, 1)), (THREADS,))
 
 
+def split(n, tiles, least):
+    """Chunks of n, none empty, as many as keep the GPU busy.
+
+    Args:
+        tiles (int): How many blocks there are for each chunk.
+        least (int): Size of a chunk below which more would not pay.
+
+    Returns:
+        tuple: How many chunks, and the size of each but the last.
+    """
+    chunks = max(min(MAX_BLOCKS // tiles, ceil_div(n, least)), 1)
+    chunk = max(ceil_div(n, chunks), 1)
+    return max(ceil_div(n, chunk), 1), chunk
+
+
 def elements(n):
     """For kernels that loop over n elements."""
     return shape((blocks(ceil_div(n, THREADS)),), (THREADS,))
+
+
+def warps(n):
+    """For kernels that loop over n warps' work, blocks of 8 warps."""
+    return shape((blocks(ceil_div(n, 8)),), (32, 8))
+
+
+def packing(n_rows, width):
+    """For ballots over rows (``pack_bits.cu``)."""
+    lanes = 8 if width <= 8 else 16 if width <= 16 else 32
+    per_block = THREADS // lanes
+    return shape((blocks(ceil_div(n_rows, 4 * per_block)),
+                  max(ceil_div(width, 32), 1)), (lanes, per_block))
+
+
+def pairs(n, m):
+    """For all pairs: 256 columns of m and, 32 at a time, rows of n."""
+    return shape((max(ceil_div(m, THREADS), 1),
+                  min(max(ceil_div(n, 32), 1), 65535)), (THREADS,))
+
+
+def histograms(n_queries, n_gallery, n_words, n_counters):
+    """For ``hamming_histograms``: a Shape, and the codes of a chunk.
+
+    With longer codes blocks have fewer threads: each has ``n_counters`` for
+    itself, in shared memory, of which there are 48 KB.
+    """
+    threads = THREADS // n_words
+    lanes = 1
+    while lanes < min(n_queries, threads):
+        lanes *= 2
+    tiles = max(ceil_div(n_queries, lanes), 1)
+    chunks, chunk = split(n_gallery, tiles, MIN_CODES)
+    return shape((tiles, chunks), (lanes, threads // lanes),
+                 4 * threads * n_counters), chunk

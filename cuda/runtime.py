@@ -26,6 +26,10 @@ class CuPy:
         import cupy
         return cupy.empty(shape, dtype)
 
+    def zeros(self, shape, dtype):
+        import cupy
+        return cupy.zeros(shape, dtype)
+
     def asarray(self, x, dtype):
         """x on the device, copied where it is not there yet."""
         import cupy

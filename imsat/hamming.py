@@ -3,11 +3,17 @@
 A code of D bits takes ceil(D / 8) bytes, dtype uint8.  Bit 0 is the highest
 of the first byte, as ``numpy.packbits`` has it; what is left of the last byte
 is 0.
+
+Of CuPy's arrays the functions return CuPy's arrays, computed by the kernels
+of ``imsat.cuda.hamming``.
 """
 import numbers
 
 import numpy
+from chainer.backends.cuda import to_cpu
 
+from imsat.cuda import hamming as kernels
+from imsat.cuda import runtime
 from imsat.errors import InputError
 
 MOST_BITS = 256
@@ -23,27 +29,57 @@ def pack_bits(bits):
             256.
 
     Returns:
-        numpy.ndarray: Shape (N, ceil(D / 8)), uint8; bit 0 is the highest of
-        the first byte.
+        array: Shape (N, ceil(D / 8)), uint8; bit 0 is the highest of the
+        first byte.
 
     Raises:
-        InputError: If the shape is another, or a value neither 0 nor 1.
+        InputError: If the shape is another, or a value neither 0 nor 1; to
+            see the values of any dtype but bool the CPU waits for the GPU.
     """
-    bits = numpy.asarray(bits)
+    bits = as_array(bits)
     if bits.ndim != 2:
         raise InputError(f'bits have shape {bits.shape}; give one row for '
                          f'each code')
     check_n_bits(bits.shape[1])
     ones = bits == 1
-    if not (ones | (bits == 0)).all():
+    if bits.dtype != bool and not (ones | (bits == 0)).all():
         raise InputError('bits must be 0 or 1; threshold probabilities at .5 '
                          'first')
+    if on_device(ones):
+        return kernels.pack_bits(ones)
     return numpy.packbits(ones, axis=1)
 
 
 def unpack_bits(codes, n_bits):
-    """The inverse of :func:`pack_bits`: shape (N, n_bits), uint8, 0 or 1."""
+    """The inverse of :func:`pack_bits`, for NumPy arrays.
+
+    Returns:
+        numpy.ndarray: Shape (N, n_bits), uint8, 0 or 1.
+    """
     return numpy.unpackbits(check_codes(codes, n_bits), axis=1, count=n_bits)
+
+
+def as_array(x):
+    """x as a NumPy array; what is on a GPU stays as it is."""
+    return x if runtime.current.holds(x) else numpy.asarray(x)
+
+
+def to_numpy(x):
+    """x as a NumPy array, copied where it is on a GPU."""
+    return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
+
+
+def on_device(*arrays):
+    """Whether all of the arrays are on a GPU.
+
+    Raises:
+        InputError: If some are and some are not.
+    """
+    held = {runtime.current.holds(x) for x in arrays}
+    if len(held) > 1:
+        raise InputError('some arrays are on a GPU and some are not; move '
+                         'them by cupy.asarray or cupy.asnumpy')
+    return held.pop()
 
 
 def check_n_bits(n_bits):
@@ -59,17 +95,18 @@ def check_codes(codes, n_bits):
 
     Raises:
         InputError: If shape or dtype are others, or bits beyond ``n_bits``
-            are set.
+            are set.  Where ``n_bits`` is no multiple of 8 the CPU waits for
+            the GPU to see that.
     """
     check_n_bits(n_bits)
-    codes = numpy.asarray(codes)
+    codes = as_array(codes)
     width = -(-n_bits // 8)
     if codes.dtype != numpy.uint8 or codes.ndim != 2 \
             or codes.shape[1] != width:
         raise InputError(
             f'codes of {n_bits} bits are uint8 of shape (N, {width}), not '
             f'{codes.dtype} of shape {codes.shape}; pack them with pack_bits')
-    if (codes[:, -1] & (1 << 8 * width - n_bits) - 1).any():
+    if n_bits % 8 and (codes[:, -1] & (1 << 8 * width - n_bits) - 1).any():
         raise InputError(f'codes have bits set beyond the first {n_bits}; '
                          f'give the number of bits that they were packed '
                          f'from')
@@ -83,13 +120,15 @@ def hamming_distance(a, b):
         a, b (array): Packed codes, shapes (N, W) and (M, W), uint8.
 
     Returns:
-        numpy.ndarray: Shape (N, M), uint16.
+        array: Shape (N, M), uint16.
 
     Raises:
         InputError: If the codes differ in width or are not uint8.
     """
     n_bits = 8 * numpy.shape(a)[-1]
     a, b = to_words(check_codes(a, n_bits)), to_words(check_codes(b, n_bits))
+    if on_device(a, b):
+        return kernels.distances(a, b)
     result = numpy.empty((a.shape[1], b.shape[1]), numpy.uint16)
     for i, block, distance in distance_blocks(a, b, n_bits):
         result[i, block] = distance
@@ -100,10 +139,12 @@ def to_words(codes):
     """Codes in the layout that distances are computed from.
 
     Returns:
-        numpy.ndarray: Shape (words, N): column j holds code j, padded with
-        zeros, as words of 64 bits, or of 8 if it has at most four of them,
-        which is faster.
+        array: Shape (words, N): column j holds code j, padded with zeros, as
+        words of 64 bits, or of 8 if it has at most four of them, which is
+        faster; on a GPU as words of 32 bits.
     """
+    if on_device(codes):
+        return kernels.to_words(codes)
     n, width = codes.shape
     if width > 4:
         padded = numpy.zeros((n, -(-width // 8) * 8), numpy.uint8)
@@ -114,8 +155,11 @@ def to_words(codes):
 
 def from_words(words, n_bits):
     """The inverse of :func:`to_words`."""
+    width = -(-n_bits // 8)
+    if on_device(words):
+        return kernels.from_words(words, width)
     codes = words.T.copy().view(numpy.uint8)
-    return numpy.ascontiguousarray(codes[:, :-(-n_bits // 8)])
+    return numpy.ascontiguousarray(codes[:, :width])
 
 
 def distance_blocks(queries, gallery, n_bits):
@@ -157,11 +201,13 @@ def distance_histograms(query_codes, query_labels, gallery_codes,
     """How many gallery items lie at each distance from each query.
 
     Equal codes of one label are counted once with their number, so that the
-    time goes with the distinct ones.  Memory does not grow with Q x N.
+    time goes with the distinct ones; not on a GPU.  Memory does not grow
+    with Q x N.
 
     Args:
         query_codes, gallery_codes (array): Shapes (Q, W) and (N, W), packed.
-        query_labels, gallery_labels (array): Shapes (Q,) and (N,), integers.
+        query_labels, gallery_labels (array): Shapes (Q,) and (N,), integers;
+            they and the codes need not be in the same place.
         n_bits (int): D.
 
     Returns:
@@ -169,12 +215,21 @@ def distance_histograms(query_codes, query_labels, gallery_codes,
         counts the items at distance d, of any label and of the query's.
 
     Raises:
-        InputError: If codes don't have ``n_bits`` bits.
+        InputError: If codes don't have ``n_bits`` bits, or labels are no
+            integers or not as many.
     """
+    queries = to_words(check_codes(query_codes, n_bits))
+    gallery = to_words(check_codes(gallery_codes, n_bits))
+    query_labels = _check_labels(query_labels, queries)
+    gallery_labels = _check_labels(gallery_labels, gallery)
+    if on_device(queries, gallery):
+        return kernels.histograms(
+            queries, runtime.current.asarray(query_labels, 'int64'),
+            gallery, runtime.current.asarray(gallery_labels, 'int64'), n_bits)
     queries, query_labels, inverse, _ = _distinct(
-        to_words(check_codes(query_codes, n_bits)), query_labels)
+        queries, to_numpy(query_labels))
     gallery, gallery_labels, _, counts = _distinct(
-        to_words(check_codes(gallery_codes, n_bits)), gallery_labels)
+        gallery, to_numpy(gallery_labels))
     # Sorted by label: the relevant items are a slice.
     first = numpy.searchsorted(gallery_labels, query_labels, 'left').tolist()
     last = numpy.searchsorted(gallery_labels, query_labels, 'right').tolist()
@@ -192,13 +247,21 @@ def distance_histograms(query_codes, query_labels, gallery_codes,
             relevant.astype(numpy.int64)[inverse])
 
 
+def _check_labels(labels, words):
+    labels = as_array(labels)
+    if labels.shape != words.shape[1:] or labels.dtype.kind not in 'biu':
+        raise InputError(
+            f'labels of {words.shape[1]} codes are {labels.dtype} of shape '
+            f'{labels.shape}; give an integer for each')
+    return labels
+
+
 def _distinct(words, labels):
     """Distinct pairs of code and label, sorted by label.
 
     Returns their words and labels, for each input its pair, and how many
     inputs each pair has.
     """
-    labels = numpy.asarray(labels)
     order = numpy.lexsort((*words, labels))
     # numpy.take and compress keep each word of all codes contiguous.
     words, labels = words.take(order, axis=1), labels[order]

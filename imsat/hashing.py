@@ -1,7 +1,8 @@
 import numpy
 
+from imsat.cuda import hamming as kernels
 from imsat.estimator import IMSATEstimator
-from imsat.hamming import MOST_BITS, pack_bits
+from imsat.hamming import MOST_BITS, on_device, pack_bits
 from imsat.objectives import HashingObjective
 from imsat.training.evaluation import information_of
 
@@ -80,7 +81,13 @@ class IMSATHasher(IMSATEstimator):
 
 
 def codes_of(logits):
-    """A bit is 1 where its probability exceeds a half, strictly."""
+    """A bit is 1 where its probability exceeds a half, strictly.
+
+    Args:
+        logits (array): Shape (N, D), float32 or float64.
+    """
+    if on_device(logits):
+        return kernels.pack_bits(logits)
     return pack_bits(logits > 0)
 
 

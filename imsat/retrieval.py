@@ -8,7 +8,7 @@ import numpy
 from scipy.special import digamma
 
 from imsat.errors import InputError
-from imsat.hamming import distance_histograms
+from imsat.hamming import distance_histograms, to_numpy
 from imsat.search import HammingIndex
 
 
@@ -20,7 +20,8 @@ def retrieval_scores(query_codes, query_labels, gallery_codes,
 
     Args:
         query_codes, gallery_codes (array): Packed codes, shapes
-            (Q, ceil(n_bits / 8)) and (N, ceil(n_bits / 8)), uint8.
+            (Q, ceil(n_bits / 8)) and (N, ceil(n_bits / 8)), uint8.  Those
+            on a GPU are compared there; what comes of it is on the CPU.
         query_labels, gallery_labels (array): Shapes (Q,) and (N,), of any
             type that sorts.  Each label of a query is in the gallery.
         n_bits (int): D.
@@ -44,15 +45,15 @@ def retrieval_scores(query_codes, query_labels, gallery_codes,
 
 def calc_histograms(query_codes, query_labels, gallery_codes, gallery_labels,
                     n_bits):
-    """``total`` and ``relevant``, shape (Q, D + 1), int64.
+    """``total`` and ``relevant``, NumPy arrays of shape (Q, D + 1), int64.
 
     Column d counts a query's items at distance d.  Arguments and errors as
     in :func:`retrieval_scores`.
     """
     query_labels, gallery_labels = match_labels(
         query_labels, gallery_labels, len(query_codes), len(gallery_codes))
-    return distance_histograms(query_codes, query_labels, gallery_codes,
-                               gallery_labels, n_bits)
+    return tuple(map(to_numpy, distance_histograms(
+        query_codes, query_labels, gallery_codes, gallery_labels, n_bits)))
 
 
 def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
@@ -71,7 +72,7 @@ def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
     index = HammingIndex(n_bits)
     index.add(gallery_codes)
     _, ids = index.search(query_codes, min(k, len(index)))
-    return (gallery_labels[ids] == query_labels[:, None]).sum(axis=1)
+    return (gallery_labels[to_numpy(ids)] == query_labels[:, None]).sum(axis=1)
 
 
 def eval_histograms(total, relevant):
@@ -181,7 +182,7 @@ def match_labels(query_labels, gallery_labels, n_queries, n_gallery):
     labels = []
     for name, n, these in (('queries', n_queries, query_labels),
                            ('gallery items', n_gallery, gallery_labels)):
-        these = numpy.asarray(these)
+        these = to_numpy(these)
         if these.shape != (n,) or not n:
             raise InputError(f'the labels of {n} {name} have shape '
                              f'{these.shape}; give one label for each, and '

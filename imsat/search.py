@@ -2,11 +2,15 @@
 import numbers
 
 import numpy
+from chainer.backend import get_array_module
 
+from imsat.cuda import hamming as kernels
+from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.files import load_npz, save_npz
 from imsat.hamming import (
-    check_codes, check_n_bits, distance_blocks, from_words, to_words)
+    check_codes, check_n_bits, distance_blocks, from_words, on_device,
+    to_numpy, to_words)
 
 
 class HammingIndex:
@@ -16,13 +20,18 @@ class HammingIndex:
     code keeps its number when others are removed, and no number is given
     twice.  A call that raises leaves the index as it was.
 
+    The codes stay where the first of them are, in NumPy's or in CuPy's
+    arrays.  The others and the queries have to be there as well, and there
+    the results are; numbers that :meth:`add` returns are on the CPU.
+
     Args:
         n_bits (int): D, from 1 to 256.
 
     Attributes:
         n_bits (int): D.
         ids (array): Numbers of the codes that are there, ascending, int64.
-        codes (array): These codes, shape (N, ceil(D / 8)), uint8.
+        codes (array): These codes, shape (N, ceil(D / 8)), uint8, where
+            they are.
 
     Raises:
         InputError: (a ValueError) here and in every method, for codes or
@@ -37,6 +46,7 @@ class HammingIndex:
         self._words = [to_words(numpy.empty((0, -(-n_bits // 8)),
                                             numpy.uint8))]
         self._ids = [numpy.empty(0, numpy.int64)]
+        self._ids_on_device = None  # of a search there, until they change
 
     def __len__(self):
         return sum(map(len, self._ids))
@@ -56,8 +66,17 @@ class HammingIndex:
 
     def _all_words(self):
         if len(self._words) > 1:
-            self._words = [numpy.concatenate(self._words, axis=1)]
+            xp = get_array_module(self._words[0])
+            self._words = [xp.concatenate(self._words, axis=1)]
         return self._words[0]
+
+    def _all_ids_on_device(self):
+        ids = self._all_ids()
+        if ids[-1] < len(ids):  # ascending from 0 without a gap
+            return None
+        if self._ids_on_device is None:
+            self._ids_on_device = runtime.current.asarray(ids, 'int64')
+        return self._ids_on_device
 
     def add(self, codes):
         """Adds packed codes, shape (N, ceil(D / 8)), uint8.
@@ -68,14 +87,18 @@ class HammingIndex:
         """
         words = to_words(check_codes(codes, self.n_bits))
         ids = numpy.arange(self._next_id, self._next_id + words.shape[1])
+        if not len(self):
+            self._words, self._ids = [], []
+        on_device(words, *self._words)
         self._words.append(words)
         self._ids.append(ids)
+        self._ids_on_device = None
         self._next_id += len(ids)
         return ids.copy()
 
     def remove(self, ids):
         """Removes the codes of these numbers, each of which must be there."""
-        ids = numpy.asarray(ids)
+        ids = to_numpy(ids)
         if ids.ndim != 1 or ids.dtype.kind not in 'iu' and len(ids):
             raise InputError(f'ids to remove are a list of whole numbers, not '
                              f'{ids.dtype} of shape {ids.shape}')
@@ -83,9 +106,12 @@ class HammingIndex:
         if len(unknown):
             raise InputError(f'there is no code number {unknown[0]} in the '
                              f'index; look at its ids')
-        keep = ~numpy.isin(self._all_ids(), ids)
-        self._words = [self._all_words().compress(keep, axis=1)]
+        keep = numpy.flatnonzero(~numpy.isin(self._all_ids(), ids))
+        words = self._all_words()
+        self._words = [words.take(get_array_module(words).asarray(keep),
+                                  axis=1)]
         self._ids = [self._all_ids()[keep]]
+        self._ids_on_device = None
 
     def search(self, queries, k):
         """The k nearest codes of each query.
@@ -101,6 +127,10 @@ class HammingIndex:
         if not isinstance(k, numbers.Integral) or not 1 <= k <= len(self):
             raise InputError(f'k is {k} in an index of {len(self)} codes; '
                              f'choose a whole number from 1 to {len(self)}')
+        if on_device(queries):
+            return kernels.nearest(
+                queries, self._all_words(), self.n_bits, k,
+                self._all_ids_on_device())
         nearest = [_Nearest(k, self.n_bits) for _ in range(queries.shape[1])]
         for i, block, distance in distance_blocks(
                 queries, self._all_words(), self.n_bits):
@@ -114,7 +144,8 @@ class HammingIndex:
     def search_radius(self, queries, r):
         """All codes within distance r of each query, r included.
 
-        In FAISS' form; its ``range_search`` leaves r itself out.
+        In FAISS' form; its ``range_search`` leaves r itself out.  On a GPU
+        the CPU waits to learn how many there are.
 
         Args:
             queries (array): Packed codes, shape (Q, ceil(D / 8)), uint8.
@@ -128,6 +159,10 @@ class HammingIndex:
         queries = self._queries(queries)
         if not isinstance(r, numbers.Integral) or r < 0:
             raise InputError(f'the radius is {r}; give a whole number from 0')
+        if on_device(queries):
+            return kernels.within(
+                queries, self._all_words(), self.n_bits, r,
+                self._all_ids_on_device())
         found = [[] for _ in range(queries.shape[1])]
         for i, block, distance in distance_blocks(
                 queries, self._all_words(), self.n_bits):
@@ -146,16 +181,36 @@ class HammingIndex:
                             (len(self), 'the index is empty')):
             if not there:
                 raise InputError(f'{what}; add at least one code')
-        return to_words(queries)
+        queries = to_words(queries)
+        on_device(queries, self._words[0])
+        return queries
+
+    def to_gpu(self):
+        """Moves the codes to CuPy's current GPU; returns the index."""
+        try:
+            codes = runtime.current.asarray(self.codes, 'uint8')
+        except ImportError:
+            raise InputError("CuPy is not installed; pip install "
+                             "'imsat[cuda13]'") from None
+        return self._move(codes)
+
+    def to_cpu(self):
+        """Moves the codes to NumPy's arrays; returns the index."""
+        return self._move(to_numpy(self.codes))
+
+    def _move(self, codes):
+        self._words = [to_words(codes)]
+        self._ids_on_device = None
+        return self
 
     def save(self, path):
         """Writes the index to one npz file, without pickle."""
-        save_npz(path, {'n_bits': self.n_bits, 'codes': self.codes,
+        save_npz(path, {'n_bits': self.n_bits, 'codes': to_numpy(self.codes),
                         'ids': self._all_ids(), 'next_id': self._next_id})
 
     @classmethod
     def load(cls, path):
-        """The index that :meth:`save` wrote."""
+        """The index that :meth:`save` wrote, on the CPU."""
         arrays = load_npz(path)
         refusal = InputError(f'{path} holds no HammingIndex; give a file that '
                              f'its save() wrote')
@@ -180,7 +235,7 @@ class HammingIndex:
         of 8 bits alone; the last byte is filled with zeros, which changes no
         distance.
         """
-        codes = self.codes
+        codes = to_numpy(self.codes)
         index = _faiss().IndexBinaryFlat(8 * codes.shape[1])
         index.add(codes)
         return index

@@ -3,9 +3,12 @@ import tracemalloc
 import numpy
 import pytest
 
+import simt
 from imsat import InputError, hamming
+from imsat.cuda import launch
 from imsat.hamming import (
-    distance_histograms, hamming_distance, pack_bits, unpack_bits)
+    distance_histograms, hamming_distance, on_device, pack_bits, to_numpy,
+    unpack_bits)
 
 N_BITS = [1, 7, 8, 16, 31, 32, 33, 64, 100, 255, 256]
 
@@ -20,7 +23,10 @@ def naive_distance(a, b):
 
 @pytest.fixture(params=[1 << 16, 7])
 def block(request, monkeypatch):
+    """How many codes are taken at a time, on the CPU and by a block of
+    threads."""
     monkeypatch.setattr(hamming, 'BLOCK', request.param)
+    monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
 def test_bit_order():
@@ -29,16 +35,18 @@ def test_bit_order():
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_round_trip(n_bits):
+def test_round_trip(xp, n_bits):
     bits = random_bits(20, n_bits)
     for given in (bits, bits.astype(bool), bits.astype('f')):
-        codes = pack_bits(given)
+        codes = pack_bits(xp.asarray(given))
         assert codes.dtype == 'u1' and codes.shape == (20, -(-n_bits // 8))
-        numpy.testing.assert_array_equal(unpack_bits(codes, n_bits), bits)
+        assert on_device(codes) == (xp is not numpy)
+        numpy.testing.assert_array_equal(
+            unpack_bits(to_numpy(codes), n_bits), bits)
 
 
-def test_no_codes():
-    codes = pack_bits(numpy.zeros((0, 9)))
+def test_no_codes(xp):
+    codes = to_numpy(pack_bits(xp.asarray(numpy.zeros((0, 9)))))
     assert codes.shape == (0, 2) and unpack_bits(codes, 9).shape == (0, 9)
 
 
@@ -49,6 +57,11 @@ def test_no_codes():
 def test_no_bits(bits, message):
     with pytest.raises(InputError, match=message):
         pack_bits(bits)
+
+
+def test_no_bits_on_device(device):
+    with pytest.raises(InputError, match='0 or 1'):
+        pack_bits(device.asarray(numpy.array([[0, 2]])))
 
 
 @pytest.mark.parametrize('codes,n_bits,message', [
@@ -63,20 +76,29 @@ def test_no_codes_of_these_bits(codes, n_bits, message):
         unpack_bits(codes, n_bits)
 
 
+def test_bits_beyond_on_device(device):
+    codes = device.asarray(numpy.array([[0, 2], [0, 1]], 'u1'))
+    with pytest.raises(InputError, match='beyond the first 15'):
+        distance_histograms(codes, [1, 1], codes, [1, 1], 15)
+
+
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_distance(block, n_bits):
+def test_distance(xp, block, n_bits):
     a, b = random_bits(9, n_bits), random_bits(30, n_bits, 1)
     b[17] = 1 - a[4]  # all bits differ, of 256 as well
-    numpy.testing.assert_array_equal(
-        hamming_distance(pack_bits(a), pack_bits(b)), naive_distance(a, b))
+    distance = hamming_distance(xp.asarray(pack_bits(a)),
+                                xp.asarray(pack_bits(b)))
+    assert distance.dtype == 'u2' and on_device(distance) == (xp is not numpy)
+    numpy.testing.assert_array_equal(to_numpy(distance), naive_distance(a, b))
 
 
 @pytest.mark.parametrize('case', 'ABCDE')
-def test_golden(golden, case):
+def test_golden(golden, xp, case):
     trace = golden('metrics')(f'hash.{case}')
-    numpy.testing.assert_array_equal(hamming_distance(
-        pack_bits(trace['q_codes']), pack_bits(trace['g_codes'])),
-        trace['hamming'])
+    q, g = (pack_bits(xp.asarray(trace[key]))
+            for key in ('q_codes', 'g_codes'))
+    numpy.testing.assert_array_equal(
+        to_numpy(hamming_distance(q, g)), trace['hamming'])
 
 
 def test_distance_between_widths():
@@ -84,8 +106,18 @@ def test_distance_between_widths():
         hamming_distance(numpy.zeros((2, 2), 'u1'), numpy.zeros((2, 3), 'u1'))
 
 
+@pytest.mark.parametrize('call', [
+    lambda here, there: hamming_distance(here, there),
+    lambda here, there: hamming_distance(there, here),
+    lambda here, there: distance_histograms(here, [1], there, [1], 8)])
+def test_arrays_in_two_places(emulator, call):
+    code = numpy.zeros((1, 1), 'u1')
+    with pytest.raises(InputError, match='some are not; move them'):
+        call(code, simt.asarray(code))
+
+
 @pytest.mark.parametrize('n_bits', [1, 3, 16, 64, 256])
-def test_histograms(block, n_bits):
+def test_histograms(xp, block, n_bits):
     q, g = random_bits(25, n_bits), random_bits(40, n_bits, 1)
     q[20:], g[30:] = q[:5], g[[3] * 10]
     g[11] = 1 - q[0]
@@ -93,7 +125,10 @@ def test_histograms(block, n_bits):
     rng = numpy.random.RandomState(2)
     q_labels, g_labels = rng.randint(1, 5, 25), rng.randint(0, 4, 40)
     total, relevant = distance_histograms(
-        pack_bits(q), q_labels, pack_bits(g), g_labels, n_bits)
+        xp.asarray(pack_bits(q)), xp.asarray(q_labels),
+        xp.asarray(pack_bits(g)), g_labels, n_bits)
+    assert on_device(total, relevant) == (xp is not numpy)
+    total, relevant = to_numpy(total), to_numpy(relevant)
     distance = naive_distance(q, g)
     assert total.dtype == relevant.dtype == 'i8'
     assert total.shape == relevant.shape == (25, n_bits + 1)
@@ -103,6 +138,16 @@ def test_histograms(block, n_bits):
         numpy.testing.assert_array_equal(
             relevant[:, d],
             (at_d & (g_labels == q_labels[:, None])).sum(axis=1))
+
+
+@pytest.mark.parametrize('labels', [
+    [1, 2], [[1], [2], [3]], [1., 2., 3.], ['a', 'b', 'c']])
+def test_labels_of_histograms(labels):
+    codes = numpy.zeros((3, 1), 'u1')
+    for call in ((codes, labels, codes, [1] * 3),
+                 (codes, [1] * 3, codes, labels)):
+        with pytest.raises(InputError, match='labels of 3 codes are .* give'):
+            distance_histograms(*call, 8)
 
 
 def test_duplicates_are_compared_once(monkeypatch):

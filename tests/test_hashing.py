@@ -8,7 +8,8 @@ from sklearn.utils.estimator_checks import check_estimator
 import imsat
 from imsat import IMSATClustering, IMSATHasher, InputError
 from imsat.functions import sigmoid_information
-from imsat.hamming import unpack_bits
+from imsat.hamming import to_numpy, unpack_bits
+from imsat.hashing import codes_of
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6], [6, 6]],
                   random_state=0)
@@ -43,6 +44,15 @@ def test_codes(n_bits, width):
     numpy.testing.assert_array_equal(unpack_bits(model.codes_, n_bits),
                                      p > .5)
     assert len(model.get_feature_names_out()) == width
+
+
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_codes_of_logits(xp, dtype):
+    logits = numpy.random.RandomState(0).normal(size=(40, 19)).astype(dtype)
+    logits[3] = 0  # a probability of a half gives 0
+    logits[4, :2] = 1e-30, -1e-30
+    numpy.testing.assert_array_equal(
+        unpack_bits(to_numpy(codes_of(xp.asarray(logits))), 19), logits > 0)
 
 
 def test_points_of_a_blob_have_near_codes():

@@ -23,9 +23,9 @@ def random_case(n_queries, n_items, n_bits, classes, seed=0):
         for labels in (q_labels, g_labels)))) + (n_bits,)
 
 
-def golden_case(trace):
-    return (pack_bits(trace['q_codes']), trace['q_labels'],
-            pack_bits(trace['g_codes']), trace['g_labels'],
+def golden_case(trace, xp=numpy):
+    return (pack_bits(xp.asarray(trace['q_codes'])), trace['q_labels'],
+            pack_bits(xp.asarray(trace['g_codes'])), trace['g_labels'],
             trace['q_codes'].shape[1])
 
 
@@ -46,9 +46,9 @@ def tie_orders(distance):
 
 
 @pytest.mark.parametrize('case', 'ABCDE')
-def test_golden(golden, case):
+def test_golden(golden, xp, case):
     trace = golden('metrics')(f'hash.{case}')
-    scores = retrieval_scores(*golden_case(trace))
+    scores = retrieval_scores(*golden_case(trace, xp))
     for name, key in (
             ('map_trapezoid', 'mAP'),
             ('map_trapezoid', 'derived.mAP_trapezoid'),
@@ -66,9 +66,9 @@ def test_golden(golden, case):
 
 
 @pytest.mark.parametrize('case', 'ABCDE')
-def test_golden_per_query(golden, case):
+def test_golden_per_query(golden, xp, case):
     trace = golden('metrics')(f'hash.{case}')
-    total, relevant = calc_histograms(*golden_case(trace))
+    total, relevant = calc_histograms(*golden_case(trace, xp))
     trapezoid, step, _ = calc_average_precision(total, relevant)
     numpy.testing.assert_allclose(trapezoid, trace['ap_per_query'], 0, 1e-12)
     numpy.testing.assert_allclose(step, trace['ap_per_query_sklearn020'], 0,
@@ -170,11 +170,15 @@ def test_curves():
     assert len(eval_curves(total, relevant, 5)[0]) == 5
 
 
-def test_any_kind_of_label():
+def test_any_kind_of_label(xp):
     q, q_labels, g, g_labels, n_bits = random_case(10, 50, 8, 3)
+    expected = retrieval_scores(q, q_labels, g, g_labels, n_bits)
+    q, g = xp.asarray(q), xp.asarray(g)
     names = numpy.array(['cat', 'ape', 'bee'])
-    assert retrieval_scores(q, names[q_labels], g, names[g_labels], n_bits) \
-        == retrieval_scores(q, q_labels, g, g_labels, n_bits)
+    for labels in (names[q_labels], names[g_labels]), (
+            xp.asarray(q_labels), xp.asarray(g_labels)):
+        assert retrieval_scores(q, labels[0], g, labels[1], n_bits) \
+            == expected
 
 
 @pytest.mark.parametrize('q_labels,g_labels,message', [

@@ -4,9 +4,11 @@ import tracemalloc
 import numpy
 import pytest
 
+import simt
 from imsat import HammingIndex, InputError, hamming
+from imsat.cuda import launch
 from imsat.files import load_npz, save_npz
-from imsat.hamming import hamming_distance, pack_bits
+from imsat.hamming import hamming_distance, on_device, pack_bits, to_numpy
 
 N_BITS = [1, 8, 16, 31, 32, 64, 100, 256]
 
@@ -28,44 +30,50 @@ def naive_search(queries, codes, ids, k):
 def assert_search(index, queries, codes, ids, k):
     distances, found = index.search(queries, k)
     assert (distances.dtype, found.dtype) == ('i4', 'i8')
-    for ours, expected in zip((distances, found),
-                              naive_search(queries, codes, ids, k)):
-        numpy.testing.assert_array_equal(ours, expected)
+    assert on_device(distances, found) == on_device(queries)
+    for ours, expected in zip((distances, found), naive_search(
+            to_numpy(queries), codes, ids, k)):
+        numpy.testing.assert_array_equal(to_numpy(ours), expected)
 
 
-def build(codes, n_bits):
+def build(codes, n_bits, xp=numpy):
     index = HammingIndex(n_bits)
-    index.add(codes)
+    index.add(xp.asarray(codes))
     return index
 
 
 @pytest.fixture(params=[1 << 16, 64, 7])
 def block(request, monkeypatch):
+    """How many codes are taken at a time, on the CPU and by a block of
+    threads."""
     monkeypatch.setattr(hamming, 'BLOCK', request.param)
+    monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_search(block, n_bits):
+def test_search(xp, block, n_bits):
     codes = random_codes(300, n_bits)
-    queries = random_codes(9, n_bits, 1)
-    index = build(codes, n_bits)
+    queries = xp.asarray(random_codes(9, n_bits, 1))
+    index = build(codes, n_bits, xp)
     for k in (1, 10, 100, 299, 300):
         assert_search(index, queries, codes, range(300), k)
         assert_search(index, queries[:1], codes, range(300), k)
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_codes_without_duplicates(block, n_bits):
+def test_codes_without_duplicates(xp, block, n_bits):
     codes, queries = random_codes(500, n_bits, 0, 10 ** 5), random_codes(
         5, n_bits, 1, 10 ** 5)
     for k in (1, 30, 500):
-        assert_search(build(codes, n_bits), queries, codes, range(500), k)
+        assert_search(build(codes, n_bits, xp), xp.asarray(queries), codes,
+                      range(500), k)
 
 
-def test_equal_codes_come_by_insertion(block):
+def test_equal_codes_come_by_insertion(xp, block):
     codes = numpy.zeros((200, 2), 'u1')
     codes[50:60] = 255
-    distances, ids = build(codes, 16).search(codes[55:56], 25)
+    distances, ids = map(to_numpy, build(codes, 16, xp).search(
+        xp.asarray(codes[55:56]), 25))
     assert distances[0].tolist() == [0] * 10 + [16] * 15
     assert ids[0].tolist() == list(range(50, 60)) + list(range(15))
 
@@ -86,20 +94,23 @@ def test_memory_where_the_nearest_come_last(monkeypatch):
     assert peak < 6e6
 
 
-def test_distance_of_256():
-    index = build(numpy.zeros((3, 32), 'u1'), 256)
-    distances, _ = index.search(numpy.full((1, 32), 255, 'u1'), 3)
+def test_distance_of_256(xp):
+    index = build(numpy.zeros((3, 32), 'u1'), 256, xp)
+    distances, _ = index.search(xp.asarray(numpy.full((1, 32), 255, 'u1')), 3)
     assert distances.tolist() == [[256] * 3]
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_radius(block, n_bits):
+def test_radius(xp, block, n_bits):
     codes = random_codes(300, n_bits)
     queries = random_codes(9, n_bits, 1)
     distance = hamming_distance(queries, codes)
     for r in (0, 2, n_bits // 2, n_bits, n_bits + 9):
-        lims, distances, ids = build(codes, n_bits).search_radius(queries, r)
-        assert (distances.dtype, ids.dtype) == ('i4', 'i8')
+        lims, distances, ids = build(codes, n_bits, xp).search_radius(
+            xp.asarray(queries), r)
+        assert on_device(lims, distances, ids) == (xp is not numpy)
+        lims, distances, ids = map(to_numpy, (lims, distances, ids))
+        assert (lims.dtype, distances.dtype, ids.dtype) == ('i8', 'i4', 'i8')
         numpy.testing.assert_array_equal(
             numpy.diff(lims), (distance <= r).sum(axis=1))
         expected = naive_search(queries, codes, range(300), 300)
@@ -112,35 +123,37 @@ def test_radius(block, n_bits):
 
 
 @pytest.mark.parametrize('n_bits', [8, 31, 100])
-def test_add_and_remove(block, n_bits):
+def test_add_and_remove(xp, block, n_bits):
     codes = random_codes(120, n_bits)
-    queries = random_codes(5, n_bits, 1)
+    queries = xp.asarray(random_codes(5, n_bits, 1))
+    given = xp.asarray(codes)
     index = HammingIndex(n_bits)
     assert len(index) == 0
-    assert index.add(codes[:50]).tolist() == list(range(50))
-    assert index.add(codes[50:51]).tolist() == [50]
+    assert index.add(given[:50]).tolist() == list(range(50))
+    assert index.add(given[50:51]).tolist() == [50]
+    assert_search(index, queries, codes[:51], range(51), 51)
     index.remove(range(20, 40))
     left = [*range(20), *range(40, 51)]
     assert len(index) == 31
     assert_search(index, queries, codes[left], left, 31)
     # Numbers are not given again, not even the last one.
     index.remove([50])
-    assert index.add(codes[51:]).tolist() == list(range(51, 120))
+    assert index.add(given[51:]).tolist() == list(range(51, 120))
     left = [*range(20), *range(40, 50), *range(51, 120)]
     numpy.testing.assert_array_equal(index.ids, left)
-    numpy.testing.assert_array_equal(index.codes, codes[left])
+    numpy.testing.assert_array_equal(to_numpy(index.codes), codes[left])
     assert_search(index, queries, codes[left], left, 40)
-    index.remove(index.ids)
-    assert len(index) == 0 and index.add(codes[:1]).tolist() == [120]
+    index.remove(xp.asarray(index.ids))
+    assert len(index) == 0 and index.add(given[:1]).tolist() == [120]
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_arrays_of_others(n_bits):
+def test_arrays_of_others(xp, n_bits):
     codes = random_codes(20, n_bits)
-    given, index = codes.copy(), HammingIndex(n_bits)
+    given, index = xp.asarray(codes.copy()), HammingIndex(n_bits)
     for array in (index.add(given), given, index.ids, index.codes):
         array[:] = 0
-        numpy.testing.assert_array_equal(index.codes, codes)
+        numpy.testing.assert_array_equal(to_numpy(index.codes), codes)
         numpy.testing.assert_array_equal(index.ids, numpy.arange(20))
 
 
@@ -151,17 +164,54 @@ def test_remove_nothing():
 
 
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_save_and_load(tmp_path, n_bits):
-    index = build(random_codes(50, n_bits), n_bits)
+def test_save_and_load(tmp_path, xp, n_bits):
+    index = build(random_codes(50, n_bits), n_bits, xp)
     index.remove([0, 7, 49])
     index.save(tmp_path / 'index.npz')
     loaded = HammingIndex.load(tmp_path / 'index.npz')
+    index = index.to_cpu()
     numpy.testing.assert_array_equal(loaded.codes, index.codes)
     numpy.testing.assert_array_equal(loaded.ids, index.ids)
     assert loaded.n_bits == n_bits
     assert loaded.add(index.codes[:1]).tolist() == [50]
     queries = random_codes(4, n_bits, 1)
     assert_search(loaded, queries, loaded.codes, loaded.ids, 12)
+
+
+def test_there_and_back(device):
+    codes, queries = random_codes(50, 19), random_codes(4, 19, 1)
+    index = build(codes, 19)
+    index.remove([7])
+    left = numpy.delete(numpy.arange(50), 7)
+    for _ in range(2):
+        assert_search(index.to_gpu(), device.asarray(queries), codes[left],
+                      left, 49)
+        assert_search(index.to_cpu(), queries, codes[left], left, 49)
+    assert index.add(codes[:1]).tolist() == [50]
+
+
+def test_no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cupy', None)
+    with pytest.raises(InputError, match='CuPy is not installed'):
+        build(random_codes(3, 8), 8).to_gpu()
+
+
+@pytest.mark.parametrize('call', [
+    lambda index, codes: index.add(codes),
+    lambda index, codes: index.search(codes, 1),
+    lambda index, codes: index.search_radius(codes, 1)])
+def test_codes_in_two_places(emulator, call):
+    codes = random_codes(30, 16)
+    for xp, other in ((numpy, simt), (simt, numpy)):
+        index = build(codes, 16, xp)
+        with pytest.raises(InputError, match='some are not; move them'):
+            call(index, other.asarray(codes))
+        assert len(index) == 30
+        # Once it is empty it can be anywhere.
+        index.remove(index.ids)
+        index.add(other.asarray(codes))
+        assert_search(index, other.asarray(codes[:2]), codes, range(30, 60),
+                      3)
 
 
 def test_save_and_load_empty(tmp_path):

@@ -5,7 +5,7 @@ import simt
 
 from imsat.cuda import (
     affine, arguments, batch_normalization_relu, bit_information,
-    code_information, directions, nearest, runtime, sigmoid_kl,
+    code_information, directions, hamming, nearest, runtime, sigmoid_kl,
     softmax_information, softmax_kl)
 
 Y = numpy.zeros((4, 3), 'f')
@@ -14,6 +14,8 @@ G = numpy.array(1, 'f')
 X = numpy.zeros((4, 3, 2), 'f')
 MAPS = numpy.zeros((4, 2, 3))
 INDICES = numpy.zeros((4, 2), 'l')
+WORDS = numpy.ones((2, 5), 'u4')
+LABELS = numpy.arange(5)
 
 
 @pytest.mark.parametrize('value,error,message', [
@@ -112,6 +114,19 @@ CALLS = {
     'distance': (
         lambda *arrays: nearest.distance_of_rank(*arrays, 1),
         (Y, Y, INDICES)),
+    'packing': (hamming.pack_bits, (Y,)),
+    'words': (hamming.to_words, (WORDS.view('u1'),)),
+    'codes': (lambda words: hamming.from_words(words, 8), (WORDS,)),
+    'distances': (hamming.distances, (WORDS, WORDS)),
+    'histograms': (
+        lambda *arrays: hamming.histograms(*arrays, 64),
+        (WORDS, LABELS, WORDS, LABELS)),
+    'nearest': (
+        lambda q, g, ids: hamming.nearest(q, g, 64, 2, ids),
+        (WORDS, WORDS, LABELS)),
+    'within': (
+        lambda q, g, ids: hamming.within(q, g, 64, 2, ids),
+        (WORDS, WORDS, LABELS)),
 }
 
 

@@ -22,6 +22,34 @@ def test_limits():
         assert columns.grid[0] * 32 >= width
 
 
+def test_limits_of_codes():
+    for n, m in itertools.product(SIZES, SIZES):
+        pairs, warps = launch.pairs(n, m), launch.warps(n)
+        assert pairs.grid[0] * 256 >= m and pairs.grid[1] <= 65535
+        assert 1 <= min(pairs.grid) and 1 <= warps.grid[0] < 2 ** 31
+        for n_bits in (1, 16, 32, 64, 128, 256):
+            n_words = -(-n_bits // 32)
+            shape, chunk = launch.histograms(n, m, n_words, n_bits + 2)
+            (tiles, chunks, _), (lanes, slices, _), shared = shape
+            assert lanes * slices * n_words == 256
+            assert tiles * lanes >= n and 1 <= tiles < 2 ** 31
+            # Chunks cover all codes, and none is empty.
+            assert chunks * chunk >= m and 1 <= chunks < 2 ** 16
+            assert (chunks - 1) * chunk < max(m, 1)
+            # A tile's codes and labels are in shared memory as well.
+            assert shared + (4 + 8 / n_words) * 1024 <= 48 << 10
+            # Memory of a search: bounded, or a counter for each result.
+            counters = lanes * tiles * chunks * (n_bits + 1)
+            assert counters <= max(10 ** 7, 2 * n * (n_bits + 1))
+
+
+def test_packing():
+    for n, width in itertools.product(SIZES, (1, 8, 9, 16, 17, 32, 33, 256)):
+        (blocks, columns, _), (lanes, rows, _), _ = launch.packing(n, width)
+        assert lanes in (8, 16, 32) and lanes * rows == 256 and blocks >= 1
+        assert columns * lanes >= width
+
+
 def test_lanes_of_a_row():
     for width in SIZES:
         lanes, rows, _ = launch.rows(10, width).block

@@ -9,6 +9,12 @@ class DeviceArray(numpy.ndarray):
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return array.view(DeviceArray)
 
+    # And one of numpy.concatenate and the like stays on the device.
+    def __array_function__(self, function, types, args, kwargs):
+        result = super().__array_function__(function, types, args, kwargs)
+        return (result.view(DeviceArray) if type(result) is numpy.ndarray
+                else result)
+
 
 def asarray(x, dtype=None):
     """A copy as a DeviceArray, aligned as CuPy's allocations are."""

@@ -38,6 +38,9 @@ class Emulator:
     def empty(self, shape, dtype):
         return allocate(shape, dtype)
 
+    def zeros(self, shape, dtype):
+        return asarray(numpy.zeros(shape, dtype))
+
     def asarray(self, x, dtype):
         return asarray(x, dtype)
 

@@ -37,6 +37,7 @@ SIMT_VECTOR2(int, int2, 8)
 SIMT_VECTOR4(int, int4, 16)
 SIMT_VECTOR2(unsigned, uint2, 8)
 SIMT_VECTOR4(unsigned, uint4, 16)
+SIMT_VECTOR2(long long, longlong2, 16)
 SIMT_VECTOR2(unsigned long long, ulonglong2, 16)
 
 extern "C" {
