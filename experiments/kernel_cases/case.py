@@ -86,7 +86,7 @@ class Case:
     def error(self, xp, outputs, expected):
         """The largest error of all outputs, relative to the largest entry.
 
-        Infinite where shapes differ.
+        Infinite where shapes differ or one is NaN.
         """
         pairs = [(to_array(xp, a), b) for a, b in zip(
             outputs, expected, strict=True) if a is not None]
@@ -111,7 +111,8 @@ def relative_error(a, b):
     if a.size == 0:
         return 0.
     a, b = a.astype('d'), b.astype('d')
-    return float(abs(a - b).max()) / (float(abs(b).max()) or 1.)
+    error = float(abs(a - b).max()) / (float(abs(b).max()) or 1.)
+    return math.inf if math.isnan(error) else error
 
 
 def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
