@@ -134,6 +134,8 @@ def measure(case, size, gpu, torch=None, compiled=True):
             errors = MemoryError, RuntimeError  # so PyTorch has its own
         try:
             prepared = [prepare(*each) for each in sets]
+            if None in prepared:
+                continue
             outputs = [function() for function in prepared]
         except errors as e:
             failed[name] = f'failed: {str(e).strip().splitlines()[0]}'

@@ -1,5 +1,6 @@
 """What is said of measured kernels: a table, and a picture."""
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 
@@ -63,7 +64,7 @@ def picture(path, results):
         BLUE if row['at'] == 'large' else GREY for row in rows])
     left.axvline(100 * TARGET, color=ORANGE, linestyle='--', linewidth=1)
     left.set_yticks(places, [where(row) for row in rows], fontsize=8)
-    left.invert_yaxis()
+    left.set_ylim(len(rows) - .4, -.6)
     left.set_xlabel('% of the speed of a copy')
     for name, label in CONTESTANTS.items():
         points = [(row['ratio'][name], i) for i, row in enumerate(rows)
@@ -73,10 +74,14 @@ def picture(path, results):
                        label=label)
     right.axvline(1, color='black', linewidth=1)
     right.set_xscale('log')
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.xaxis.set_major_formatter('{x:g}x')
+    right.xaxis.set_minor_formatter('')
     right.set_xlabel('their time / ours')
     right.grid(alpha=.3)
     if right.get_legend_handles_labels()[0]:
-        right.legend(fontsize=8)
+        figure.legend(loc='outside lower right', ncols=len(CONTESTANTS),
+                      fontsize=8)
     figure.suptitle(f'{results["device"]}, float32, a copy: '
                     f'{results["copy_gb_s"]:,.0f} GB/s', fontsize=11)
     save(figure, path)

@@ -1,5 +1,6 @@
 """Milliseconds on a GPU: medians of events, none helped by the cache."""
 import collections
+import gc
 import itertools
 import statistics
 
@@ -14,7 +15,9 @@ class Gpu:
     def __init__(self):
         import cupy
         self.xp, self.asarray = cupy, cupy.asarray
-        self.l2_bytes = int(cupy.cuda.Device().attributes['L2CacheSize'])
+        runtime = cupy.cuda.runtime
+        self.l2_bytes = runtime.deviceGetAttribute(
+            runtime.cudaDevAttrL2CacheSize, runtime.getDevice())
         self._filler = cupy.empty(2 * self.l2_bytes, 'B')
 
     def start(self):
@@ -39,7 +42,8 @@ class Gpu:
         self.synchronize()
 
     def free(self):
-        """Gives memory that CuPy holds for later to others."""
+        """Gives memory that Python or CuPy hold for later to others."""
+        gc.collect()
         self.xp.get_default_memory_pool().free_all_blocks()
 
 

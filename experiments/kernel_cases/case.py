@@ -18,8 +18,9 @@ class Case:
     """A function of ``imsat.cuda``, and what it is compared with.
 
     Each of the contestants is prepared from the inputs.  That gives the
-    function without arguments that is timed; it returns a tuple of arrays,
-    None for one that this contestant does not compute.
+    function without arguments that is timed, or None to leave out this size;
+    the function returns a tuple of arrays, None for one that this contestant
+    does not compute.
 
     Attributes:
         name (str): What ``--kernel`` calls it.

@@ -115,6 +115,21 @@ def test_everything(pretended, tmp_path, capsys):
     assert len({line.count('|') for line in table}) == 1
 
 
+@pytest.mark.gpu
+def test_on_a_gpu(tmp_path, monkeypatch):
+    if not count_gpus():
+        pytest.skip('no GPU')
+    monkeypatch.setattr(benchmark_kernels, 'CASES', TINY)
+    path = tmp_path / 'kernels.json'
+    assert benchmark_kernels.run(benchmark_kernels.get_options(
+        ['--json', str(path), '--seconds', '0'])) == 0
+    results = json.loads(path.read_text())
+    assert results['l2_bytes'] > 2 ** 20 and results['copy_gb_s'] > 10
+    for row in results['rows']:
+        assert row['failed'] == {}
+        assert min(row['ms'].values()) > 0
+
+
 def test_one_kernel_without_files(pretended, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert pretended('--kernel', 'scale_rows') == 0
@@ -178,6 +193,12 @@ def test_others_may_round_but_not_err(gpu):
         measured = dataclasses.replace(case, original=off_by(factor))
         _, ms, failed = measure(measured, case.tiny, gpu)
         assert ('original' in failed) == fails == ('original' not in ms)
+
+
+def test_a_size_can_be_left_out(gpu):
+    case = dataclasses.replace(TINY[0], original=lambda xp, y: None)
+    _, ms, failed = measure(case, case.tiny, gpu)
+    assert list(ms) == ['ours', 'plain'] and failed == {}
 
 
 def test_running_out_of_memory(gpu):
