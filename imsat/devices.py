@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import platform
 
@@ -18,11 +19,20 @@ def get_device(number):
     count = count_gpus()
     if number >= count:
         raise InputError(
-            f'there is no GPU {number}: {count} can be used here'
-            + ('' if cuda.available else
-               " (CuPy is not installed: pip install 'imsat[cuda13]')")
-            + '; use device -1, the CPU')
+            f'there is no GPU {number}: {how_many(count)}; use device -1, '
+            'the CPU')
     return chainer.get_device(f'@cupy:{number}')
+
+
+def how_many(count):
+    """Words for a number of GPUs, and for what is missing."""
+    if cuda.available:
+        reason = ''
+    elif importlib.util.find_spec('cupy'):
+        reason = ' (CuPy is installed, but finds no CUDA driver and cuBLAS)'
+    else:
+        reason = " (CuPy is not installed: pip install 'imsat[cuda13]')"
+    return f'{count} can be used here{reason}'
 
 
 def count_gpus():

@@ -1,0 +1,190 @@
+"""What a benchmark of a kernel consists of."""
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import numpy
+
+import imsat  # NOQA: before Chainer
+import chainer
+
+EPS = 1e-8
+FLOAT = 4  # bytes of a float32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """A function of ``imsat.cuda``, and what it is compared with.
+
+    Each of the contestants is prepared from the inputs.  That gives the
+    function without arguments that is timed, or None to leave out this size;
+    the function returns a tuple of arrays, None for one that this contestant
+    does not compute.
+
+    Attributes:
+        name (str): What ``--kernel`` calls it.
+        paper, large (sequence of dict): Sizes.  At those of the paper it is
+            launches that cost, at large ones memory or arithmetic.
+        tiny (dict): The size of tests without a GPU.
+        inputs: ``(rng, **size)`` to a tuple of NumPy arrays, or of anything
+            else that all contestants take as it is.
+        ours: ``(*inputs)`` to the function of the kernels.
+        plain: ``(xp, *inputs)`` to that of the plain expression for NumPy or
+            CuPy, on float64 also the reference for all.
+        original: ``(xp, *inputs)`` to that of the authors' formulation, with
+            Chainer where they use it; None where they have none.
+        torch: ``(torch, wrap, *tensors)`` to PyTorch's, where ``wrap`` is
+            torch.compile or gives back what it is given; None likewise.
+        n_bytes: ``(**size)`` to what goes through memory: of each launch
+            every input and output once, but no blocks' partial sums.
+        tolerance (float): The largest error that float32 explains, relative
+            to the largest entry of an array.
+        compared: From the outputs to what of them can be compared.
+    """
+    name: str
+    paper: tuple
+    large: tuple
+    tiny: dict
+    inputs: Callable
+    ours: Callable
+    plain: Callable
+    original: Callable = None
+    torch: Callable = None
+    n_bytes: Callable
+    tolerance: float = 1e-5
+    compared: Callable = lambda *outputs: outputs
+
+    def contestants(self, xp, torch=None, compiled=True):
+        """Names, each with a function of the inputs that prepares it.
+
+        Args:
+            xp (module): NumPy or CuPy, of which the inputs will be.
+            torch (module): PyTorch, or None.
+            compiled (bool): Whether torch.compile takes part.
+        """
+        prepare = {'ours': self.ours,
+                   'plain': functools.partial(self.plain, xp)}
+        if self.original:
+            prepare['original'] = functools.partial(self.original, xp)
+        if torch and self.torch:
+            wraps = {'torch': lambda f: f, 'compiled': torch.compile}
+            for name in ('torch', 'compiled')[:1 + compiled]:
+                prepare[name] = functools.partial(
+                    self._prepare_torch, torch, wraps[name])
+        return prepare
+
+    def _prepare_torch(self, torch, wrap, *inputs):
+        return self.torch(torch, wrap, *(
+            torch.from_dlpack(x) if is_array(x) else x for x in inputs))
+
+    def reference(self, xp, inputs):
+        """The plain expression's outputs on float64."""
+        return self.plain(xp, *(
+            x.astype('d') if is_array(x) and x.dtype.kind == 'f' else x
+            for x in inputs))()
+
+    def error(self, xp, outputs, expected):
+        """The largest error of all outputs, relative to the largest entry.
+
+        Infinite where shapes differ or one is NaN.
+        """
+        pairs = [(to_array(xp, a), b) for a, b in zip(
+            outputs, expected, strict=True) if a is not None]
+        actual, expected = (self.compared(*each) for each in zip(*pairs))
+        return max(map(relative_error, actual, expected))
+
+
+def is_array(x):
+    return hasattr(x, '__dlpack__')
+
+
+def to_array(xp, x):
+    """An array of NumPy or CuPy from a Variable, a tensor or an array."""
+    if isinstance(x, chainer.Variable):
+        return x.array
+    return xp.from_dlpack(x.detach()) if hasattr(x, 'detach') else x
+
+
+def relative_error(a, b):
+    if a.shape != b.shape:
+        return math.inf
+    if a.size == 0:
+        return 0.
+    a, b = a.astype('d'), b.astype('d')
+    error = float(abs(a - b).max()) / (float(abs(b).max()) or 1.)
+    return math.inf if math.isnan(error) else error
+
+
+def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
+                   original, torch, n_bytes, **case):
+    """The two cases of a function and of its gradient.
+
+    A forward pass keeps what the backward pass needs; the latter is timed
+    alone, again and again on what was kept.
+
+    Args:
+        name (str): They are called ``name_forward`` and ``name_backward``.
+        inputs: As in :class:`Case`.
+        gradients: ``(rng, **size)`` to the upstream gradients, one for each
+            output, that the second case has as further inputs.
+        n_wanted (int): How many of the inputs, from the first, are
+            differentiated.
+        ours, plain (pair): Forward, ``(*inputs)`` to outputs and what they
+            keep, and backward, ``(inputs, kept, gradients)`` to a tuple.
+            Those of ``plain`` take ``xp`` first.
+        original, torch: ``(*inputs)`` to the outputs, from Variables, and
+            ``(torch, *inputs)``, from tensors; differentiated by Chainer and
+            PyTorch.
+        n_bytes (pair): As in :class:`Case`.
+        case: What else a :class:`Case` has, the same for both.
+    """
+    def composed(xp, *arrays):
+        variables = [chainer.Variable(x) for x in arrays[:n_wanted]]
+        rest = arrays[n_wanted:]
+        return variables, lambda: original(*variables, *rest)
+
+    def traced(torch_, wrap, *tensors):
+        wanted = [x.detach().requires_grad_() for x in tensors[:n_wanted]]
+        rest = tensors[n_wanted:]
+        function = wrap(lambda *tensors: torch(torch_, *tensors))
+        return wanted, lambda: function(*wanted, *rest)
+
+    forward = Case(
+        name=f'{name}_forward', inputs=inputs, n_bytes=n_bytes[0],
+        ours=lambda *inputs: lambda: ours[0](*inputs)[0],
+        plain=lambda xp, *inputs: lambda: plain[0](xp, *inputs)[0],
+        original=lambda xp, *inputs: composed(xp, *inputs)[1],
+        torch=lambda torch, wrap, *inputs: traced(torch, wrap, *inputs)[1],
+        **case)
+
+    # The gradients are the last of the second case's inputs.
+    n = len(gradients(numpy.random.default_rng(0), **case['tiny']))
+
+    def by_kernels(*inputs):
+        _, kept = ours[0](*inputs[:-n])
+        return lambda: ours[1](inputs[:-n], kept, inputs[-n:])
+
+    def by_expression(xp, *inputs):
+        _, kept = plain[0](xp, *inputs[:-n])
+        return lambda: plain[1](xp, inputs[:-n], kept, inputs[-n:])
+
+    def by_chainer(xp, *inputs):
+        variables, function = composed(xp, *inputs[:-n])
+        outputs = function()
+        gs = [chainer.Variable(g) for g in inputs[-n:]]
+        return lambda: chainer.grad(outputs, variables, gs)
+
+    def by_torch(torch, wrap, *inputs):
+        wanted, function = traced(torch, wrap, *inputs[:-n])
+        outputs = function()
+        return lambda: torch.autograd.grad(
+            outputs, wanted, inputs[-n:], retain_graph=True)
+
+    backward = Case(
+        name=f'{name}_backward', n_bytes=n_bytes[1],
+        inputs=lambda rng, **size: (
+            *inputs(rng, **size), *gradients(rng, **size)),
+        ours=by_kernels, plain=by_expression, original=by_chainer,
+        torch=by_torch, **case)
+    return forward, backward

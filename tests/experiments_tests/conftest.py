@@ -1,0 +1,42 @@
+import numpy
+import pytest
+import simt
+
+
+class FakeGpu:
+    """What kernel_timing.Gpu is to the benchmark, with a clock of its own.
+
+    Every timed call takes ``launch`` ms more than the call itself adds to
+    ``now``; ``log`` has what was asked for.
+    """
+    xp, asarray = numpy, staticmethod(simt.asarray)
+    l2_bytes = 1000
+
+    def __init__(self, launch=1.):
+        self.now, self.launch, self.log = 0., launch, []
+
+    def start(self):
+        self.log.append('start')
+        return [self.now]
+
+    def stop(self, span):
+        self.now += self.launch
+        span.append(self.now)
+
+    def milliseconds(self, span):
+        return span[1] - span[0]
+
+    def synchronize(self):
+        self.log.append('synchronize')
+
+    def evict(self):
+        self.log.append('evict')
+        self.now += 1e3
+
+    def free(self):
+        self.log.append('free')
+
+
+@pytest.fixture
+def fake_gpu():
+    return FakeGpu

@@ -1,0 +1,130 @@
+"""Every contestant of every case, at a tiny size and without a GPU."""
+import importlib.util
+
+import numpy
+import pytest
+import simt
+from kernel_cases import CASES
+
+from imsat.cuda import kernels
+
+# Kernels that no case runs, with a reason each.
+WITHOUT_CASE = set()
+
+# By hand, in elements of 4 bytes, for 7 rows of 5, or of 9 in directions.
+N_ELEMENTS = {
+    'softmax_information_forward': 35 + 35 + 7 * 4 + 5 * 2,
+    'softmax_information_backward': 35 + 35 + 7 * 2 + 5 * 2,
+    'softmax_kl_forward': 70 + 7 * 4,
+    'softmax_kl_backward': 70 + 70 + 7 * 4,
+    'sigmoid_kl_forward': 70,
+    'sigmoid_kl_backward': 2 * (70 + 35),
+    'random_directions': 63,
+    'scale_rows': 63 + 63 + 7,
+    'batch_normalization_relu_forward': 3 * 35 + 8 * 5,
+    'batch_normalization_relu_backward': 5 * 35 + 10 * 5,
+}
+
+each_case = pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+needs_torch = pytest.mark.skipif(
+    not importlib.util.find_spec('torch'), reason='PyTorch is not installed')
+
+
+def host_inputs(case):
+    return case.inputs(numpy.random.default_rng(0), **case.tiny)
+
+
+def run(case, prepare, repeats=2):
+    function = prepare(*map(simt.asarray, host_inputs(case)))
+    for _ in range(repeats):
+        outputs = function()
+    return outputs
+
+
+def check(case, outputs):
+    expected = case.reference(numpy, host_inputs(case))
+    assert len(outputs) == len(expected)
+    assert case.error(numpy, outputs, expected) <= case.tolerance
+
+
+@each_case
+def test_ours(emulator, case):
+    outputs = run(case, case.contestants(numpy)['ours'])
+    assert emulator.launches
+    check(case, outputs)
+
+
+@each_case
+@pytest.mark.parametrize('name', ['plain', 'original'])
+def test_others(case, name):
+    prepare = case.contestants(numpy).get(name)
+    if prepare is None:
+        pytest.skip('there is none')
+    check(case, run(case, prepare))
+
+
+@needs_torch
+@each_case
+def test_torch(case):
+    import torch
+    prepare = case.contestants(numpy, torch, compiled=False)
+    assert 'compiled' not in prepare
+    check(case, run(case, prepare['torch']))
+
+
+@needs_torch
+def test_compiled():
+    import torch
+    import torch._functorch.config as config
+    from benchmark_kernels import allow_repeats
+    allow_repeats(config)
+    case, = (case for case in CASES if case.name == 'softmax_kl_backward')
+    check(case, run(case, case.contestants(numpy, torch)['compiled']))
+
+
+@each_case
+def test_bytes(case):
+    assert case.n_bytes(**case.tiny) == 4 * N_ELEMENTS[case.name]
+
+
+@each_case
+def test_sizes_have_the_same_names(case):
+    assert case.paper and case.large
+    for size in (*case.paper, *case.large):
+        assert size.keys() == case.tiny.keys()
+
+
+def test_names_are_unique():
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_every_kernel_has_a_case(emulator):
+    names = set()
+    for kernel in kernels.all_kernels():
+        names |= (set(kernel.kernels) if isinstance(kernel, kernels.Source)
+                  else {kernel.name})
+    for case in CASES:
+        run(case, case.contestants(numpy)['ours'], repeats=1)
+    assert names - emulator.launches.keys() == WITHOUT_CASE
+
+
+def test_error_of_the_worst_entry_of_the_worst_output():
+    case = CASES[0]
+    expected = numpy.array([1., 4.]), numpy.array(10.)
+    assert case.error(numpy, expected, expected) == 0
+    outputs = numpy.array([1.5, 4.], 'f'), numpy.array(11., 'f')
+    assert case.error(numpy, outputs, expected) == .125
+    assert case.error(numpy, (None, outputs[1]), expected) == .1
+    assert case.error(
+        numpy, (numpy.ones(3), outputs[1]), expected) == numpy.inf
+    for nan in ((numpy.array([numpy.nan, 4]), expected[1]),
+                (expected[0], numpy.array(numpy.nan))):
+        assert case.error(numpy, nan, expected) == numpy.inf
+    zero = numpy.zeros(2), expected[1]
+    assert case.error(numpy, (numpy.array([0, .5]), expected[1]), zero) == .5
+
+
+def test_errors_of_integers_do_not_wrap():
+    a, b = (numpy.array([n], 'B') for n in (1, 2))
+    assert CASES[0].error(numpy, (a,), (b,)) == .5
