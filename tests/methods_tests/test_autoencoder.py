@@ -5,7 +5,8 @@ from sklearn.datasets import make_blobs
 
 from imsat import InputError, clustering_accuracy
 from imsat.files import load_npz
-from imsat.methods.autoencoder import DEC, DAEKMeans
+from imsat.links.autoencoder import Autoencoder, StudentClusters
+from imsat.methods.autoencoder import DEC, DAEKMeans, SelfTraining
 from imsat.training.snapshot import snapshots
 
 X, Y = make_blobs(200, 10, centers=3, cluster_std=1.5, random_state=0)
@@ -51,6 +52,19 @@ def test_stops_when_few_points_change(dec):
     numpy.testing.assert_allclose(
         q, (lambda t: t / t.sum(axis=1, keepdims=True))(
             1 / (1 + ((z[:, None] - mu) ** 2).sum(axis=2))), 1e-4)
+
+
+def test_changes_are_counted_from_the_last_epoch():
+    # Centres all alike, for which every point starts in the first.
+    network = StudentClusters(Autoencoder(10, (4,)).encoder.copy(),
+                              numpy.zeros((3, 4), 'f'))
+    training = SelfTraining(network, X.astype('f'), None)
+    logits = numpy.zeros((200, 3))
+    logits[:50, 1] = 1
+    assert training._summarize(logits)['changed'] == .25
+    assert training._summarize(logits)['changed'] == 0
+    logits[:10, 2] = 2
+    assert training._summarize(logits)['changed'] == .05
 
 
 def test_tolerance_of_one_stops_at_once():
