@@ -8,12 +8,14 @@ it takes turns with the same in plain CuPy, as the authors' code formulates it
 in Chainer, and, where PyTorch is installed, in PyTorch: eager and, at the
 first of the paper's and of the large sizes, compiled, which takes seconds.
 Printed are medians of milliseconds by CUDA events, on float32 inputs that go
-round past the L2 cache; bytes and GB/s beside a copy within the device; and
-the others' times in terms of ours, above 1x where ours is faster.  What takes
-less time than its launch is measured to be as slow as that, as users see it.
+round past the L2 cache (for small ones it is emptied before each call); bytes
+and GB/s beside a copy within the device; and the others' times in terms of
+ours, above 1x where ours is faster.  What takes less time than its launch is
+measured to be as slow as that, as users see it.
 """
 import argparse
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -36,7 +38,8 @@ def get_options(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='kernels: ' + ', '.join(case.name for case in CASES))
+        epilog=textwrap.fill(
+            'kernels: ' + ', '.join(case.name for case in CASES), 79))
     add = parser.add_argument
     add('--device', type=int, default=0, metavar='N',
         help='number of the GPU; default 0')
