@@ -8,7 +8,7 @@ from imsat.cuda import arguments, kernels, launch, runtime
 _WORDS = tuple({'WORDS': n} for n in (1, 2, 4, 8))
 _packing = kernels.Source('pack_bits.cu', (*kernels.FLOATS, {'T': 'bool'}))
 _source = kernels.Source('hamming.cu', _WORDS)
-_nearest = kernels.Source('nearest.cu', _WORDS)
+_nearest = kernels.Source('hamming_nearest.cu', _WORDS)
 
 
 def pack_bits(y):
