@@ -5,6 +5,7 @@ import numpy
 import pytest
 import simt
 from kernel_cases import CASES
+from kernel_cases.case import is_array
 
 from imsat.cuda import kernels
 
@@ -15,6 +16,13 @@ WITHOUT_CASE = set()
 N_ELEMENTS = {
     'softmax_information_forward': 35 + 35 + 7 * 4 + 5 * 2,
     'softmax_information_backward': 35 + 35 + 7 * 2 + 5 * 2,
+    'bit_information_forward': 3 * 35 + 3 * 25 + 13 * 5,
+    'bit_information_backward': 5 * 35 + 25 + 3 * 5,
+    # 3 heads of 4 values; tables of int64.
+    'code_information_forward':
+        4 * 84 + 4 * 21 + 3 * 144 + 11 * 12 + 2 * (2 * 12 + 4),
+    'code_information_backward':
+        5 * 84 + 2 * 21 + 144 + 3 * 12 + 2 * 4,
     'softmax_kl_forward': 70 + 7 * 4,
     'softmax_kl_backward': 70 + 70 + 7 * 4,
     'sigmoid_kl_forward': 70,
@@ -35,7 +43,8 @@ def host_inputs(case):
 
 
 def run(case, prepare, repeats=2):
-    function = prepare(*map(simt.asarray, host_inputs(case)))
+    function = prepare(*(simt.asarray(x) if is_array(x) else x
+                         for x in host_inputs(case)))
     for _ in range(repeats):
         outputs = function()
     return outputs
