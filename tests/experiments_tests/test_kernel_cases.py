@@ -31,6 +31,22 @@ N_ELEMENTS = {
     'scale_rows': 63 + 63 + 7,
     'batch_normalization_relu_forward': 3 * 35 + 8 * 5,
     'batch_normalization_relu_backward': 5 * 35 + 10 * 5,
+    'random_affine_matrices': 7 * 6 * 2,
+    'affine_transform_forward': 2 * 90 + 3 * 6 * 2,
+    'affine_transform_backward': 2 * 90 + 3 * 6 * 2,
+    # Of 3 rows with 20 points the 4 nearest, of 9 columns the 5 candidates.
+    'select_nearest': 60 + 20 + 12 + 2 * 12,
+    'distance_of_rank': 3 * 9 + 15 * 9 + 2 * 15 + 2 * 3,
+    # 7 codes of 37 bits: 5 bytes, 2 words.
+    'pack_bits': 7 * 37 + 35 / 4,
+    'codes_to_words': 35 / 4 + 14,
+    'words_to_codes': 14 + 35 / 4,
+    # 3 and 7 codes of a word, distances of 2 bytes, counts of 8.
+    'hamming_distances': 10 + 21 / 2,
+    'hamming_histograms': 10 + 2 * 10 + 2 * 2 * 30,
+    'hamming_nearest': 2 * 10 + 12 + 2 * 12,
+    # Of 512 codes 1 + 9 + 36 + 84 are near: of 21 pairs, 5.3.
+    'hamming_within': 2 * 10 + 5 + 2 * 5 + 2 * 4,
 }
 
 each_case = pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
