@@ -85,15 +85,21 @@ def plain_tables(p):
 class PlainHashing:
 
     @staticmethod
-    def information(y):
+    def entropies(y):
+        """Conditional and marginal entropy, and information of pairs."""
         p = F.sigmoid(y)
         mean = F.sum(p, axis=0) / len(p)
         joint = F.sum(plain_tables(p), axis=0) / len(p)
         product = plain_tables(mean[None])[0]
         shared = 2 * F.sum(
             joint * F.log((joint + 1e-8) / (product + 1e-8)))
-        return plain_entropy(p) + plain_entropy(1 - p) \
-            - plain_entropy(mean) - plain_entropy(1 - mean) + shared
+        return (plain_entropy(p) + plain_entropy(1 - p),
+                plain_entropy(mean) + plain_entropy(1 - mean), shared)
+
+    @classmethod
+    def information(cls, y):
+        conditional, marginal, shared = cls.entropies(y)
+        return conditional - marginal + shared
 
     @staticmethod
     def distance(y0, y1):

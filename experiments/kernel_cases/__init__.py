@@ -4,7 +4,9 @@ To add a kernel, declare a :class:`Case`, or with :func:`differentiable` two,
 in the file of its family and name that file here.
 """
 from kernel_cases import (
-    batch_normalization, directions, divergence, information)
+    affine, batch_normalization, directions, divergence, hamming, information,
+    nearest, pairs)
 
-CASES = (*information.CASES, *divergence.CASES, *directions.CASES,
-         *batch_normalization.CASES)
+CASES = (*information.CASES, *pairs.CASES, *divergence.CASES,
+         *directions.CASES, *affine.CASES, *batch_normalization.CASES,
+         *nearest.CASES, *hamming.CASES)

@@ -117,7 +117,8 @@ def relative_error(a, b):
 
 
 def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
-                   original, torch, n_bytes, **case):
+                   original=None, affordable=lambda *inputs: True, torch,
+                   n_bytes, **case):
     """The two cases of a function and of its gradient.
 
     A forward pass keeps what the backward pass needs; the latter is timed
@@ -135,11 +136,12 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
             Those of ``plain`` take ``xp`` first.
         original, torch: ``(*inputs)`` to the outputs, from Variables, and
             ``(torch, *inputs)``, from tensors; differentiated by Chainer and
-            PyTorch.
+            PyTorch.  The first is None where the authors have none.
+        affordable: ``(*inputs)`` to whether theirs is measured at this size.
         n_bytes (pair): As in :class:`Case`.
         case: What else a :class:`Case` has, the same for both.
     """
-    def composed(xp, *arrays):
+    def composed(*arrays):
         variables = [chainer.Variable(x) for x in arrays[:n_wanted]]
         rest = arrays[n_wanted:]
         return variables, lambda: original(*variables, *rest)
@@ -154,7 +156,9 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
         name=f'{name}_forward', inputs=inputs, n_bytes=n_bytes[0],
         ours=lambda *inputs: lambda: ours[0](*inputs)[0],
         plain=lambda xp, *inputs: lambda: plain[0](xp, *inputs)[0],
-        original=lambda xp, *inputs: composed(xp, *inputs)[1],
+        original=original and (
+            lambda xp, *inputs: composed(*inputs)[1]
+            if affordable(*inputs) else None),
         torch=lambda torch, wrap, *inputs: traced(torch, wrap, *inputs)[1],
         **case)
 
@@ -170,7 +174,9 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
         return lambda: plain[1](xp, inputs[:-n], kept, inputs[-n:])
 
     def by_chainer(xp, *inputs):
-        variables, function = composed(xp, *inputs[:-n])
+        if not affordable(*inputs[:-n]):
+            return None
+        variables, function = composed(*inputs[:-n])
         outputs = function()
         gs = [chainer.Variable(g) for g in inputs[-n:]]
         return lambda: chainer.grad(outputs, variables, gs)
@@ -185,6 +191,7 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
         name=f'{name}_backward', n_bytes=n_bytes[1],
         inputs=lambda rng, **size: (
             *inputs(rng, **size), *gradients(rng, **size)),
-        ours=by_kernels, plain=by_expression, original=by_chainer,
+        ours=by_kernels, plain=by_expression,
+        original=original and by_chainer,
         torch=by_torch, **case)
     return forward, backward

@@ -5,6 +5,7 @@ import numpy
 import pytest
 import simt
 from kernel_cases import CASES
+from kernel_cases.case import is_array
 
 from imsat.cuda import kernels
 
@@ -15,6 +16,13 @@ WITHOUT_CASE = set()
 N_ELEMENTS = {
     'softmax_information_forward': 35 + 35 + 7 * 4 + 5 * 2,
     'softmax_information_backward': 35 + 35 + 7 * 2 + 5 * 2,
+    'bit_information_forward': 3 * 35 + 3 * 25 + 13 * 5,
+    'bit_information_backward': 5 * 35 + 25 + 3 * 5,
+    # 3 heads of 4 values; tables of int64.
+    'code_information_forward':
+        4 * 84 + 4 * 21 + 3 * 144 + 11 * 12 + 2 * (2 * 12 + 4),
+    'code_information_backward':
+        5 * 84 + 2 * 21 + 144 + 3 * 12 + 2 * 4,
     'softmax_kl_forward': 70 + 7 * 4,
     'softmax_kl_backward': 70 + 70 + 7 * 4,
     'sigmoid_kl_forward': 70,
@@ -23,6 +31,22 @@ N_ELEMENTS = {
     'scale_rows': 63 + 63 + 7,
     'batch_normalization_relu_forward': 3 * 35 + 8 * 5,
     'batch_normalization_relu_backward': 5 * 35 + 10 * 5,
+    'random_affine_matrices': 7 * 6 * 2,
+    'affine_transform_forward': 2 * 90 + 3 * 6 * 2,
+    'affine_transform_backward': 2 * 90 + 3 * 6 * 2,
+    # Of 3 rows with 20 points the 4 nearest, of 9 columns the 5 candidates.
+    'select_nearest': 60 + 20 + 12 + 2 * 12,
+    'distance_of_rank': 3 * 9 + 15 * 9 + 2 * 15 + 2 * 3,
+    # 7 codes of 37 bits: 5 bytes, 2 words.
+    'pack_bits': 7 * 37 + 35 / 4,
+    'codes_to_words': 35 / 4 + 14,
+    'words_to_codes': 14 + 35 / 4,
+    # 3 and 7 codes of a word, distances of 2 bytes, counts of 8.
+    'hamming_distances': 10 + 21 / 2,
+    'hamming_histograms': 10 + 2 * 10 + 2 * 2 * 30,
+    'hamming_nearest': 2 * 10 + 12 + 2 * 12,
+    # Of 512 codes 1 + 9 + 36 + 84 are near: of 21 pairs, 5.3.
+    'hamming_within': 2 * 10 + 5 + 2 * 5 + 2 * 4,
 }
 
 each_case = pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
@@ -35,7 +59,8 @@ def host_inputs(case):
 
 
 def run(case, prepare, repeats=2):
-    function = prepare(*map(simt.asarray, host_inputs(case)))
+    function = prepare(*(simt.asarray(x) if is_array(x) else x
+                         for x in host_inputs(case)))
     for _ in range(repeats):
         outputs = function()
     return outputs
