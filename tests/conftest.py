@@ -104,6 +104,12 @@ def xp(request):
         yield cupy()
 
 
+@pytest.fixture(params=[BACKENDS[0], BACKENDS[2]])
+def array_module(request):
+    """As xp, for what no kernel of ours takes part in."""
+    return numpy if request.param == 'cpu' else cupy()
+
+
 @pytest.fixture(params=BACKENDS[1:])
 def device(request):
     """As xp, without NumPy."""

@@ -9,7 +9,7 @@ from imsat.files import look_up, save_npz
 from imsat.neighbors import default_cache
 
 # To be raised when a preparation changes: what was kept is then left alone.
-VERSION = 1
+VERSION = 2
 
 
 def prepared(name, content, options, prepare, image_shape=None):

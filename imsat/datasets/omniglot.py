@@ -1,7 +1,7 @@
 import numpy
 from PIL import Image
 
-from imsat.affine import distort, draw_affine
+from imsat.augmentation import AffineDistortion
 from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError
@@ -19,7 +19,7 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
         seed (int): Of the sample of characters and of the distortions.
         characters (int): Classes in the sample.
         distortions (int): Points that are made of each drawing.
-        ranges: Of the distortions, see :func:`draw_affine`.
+        ranges: Of the distortions, see :class:`imsat.AffineDistortion`.
     """
     folders = find_characters(files)
     rng = numpy.random.default_rng(seed)
@@ -28,9 +28,9 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
                             for path in drawings_of(folders[i])])
 
     def prepare():
-        images = numpy.repeat(drawings, distortions, axis=0)
-        images = distort(images, draw_affine(len(images), rng, **ranges))
-        x = 2 * images.reshape(len(images), -1) - 1
+        x = numpy.stack([2 * distort(drawings, rng, ranges) - 1
+                         for _ in range(distortions)], axis=1)
+        x = x.reshape(-1, drawings[0].size)
         y = numpy.repeat(numpy.arange(characters), DRAWINGS * distortions)
         return x, y, [
             f'{characters} of the {len(folders)} characters, drawn with seed '
@@ -43,6 +43,15 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
     options = {'seed': seed, 'distortions': distortions, 'ranges': ranges}
     return prepared('omniglot', [drawings], options, prepare,
                     drawings.shape[1:])
+
+
+def distort(drawings, rng, ranges):
+    """Each drawing distorted at random; what comes into view is paper."""
+    # A distortion goes on beyond the edge as the image ends there: with a rim.
+    images = numpy.pad(drawings, ((0, 0), (1, 1), (1, 1)))
+    distortion = AffineDistortion(images.shape[1:], **ranges)
+    distorted = distortion(images.reshape(len(images), -1), rng)
+    return distorted.reshape(images.shape)[:, 1:-1, 1:-1]
 
 
 def find_characters(files):

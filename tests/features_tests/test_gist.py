@@ -36,7 +36,7 @@ def test_filters(orientations):
 
 
 @pytest.mark.parametrize('scale', [0, 1, 2])
-def test_grating(xp, scale):
+def test_grating(array_module, scale):
     """A grating is answered strongest by the filter of its own frequency and
     direction, with half its amplitude times the transfer function."""
     n, orientations = 32, (8, 8, 4)
@@ -51,7 +51,8 @@ def test_grating(xp, scale):
                                    orientations[scale]))
         grating = numpy.cos(2 * numpy.pi * (fx * columns + fy * rows) / n + .7)
         found = numpy.array(mean_responses(
-            xp.asarray(grating[None], 'f'), xp.asarray(filters)).tolist())[0]
+            array_module.asarray(grating[None], 'f'),
+            array_module.asarray(filters)).tolist())[0]
         own = sum(orientations[:scale]) + j
         assert found.mean(axis=(1, 2)).argmax() == own
         # A cosine is two opposite frequencies; where a filter stops one, the
@@ -122,9 +123,9 @@ def naive(image, kind):
 
 @pytest.mark.parametrize('kind,d,n', [('gray', 512, 8), ('color', 960, 12),
                                       ('color', 960, 10)])
-def test_naive(xp, kind, d, n):
+def test_naive(array_module, kind, d, n):
     images = RNG.integers(0, 256, (2, n, n, 3)).astype('u1')
-    found = gist(xp.asarray(images), kind)
+    found = gist(array_module.asarray(images), kind)
     assert found.shape == (2, d) and found.dtype == numpy.float32
     numpy.testing.assert_allclose(
         found.tolist(), [naive(image, kind) for image in images], rtol=2e-4,
