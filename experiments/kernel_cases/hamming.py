@@ -11,8 +11,7 @@ WORD, INDEX = 4, 8  # bytes
 
 def random_codes(rng, n, D):
     """Packed, shape (n, ceil(D / 8))."""
-    return numpy.packbits(rng.integers(
-        2, size=(n, D), dtype='B'), axis=1)
+    return numpy.packbits(rng.integers(2, size=(n, D), dtype='B'), axis=1)
 
 
 def n_words(D):
@@ -114,10 +113,12 @@ def plain_histograms(xp, codes, labels, gallery, gallery_labels, D):
     def count():
         all_pairs = distances(xp, codes, gallery)
         relevant = labels[:, None] == gallery_labels
-        there = [all_pairs == d for d in range(D + 1)]
-        return (xp.stack([each.sum(axis=1) for each in there], axis=1),
-                xp.stack([(each & relevant).sum(axis=1) for each in there],
-                         axis=1))
+        counts = xp.empty((2, len(codes), D + 1), int)
+        for d in range(D + 1):
+            there = all_pairs == d
+            counts[0, :, d] = there.sum(axis=1)
+            counts[1, :, d] = (there & relevant).sum(axis=1)
+        return tuple(counts)
     return count
 
 
@@ -130,7 +131,7 @@ def ours_nearest(codes, gallery, D, k):
 def plain_nearest(xp, codes, gallery, D, k):
     def search():
         n = len(gallery)
-        keys = distances(xp, codes, gallery) * n + xp.arange(n)
+        keys = distances(xp, codes, gallery).astype('q') * n + xp.arange(n)
         keys = xp.sort(keys, axis=1)[:, :k]
         return keys // n, keys % n
     return search
@@ -200,8 +201,8 @@ CASES = (
         name='words_to_codes', **CODES, ours=to_codes, plain=plain_to_codes),
     Case(
         name='hamming_distances', **PAIRS,
-        large=(dict(Q=10_000, N=69_000, D=64), dict(Q=10_000, N=69_000,
-                                                    D=256)),
+        large=(dict(Q=10_000, N=69_000, D=64),
+               dict(Q=10_000, N=69_000, D=256)),
         inputs=pairs, ours=ours_distances,
         plain=lambda xp, a, b: lambda: (distances(xp, a, b),),
         torch=torch_all_pairs,
