@@ -24,10 +24,10 @@ RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
 
 DEFAULT_METHOD = 'imsat-vat'
 # Options of a method, of no use to some.
-METHOD_OPTIONS = (
+METHOD_OPTIONS = {
     'device', 'epochs', 'batch_size', 'hidden', 'restarts', 'lam', 'alpha',
     'weight_decay', 'neighbor', 'xi', 'power_iterations', 'initialization',
-    'sampling', 'mu', 'prior', 'delta', 'distortion')
+    'sampling', 'mu', 'prior', 'delta', 'distortion'}
 # Options of the methods that their estimators call otherwise.
 ARGUMENTS = {'restarts': 'n_init', 'neighbor': 'n_neighbors',
              'seed': 'random_state'}
@@ -144,9 +144,9 @@ def choose_defaults(args, digits_restarts):
     defaults = methods.get_method(args.task, args.method).get_defaults()
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['n_init'] = digits_restarts
-    for option in METHOD_OPTIONS:
+    for option in sorted(METHOD_OPTIONS & vars(args).keys()):
         argument = ARGUMENTS.get(option, option)
-        value = getattr(args, option, None)
+        value = getattr(args, option)
         if argument not in defaults:
             if value is not None:
                 warnings.warn(f'{args.method} makes no use of --'
