@@ -173,6 +173,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self._accept_sparse)
+        # Everything is learnt in float32; codes are uint8.
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
     def __sklearn_is_fitted__(self):

@@ -1,16 +1,23 @@
 """The registry, and what every method of it has to do alike."""
 import inspect
+import warnings
 
 import numpy
 import pytest
 import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.utils.estimator_checks import check_estimator
+from threadpoolctl import threadpool_limits
 
 import imsat
 from imsat import InputError, clustering_accuracy
 from imsat.hamming import unpack_bits
 from imsat.methods import TASKS, get_method
+from imsat.methods.autoencoder import DEC
+from imsat.methods.deep_hash import DeepHasher
+from imsat.methods.kmeans import KMeansClustering
+from imsat.methods.projection import ITQHasher, SpectralHasher
 
 # Twelve features, so that points are images of 3 x 4 as well.
 X, Y = make_blobs(300, 12, centers=3, cluster_std=.5, random_state=0)
@@ -145,3 +152,23 @@ def test_sparse_data(name):
     assert clustering_accuracy(dense.labels_, sparse.labels_) > .99
     numpy.testing.assert_array_equal(
         sparse.predict(scipy.sparse.csr_matrix(x)), sparse.labels_)
+
+
+# scikit-learn takes whatever has predict_proba for a classifier here.
+NO_CLASSIFIER = dict.fromkeys(
+    ('check_estimator_sparse_array', 'check_estimator_sparse_matrix'),
+    'takes a clustering with predict_proba for a classifier')
+
+
+@pytest.mark.parametrize('estimator,expected', [
+    (KMeansClustering(3), {}), (ITQHasher(1), {}), (SpectralHasher(3), {}),
+    (DeepHasher(3, hidden=(4,), epochs=2, batch_size=8), {}),
+    (DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=2, max_epochs=2,
+         batch_size=8), NO_CLASSIFIER)])
+def test_check_estimator(estimator, expected):
+    # K-means' threads wait for each other on a busy machine.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter('ignore')
+        results = check_estimator(estimator, expected_failed_checks=expected)
+    failed = {r['check_name'] for r in results if r['status'] == 'xfail'}
+    assert failed == set(expected)
