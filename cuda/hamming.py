@@ -159,8 +159,8 @@ def within(queries, gallery, n_bits, r, ids=None):
 class _Search:
     """Where each query's results begin, by distance and chunk of the gallery.
 
-    See hamming_nearest.cu.  ``starts``, of shape (Q, (D + 1) chunks + 1), has at most
-    some 10 million elements, or D + 2 for each query if that is more.
+    See hamming_nearest.cu.  ``starts``, of shape (Q, (D + 1) chunks + 1), has
+    at most some 10 million elements, or D + 2 for each query if that is more.
     """
 
     def __init__(self, queries, gallery, n_bits, ids):
