@@ -46,6 +46,9 @@ def get_options(argv=None):
         help='of the affine methods, by default rotation=10,shear=.3,'
              'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
              'either way, and how often each is applied')
+    add('--no-kmeans', dest='kmeans', action='store_false',
+        help='do not run K-means on the same data to compare with, which '
+             'takes minutes for many points and clusters')
     return parse(parser, argv, DIGITS_RESTARTS, FAITHFUL)
 
 
@@ -94,7 +97,7 @@ def run(args):
 def save_results(out, args, data, model):
     clusters = model.labels_
     kmeans = None
-    if data.y is not None and args.method != 'kmeans':
+    if args.kmeans and data.y is not None and args.method != 'kmeans':
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,

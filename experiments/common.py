@@ -21,7 +21,7 @@ from imsat.neighbors import digest
 
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds')
+               'snapshot_seconds', 'kmeans')
 
 # What the authors' code fixes and every script here has an option for; the
 # table of departures in imsat/original says what differs otherwise.
