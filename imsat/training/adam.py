@@ -4,13 +4,19 @@ from chainer.optimizers.adam import AdamRule
 
 # Elements at a time: the five arrays of a block stay in the L2 cache.
 BLOCK = 1 << 16
+# Every so many updates, numbers below the least become 0: on their way to 0,
+# by decay and in units that never fire, they would be subnormal, and a
+# processor takes a hundred times as long for each of those.
+FLUSH_EVERY = 32
+LEAST = 1e-28
 
 
 class BlockwiseAdamRule(AdamRule):
     """Chainer's rule, on a CPU block by block.
 
-    The same operations in the same order give the same bits; Chainer's own
-    passes ten times over arrays that no cache holds.
+    The same operations in the same order give the same bits, but for what is
+    flushed to 0; Chainer's own passes ten times over arrays that no cache
+    holds.
     """
 
     def update_core_cpu(self, param):
@@ -43,7 +49,11 @@ class BlockwiseAdamRule(AdamRule):
             if hp.eta != 1:
                 a *= hp.eta
             p -= a
+            if flush:
+                for array in p, m:
+                    array[numpy.abs(array) < LEAST] = 0
 
+        flush = self.t % FLUSH_EVERY == 0
         for i in range(0, param.size, BLOCK):
             update(slice(i, i + BLOCK))
 

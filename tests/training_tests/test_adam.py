@@ -20,7 +20,7 @@ def test_bits_of_chainers(monkeypatch, dtype, shape, options):
         with link.init_scope():
             link.w = chainer.Parameter(numpy.array(start))
         links.append((link, optimizer(**options).setup(link)))
-    for step in range(20):
+    for step in range(adam.FLUSH_EVERY + 8):
         # From 1e-10 up: eps matters for small gradients.
         gradient = (10. ** (step % 11 - 10) * rng.normal(size=shape)
                     ).astype(dtype)
@@ -32,6 +32,20 @@ def test_bits_of_chainers(monkeypatch, dtype, shape, options):
         for name, state in a.w.update_rule.state.items():
             numpy.testing.assert_array_equal(
                 state, b.w.update_rule.state[name])
+
+
+def test_numbers_on_their_way_to_zero_arrive():
+    link = chainer.Link()
+    with link.init_scope():
+        link.w = chainer.Parameter(numpy.array([1, 1, 1e-30, 0], 'f'))
+    optimizer = adam.Adam().setup(link)
+    # A gradient once, then none: m decays by .9 a step, w stays.
+    for step in range(25 * adam.FLUSH_EVERY):
+        link.w.grad = numpy.array([1, step == 0, 0, 0], 'f')
+        optimizer.update()
+    w, m = link.w.array, link.w.update_rule.state['m']
+    assert (w[2:] == 0).all() and (w[:2] != 0).all()
+    assert (m[1:] == 0).all() and m[0] == pytest.approx(1)
 
 
 def test_no_gradient():
