@@ -88,8 +88,8 @@ def get_parser(task, description):
         help='Eq. 17: perturbations have length alpha sigma_t(x); IMSAT '
              '(VAT): .25')
     add('--weight-decay', type=float, metavar='RATE',
-        help='R of Eq. 1 is RATE / 2 times the squares of all weights; RIM: '
-             '.005')
+        help='R of Eq. 1 is RATE / 2 times the squares of all parameters; '
+             'RIM: .005')
     add('--neighbor', type=int, metavar='T',
         help='t of Eq. 17, the paper\'s 10 by default (the authors\' code '
              'takes the 11th)')
@@ -211,23 +211,32 @@ def prepare_out(args, data):
     """
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    options = {key: value for key, value in vars(args).items()
-               if key not in RUN_OPTIONS}
-    config = dict(options=options, data=data, versions=get_versions())
+    config = dict(options=options_of(args), data=data,
+                  versions=get_versions())
     path = out / 'config.json'
     if path.exists():
         earlier = load_json(path)
         for group in 'options', 'data':
-            for key, value in config[group].items():
-                before = earlier.get(group, {}).get(key)
-                if before != value:
-                    raise imsat.InputError(
-                        f'{out} holds a run with another {key} ({before} and '
-                        f'not {value}); choose another --out or remove that '
-                        f'folder')
+            refuse_another(out, earlier.get(group, {}), config[group])
         if args.resume:
             return
     save_json(path, config)
+
+
+def options_of(args):
+    """The options that say what is computed, for config.json."""
+    return {key: value for key, value in vars(args).items()
+            if key not in RUN_OPTIONS}
+
+
+def refuse_another(out, earlier, now):
+    """Raises InputError if the run in a folder differs from this one."""
+    for key, value in now.items():
+        before = earlier.get(key)
+        if before != value:
+            raise imsat.InputError(
+                f'{out} holds a run with another {key} ({before} and not '
+                f'{value}); choose another --out or remove that folder')
 
 
 def git_commit():

@@ -94,20 +94,25 @@ def normalize_rows(d):
     return d
 
 
-def weight_decay(rate, network):
-    """The regulariser of RIM: rate / 2 times the squares of all weights.
+def weight_decay(rate, network, weights_only=False):
+    """The regulariser of RIM: rate / 2 times the squares of all parameters.
 
     Its gradient is that of ``chainer.optimizer_hooks.WeightDecay(rate)``.
-    As in Gomes et al. (2010) biases are free, and so are scale and shift of
-    batch normalizations.  (?) What the authors' own RIM decays is not known.
+    Scale and shift of batch normalizations have to be among them: whatever
+    the scale of the weights beneath, it undoes it.
+
+    Args:
+        weights_only (bool): Leave biases, scales and shifts alone, as Gomes
+            et al. (2010) do with the biases of linear RIM.
     """
-    weights = [param for param in network.params() if param.name == 'W']
+    params = [param for param in network.params()
+              if param.name == 'W' or not weights_only]
 
     def regularizer(forward, distance, x, radius=None, y=None, rng=None):
-        # Every weight as one row: a pass over memory and no temporaries.
+        # Each as one row: a pass over memory and no temporaries.
         return rate / 2 * sum(
-            F.sum(F.batch_l2_norm_squared(F.reshape(w, (1, -1))))
-            for w in weights)
+            F.sum(F.batch_l2_norm_squared(F.reshape(param, (1, -1))))
+            for param in params)
     return regularizer
 
 

@@ -139,19 +139,22 @@ def test_directions_repeat_with_the_generator(xp):
     assert loss(1) == loss(1) != loss(2)
 
 
-def test_weight_decay_is_chainers():
+@pytest.mark.parametrize('weights_only', [False, True])
+def test_weight_decay_is_chainers(weights_only):
     rate, network = .3, imsat.Encoder(6, 4, (5,))
+    network.l2.b.array[...] = [1, -2, 3, .5]
     network.cleargrads()
-    loss = weight_decay(rate, network)(None, None, X)
-    numpy.testing.assert_allclose(
-        loss.array, rate / 2 * sum((layer.W.array ** 2).sum()
-                                   for layer in (network.l1, network.l2)),
-        1e-6)
+    loss = weight_decay(rate, network, weights_only)(None, None, X)
+    squares = sum((layer.W.array ** 2).sum()
+                  for layer in (network.l1, network.l2))
+    if not weights_only:
+        squares += 14.25 + 5  # the biases above and the five scales of 1
+    numpy.testing.assert_allclose(loss.array, rate / 2 * squares, 1e-6)
     loss.backward()
     gradients = {name: param.grad for name, param in network.namedparams()}
     hook = chainer.optimizer_hooks.WeightDecay(rate)
     for name, param in network.namedparams():
-        if not name.endswith('W'):
+        if weights_only and not name.endswith('W'):
             assert gradients[name] is None
             continue
         param.grad = numpy.zeros_like(param.array)
