@@ -12,11 +12,14 @@ class Method:
         fixed (dict): Arguments that define the method.
         defaults (dict): Hyper-parameters of section 4.2.3, where they differ
             from the estimator's own defaults.
+        notes (sequence of str): Where it departs from the paper, or had to be
+            guessed: the footnotes of the tables.
     """
     title: str
     estimator: type
     fixed: dict = dataclasses.field(default_factory=dict)
     defaults: dict = dataclasses.field(default_factory=dict)
+    notes: tuple = ()
 
     def get_defaults(self):
         """Every argument that can be chosen, with its default."""
