@@ -49,11 +49,13 @@ class DeepHasher(Estimator):
 
     Attributes:
         encoder_ (TanhNetwork): The network.
-        mean_ (array): Of the data, shape (d,); the network takes x - mean.
+        mean_ (array): Of the data, shape (d,).
+        scale_ (array): The network takes (x - mean) scale, so that the first
+            D principal components have variance 1 on average.
         codes_ (array): Codes of the training points, shape
             (N, ceil(D / 8)), uint8.
     """
-    _arrays = 'mean_',
+    _arrays = 'mean_', 'scale_'
 
     def __init__(self, n_bits=16, *, hidden=(60, 30), n_init=1, epochs=20,
                  batch_size=250, balance=1., independence=1.,
@@ -85,7 +87,11 @@ class DeepHasher(Estimator):
         first = self._network().l1
         mean, components = principal_components(X, len(first.W))
         self.mean_ = mean.astype(numpy.float32)
-        x = device.send(X - self.mean_)
+        # Where the hyperbolic tangents of the first codes bend.
+        spread = (X @ components[:, :self.n_bits]).std(axis=0)
+        spread = numpy.sqrt(numpy.mean(spread ** 2))
+        self.scale_ = numpy.float32(1 / spread if spread else 1)
+        x = device.send(self._scale(X))
 
         def run(seed, folder, progress):
             return self._run(x, components, device, seed, folder, progress)
@@ -124,7 +130,10 @@ class DeepHasher(Estimator):
     def transform(self, X):
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
-        return pack_bits(predict_logits(self.encoder_, X - self.mean_) > 0)
+        return pack_bits(predict_logits(self.encoder_, self._scale(X)) > 0)
+
+    def _scale(self, X):
+        return (X - self.mean_) * self.scale_
 
     def check(self, X, y=None):
         check_n_bits(self.n_bits)
@@ -180,4 +189,6 @@ def deep_hash_losses(network, x):
         'decay': sum(F.sum(param ** 2) for param in network.params()) / 2}
 
 
-HASHING = {'deep-hash': Method('Deep Hash', DeepHasher)}
+HASHING = {'deep-hash': Method('Deep Hash', DeepHasher, notes=(
+    'Weights and scales of the terms are chosen here: those that Erin Liong '
+    'et al. print are for terms whose scale could not be had.',))}

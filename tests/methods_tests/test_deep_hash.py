@@ -72,6 +72,14 @@ def test_learns():
     assert correlation.max() < .8
 
 
+def test_units_of_the_data_do_not_matter():
+    model, small = (DeepHasher(8, epochs=1, random_state=0).fit(x)
+                    for x in (X, X * numpy.float32(2 ** -10) + 3))
+    assert (model.codes_ == small.codes_).mean() > .99
+    numpy.testing.assert_array_equal(
+        small.transform(X * numpy.float32(2 ** -10) + 3), small.codes_)
+
+
 def test_network_of_more_units_than_inputs():
     model = TanhNetwork(2, (3, 2))
     y = model(numpy.array([[.3, -.2]], 'f'))

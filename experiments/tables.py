@@ -1,0 +1,147 @@
+"""Makes a table of the paper, our numbers beside the printed ones.
+
+    python experiments/tables.py 3 --datasets mnist,omniglot --seeds 12
+    python experiments/tables.py 4
+    python experiments/tables.py 5 --bits 16
+    python experiments/tables.py sweep --methods imsat-vat
+
+What was run before below --out is not run again, for no table, and what was
+interrupted goes on.  Options after " -- " go to every run: -- --epochs 5
+"""
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+import imsat
+from common import run_script
+from imsat import devices
+from imsat.datasets import load_dataset
+from tabulation.paper import get_table, methods_of
+from tabulation.report import Report
+from tabulation.runs import Runs, do_all
+
+
+def get_options(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('table', choices=('3', '4', '5', 'sweep'),
+        help='sweep: of lambda and the rate of weight decay, section 4.2.3')
+    add('--datasets', metavar='NAME,...',
+        help='as --dataset of the scripts; default: those of the table')
+    add('--methods', default='all', metavar='NAME,...',
+        help='default all those of the table')
+    add('--bits', type=int, default=16, help='of table 5; default 16')
+    add('--seeds', type=int, default=1, metavar='N',
+        help='0 to N - 1; the paper has 12, and 10 in table 5; default 1')
+    add('--jobs', type=int, metavar='N',
+        help='runs at a time; default: one for every core')
+    add('--threads', type=int, default=1, help='of BLAS, each; default 1')
+    add('--device', type=int, default=-1, metavar='-1|N',
+        help='-1 the CPU, N GPU number N; default -1')
+    add('--data-dir', metavar='DIR',
+        help='default: the environment variable IMSAT_DATA')
+    add('--out', default='results/tables', metavar='DIR',
+        help='default results/tables')
+    argv = sys.argv[1:] if argv is None else argv
+    split = argv.index('--') if '--' in argv else len(argv)
+    args = parser.parse_args(argv[:split])
+    args.command = shlex.join(
+        ['python', 'experiments/tables.py', *argv])
+    args.extra = argv[split + 1:]
+    if args.jobs is None:
+        args.jobs = devices.available_cores()
+    for name in 'seeds', 'jobs', 'threads':
+        if getattr(args, name) < 1:
+            raise imsat.InputError(f'--{name} is {getattr(args, name)}; give '
+                                   f'a number from 1')
+    return args
+
+
+def choose(text, known, what):
+    names = known if text in (None, 'all') else text.split(',')
+    for name in names:
+        if what == 'method' and name not in known:
+            raise imsat.InputError(f'the table has no {what} {name!r}; choose '
+                                   f'from {", ".join(known)}')
+    return list(names)
+
+
+def prepare(names, data_dir):
+    """Those data sets that are there, prepared once for all runs."""
+    there, missing = [], []
+    for name in names:
+        try:
+            load_dataset(name, data_dir)
+            there.append(name)
+        except imsat.InputError as e:
+            missing.append(f'{name}: {e}')
+    return there, missing
+
+
+def run(args):
+    table = get_table(args.table, args.bits)
+    methods = choose(args.methods, methods_of(table), 'method')
+    datasets, problems = prepare(
+        choose(args.datasets, table.datasets, 'data set'), args.data_dir)
+    if not datasets:
+        raise imsat.InputError('; '.join(problems))
+    common = ['--threads', str(args.threads), *(
+        ['--data-dir', args.data_dir] if args.data_dir else []), *args.extra]
+    if args.device >= 0:
+        common += ['--device', str(args.device)]
+    runs = Runs(Path(args.out), common)
+    runs.out.mkdir(parents=True, exist_ok=True)
+
+    places = {}
+    for seed in range(args.seeds):
+        for i, row in enumerate(table.rows):
+            for dataset in datasets if row.method in methods else ():
+                places[str(table.run(row, dataset, seed))] = \
+                    (i, dataset, seed), table.run(row, dataset, seed)
+    results = {}
+    report = Report(table, datasets, methods, results, args.command)
+
+    def take(key, result):
+        i, dataset, seed = key
+        results.setdefault((i, dataset), {})[seed] = result
+
+    wanted = []
+    for key, one in places.values():
+        result = runs.result(one)
+        if result is None:
+            wanted.append(one)
+        else:
+            take(key, result)
+    paths = report.write(runs.out)
+
+    with tqdm(total=len(places), initial=len(places) - len(wanted),
+              unit='run', dynamic_ncols=True) as bar:
+        def tell(one, problem):
+            if problem is None:
+                take(places[str(one)][0], runs.result(one))
+                report.write(runs.out)
+            else:
+                problems.append(f'{one}: {problem}')
+                bar.write(problems[-1], file=sys.stderr)
+            bar.set_description(str(one), refresh=False)
+            bar.update()
+        do_all(runs, wanted, args.jobs, tell)
+
+    print(report.markdown())
+    print('written to ' + ', '.join(map(str, paths)))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def main(argv=None):
+    return run_script(lambda: run(get_options(argv)))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

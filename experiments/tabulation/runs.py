@@ -1,0 +1,148 @@
+"""The runs that a table is made of, each by its script in a process of its
+own."""
+import concurrent.futures
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import clustering
+import hashing
+from common import options_of, refuse_another
+from imsat.files import load_json
+
+SCRIPTS = {'clustering': clustering, 'hashing': hashing}
+# What begins with the training of another method, step for step; its
+# finished phases are taken over.
+BEGINS_WITH = {'dec': 'dae-kmeans'}
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of a script.
+
+    Args:
+        task (str): ``clustering`` or ``hashing``.
+        options (dict): Of the script, beyond the defaults of the method.
+    """
+    task: str
+    dataset: str
+    method: str
+    options: dict
+    seed: int
+
+    @property
+    def folder(self):
+        """Where it lies below ``--out``, the same for every table."""
+        options = dict(self.options)
+        data = Path(self.dataset).stem
+        if 'bits' in options:
+            data += f'-{options.pop("bits")}bits'
+        name = '-'.join([self.method, *(
+            str(value) if key == 'hidden' else f'{key.replace("_", "-")}'
+            f'{value:g}' for key, value in options.items())])
+        return Path(data) / name / f'seed{self.seed}'
+
+    def __str__(self):
+        return ' '.join(self.folder.parts)
+
+
+class Runs:
+    """Those of a table below a folder: done, to be done, and doing them.
+
+    Args:
+        out (Path): The folder.
+        common (list of str): Options that every run gets.
+    """
+
+    def __init__(self, out, common):
+        self.out, self.common = out, common
+
+    def result(self, run):
+        """What a finished run wrote, or None.
+
+        Raises:
+            InputError: If it was run with other options.
+        """
+        path = self.out / run.folder / 'result.json'
+        if not path.exists():
+            return None
+        earlier = load_json(path.parent / 'config.json')
+        args = SCRIPTS[run.task].get_options(self._options(run))
+        options = options_of(args)
+        if options.get('clusters', 0) is None:
+            del options['clusters']  # as many as classes, which the data tell
+        refuse_another(path.parent, earlier.get('options', {}), options)
+        return load_json(path)
+
+    def do(self, run):
+        """Runs the script, from where an earlier attempt got to.
+
+        Returns:
+            str: What went wrong, in a sentence; None if nothing did.
+        """
+        folder = self.out / run.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._take_over(run, folder)
+        command = [sys.executable, SCRIPTS[run.task].__file__, '--quiet',
+                   '--resume', '--out', str(folder), *self._options(run)]
+        if run.task == 'clustering':
+            command.append('--no-kmeans')
+        with open(folder / 'output.txt', 'w', encoding='utf-8') as output:
+            code = subprocess.run(command, stdout=output,
+                                  stderr=subprocess.STDOUT).returncode
+        if code:
+            lines = (folder / 'output.txt').read_text().splitlines()
+            return lines[-1] if lines else f'exit code {code}'
+
+    def _options(self, run):
+        options = ['--dataset', run.dataset, '--method', run.method,
+                   '--seed', str(run.seed)]
+        for name, value in run.options.items():
+            options += [f'--{name.replace("_", "-")}', str(value)]
+        return options + self.common
+
+    def _take_over(self, run, folder):
+        if run.method not in BEGINS_WITH or (folder / 'config.json').exists():
+            return
+        first = dataclasses.replace(run, method=BEGINS_WITH[run.method])
+        if self.result(first) is None:
+            return
+        for phase in (self.out / first.folder).iterdir():
+            if phase.is_dir():
+                shutil.copytree(phase, folder / phase.name,
+                                dirs_exist_ok=True)
+
+
+def do_all(runs, wanted, jobs, tell):
+    """Does ``wanted``, a list of Run, ``jobs`` at a time.
+
+    A method that begins with another's training waits for it.
+
+    Args:
+        runs (Runs): Where.
+        tell: Called as ``tell(run, problem)`` after each, here.
+    """
+    chains = {}
+    for run in wanted:
+        first = BEGINS_WITH.get(run.method, run.method)
+        key = str(dataclasses.replace(run, method=first))
+        chains.setdefault(key, []).append(run)
+
+    executor = concurrent.futures.ThreadPoolExecutor(jobs)
+    # The first of every chain before the second of any.
+    waiting = {executor.submit(runs.do, chain[0]): chain
+               for chain in chains.values()}
+    try:
+        while waiting:
+            done, _ = concurrent.futures.wait(
+                waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                run, *rest = waiting.pop(future)
+                tell(run, future.result())
+                if rest:
+                    waiting[executor.submit(runs.do, rest[0])] = rest
+    finally:
+        # Those under way get Ctrl-C as well, and end by themselves.
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,215 @@
+"""The paper's figures, and the script that puts ours beside them."""
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from imsat.methods import TASKS
+from tabulation.paper import RETRIEVAL, SWEEP, get_table, swept
+from tabulation.report import Cell, Figure, Report
+from tabulation.runs import BEGINS_WITH, Run, Runs, do_all
+
+SCRIPT = Path(__file__).parents[2] / 'experiments' / 'tables.py'
+RNG = numpy.random.RandomState(0)
+X = numpy.concatenate([RNG.normal(c, 1, (60, 4)) for c in (0, 6)])
+Y = numpy.repeat([0, 1], 60)
+QUICK = ['--epochs', '1', '--batch-size', '50', '--hidden', '5-4']
+
+
+def make(*options, cwd, extra=QUICK):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, options), '--jobs', '2',
+         '--', *extra], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture
+def points(tmp_path):
+    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
+    return tmp_path
+
+
+def result(folder, *parts):
+    path = folder / 'results' / 'tables' / Path(*parts) / 'result.json'
+    return json.loads(path.read_text()), path
+
+
+def test_figures_of_the_paper():
+    # From the text of the paper, cells that are easy to misplace.
+    figures = {row.method: row.figures for row in get_table('3').rows}
+    assert figures['imsat-vat']['omniglot', 'accuracy'] == (24., .9, '')
+    assert figures['linear-rim']['20news', 'accuracy'] == (50.9, 3.1, '')
+    assert figures['dec']['mnist', 'accuracy'] == (84.3, None, '†')
+    assert figures['deep-rim']['stl', 'accuracy'] == (92.5, 2.2, '')
+    rows = {(row.method, row.options.get('hidden')): row.figures
+            for row in get_table('5').rows}
+    keys = [(name, metric) for metric in RETRIEVAL
+            for name in ('mnist', 'cifar10-gist')]
+    assert [rows['imsat-vat', '400-400'][key][0] for key in keys] == [
+        83.9, 21.4, 97.0, 27.3, 96.2, 26.4]
+    assert rows['deep-rim', '60-30']['cifar10-gist', 'precision_at_r2'] == (
+        21.2, .9, '')
+
+
+@pytest.mark.parametrize('name', ['3', '4', '5', 'sweep'])
+def test_every_row_has_a_method_and_a_folder_of_its_own(name):
+    table = get_table(name)
+    assert all(row.method in TASKS[table.task] for row in table.rows)
+    folders = {table.run(row, 'mnist', 0).folder for row in table.rows}
+    assert len(folders) == len(table.rows)
+
+
+def test_a_run_is_shared_by_tables():
+    runs = {name: {table.run(row, 'omniglot', 3).folder
+                   for table in [get_table(name)] for row in table.rows}
+            for name in ('3', '4', 'sweep')}
+    both = runs['3'] & runs['4']
+    assert both == {Path('omniglot', 'imsat-vat', 'seed3')}
+    assert len(runs['3'] & runs['sweep']) == len(SWEEP)
+
+
+def test_sweep_is_that_of_the_section():
+    values = {}
+    for row in get_table('sweep').rows:
+        option, value = swept(row)
+        values.setdefault((row.method, option), []).append(value)
+    assert values['imsat-vat', 'lam'] == pytest.approx(
+        [.025, .05, .1, .2, .4, .8, 1.6, 3.2])
+    assert values['deep-rim', 'weight_decay'] == pytest.approx(
+        [.0025, .005, .01, .02, .04, .08, .16, .32])
+
+
+def test_smallest_network_depends_on_the_bits():
+    sizes = [{row.options.get('hidden') for row in get_table('5', bits).rows}
+             for bits in (16, 32)]
+    assert sizes == [{None, '60-30', '200-200', '400-400'},
+                     {None, '80-50', '200-200', '400-400'}]
+
+
+@pytest.mark.parametrize('values,paper,ours,far', [
+    ([90., 98., 100.], Figure(98.4, .4), '96.0 (5.3) /3*', True),
+    ([98., 99.], Figure(98.4, .4), '98.5 (0.7) /2', False),
+    ([50.], Figure(53.2), '50.0 /1', False),
+    ([50.], None, '50.0 /1', False),
+    ([], Figure(53.2), '', False)])
+def test_cell(values, paper, ours, far):
+    cell = Cell(dict(enumerate(values)), paper)
+    assert (cell.ours(), cell.is_far) == (ours, far)
+
+
+def test_report_of_what_there_is():
+    table = get_table('5')
+    done = {(0, 'mnist'): {0: dict(
+        map_trapezoid=.25, precision_at_500_expected=.5, precision_at_r2=.75,
+        notes=['all of it'], seconds=7200., seed=0, device='cpu', threads=1,
+        versions={'commit': 'abc'})}}
+    report = Report(table, ['mnist'], ['spectral', 'pca-itq'], done, 'do it')
+    text = report.markdown()
+    assert '## mnist (1)' in text and '(1) all of it' in text
+    assert '| Spectral hash | 25.0 /1 | 26.6 | 50.0 /1 | 56.3 | 75.0 /1 | ' \
+        '57.5 |' in text
+    assert '| PCA-ITQ |  | 41.2 |' in text  # not run yet
+    assert '1 runs, seeds 0, 2.0 hours' in text and 'abc' in text
+    record, = [line for line in csv.DictReader(report.csv().splitlines())
+               if line['metric'] == 'map_trapezoid'
+               and line['method'] == 'spectral']
+    assert (record['mean'], record['n'], record['seeds'],
+            record['paper_mean']) == ('25.0000', '1', '0', '26.6')
+
+
+def test_runs_what_is_missing(points):
+    options = ['3', '--datasets', 'points.npz',
+               '--methods', 'linear-rim,deep-rim', '--seeds', 2]
+    first = make(*options, cwd=points, extra=QUICK[:4])
+    assert first.returncode == 0, first.stderr
+    _, path = result(points, 'points', 'deep-rim', 'seed1')
+    table = path.parents[3] / 'table-3.md'
+    before = path.stat().st_mtime_ns, table.read_text()
+    _, other = result(points, 'points', 'linear-rim', 'seed0')
+    other.unlink()
+
+    second = make(*options, cwd=points, extra=QUICK[:4])
+    assert second.returncode == 0, second.stderr
+    assert other.exists()
+    assert (path.stat().st_mtime_ns, table.read_text()) == before
+
+    # Means are those of the runs, seed by seed.
+    values = [100 * result(points, 'points', 'deep-rim', f'seed{i}')[0][
+        'accuracy'] for i in (0, 1)]
+    line = next(line for line in before[1].splitlines()
+                if line.startswith('| Deep RIM'))
+    assert f'{numpy.mean(values):.1f} ({numpy.std(values, ddof=1):.1f}) /2' \
+        in line
+
+    third = make(*options, cwd=points, extra=['--epochs', '2'])
+    assert third.returncode == 2
+    assert re.search(r'seed0 holds a run with another epochs \(1 and not 2\)',
+                     third.stderr)
+
+
+def test_a_failing_run_and_a_missing_data_set_are_told(points):
+    numpy.savez(points / 'few.npz', x=X[:30], y=Y[:30])
+    done = make('4', '--methods', 'imsat-vat', '--datasets',
+                'points.npz,few.npz,none.npz', cwd=points)
+    assert done.returncode == 1
+    assert 'few imsat-vat seed0: clustering.py: there are 30 points' \
+        in done.stderr
+    assert 'there is no file none.npz' in done.stderr
+    assert result(points, 'points', 'imsat-vat', 'seed0')
+    assert 'IMSAT (VAT)' in done.stdout
+
+
+def test_bad_input(points):
+    for options, sentence in (
+            (['3', '--methods', 'nope'], "no method 'nope'"),
+            (['3', '--datasets', 'nope'], "'nope' is not known"),
+            (['3', '--seeds', 0], 'give a number from 1')):
+        done = make(*options, cwd=points)
+        assert done.returncode == 2 and sentence in done.stderr
+
+
+def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path):
+    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
+    runs = Runs(tmp_path, ['--threads', '1', *QUICK])
+    first = Run('clustering', str(tmp_path / 'points.npz'), 'dae-kmeans', {},
+                0)
+    second = Run('clustering', first.dataset, 'dec', {}, 0)
+    assert BEGINS_WITH == {'dec': 'dae-kmeans'}
+    problems = []
+    do_all(runs, [first, second], 2, lambda *of: problems.append(of))
+    assert [problem for _, problem in problems] == [None, None]
+    alone = Runs(tmp_path / 'alone', runs.common)
+    assert alone.do(second) is None
+    models = [(where.out / second.folder / 'model.npz').read_bytes()
+              for where in (runs, alone)]
+    assert models[0] == models[1]
+    # And it did not learn them again.
+    layers = [list((runs.out / run.folder / 'layer-1').iterdir())
+              for run in (first, second)]
+    assert {p.name for p in layers[0]} == {p.name for p in layers[1]}
+
+
+def test_sweep_is_drawn(tmp_path):
+    table = get_table('sweep')
+    done = {(i, 'mnist'): {0: dict(
+        accuracy=i / 50, notes=[], seconds=1., seed=0, device='cpu',
+        threads=1, versions={'commit': None})}
+        for i in range(len(table.rows))}
+    paths = Report(table, ['mnist'], ['linear-rim', 'imsat-vat'], done,
+                   'do it').write(tmp_path)
+    assert [path.name for path in paths] == ['sweep.md', 'sweep.csv',
+                                             'sweep.png']
+    with Image.open(paths[2]) as image:
+        blue, orange = (31, 119, 180), (255, 127, 14)
+        colours = {colour for _, colour in
+                   image.convert('RGB').getcolors(1 << 20)}
+    assert {blue, orange} <= colours
+    with open(paths[1], encoding='utf-8') as f:
+        lines = [(line['method'], line['options'])
+                 for line in csv.DictReader(f)]
+    assert len(lines) == 16 and ('imsat-vat', '') in lines
