@@ -5,10 +5,10 @@ from chainer.optimizers.adam import AdamRule
 # Elements at a time: the five arrays of a block stay in the L2 cache.
 BLOCK = 1 << 16
 # Every so many updates, numbers below the least become 0: on their way to 0,
-# by decay and in units that never fire, they would be subnormal, and a
-# processor takes a hundred times as long for each of those.
+# by decay and in units that never fire, they or products of two of them would
+# be subnormal, and a processor takes a hundred times as long for each.
 FLUSH_EVERY = 32
-LEAST = 1e-28
+LEAST = 1e-19
 
 
 class BlockwiseAdamRule(AdamRule):
