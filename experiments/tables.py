@@ -47,6 +47,8 @@ def get_options(argv=None):
         help='default: the environment variable IMSAT_DATA')
     add('--out', default='results/tables', metavar='DIR',
         help='default results/tables')
+    add('--report', action='store_true',
+        help='run nothing: write the table of what has been run')
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index('--') if '--' in argv else len(argv)
     args = parser.parse_args(argv[:split])
@@ -113,14 +115,14 @@ def run(args):
     wanted = []
     for key, one in places.values():
         result = runs.result(one)
-        if result is None:
-            wanted.append(one)
-        else:
+        if result is not None:
             take(key, result)
+        elif not args.report:
+            wanted.append(one)
     paths = report.write(runs.out)
 
     with tqdm(total=len(places), initial=len(places) - len(wanted),
-              unit='run', dynamic_ncols=True) as bar:
+              disable=args.report, unit='run', dynamic_ncols=True) as bar:
         def tell(one, problem):
             if problem is None:
                 take(places[str(one)][0], runs.result(one))

@@ -35,9 +35,9 @@ def get_options(argv=None):
     add('--epochs', type=int, default=200)
     add('--restarts', type=int, default=4,
         help='the one with the lowest objective is shown')
-    add('--lam', type=float, default=.1, help='lambda of Eq. 1')
+    add('--lam', type=float, default=.2, help='lambda of Eq. 1')
     add('--weight-decay', type=float, default=.005)
-    add('--alpha', type=float, default=2.5, help='of Eq. 17')
+    add('--alpha', type=float, default=2., help='of Eq. 17')
     add('--xi', type=float, default=.1, help="of VAT's power iteration")
     add('--seed', type=int, default=0)
     add('--threads', type=int, default=1)
@@ -45,7 +45,7 @@ def get_options(argv=None):
 
 
 def run(args):
-    data = {'circles': make_circles(args.points, noise=args.noise, factor=.5,
+    data = {'circles': make_circles(args.points, noise=args.noise, factor=.2,
                                     random_state=args.seed),
             'moons': make_moons(args.points, noise=args.noise,
                                 random_state=args.seed)}

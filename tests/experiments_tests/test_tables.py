@@ -133,6 +133,10 @@ def test_runs_what_is_missing(points):
     _, other = result(points, 'points', 'linear-rim', 'seed0')
     other.unlink()
 
+    only = make(*options, '--report', cwd=points, extra=QUICK[:4])
+    assert only.returncode == 0 and not other.exists()
+    assert '/1 |' in only.stdout and '/2 |' in only.stdout
+
     second = make(*options, cwd=points, extra=QUICK[:4])
     assert second.returncode == 0, second.stderr
     assert other.exists()
