@@ -1,6 +1,7 @@
 """What the scripts of all tasks share: options, run folders, errors."""
 import argparse
 import errno
+import os
 import platform
 import subprocess
 import sys
@@ -317,8 +318,8 @@ def run_script(function, resume='the same command goes on where it was'):
         resume (str): What to do after an interruption; None for nothing.
 
     Returns:
-        int: The exit code: what the function returns, 0 for None; 2 after an
-        error, 130 after Ctrl-C.
+        int: The exit code: what the function returns, 0 for None; 1 if
+        nobody reads what it prints, 2 after an error, 130 after Ctrl-C.
     """
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
     then = f'; {resume}' if resume else ''
@@ -326,6 +327,10 @@ def run_script(function, resume='the same command goes on where it was'):
         return function() or 0
     except imsat.InputError as e:
         return fail(e)
+    except BrokenPipeError:
+        # "| head" has seen enough; what is left to print has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return fail(f'{e}; free some space: what was saved before is '

@@ -37,3 +37,11 @@ def test_what_is_there_and_what_is_missing(tmp_path):
         'svhn', '20news']
     assert notes.splitlines()[1].startswith(
         'reuters: 10000 documents, drawn with seed 0')
+
+
+def test_nobody_reads_on(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), '--data-dir', str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()  # as head does
+    assert (process.stderr.read(), process.wait()) == ('', 1)
