@@ -39,13 +39,14 @@ def get_options(argv=None):
     add('--weight-decay', type=float, default=.005)
     add('--alpha', type=float, default=2., help='of Eq. 17')
     add('--xi', type=float, default=.1, help="of VAT's power iteration")
+    add('--learning-rate', type=float, default=.01, help="Adam's alpha")
     add('--seed', type=int, default=0)
     add('--threads', type=int, default=1)
     return parser.parse_args(argv)
 
 
 def run(args):
-    data = {'circles': make_circles(args.points, noise=args.noise, factor=.2,
+    data = {'circles': make_circles(args.points, noise=args.noise, factor=.3,
                                     random_state=args.seed),
             'moons': make_moons(args.points, noise=args.noise,
                                 random_state=args.seed)}
@@ -57,7 +58,8 @@ def run(args):
             model = imsat.IMSATClustering(2, **{
                 'hidden': (100, 100), 'n_init': args.restarts,
                 'epochs': args.epochs, 'lam': args.lam, 'alpha': args.alpha,
-                'xi': args.xi, 'weight_decay': args.weight_decay,
+                'xi': args.xi, 'learning_rate': args.learning_rate,
+                'weight_decay': args.weight_decay,
                 'random_state': args.seed, **arguments}).fit(x)
             accuracy = imsat.clustering_accuracy(y, model.labels_)
             draw(axes, model, x, f'{title}: ACC {accuracy:.0%}')
