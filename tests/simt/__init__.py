@@ -19,10 +19,10 @@ source that NVRTC would get is compiled by the system's C++ compiler against
 New arrays are filled with NaN.  What it does not know: cooperative groups,
 textures, asynchronous copies, tensor cores, blocks that wait for one another.
 """
-from simt.arrays import DeviceArray, asarray
+from simt.arrays import DeviceArray, asarray, virtual
 from simt.compiler import COMPILER, Compiler
 from simt.emulator import Emulator
 from simt.errors import KernelError
 
 __all__ = ['COMPILER', 'Compiler', 'DeviceArray', 'Emulator', 'KernelError',
-           'asarray']
+           'asarray', 'virtual']
