@@ -112,8 +112,9 @@ def packing(n_rows, width):
     """For ballots over rows (``pack_bits.cu``)."""
     lanes = 8 if width <= 8 else 16 if width <= 16 else 32
     per_block = THREADS // lanes
-    return shape((blocks(ceil_div(n_rows, 4 * per_block)),
-                  max(ceil_div(width, 32), 1)), (lanes, per_block))
+    return shape((max(ceil_div(width, 32), 1),
+                  blocks(ceil_div(n_rows, 4 * per_block))),
+                 (lanes, per_block))
 
 
 def pairs(n, m):

@@ -44,9 +44,10 @@ def test_limits_of_codes():
 
 
 def test_packing():
-    for n, width in itertools.product(SIZES, (1, 8, 9, 16, 17, 32, 33, 256)):
-        (blocks, columns, _), (lanes, rows, _), _ = launch.packing(n, width)
-        assert lanes in (8, 16, 32) and lanes * rows == 256 and blocks >= 1
+    for n, width in itertools.product(SIZES, (8, 9, 16, 17, 256, *SIZES)):
+        (columns, blocks, _), (lanes, rows, _), _ = launch.packing(n, width)
+        assert lanes in (8, 16, 32) and lanes * rows == 256
+        assert 1 <= blocks < 2 ** 16 and 1 <= columns < 2 ** 31
         assert columns * lanes >= width
 
 
