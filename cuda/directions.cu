@@ -3,29 +3,37 @@
 #include "philox.cuh"
 
 // Uniform on the unit sphere: normal numbers over their length.  Element
-// (i, j) is drawn from seed, step, i and j alone, each thread drawing four
-// neighbours at a time: once for the length, and again to write them.
+// (i, j) is drawn from seed, step, i, j and the width alone.  A thread draws
+// four at a time, a quarter of a row apart, so that what neighbouring threads
+// write are neighbours.  It writes them as they are and, once their length is
+// known, reads its own again, from a cache: drawing them anew takes longer.
 extern "C" __global__ void random_directions(
         long long rows, long long width, long long seed, long long step,
         T* d) {
+    const long long quarter = (width + 3) / 4;
     for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
             first += gridDim.x * (long long)blockDim.y) {
         const long long i = first + threadIdx.y;
         const long long n = i < rows ? width : 0;
+        T* row = d + i * width;
         T length = 0;
-        for (int writing = 0; writing < 2; writing++) {
-            for (long long j = 4 * threadIdx.x; j < n; j += 4 * blockDim.x) {
-                T z[4];
-                normals(philox(unsigned(j / 4), unsigned(i), unsigned(step),
-                               unsigned(step >> 32), seed), z);
-                for (int k = 0; k < 4 && j + k < n; k++)
-                    if (writing)
-                        d[i * width + j + k] = z[k] / length;
-                    else
-                        length += z[k] * z[k];
-            }
-            if (!writing)
-                length = sqrt(row_sum(length));
+        for (long long c = threadIdx.x; n && c < quarter; c += blockDim.x) {
+            T z[4];
+            normals(philox(unsigned(c), unsigned(i), unsigned(step),
+                           unsigned(step >> 32), seed), z);
+            #pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (c + k * quarter < n) {
+                    row[c + k * quarter] = z[k];
+                    length += z[k] * z[k];
+                }
+        }
+        const T scale = 1 / sqrt(row_sum(length));
+        for (long long c = threadIdx.x; n && c < quarter; c += blockDim.x) {
+            #pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (c + k * quarter < n)
+                    row[c + k * quarter] *= scale;
         }
     }
 }
@@ -42,20 +50,22 @@ extern "C" __global__ void scale_rows(
         const long long n = i < rows ? width : 0;
         const T* row = d + i * width;
         T largest = 0, length = 0;
-        for (long long j = threadIdx.x; j < n; j += blockDim.x)
-            largest = fabs(row[j]) > largest ? fabs(row[j]) : largest;
+        for_row(row, n, [&](T x, long long, int) {
+            largest = fabs(x) > largest ? fabs(x) : largest;
+        });
         largest = row_max(largest);
         if (!(largest > 0))
             largest = 1;
-        for (long long j = threadIdx.x; j < n; j += blockDim.x) {
-            const T part = row[j] / largest;
+        for_row(row, n, [&](T x, long long, int) {
+            const T part = x / largest;
             length += part * part;
-        }
+        });
         length = row_sum(length);
         T factor = length > 0 ? 1 / sqrt(length) : T(0);
         if (n && radius)
             factor *= radius[i];
-        for (long long j = threadIdx.x; j < n; j += blockDim.x)
-            out[i * width + j] = row[j] / largest * factor;
+        for_row(row, n, [&](T x, long long j, int) {
+            out[i * width + j] = x / largest * factor;
+        });
     }
 }

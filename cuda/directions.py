@@ -7,8 +7,8 @@ _source = kernels.Source('directions.cu')
 def random(shape, dtype, seed, step=0):
     """Rows drawn uniformly from the unit sphere.
 
-    Each number depends on ``seed``, ``step`` and its place alone: a run that
-    is resumed at a step draws what it would have drawn.
+    Each number depends on ``seed``, ``step``, D and its place alone: a run
+    that is resumed at a step draws what it would have drawn.
 
     Args:
         shape (tuple): (B, D), each up to 2^32.

@@ -48,12 +48,16 @@ def rows(n_rows, width):
 def columns(n_rows, width):
     """For kernels that reduce columns: a Shape, and the rows of a block.
 
-    A block takes 32 columns, 8 rows at a time, of a chunk of rows; there are
-    as many chunks (``grid[1]``) as keep the GPU busy.
+    A block takes 32 columns, 8 rows at a time, or, where there are less of
+    them, fewer columns and more rows, of a chunk of rows; there are as many
+    chunks (``grid[1]``) as keep the GPU busy.
     """
-    tiles = max(ceil_div(width, 32), 1)
+    lanes = 4
+    while lanes < min(width, 32):
+        lanes *= 2
+    tiles = max(ceil_div(width, lanes), 1)
     chunks, chunk = split(n_rows, tiles, 64)
-    return shape((tiles, chunks), (32, 8)), chunk
+    return shape((tiles, chunks), (lanes, THREADS // lanes)), chunk
 
 
 def gram(n_rows, width):

@@ -6,6 +6,7 @@
 // A block is made of whole warps, and all of its threads call together:
 // those without a row or a column of their own contribute nothing.
 
+#define AHEAD 4
 #define FULL_WARP 0xffffffffu
 #define INFINITE T(__int_as_float(0x7f800000))
 
@@ -41,6 +42,28 @@ __device__ T reduce_block(T value, Operation operation) {
     for (int i = 1; i < warps; i++)
         value = operation(value, partial[i]);
     return value;
+}
+
+// use(row[j], j, a) for each of a thread's elements of a row of n.  AHEAD of
+// them, numbered a, are read before the first is used; that is all there are
+// where n is at most AHEAD * blockDim.x.
+template <class Use>
+__device__ void for_row(const T* row, long long n, Use use) {
+    for (long long first = threadIdx.x; first < n;
+            first += AHEAD * blockDim.x) {
+        T value[AHEAD];
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++) {
+            const long long j = first + a * blockDim.x;
+            value[a] = j < n ? row[j] : T(0);
+        }
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++) {
+            const long long j = first + a * blockDim.x;
+            if (j < n)
+                use(value[a], j, a);
+        }
+    }
 }
 
 template <class Operation>

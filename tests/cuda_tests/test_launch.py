@@ -19,7 +19,9 @@ def test_limits():
         # Chunks of rows cover all of them, and none is empty.
         assert columns.grid[1] * chunk >= n_rows
         assert (columns.grid[1] - 1) * chunk < max(n_rows, 1)
-        assert columns.grid[0] * 32 >= width
+        assert columns.grid[0] * columns.block[0] >= width
+        # Most of a narrow matrix's lanes have a column.
+        assert columns.block[0] < 2 * max(min(width, 32), 3)
 
 
 def test_limits_of_codes():
