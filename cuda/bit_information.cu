@@ -45,7 +45,8 @@ extern "C" __global__ void bit_information_columns(
 
 // mean: (2, width), of p(1) and p(0); entropy_slope: the derivative of the
 // marginal entropy by the mean of p(1).
-extern "C" __global__ void bit_information_marginal(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+bit_information_marginal(
         const T* sums, long long chunks, long long rows, long long width,
         T eps, T* mean, T* entropy_slope, T* conditional, T* marginal) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;

@@ -26,7 +26,8 @@ struct Head {
 };
 
 // largest, log_sum: (rows, heads).
-extern "C" __global__ void code_information_rows(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_rows(
         const T* y, const long long* starts, long long heads, long long rows,
         T* largest, T* log_sum) {
     for (long long first = blockIdx.x * (long long)blockDim.y;
@@ -71,7 +72,8 @@ extern "C" __global__ void code_information_columns(
 }
 
 // entropy_slope: the derivative of the marginal entropies by the mean.
-extern "C" __global__ void code_information_marginal(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_marginal(
         const T* sums, long long chunks, long long rows, long long width,
         T eps, T* mean, T* entropy_slope, T* conditional, T* marginal) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
@@ -108,7 +110,8 @@ extern "C" __global__ void code_information_pairs(
 
 // The gradient with respect to y; an upstream gradient may be missing.
 // along: (p - mean) slope, needed with g_pairs.
-extern "C" __global__ void code_information_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_backward(
         const T* y, const T* largest, const T* log_sum,
         const T* entropy_slope, const T* slope_mean, const T* along,
         const long long* starts, long long heads, long long rows, T eps,

@@ -7,7 +7,8 @@
 // four at a time, a quarter of a row apart, so that what neighbouring threads
 // write are neighbours.  It writes them as they are and, once their length is
 // known, reads its own again, from a cache: drawing them anew takes longer.
-extern "C" __global__ void random_directions(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+random_directions(
         long long rows, long long width, long long seed, long long step,
         T* d) {
     const long long quarter = (width + 3) / 4;
@@ -41,7 +42,8 @@ extern "C" __global__ void random_directions(
 // Rows of d, scaled to the length radius[i], or 1 where radius is null; rows
 // of zeros stay.  Entries are divided by the largest before they are squared:
 // of gradients of 1e-30 the squares would vanish.
-extern "C" __global__ void scale_rows(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+scale_rows(
         const T* d, long long rows, long long width, const T* radius,
         T* out) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;

@@ -104,7 +104,7 @@ extern "C" __global__ void place_nearest(
                         __ballot_sync(FULL_WARP, distance[u] == d);
                     const long long start_d = next[d];
                     const long long place =
-                        start_d + __popc(same & (1u << lane) - 1);
+                        start_d + __popc(same & ((1u << lane) - 1));
                     if (distance[u] == d && place < k) {
                         distances[out + place] = d;
                         found[out + place] = ids ? ids[j] : j;

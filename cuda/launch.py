@@ -40,7 +40,7 @@ def rows(n_rows, width):
     if width > 1024:
         lanes = THREADS
     if width > 8192:
-        lanes = 4 * THREADS
+        lanes = 2 * THREADS
     per_block = max(THREADS // lanes, 1)
     return shape((blocks(ceil_div(n_rows, per_block)),), (lanes, per_block))
 

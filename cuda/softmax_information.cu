@@ -7,7 +7,8 @@
 #include "softmax.cuh"
 #include "columns.cuh"
 
-extern "C" __global__ void softmax_information_rows(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_information_rows(
         const T* y, long long rows, long long width, T eps,
         T* largest, T* log_sum, T* conditional) {
     T entropy = 0;
@@ -109,7 +110,8 @@ extern "C" __global__ void softmax_information_marginal(
 }
 
 // The gradient with respect to y; an upstream gradient may be missing.
-extern "C" __global__ void softmax_information_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_information_backward(
         const T* y, const T* largest, const T* log_sum,
         const T* entropy_slope, const T* kl_slope, long long rows,
         long long width, T eps, const T* g_conditional, const T* g_marginal,

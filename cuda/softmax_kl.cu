@@ -17,7 +17,8 @@ __device__ void store(T* saved, long long i, Softmax softmax) {
     saved[2 * i + 1] = softmax.log_sum;
 }
 
-extern "C" __global__ void softmax_kl_forward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_kl_forward(
         const T* y0, const T* y1, long long rows, long long width, T eps,
         T* saved0, T* saved1, T* partials) {
     T divergence = 0;
@@ -42,14 +43,19 @@ extern "C" __global__ void softmax_kl_forward(
         partials[blockIdx.x] = divergence;
 }
 
-// p with the gradient with respect to it, and q with q times its own: with
-// eps = 0 the quotient p / q could overflow.
+// q, and p with the gradient with respect to it.
 struct Gradients {
-    T p, gp, q, q_gq;
+    T p, gp, q;
+    // That with respect to q, times q: with eps = 0 the quotient p / q could
+    // overflow.
+    __device__ T q_gq(T eps) const {
+        return eps > 0 ? -q * p / (q + eps) : -p;
+    }
 };
 
 // gy0 or gy1 may be null.
-extern "C" __global__ void softmax_kl_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_kl_backward(
         const T* y0, const T* y1, const T* saved0, const T* saved1,
         long long rows, long long width, T eps, const T* g,
         T* __restrict__ gy0, T* __restrict__ gy1) {
@@ -68,8 +74,7 @@ extern "C" __global__ void softmax_kl_backward(
             const T log_p = of_p.log_p(y), p = exp(log_p);
             const T log_q = of_q.log_p(row1[j]), q = exp(log_q);
             return Gradients{
-                p, log_ratio(log_p, log_q, eps) + slope_of_log(p, eps), q,
-                eps > 0 ? -q * p / (q + eps) : -p};
+                p, log_ratio(log_p, log_q, eps) + slope_of_log(p, eps), q};
         };
         // The means of gp and gq, under p and q, are to be subtracted.  Of
         // short rows the gradients are kept, of others computed again.
@@ -78,7 +83,7 @@ extern "C" __global__ void softmax_kl_backward(
         for_row(row0, n, [&](T y, long long j, int a) {
             kept[a] = gradients(y, j);
             mean0 += kept[a].p * kept[a].gp;
-            mean1 += kept[a].q_gq;
+            mean1 += kept[a].q_gq(eps);
         });
         mean0 = row_sum(mean0);
         mean1 = row_sum(mean1);
@@ -88,7 +93,7 @@ extern "C" __global__ void softmax_kl_backward(
             if (gy0)
                 gy0[i * width + j] = scale * of.p * (of.gp - mean0);
             if (gy1)
-                gy1[i * width + j] = scale * (of.q_gq - of.q * mean1);
+                gy1[i * width + j] = scale * (of.q_gq(eps) - of.q * mean1);
         });
     }
 }

@@ -13,7 +13,7 @@ def test_limits():
                       launch.images(n_rows, width),
                       launch.elements(n_rows)):
             x, y, z = shape.block
-            assert x * y * z in (256, 1024) and z == 1
+            assert x * y * z in (256, 512) and z == 1
             assert 1 <= shape.grid[0] < 2 ** 31
             assert 1 <= shape.grid[1] < 2 ** 16 and shape.grid[2] == 1
         # Chunks of rows cover all of them, and none is empty.

@@ -93,6 +93,11 @@ class Emulator:
                 and 0 < grid[2] < 2 ** 16):
             raise KernelError(f'{name}: no GPU launches {grid} blocks of '
                               f'{block} threads')
+        bounds = getattr(library, f'simt_bounds_{name}')()
+        if numpy.prod(block) > bounds:
+            raise KernelError(f'{name}: blocks of {block} threads may have '
+                              f'too few registers; declare '
+                              f'__launch_bounds__ (now {bounds})')
         slots, arrays, keep = self._pack(library, name, args)
         message = ctypes.create_string_buffer(2048)
         failed = self.compiler.scheduler.simt_launch(

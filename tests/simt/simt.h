@@ -334,7 +334,8 @@ void apply(void (*kernel)(P...), void* const* slots) {
 }
 }  // namespace simt
 
-#define SIMT_ENTRY(kernel) \
+#define SIMT_ENTRY(kernel, bounds, ...) \
+    extern "C" int simt_bounds_##kernel() { return bounds; } \
     extern "C" void simt_signature_##kernel(char* s) { \
         simt::signature(&kernel, s); \
     } \

@@ -64,7 +64,8 @@ def test_const(emulator):
 @pytest.mark.parametrize('body,message', [
     ('__shared__ float s[8]; s[threadIdx.x] = 1;',
      'writes outside.*byte 32 of a variable of 32 bytes in shared memory'),
-    ('__shared__ float s[32][2], t[2]; s[threadIdx.x][2 * threadIdx.x] = 1;',
+    ('__shared__ float s[32][2], t[32]; t[threadIdx.x] = 1; '
+     's[threadIdx.x][2 * threadIdx.x] = t[threadIdx.x];',
      'writes outside'),
     ('__shared__ float s[32]; x[threadIdx.x] = s[threadIdx.x];',
      'which nothing has written'),
