@@ -6,9 +6,10 @@
 // width).  In the second the rows of threads of every block put that together
 // for its columns, in order, and it goes over its chunk again; the blocks of
 // the first chunk also write what belongs to a column.
+#include "reduce.cuh"
 #include "columns.cuh"
 
-#define AHEAD 8
+#define AT_ONCE 8
 
 // Of n numbers: their mean, and the sum of their squared distances from it.
 struct Statistics {
@@ -29,7 +30,7 @@ __device__ Statistics column_statistics(Statistics value) {
     return column_total(value, none);
 }
 
-// Each thread reads AHEAD numbers at a time, and each of them once.
+// Each thread reads AT_ONCE numbers at a time, and each of them once.
 extern "C" __global__ void batch_normalization_statistics(
         const T* x, long long rows, long long width, long long chunk,
         T* means, T* squares) {
@@ -38,22 +39,22 @@ extern "C" __global__ void batch_normalization_statistics(
     Statistics sum = {0, 0, 0};
     if (tile.inside)
         for (long long first = tile.first + threadIdx.y; first < tile.end;
-                first += AHEAD * step) {
-            T value[AHEAD];
+                first += AT_ONCE * step) {
+            T value[AT_ONCE];
             Statistics some = {0, 0, 0};
             #pragma unroll
-            for (int a = 0; a < AHEAD; a++) {
+            for (int a = 0; a < AT_ONCE; a++) {
                 const long long i = first + a * step;
                 value[a] = i < tile.end ? x[i * width + tile.column] : T(0);
             }
             #pragma unroll
-            for (int a = 0; a < AHEAD; a++) {
+            for (int a = 0; a < AT_ONCE; a++) {
                 some.n += first + a * step < tile.end;
                 some.mean += value[a];
             }
             some.mean /= some.n;
             #pragma unroll
-            for (int a = 0; a < AHEAD; a++) {
+            for (int a = 0; a < AT_ONCE; a++) {
                 const T centred = value[a] - some.mean;
                 if (first + a * step < tile.end)
                     some.square += centred * centred;
@@ -91,7 +92,7 @@ __device__ T normalize(T x, T mean, T scale, T shift) {
 extern "C" __global__ void batch_normalization_relu_forward(
         const T* x, const T* gamma, const T* beta, const T* means,
         const T* squares, long long chunks, long long rows, long long width,
-        long long chunk, T eps, T decay, T* __restrict__ y, T* mean_out,
+        long long chunk, T eps, T decay, T* y, T* mean_out,
         T* inv_std_out, T* running_mean, T* running_var) {
     const Tile tile(rows, width, chunk);
     const Statistics all = merge_statistics(
@@ -112,12 +113,11 @@ extern "C" __global__ void batch_normalization_relu_forward(
         }
     }
     const T scale = gamma[j] * inv_std, shift = beta[j];
-    #pragma unroll 4
-    for (long long i = tile.first + threadIdx.y; i < tile.end;
-            i += blockDim.y) {
-        const T z = normalize(x[i * width + j], mean, scale, shift);
+    for_tile(tile, [&](long long i) { return x[i * width + j]; },
+             [&](T x_i, long long i, int) {
+        const T z = normalize(x_i, mean, scale, shift);
         y[i * width + j] = z > 0 ? z : T(0);
-    }
+    });
 }
 
 // Each chunk's sums of gz and of gz (x - mean) / std, where gz is the gradient
@@ -131,14 +131,15 @@ extern "C" __global__ void batch_normalization_relu_backward_sums(
     T gbeta = 0, ggamma = 0;
     if (tile.inside) {
         const T m = mean[j], scale = gamma[j] * inv_std[j], shift = beta[j];
-        #pragma unroll 4
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += blockDim.y) {
-            const T x_i = x[i * width + j], gy_i = gy[i * width + j];
-            const T gz = normalize(x_i, m, scale, shift) > 0 ? gy_i : T(0);
+        for_tile(tile, [&](long long i) {
+            return Two{x[i * width + j], gy[i * width + j]};
+        }, [&](Two of, long long, int) {
+            const T x_i = of.first;
+            const T gz = normalize(x_i, m, scale, shift) > 0
+                ? of.second : T(0);
             gbeta += gz;
             ggamma += gz * (x_i - m);
-        }
+        });
         ggamma *= inv_std[j];
     }
     gbeta = column_sum(gbeta);
@@ -153,7 +154,7 @@ extern "C" __global__ void batch_normalization_relu_backward(
         const T* x, const T* gamma, const T* beta, const T* mean,
         const T* inv_std, const T* gy, const T* gbetas, const T* ggammas,
         long long chunks, long long rows, long long width, long long chunk,
-        T* __restrict__ gx, T* ggamma_out, T* gbeta_out) {
+        T* gx, T* ggamma_out, T* gbeta_out) {
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     T gbeta = 0, ggamma = 0;
@@ -172,11 +173,11 @@ extern "C" __global__ void batch_normalization_relu_backward(
     }
     const T m = mean[j], scale = gamma[j] * inv_std[j], shift = beta[j];
     const T along = ggamma * inv_std[j] / rows, level = gbeta / rows;
-    #pragma unroll 4
-    for (long long i = tile.first + threadIdx.y; i < tile.end;
-            i += blockDim.y) {
-        const T x_i = x[i * width + j], gy_i = gy[i * width + j];
-        const T gz = normalize(x_i, m, scale, shift) > 0 ? gy_i : T(0);
+    for_tile(tile, [&](long long i) {
+        return Two{x[i * width + j], gy[i * width + j]};
+    }, [&](Two of, long long i, int) {
+        const T x_i = of.first;
+        const T gz = normalize(x_i, m, scale, shift) > 0 ? of.second : T(0);
         gx[i * width + j] = scale * (gz - level - (x_i - m) * along);
-    }
+    });
 }

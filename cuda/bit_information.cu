@@ -14,23 +14,20 @@
 // sums: (3, chunks, width), of p(1), p(0) and the entropy.
 extern "C" __global__ void bit_information_columns(
         const T* y, long long rows, long long width, long long chunk, T eps,
-        T* __restrict__ p, T* sums) {
+        T* p, T* sums) {
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     T one = 0, zero = 0, entropy = 0;
-    if (tile.inside)
-        #pragma unroll 4
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += blockDim.y) {
-            const T y_i = y[i * width + j];
-            const Bit bit(y_i);
-            p[i * width + j] = bit.one;
-            one += bit.one;
-            zero += bit.zero;
-            entropy -= eps > 0
-                ? bit.one * log(bit.one + eps) + bit.zero * log(bit.zero + eps)
-                : bit.one * log_sigmoid(y_i) + bit.zero * log_sigmoid(-y_i);
-        }
+    for_tile(tile, [&](long long i) { return y[i * width + j]; },
+             [&](T y_i, long long i, int) {
+        const Bit bit(y_i);
+        p[i * width + j] = bit.one;
+        one += bit.one;
+        zero += bit.zero;
+        entropy -= eps > 0
+            ? bit.one * log(bit.one + eps) + bit.zero * log(bit.zero + eps)
+            : bit.one * log_sigmoid(y_i) + bit.zero * log_sigmoid(-y_i);
+    });
     one = column_sum(one);
     zero = column_sum(zero);
     entropy = column_sum(entropy);
@@ -99,7 +96,7 @@ extern "C" __global__ void bit_information_backward(
         const T* y, const T* entropy_slope, const T* slope_mean,
         const T* along, long long rows, long long width, long long chunk,
         T eps, const T* g_conditional, const T* g_marginal, const T* g_pairs,
-        T* __restrict__ gy) {
+        T* gy) {
     const Tile tile(rows, width, chunk);
     if (!tile.inside)
         return;
@@ -108,16 +105,14 @@ extern "C" __global__ void bit_information_backward(
     T level = g.marginal * entropy_slope[j];
     if (g_pairs)
         level += g.pairs * slope_mean[j];
-    #pragma unroll 4
-    for (long long i = tile.first + threadIdx.y; i < tile.end;
-            i += blockDim.y) {
-        const T y_i = y[i * width + j];
+    for_tile(tile, [&](long long i) {
+        return Two{y[i * width + j], g_pairs ? along[i * width + j] : T(0)};
+    }, [&](Two of, long long i, int) {
+        const T y_i = of.first;
         const Bit bit(y_i);
-        T gp = level + g.conditional * (
+        const T gp = level + 2 * g.pairs * of.second + g.conditional * (
             log_bit_ratio(bit.zero, bit.one, -y_i, y_i, eps)
             + slope_of_log(bit.zero, eps) - slope_of_log(bit.one, eps));
-        if (g_pairs)
-            gp += 2 * g.pairs * along[i * width + j];
         gy[i * width + j] = gp * bit.one * bit.zero;
-    }
+    });
 }

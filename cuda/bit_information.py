@@ -40,7 +40,7 @@ def forward(y, eps=1e-8):
         sums, chunks, n, d, eps, saved.mean, saved.entropy_slope,
         conditional, marginal), T=dtype)
     parts = covariances(saved.p, saved.mean[0])
-    _source.launch('bit_information_pairs', launch.rows(d, d), (
+    _source.launch('bit_information_pairs', launch.pairs_of_columns(d), (
         parts, saved.mean, len(parts), d, eps, saved.slope, saved.slope_mean,
         pairs), T=dtype)
     return sum_rows(by_bit), saved

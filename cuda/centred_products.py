@@ -4,7 +4,9 @@ from imsat.cuda import arguments, kernels, launch, runtime
 # Half a gigabyte for each of the two matrices of all pairs in float64.
 MAX_WIDTH = 8192
 
-_source = kernels.Source('centred_products.cu')
+_source = kernels.Source('centred_products.cu', [
+    {**variant, 'TILE': tile}
+    for variant in kernels.FLOATS for tile in launch.TILES])
 
 
 def check_width(name, width):
@@ -27,10 +29,10 @@ def covariances(x, mean):
     """
     x, mean = _checked(x, mean)
     n, width = x.shape
-    shape, chunk = launch.gram(n, width)
+    shape, chunk, tile = launch.gram(n, width)
     out = runtime.current.empty((shape.grid[2], width, width), x.dtype)
     _source.launch('centred_covariances', shape, (
-        x, mean, n, width, chunk, out), T=x.dtype)
+        x, mean, n, width, chunk, out), T=x.dtype, TILE=tile)
     return out
 
 
@@ -39,8 +41,9 @@ def times(x, mean, matrix):
     x, mean = _checked(x, mean)
     matrix = arguments.array('matrix', matrix, 2 * mean.shape, (x.dtype,))
     out = runtime.current.empty(x.shape, x.dtype)
-    _source.launch('centred_times', launch.product(*x.shape), (
-        x, mean, matrix, *x.shape, out), T=x.dtype)
+    shape, tile = launch.product(*x.shape)
+    _source.launch('centred_times', shape, (
+        x, mean, matrix, *x.shape, out), T=x.dtype, TILE=tile)
     return out
 
 

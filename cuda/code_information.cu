@@ -47,22 +47,22 @@ code_information_rows(
 extern "C" __global__ void code_information_columns(
         const T* y, const T* largest, const T* log_sum,
         const long long* head_of, long long heads, long long rows,
-        long long width, long long chunk, T eps, T* __restrict__ p,
+        long long width, long long chunk, T eps, T* p,
         T* sums) {
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     T sum = 0, entropy = 0;
-    if (tile.inside)
-        #pragma unroll 4
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += blockDim.y) {
-            const long long head = i * heads + head_of[j];
-            const Softmax softmax = {largest[head], log_sum[head]};
-            const T log_p = softmax.log_p(y[i * width + j]), p_i = exp(log_p);
-            p[i * width + j] = p_i;
-            sum += p_i;
-            entropy -= p_i * log_plus(p_i, log_p, eps);
-        }
+    const long long head = tile.inside ? head_of[j] : 0;
+    for_tile(tile, [&](long long i) {
+        const Softmax softmax = {largest[i * heads + head],
+                                 log_sum[i * heads + head]};
+        return softmax.log_p(y[i * width + j]);
+    }, [&](T log_p, long long i, int) {
+        const T p_i = exp(log_p);
+        p[i * width + j] = p_i;
+        sum += p_i;
+        entropy -= p_i * log_plus(p_i, log_p, eps);
+    });
     sum = column_sum(sum);
     entropy = column_sum(entropy);
     if (tile.inside && threadIdx.y == 0) {

@@ -1,6 +1,7 @@
 // Blocks of 256 threads, blockDim.x columns by blockDim.y rows of them: each
 // takes a tile of blockDim.x columns and a chunk of rows of a matrix
-// (launch.columns).  Rows of threads read neighbours in memory.
+// (launch.columns).  Rows of threads read neighbours in memory.  With
+// reduce.cuh.
 #define COLUMN_THREADS 256
 
 struct Tile {
@@ -12,6 +13,13 @@ struct Tile {
           end(first + chunk < rows ? first + chunk : rows),
           inside(column < width) {}
 };
+
+// use(load(i), i, a) for a thread's rows i, see stream().
+template <class Load, class Use>
+__device__ void for_tile(const Tile& tile, Load load, Use use) {
+    if (tile.inside)
+        stream(tile.first + threadIdx.y, tile.end, blockDim.y, load, use);
+}
 
 // Of a column over the block's rows of threads, in order: `total` with all of
 // the values added by its operator +=.  All threads of the block call this.

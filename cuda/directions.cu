@@ -31,10 +31,15 @@ random_directions(
         }
         const T scale = 1 / sqrt(row_sum(length));
         for (long long c = threadIdx.x; n && c < quarter; c += blockDim.x) {
+            T z[4] = {};
             #pragma unroll
             for (int k = 0; k < 4; k++)
                 if (c + k * quarter < n)
-                    row[c + k * quarter] *= scale;
+                    z[k] = row[c + k * quarter];
+            #pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (c + k * quarter < n)
+                    row[c + k * quarter] = z[k] * scale;
         }
     }
 }

@@ -47,7 +47,7 @@ struct Pair {
 // Sums over the pairs (u, v) of each column u, lanes sharing u; slope has
 // shape (width, width).
 template <class PairOf>
-__device__ void sum_pairs(long long width, T* __restrict__ slope,
+__device__ void sum_pairs(long long width, T* slope,
                           T* slope_mean, T* pairs, PairOf pair_of) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
             first += gridDim.x * (long long)blockDim.y) {

@@ -16,6 +16,44 @@
 #define FULL_WARP 0xffffffffu
 #define INFINITE T(__int_as_float(0x7f800000))
 
+// use(load(j), j, a) for j = first, first + step, ... below `end`.  AHEAD of
+// them, numbered a, are loaded before the first is used: else each would wait
+// for what is done with the one before.
+template <class Load, class Use>
+__device__ void stream(long long first, long long end, long long step,
+                       Load load, Use use) {
+    for (; first < end; first += AHEAD * step) {
+        decltype(load(first)) value[AHEAD] = {};
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++)
+            if (first + a * step < end)
+                value[a] = load(first + a * step);
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++)
+            if (first + a * step < end)
+                use(value[a], first + a * step, a);
+    }
+}
+
+// use(row[j], j, a) for a thread's elements of a row of n, which are AHEAD at
+// most where n is up to AHEAD * blockDim.x.
+template <class Use>
+__device__ void for_row(const T* row, long long n, Use use) {
+    stream(threadIdx.x, n, blockDim.x,
+           [&](long long j) { return row[j]; }, use);
+}
+
+struct Two {
+    T first, second;
+};
+
+// use({row0[j], row1[j]}, j, a), likewise.
+template <class Use>
+__device__ void for_rows(const T* row0, const T* row1, long long n, Use use) {
+    stream(threadIdx.x, n, blockDim.x,
+           [&](long long j) { return Two{row0[j], row1[j]}; }, use);
+}
+
 struct Sum {
     __device__ T operator()(T a, T b) const { return a + b; }
 };
@@ -48,28 +86,6 @@ __device__ T reduce_block(T value, Operation operation) {
     for (int i = 1; i < warps; i++)
         value = operation(value, partial[i]);
     return value;
-}
-
-// use(row[j], j, a) for each of a thread's elements of a row of n.  AHEAD of
-// them, numbered a, are read before the first is used; that is all there are
-// where n is at most AHEAD * blockDim.x.
-template <class Use>
-__device__ void for_row(const T* row, long long n, Use use) {
-    for (long long first = threadIdx.x; first < n;
-            first += AHEAD * blockDim.x) {
-        T value[AHEAD];
-        #pragma unroll
-        for (int a = 0; a < AHEAD; a++) {
-            const long long j = first + a * blockDim.x;
-            value[a] = j < n ? row[j] : T(0);
-        }
-        #pragma unroll
-        for (int a = 0; a < AHEAD; a++) {
-            const long long j = first + a * blockDim.x;
-            if (j < n)
-                use(value[a], j, a);
-        }
-    }
 }
 
 template <class Operation>

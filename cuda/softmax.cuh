@@ -32,7 +32,7 @@ struct Weighted {
 
 template <class Slope>
 __device__ void softmax_backward(
-        const T* row, long long width, T* __restrict__ gy, Slope slope) {
+        const T* row, long long width, T* gy, Slope slope) {
     Weighted kept[AHEAD];
     T mean = 0;
     for_row(row, width, [&](T y, long long j, int a) {

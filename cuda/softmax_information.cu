@@ -61,13 +61,10 @@ extern "C" __global__ void softmax_information_columns(
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     ScaledSum sum = no_sum(eps);
-    if (tile.inside)
-        #pragma unroll 4
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += blockDim.y) {
-            const Softmax softmax = {largest[i], log_sum[i]};
-            sum.add(softmax.log_p(y[i * width + j]), 1);
-        }
+    for_tile(tile, [&](long long i) {
+        const Softmax softmax = {largest[i], log_sum[i]};
+        return softmax.log_p(y[i * width + j]);
+    }, [&](T log_p, long long, int) { sum.add(log_p, 1); });
     sum = column_total(sum, no_sum(eps));
     if (tile.inside && threadIdx.y == 0) {
         offsets[blockIdx.y * width + j] = sum.offset;

@@ -28,10 +28,10 @@ softmax_kl_forward(
         const T *row0 = y0 + i * width, *row1 = y1 + i * width;
         const long long n = i < rows ? width : 0;
         const Softmax p = softmax_of_row(row0, n), q = softmax_of_row(row1, n);
-        for_row(row0, n, [&](T y, long long j, int) {
-            const T log_p = p.log_p(y);
+        for_rows(row0, row1, n, [&](Two y, long long, int) {
+            const T log_p = p.log_p(y.first);
             divergence += exp(log_p)
-                * log_ratio(log_p, q.log_p(row1[j]), eps);
+                * log_ratio(log_p, q.log_p(y.second), eps);
         });
         if (i < rows && threadIdx.x == 0) {
             store(saved0, i, p);
@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
 softmax_kl_backward(
         const T* y0, const T* y1, const T* saved0, const T* saved1,
         long long rows, long long width, T eps, const T* g,
-        T* __restrict__ gy0, T* __restrict__ gy1) {
+        T* gy0, T* __restrict__ gy1) {
     const T scale = *g / rows;
     for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
             first += gridDim.x * (long long)blockDim.y) {
@@ -70,9 +70,9 @@ softmax_kl_backward(
             of_p = load(saved0, i);
             of_q = load(saved1, i);
         }
-        const auto gradients = [&](T y, long long j) {
-            const T log_p = of_p.log_p(y), p = exp(log_p);
-            const T log_q = of_q.log_p(row1[j]), q = exp(log_q);
+        const auto gradients = [&](Two y) {
+            const T log_p = of_p.log_p(y.first), p = exp(log_p);
+            const T log_q = of_q.log_p(y.second), q = exp(log_q);
             return Gradients{
                 p, log_ratio(log_p, log_q, eps) + slope_of_log(p, eps), q};
         };
@@ -80,16 +80,16 @@ softmax_kl_backward(
         // short rows the gradients are kept, of others computed again.
         Gradients kept[AHEAD];
         T mean0 = 0, mean1 = 0;
-        for_row(row0, n, [&](T y, long long j, int a) {
-            kept[a] = gradients(y, j);
+        for_rows(row0, row1, n, [&](Two y, long long, int a) {
+            kept[a] = gradients(y);
             mean0 += kept[a].p * kept[a].gp;
             mean1 += kept[a].q_gq(eps);
         });
         mean0 = row_sum(mean0);
         mean1 = row_sum(mean1);
         const bool short_row = n <= AHEAD * blockDim.x;
-        for_row(row0, n, [&](T y, long long j, int a) {
-            const Gradients of = short_row ? kept[a] : gradients(y, j);
+        for_rows(row0, row1, n, [&](Two y, long long j, int a) {
+            const Gradients of = short_row ? kept[a] : gradients(y);
             if (gy0)
                 gy0[i * width + j] = scale * of.p * (of.gp - mean0);
             if (gy1)

@@ -65,11 +65,18 @@ def test_tiles_of_products():
     for n_rows, width in itertools.product(SIZES, SIZES):
         if width > 8193:
             continue
-        shape, chunk = launch.gram(n_rows, width)
+        shape, chunk, tile = launch.gram(n_rows, width)
         x, y, z = shape.grid
-        assert x == y >= 1 and 64 * x >= width > 64 * (x - 1) or width == 0
-        assert 1 <= z < 2 ** 16 and shape.block == (16, 16, 1)
+        assert x == y >= 1 and tile * x >= width
+        assert width > tile * (x - 1) or width == 0
+        assert 1 <= z < 2 ** 16 and shape.block == (256, 1, 1)
         assert z * chunk >= n_rows and (z - 1) * chunk < max(n_rows, 1)
-        x, y, z = launch.product(n_rows, width).grid
+        shape, tile = launch.product(n_rows, width)
+        x, y, z = shape.grid
         assert 1 <= x < 2 ** 31 and 1 <= y < 2 ** 16 and z == 1
-        assert 64 * x >= n_rows and 64 * y >= width
+        assert tile * x >= n_rows and tile * y >= width
+
+
+def test_tiles_that_hold_a_narrow_matrix():
+    assert [launch.gram(99, width)[2] for width in (0, 1, 16, 17, 32, 33, 999)
+            ] == [16, 16, 16, 32, 32, 64, 64]
