@@ -15,7 +15,7 @@ def random_matrices(n, seed, step=0, rotation=0., shear=0., scale=0.,
     what it would have drawn.
 
     Args:
-        n (int): Number of images.
+        n (int): Number of images, up to 2^32.
         seed, step (int): From 0 to 2^63 - 1.
         rotation (float): Radians, either way.
         shear, scale (float): Either way; a scale is 1 plus what is drawn.
@@ -25,7 +25,8 @@ def random_matrices(n, seed, step=0, rotation=0., shear=0., scale=0.,
     Returns:
         cupy.ndarray: Shape (n, 2, 3), float64, as :func:`forward` takes it.
     """
-    n = arguments.integer('n', n)
+    # Counters of the random numbers have words of 32 bits.
+    n = arguments.integer('n', n, 0, 2 ** 32)
     seed = arguments.integer('seed', seed)
     step = arguments.integer('step', step)
     ranges = [arguments.number(name, value) for name, value in (

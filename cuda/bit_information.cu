@@ -3,7 +3,7 @@
 //
 // One pass over y writes p and sums down the columns: blocks as in
 // columns.cuh leave the sums of their chunk of rows, and lanes share a column
-// to add these up in order.  With the covariances (centred_products.cu) lanes
+// to add these up in order (pairs.cuh).  With the covariances (centred_products.cu) lanes
 // share a bit and go over its pairs (reduce.cuh).
 #include "reduce.cuh"
 #include "columns.cuh"
@@ -18,17 +18,16 @@ extern "C" __global__ void bit_information_columns(
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     T one = 0, zero = 0, entropy = 0;
-    if (tile.inside)
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += ROWS) {
-            const T y_i = y[i * width + j];
-            const T p1 = sigmoid(y_i), p0 = sigmoid(-y_i);
-            p[i * width + j] = p1;
-            one += p1;
-            zero += p0;
-            entropy -= p1 * log_plus(p1, log_sigmoid(y_i), eps)
-                + p0 * log_plus(p0, log_sigmoid(-y_i), eps);
-        }
+    for_tile(tile, [&](long long i) { return y[i * width + j]; },
+             [&](T y_i, long long i, int) {
+        const Bit bit(y_i);
+        p[i * width + j] = bit.one;
+        one += bit.one;
+        zero += bit.zero;
+        entropy -= eps > 0
+            ? bit.one * log(bit.one + eps) + bit.zero * log(bit.zero + eps)
+            : bit.one * log_sigmoid(y_i) + bit.zero * log_sigmoid(-y_i);
+    });
     one = column_sum(one);
     zero = column_sum(zero);
     entropy = column_sum(entropy);
@@ -43,23 +42,16 @@ extern "C" __global__ void bit_information_columns(
 
 // mean: (2, width), of p(1) and p(0); entropy_slope: the derivative of the
 // marginal entropy by the mean of p(1).
-extern "C" __global__ void bit_information_marginal(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+bit_information_marginal(
         const T* sums, long long chunks, long long rows, long long width,
         T eps, T* mean, T* entropy_slope, T* conditional, T* marginal) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
             first += gridDim.x * (long long)blockDim.y) {
         const long long j = first + threadIdx.y;
-        const long long n = j < width ? chunks : 0;
-        T one = 0, zero = 0, entropy = 0;
-        for (long long i = threadIdx.x; i < n; i += blockDim.x) {
-            const T* sum = sums + i * width + j;
-            one += sum[0];
-            zero += sum[chunks * width];
-            entropy += sum[2 * chunks * width];
-        }
-        one = row_sum(one) / rows;
-        zero = row_sum(zero) / rows;
-        entropy = row_sum(entropy) / rows;
+        const T one = mean_of_chunks(sums, 0, chunks, rows, width, j);
+        const T zero = mean_of_chunks(sums, 1, chunks, rows, width, j);
+        const T entropy = mean_of_chunks(sums, 2, chunks, rows, width, j);
         if (j < width && threadIdx.x == 0) {
             const T log_one = log_of_mean(one, eps);
             const T log_zero = log_of_mean(zero, eps);
@@ -81,38 +73,21 @@ extern "C" __global__ void bit_information_pairs(
         const T* covariances, const T* mean, long long chunks,
         long long width, T eps, T* slope, T* slope_mean, T* pairs) {
     const T *one = mean, *zero = mean + width;
-    for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
-            first += gridDim.x * (long long)blockDim.y) {
-        const long long u = first + threadIdx.y;
-        const long long n = u < width ? width : 0;
-        T information = 0, by_mean = 0;
-        for (long long v = threadIdx.x; v < n; v += blockDim.x) {
-            T by_covariance = 0;
-            if (u != v) {
-                const T c = covariance_of_pair(
-                    covariances, chunks, width, u, v);
-                const Cell c11 = cell_of_pair(one[u], one[v], c, eps);
-                const Cell c10 = cell_of_pair(one[u], zero[v], -c, eps);
-                const Cell c01 = cell_of_pair(zero[u], one[v], -c, eps);
-                const Cell c00 = cell_of_pair(zero[u], zero[v], c, eps);
-                information += c11.information + c10.information
-                    + c01.information + c00.information;
-                by_covariance = c11.slope - c10.slope - c01.slope
-                    + c00.slope;
-                by_mean += one[v]
-                    * (c11.slope_independent - c01.slope_independent);
-                by_mean += zero[v]
-                    * (c10.slope_independent - c00.slope_independent);
-            }
-            slope[u * width + v] = by_covariance;
-        }
-        information = row_sum(information);
-        by_mean = row_sum(by_mean);
-        if (u < width && threadIdx.x == 0) {
-            pairs[u] = information;
-            slope_mean[u] = 2 * by_mean;
-        }
-    }
+    sum_pairs(width, slope, slope_mean, pairs, [&](long long u, long long v) {
+        if (u == v)
+            return Pair{0, 0, 0};
+        const T c = covariance_of_pair(covariances, chunks, width, u, v);
+        const Cell c11 = cell_of_pair(one[u], one[v], c, eps);
+        const Cell c10 = cell_of_pair(one[u], zero[v], -c, eps);
+        const Cell c01 = cell_of_pair(zero[u], one[v], -c, eps);
+        const Cell c00 = cell_of_pair(zero[u], zero[v], c, eps);
+        return Pair{
+            c11.information + c10.information + c01.information
+                + c00.information,
+            c11.slope - c10.slope - c01.slope + c00.slope,
+            one[v] * (c11.slope_independent - c01.slope_independent)
+                + zero[v] * (c10.slope_independent - c00.slope_independent)};
+    });
 }
 
 // The gradient with respect to y; an upstream gradient may be missing.
@@ -126,20 +101,18 @@ extern "C" __global__ void bit_information_backward(
     if (!tile.inside)
         return;
     const long long j = tile.column;
-    const T conditional = g_conditional ? *g_conditional / rows : T(0);
-    const T marginal = g_marginal ? *g_marginal / rows : T(0);
-    const T pairs = g_pairs ? *g_pairs / rows : T(0);
-    T level = marginal * entropy_slope[j];
+    const Upstream g(g_conditional, g_marginal, g_pairs, rows);
+    T level = g.marginal * entropy_slope[j];
     if (g_pairs)
-        level += pairs * slope_mean[j];
-    for (long long i = tile.first + threadIdx.y; i < tile.end; i += ROWS) {
-        const T y_i = y[i * width + j];
-        const T p1 = sigmoid(y_i), p0 = sigmoid(-y_i);
-        T gp = level + conditional * (
-            log_bit_ratio(-y_i, y_i, eps)
-            + slope_of_log(p0, eps) - slope_of_log(p1, eps));
-        if (g_pairs)
-            gp += 2 * pairs * along[i * width + j];
-        gy[i * width + j] = gp * p1 * p0;
-    }
+        level += g.pairs * slope_mean[j];
+    for_tile(tile, [&](long long i) {
+        return Two{y[i * width + j], g_pairs ? along[i * width + j] : T(0)};
+    }, [&](Two of, long long i, int) {
+        const T y_i = of.first;
+        const Bit bit(y_i);
+        const T gp = level + 2 * g.pairs * of.second + g.conditional * (
+            log_bit_ratio(bit.zero, bit.one, -y_i, y_i, eps)
+            + slope_of_log(bit.zero, eps) - slope_of_log(bit.one, eps));
+        gy[i * width + j] = gp * bit.one * bit.zero;
+    });
 }

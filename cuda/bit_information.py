@@ -39,8 +39,8 @@ def forward(y, eps=1e-8):
     _source.launch('bit_information_marginal', launch.rows(d, chunks), (
         sums, chunks, n, d, eps, saved.mean, saved.entropy_slope,
         conditional, marginal), T=dtype)
-    parts = covariances(saved.p, saved.mean)
-    _source.launch('bit_information_pairs', launch.rows(d, d), (
+    parts = covariances(saved.p, saved.mean[0])
+    _source.launch('bit_information_pairs', launch.pairs_of_columns(d), (
         parts, saved.mean, len(parts), d, eps, saved.slope, saved.slope_mean,
         pairs), T=dtype)
     return sum_rows(by_bit), saved
@@ -72,7 +72,7 @@ def backward(y, saved, g_conditional=None, g_marginal=None, g_pairs=None,
         ('g_conditional', g_conditional), ('g_marginal', g_marginal),
         ('g_pairs', g_pairs))]
     along = (None if g_pairs is None
-             else times(saved.p, saved.mean, saved.slope))
+             else times(saved.p, saved.mean[0], saved.slope))
     gy = runtime.current.empty(y.shape, y.dtype)
     shape, chunk = launch.columns(n, d)
     _source.launch('bit_information_backward', shape, (

@@ -1,41 +1,49 @@
-// KL[p || q] of a bit from the logits y0 of p and y1 of q, and its gradient.
-// A bit's value 0 has the negative of the logit of its value 1.
+// A bit's probabilities, and KL[p || q] of a bit from the logits y0 of p and y1
+// of q, with its gradient.  A bit's value 0 has the negative of the logit of
+// its value 1.
 
-__device__ T sigmoid(T y) {
+struct Bit {
+    T one, zero;  // their probabilities
     // Of either sign the exponential stays below 1.
-    const T e = exp(-fabs(y));
-    return (y < 0 ? e : T(1)) / (1 + e);
-}
+    __device__ explicit Bit(T y) {
+        const T e = exp(-fabs(y)), larger = 1 / (1 + e), smaller = e * larger;
+        one = y < 0 ? smaller : larger;
+        zero = y < 0 ? larger : smaller;
+    }
+};
 
+// log p of the value with logit y
 __device__ T log_sigmoid(T y) {
     return (y < 0 ? y : T(0)) - log1p(exp(-fabs(y)));
 }
 
-// log (p + eps) / (q + eps)
-__device__ T log_bit_ratio(T y0, T y1, T eps) {
-    return eps > 0 ? log((sigmoid(y0) + eps) / (sigmoid(y1) + eps))
+// log (p + eps) / (q + eps), where y0 and y1 are the logits of p and q
+__device__ T log_bit_ratio(T p, T q, T y0, T y1, T eps) {
+    return eps > 0 ? log((p + eps) / (q + eps))
                    : log_sigmoid(y0) - log_sigmoid(y1);
 }
 
 __device__ T bit_kl(T y0, T y1, T eps) {
-    return sigmoid(y0) * log_bit_ratio(y0, y1, eps)
-        + sigmoid(-y0) * log_bit_ratio(-y0, -y1, eps);
+    const Bit p(y0), q(y1);
+    return p.one * log_bit_ratio(p.one, q.one, y0, y1, eps)
+        + p.zero * log_bit_ratio(p.zero, q.zero, -y0, -y1, eps);
 }
 
 // d/dy0
 __device__ T bit_kl_grad0(T y0, T y1, T eps) {
-    const T p = sigmoid(y0), p0 = sigmoid(-y0);
-    T slope = log_bit_ratio(y0, y1, eps) - log_bit_ratio(-y0, -y1, eps);
+    const Bit p(y0), q(y1);
+    T slope = log_bit_ratio(p.one, q.one, y0, y1, eps)
+        - log_bit_ratio(p.zero, q.zero, -y0, -y1, eps);
     if (eps > 0)
-        slope += p / (p + eps) - p0 / (p0 + eps);
-    return p * p0 * slope;
+        slope += p.one / (p.one + eps) - p.zero / (p.zero + eps);
+    return p.one * p.zero * slope;
 }
 
 // d/dy1
 __device__ T bit_kl_grad1(T y0, T y1, T eps) {
-    const T p = sigmoid(y0), q = sigmoid(y1);
-    const T p0 = sigmoid(-y0), q0 = sigmoid(-y1);
+    const Bit p(y0), q(y1);
     if (eps > 0)
-        return q * q0 * (p0 / (q0 + eps) - p / (q + eps));
-    return q - p;
+        return q.one * q.zero
+            * (p.zero / (q.zero + eps) - p.one / (q.one + eps));
+    return q.one - p.one;
 }

@@ -26,7 +26,8 @@ struct Head {
 };
 
 // largest, log_sum: (rows, heads).
-extern "C" __global__ void code_information_rows(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_rows(
         const T* y, const long long* starts, long long heads, long long rows,
         T* largest, T* log_sum) {
     for (long long first = blockIdx.x * (long long)blockDim.y;
@@ -46,20 +47,22 @@ extern "C" __global__ void code_information_rows(
 extern "C" __global__ void code_information_columns(
         const T* y, const T* largest, const T* log_sum,
         const long long* head_of, long long heads, long long rows,
-        long long width, long long chunk, T eps, T* p, T* sums) {
+        long long width, long long chunk, T eps, T* p,
+        T* sums) {
     const Tile tile(rows, width, chunk);
     const long long j = tile.column;
     T sum = 0, entropy = 0;
-    if (tile.inside)
-        for (long long i = tile.first + threadIdx.y; i < tile.end;
-                i += ROWS) {
-            const long long head = i * heads + head_of[j];
-            const Softmax softmax = {largest[head], log_sum[head]};
-            const T log_p = softmax.log_p(y[i * width + j]), p_i = exp(log_p);
-            p[i * width + j] = p_i;
-            sum += p_i;
-            entropy -= p_i * log_plus(p_i, log_p, eps);
-        }
+    const long long head = tile.inside ? head_of[j] : 0;
+    for_tile(tile, [&](long long i) {
+        const Softmax softmax = {largest[i * heads + head],
+                                 log_sum[i * heads + head]};
+        return softmax.log_p(y[i * width + j]);
+    }, [&](T log_p, long long i, int) {
+        const T p_i = exp(log_p);
+        p[i * width + j] = p_i;
+        sum += p_i;
+        entropy -= p_i * log_plus(p_i, log_p, eps);
+    });
     sum = column_sum(sum);
     entropy = column_sum(entropy);
     if (tile.inside && threadIdx.y == 0) {
@@ -69,26 +72,21 @@ extern "C" __global__ void code_information_columns(
 }
 
 // entropy_slope: the derivative of the marginal entropies by the mean.
-extern "C" __global__ void code_information_marginal(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_marginal(
         const T* sums, long long chunks, long long rows, long long width,
         T eps, T* mean, T* entropy_slope, T* conditional, T* marginal) {
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
             first += gridDim.x * (long long)blockDim.y) {
         const long long j = first + threadIdx.y;
-        const long long n = j < width ? chunks : 0;
-        T sum = 0, entropy = 0;
-        for (long long i = threadIdx.x; i < n; i += blockDim.x) {
-            sum += sums[i * width + j];
-            entropy += sums[(chunks + i) * width + j];
-        }
-        sum = row_sum(sum) / rows;
-        entropy = row_sum(entropy) / rows;
+        const T p = mean_of_chunks(sums, 0, chunks, rows, width, j);
+        const T entropy = mean_of_chunks(sums, 1, chunks, rows, width, j);
         if (j < width && threadIdx.x == 0) {
-            const T log_mean = log_of_mean(sum, eps);
-            mean[j] = sum;
-            entropy_slope[j] = -log_mean - slope_of_log(sum, eps);
+            const T log_mean = log_of_mean(p, eps);
+            mean[j] = p;
+            entropy_slope[j] = -log_mean - slope_of_log(p, eps);
             conditional[j] = entropy;
-            marginal[j] = -sum * log_mean;
+            marginal[j] = -p * log_mean;
         }
     }
 }
@@ -99,43 +97,27 @@ extern "C" __global__ void code_information_pairs(
         const T* covariances, const T* mean, const long long* head_of,
         long long chunks, long long width, T eps, T* slope, T* slope_mean,
         T* pairs) {
-    for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
-            first += gridDim.x * (long long)blockDim.y) {
-        const long long u = first + threadIdx.y;
-        const long long n = u < width ? width : 0;
-        T information = 0, by_mean = 0;
-        for (long long v = threadIdx.x; v < n; v += blockDim.x) {
-            T by_covariance = 0;
-            if (head_of[u] != head_of[v]) {
-                const Cell cell = cell_of_pair(
-                    mean[u], mean[v], covariance_of_pair(
-                        covariances, chunks, width, u, v), eps);
-                information += cell.information;
-                by_covariance = cell.slope;
-                by_mean += mean[v] * cell.slope_independent;
-            }
-            slope[u * width + v] = by_covariance;
-        }
-        information = row_sum(information);
-        by_mean = row_sum(by_mean);
-        if (u < width && threadIdx.x == 0) {
-            pairs[u] = information;
-            slope_mean[u] = 2 * by_mean;
-        }
-    }
+    sum_pairs(width, slope, slope_mean, pairs, [&](long long u, long long v) {
+        if (head_of[u] == head_of[v])
+            return Pair{0, 0, 0};
+        const Cell cell = cell_of_pair(
+            mean[u], mean[v],
+            covariance_of_pair(covariances, chunks, width, u, v), eps);
+        return Pair{cell.information, cell.slope,
+                    mean[v] * cell.slope_independent};
+    });
 }
 
 // The gradient with respect to y; an upstream gradient may be missing.
 // along: (p - mean) slope, needed with g_pairs.
-extern "C" __global__ void code_information_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+code_information_backward(
         const T* y, const T* largest, const T* log_sum,
         const T* entropy_slope, const T* slope_mean, const T* along,
         const long long* starts, long long heads, long long rows, T eps,
         const T* g_conditional, const T* g_marginal, const T* g_pairs,
         T* gy) {
-    const T conditional = g_conditional ? *g_conditional / rows : T(0);
-    const T marginal = g_marginal ? *g_marginal / rows : T(0);
-    const T pairs = g_pairs ? *g_pairs / rows : T(0);
+    const Upstream g(g_conditional, g_marginal, g_pairs, rows);
     for (long long first = blockIdx.x * (long long)blockDim.y;
             first < rows * heads;
             first += gridDim.x * (long long)blockDim.y) {
@@ -144,24 +126,16 @@ extern "C" __global__ void code_information_backward(
         Softmax softmax = {0, 0};
         if (head.width)
             softmax = {largest[i], log_sum[i]};
-        T mean = 0;
-        // Twice the same: first for the mean of gp under p, then to subtract.
-        for (int writing = 0; writing < 2; writing++) {
-            for (long long v = threadIdx.x; v < head.width; v += blockDim.x) {
-                const long long j = head.column + v, at = head.first + v;
-                const T log_p = softmax.log_p(y[at]), p = exp(log_p);
-                T gp = marginal * entropy_slope[j]
-                    - conditional * (log_plus(p, log_p, eps)
-                                     + slope_of_log(p, eps));
-                if (g_pairs)
-                    gp += pairs * (2 * along[at] + slope_mean[j]);
-                if (writing)
-                    gy[at] = p * (gp - mean);
-                else
-                    mean += p * gp;
-            }
-            if (!writing)
-                mean = row_sum(mean);
-        }
+        softmax_backward(y + head.first, head.width, gy + head.first,
+                         [&](T y_v, long long v) {
+            const T log_p = softmax.log_p(y_v), p = exp(log_p);
+            T gp = g.marginal * entropy_slope[head.column + v]
+                - g.conditional * (log_plus(p, log_p, eps)
+                                   + slope_of_log(p, eps));
+            if (g_pairs)
+                gp += g.pairs * (2 * along[head.first + v]
+                                 + slope_mean[head.column + v]);
+            return Weighted{p, gp};
+        });
     }
 }

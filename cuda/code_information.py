@@ -50,7 +50,7 @@ def forward(y, sizes, eps=1e-8):
         sums, chunks, n, width, eps, saved.mean, saved.entropy_slope,
         conditional, marginal), T=dtype)
     parts = covariances(saved.p, saved.mean)
-    _source.launch('code_information_pairs', launch.rows(width, width), (
+    _source.launch('code_information_pairs', launch.pairs_of_columns(width), (
         parts, saved.mean, head_of, len(parts), width, eps, saved.slope,
         saved.slope_mean, pairs), T=dtype)
     return sum_rows(by_column), saved

@@ -7,18 +7,22 @@ _source = kernels.Source('directions.cu')
 def random(shape, dtype, seed, step=0):
     """Rows drawn uniformly from the unit sphere.
 
-    Each number depends on ``seed``, ``step`` and its place alone: a run that
-    is resumed at a step draws what it would have drawn.
+    Each number depends on ``seed``, ``step``, D and its place alone: a run
+    that is resumed at a step draws what it would have drawn.
 
     Args:
-        shape (tuple): (B, D), D at least 1.
+        shape (tuple): (B, D), each up to 2^32.
         dtype (dtype): float32 or float64.
         seed, step (int): From 0 to 2^63 - 1.
 
     Returns:
         cupy.ndarray: Of shape (B, D).
     """
-    n, d = shape
+    if len(shape) != 2:
+        raise ValueError(f'shape is {shape}; give (B, D)')
+    # Counters of the random numbers have words of 32 bits.
+    n, d = (arguments.integer(name, size, 0, 2 ** 32)
+            for name, size in zip('BD', shape))
     seed = arguments.integer('seed', seed)
     step = arguments.integer('step', step)
     dtype = arguments.dtype('dtype', dtype)

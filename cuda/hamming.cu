@@ -93,6 +93,8 @@ extern "C" __global__ void hamming_histograms(
             label_there == label ? 0x10001 : 1;
     };
 
+    // A thread counts so many codes of a tile at most.
+    const int tiles_until_full = 0xffff / (TILE / blockDim.y);
     const long long begin = blockIdx.y * chunk;
     const long long end = min(begin + chunk, n_gallery);
     int tiles = 0;  // since the counters were emptied
@@ -133,7 +135,7 @@ extern "C" __global__ void hamming_histograms(
             count(distance, ((long long*)labels)[j]);
         }
 
-        if (++tiles < 0xffff / TILE && first + TILE < end)
+        if (++tiles < tiles_until_full && first + TILE < end)
             continue;
         tiles = 0;
         __syncthreads();

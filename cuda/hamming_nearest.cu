@@ -11,18 +11,26 @@
 #define FULL_WARP 0xffffffffu
 #define WARPS 8
 #define UNROLL 4
+#define ITEMS 8
 
-// Replaces each row of x by its exclusive sums; a block for a row.
+// Replaces each row of x by its exclusive sums; a block for a row, ITEMS
+// neighbours a thread.
 extern "C" __global__ void scan_rows(
         long long* x, long long rows, long long width) {
     __shared__ long long sums[WARPS];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     for (long long i = blockIdx.x; i < rows; i += gridDim.x) {
         long long before = 0;
-        for (long long first = 0; first < width; first += 32 * WARPS) {
-            const long long j = first + threadIdx.x;
-            const long long value = j < width ? x[i * width + j] : 0;
-            long long sum = value;
+        for (long long first = 0; first < width;
+                first += 32 * WARPS * ITEMS) {
+            const long long j = first + ITEMS * threadIdx.x;
+            long long value[ITEMS], all = 0;
+            #pragma unroll
+            for (int k = 0; k < ITEMS; k++) {
+                value[k] = j + k < width ? x[i * width + j + k] : 0;
+                all += value[k];
+            }
+            long long sum = all;
             for (int distance = 1; distance < 32; distance *= 2) {
                 const long long other =
                     __shfl_up_sync(FULL_WARP, sum, distance);
@@ -33,14 +41,18 @@ extern "C" __global__ void scan_rows(
             if (lane == 31)
                 sums[warp] = sum;
             __syncthreads();
-            sum += before - value;
+            sum += before - all;
             for (int w = 0; w < WARPS; w++) {
                 if (w < warp)
                     sum += sums[w];
                 before += sums[w];
             }
-            if (j < width)
-                x[i * width + j] = sum;
+            #pragma unroll
+            for (int k = 0; k < ITEMS; k++) {
+                if (j + k < width)
+                    x[i * width + j + k] = sum;
+                sum += value[k];
+            }
         }
     }
 }
@@ -104,7 +116,7 @@ extern "C" __global__ void place_nearest(
                         __ballot_sync(FULL_WARP, distance[u] == d);
                     const long long start_d = next[d];
                     const long long place =
-                        start_d + __popc(same & (1u << lane) - 1);
+                        start_d + __popc(same & ((1u << lane) - 1));
                     if (distance[u] == d && place < k) {
                         distances[out + place] = d;
                         found[out + place] = ids ? ids[j] : j;

@@ -10,6 +10,8 @@ Shape = collections.namedtuple('Shape', ['grid', 'block', 'shared'])
 THREADS = 256
 # Eight blocks on each of an H200's 132 multiprocessors; the rest is a loop.
 MAX_BLOCKS = 1056
+# Rows and columns of a matrix product that a block may take.
+TILES = 16, 32, 64
 # Less of a gallery is not worth a block of its own.
 MIN_CODES = 1024
 
@@ -40,38 +42,57 @@ def rows(n_rows, width):
     if width > 1024:
         lanes = THREADS
     if width > 8192:
-        lanes = 4 * THREADS
+        lanes = 2 * THREADS
     per_block = max(THREADS // lanes, 1)
     return shape((blocks(ceil_div(n_rows, per_block)),), (lanes, per_block))
+
+
+def pairs_of_columns(width):
+    """For kernels whose threads share the pairs of a column (``pairs.cuh``).
+
+    Since a pair takes long each thread has one, where there are few.
+    """
+    return rows(width, min(4 * width, 8192))
 
 
 def columns(n_rows, width):
     """For kernels that reduce columns: a Shape, and the rows of a block.
 
-    A block takes 32 columns, 8 rows at a time, of a chunk of rows; there are
-    as many chunks (``grid[1]``) as keep the GPU busy.
+    A block takes 32 columns, 8 rows at a time, or, where there are less of
+    them, fewer columns and more rows, of a chunk of rows; there are as many
+    chunks (``grid[1]``) as keep the GPU busy.
     """
-    tiles = max(ceil_div(width, 32), 1)
+    lanes = 4
+    while lanes < min(width, 32):
+        lanes *= 2
+    tiles = max(ceil_div(width, lanes), 1)
     chunks, chunk = split(n_rows, tiles, 64)
-    return shape((tiles, chunks), (32, 8)), chunk
+    return shape((tiles, chunks), (lanes, THREADS // lanes)), chunk
 
 
 def gram(n_rows, width):
-    """For products of a matrix's columns: a Shape, and the rows of a block.
+    """For products of a matrix's columns: a Shape, the rows of a block, and
+    the tile of the product that it takes, one of TILES.
 
-    A block takes 64 x 64 of the products of a chunk of rows; there are as
-    many chunks (``grid[2]``) as keep the GPU busy, of 32 rows or more.
+    There are as many chunks of rows (``grid[2]``) as keep the GPU busy, of 32
+    rows or more.
     """
-    tiles = max(ceil_div(width, 64), 1)
+    tile = _tile(width)
+    tiles = max(ceil_div(width, tile), 1)
     blocks_of_chunk = tiles * (tiles + 1) // 2  # the others have no work
     chunks, chunk = split(n_rows, 4 * blocks_of_chunk, 32)
-    return shape((tiles, tiles, chunks), (16, 16)), chunk
+    return shape((tiles, tiles, chunks), (THREADS,)), chunk, tile
 
 
 def product(n_rows, width):
-    """For matrix products by tiles of 64 x 64."""
-    return shape((max(ceil_div(n_rows, 64), 1), max(ceil_div(width, 64), 1)),
-                 (16, 16))
+    """For matrix products by tiles: a Shape, and the tile."""
+    return shape((max(ceil_div(n_rows, TILES[-1]), 1),
+                  max(ceil_div(width, TILES[-1]), 1)), (THREADS,)), TILES[-1]
+
+
+def _tile(width):
+    """The smallest of TILES that has all columns, or the largest."""
+    return next((tile for tile in TILES if width <= tile), TILES[-1])
 
 
 def images(n, pixels):
@@ -112,8 +133,9 @@ def packing(n_rows, width):
     """For ballots over rows (``pack_bits.cu``)."""
     lanes = 8 if width <= 8 else 16 if width <= 16 else 32
     per_block = THREADS // lanes
-    return shape((blocks(ceil_div(n_rows, 4 * per_block)),
-                  max(ceil_div(width, 32), 1)), (lanes, per_block))
+    return shape((max(ceil_div(width, 32), 1),
+                  blocks(ceil_div(n_rows, 4 * per_block))),
+                 (lanes, per_block))
 
 
 def pairs(n, m):

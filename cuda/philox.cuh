@@ -33,8 +33,10 @@ __device__ T uniform(unsigned word) {
 __device__ void normals(Philox random, T* z) {
     for (int i = 0; i < 4; i += 2) {
         const T radius = sqrt(-2 * log(uniform(random.word[i])));
-        const T angle = T(6.283185307179586) * uniform(random.word[i + 1]);
-        z[i] = radius * cos(angle);
-        z[i + 1] = radius * sin(angle);
+        // (Of multiples of pi there is no angle too large to be reduced.)
+        T sine, cosine;
+        sincospi(2 * uniform(random.word[i + 1]), &sine, &cosine);
+        z[i] = radius * cosine;
+        z[i + 1] = radius * sine;
     }
 }

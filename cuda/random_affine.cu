@@ -21,7 +21,8 @@ extern "C" __global__ void random_affine_matrices(
         for (int j = 0; j < 7; j++)
             drawn[j] = uniform(word[7 + j]) < probability
                 ? range[j] * (2 * uniform(word[j]) - 1) : T(0);
-        const T cosine = cos(drawn[0]), sine = sin(drawn[0]);
+        T sine, cosine;
+        sincospi(drawn[0] * T(1 / 3.141592653589793), &sine, &cosine);
         T* out = matrix + 6 * i;
         out[0] = (cosine - sine * drawn[2]) * (1 + drawn[3]);
         out[1] = (cosine * drawn[1] - sine) * (1 + drawn[4]);

@@ -3,11 +3,56 @@
 // Threads share rows as launch.rows() has it: blockDim.x threads a row,
 // blockDim.y rows a block.  blockDim.x is a power of two up to 32, so that no
 // row crosses a warp, or a multiple of 32 with a single row in the block.
+// Kernels that are launched so have to be declared for ROW_THREADS threads, or
+// they may use more registers than a block of so many has.
 // A block is made of whole warps, and all of its threads call together:
 // those without a row or a column of their own contribute nothing.
 
+// For up to 512; a float's kernels keep to half of the registers then possible,
+// so that more rows are under way.
+#define ROW_THREADS (sizeof(T) == 4 ? 1024 : 512)
+
+#define AHEAD int(16 / sizeof(T))
 #define FULL_WARP 0xffffffffu
 #define INFINITE T(__int_as_float(0x7f800000))
+
+// use(load(j), j, a) for j = first, first + step, ... below `end`.  AHEAD of
+// them, numbered a, are loaded before the first is used: else each would wait
+// for what is done with the one before.
+template <class Load, class Use>
+__device__ void stream(long long first, long long end, long long step,
+                       Load load, Use use) {
+    for (; first < end; first += AHEAD * step) {
+        decltype(load(first)) value[AHEAD] = {};
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++)
+            if (first + a * step < end)
+                value[a] = load(first + a * step);
+        #pragma unroll
+        for (int a = 0; a < AHEAD; a++)
+            if (first + a * step < end)
+                use(value[a], first + a * step, a);
+    }
+}
+
+// use(row[j], j, a) for a thread's elements of a row of n, which are AHEAD at
+// most where n is up to AHEAD * blockDim.x.
+template <class Use>
+__device__ void for_row(const T* row, long long n, Use use) {
+    stream(threadIdx.x, n, blockDim.x,
+           [&](long long j) { return row[j]; }, use);
+}
+
+struct Two {
+    T first, second;
+};
+
+// use({row0[j], row1[j]}, j, a), likewise.
+template <class Use>
+__device__ void for_rows(const T* row0, const T* row1, long long n, Use use) {
+    stream(threadIdx.x, n, blockDim.x,
+           [&](long long j) { return Two{row0[j], row1[j]}; }, use);
+}
 
 struct Sum {
     __device__ T operator()(T a, T b) const { return a + b; }

@@ -12,7 +12,7 @@
 #include "reduce.cuh"
 
 #define THREADS 128
-#define AHEAD 8
+#define AT_ONCE 8
 
 struct Slots {
     T* value;
@@ -75,20 +75,25 @@ extern "C" __global__ void select_nearest(
         __syncthreads();
         T limit = known ? slots.value[k - 1] : INFINITE;
         for (long long first = 0; first < columns;
-                first += AHEAD * THREADS) {
-            T distance[AHEAD];
-            bool nearer = false;
-            for (int i = 0; i < AHEAD; i++) {
+                first += AT_ONCE * THREADS) {
+            const auto distance = [&](int i) {
                 const long long j = first + i * THREADS + threadIdx.x;
-                distance[i] = j < columns
+                return j < columns
                     ? squares[j] - 2 * products[row * columns + j] : INFINITE;
-                nearer = nearer || distance[i] < limit;
-            }
+            };
+            bool nearer = false;
+            #pragma unroll
+            for (int i = 0; i < AT_ONCE; i++)
+                nearer |= distance(i) < limit;
             if (!__syncthreads_or(nearer))
                 continue;
-            for (int i = 0; i < AHEAD && first + i * THREADS < columns; i++) {
-                if (distance[i] < limit)
-                    slots.set(atomicAdd(&count, 1), distance[i],
+            // Rarely: what was read is read again, and so need not be kept.
+            #pragma unroll 1
+            for (int i = 0; i < AT_ONCE && first + i * THREADS < columns;
+                    i++) {
+                const T here = distance(i);
+                if (here < limit)
+                    slots.set(atomicAdd(&count, 1), here,
                               start + first + i * THREADS + threadIdx.x);
                 __syncthreads();
                 const int n = count;

@@ -2,12 +2,13 @@
 //
 // The probabilities are never written.  One pass over the rows leaves, for
 // each, its largest logit and the logarithm of its sum, from which p is
-// recomputed; a second pass sums p down the columns: a block takes a tile of
-// 32 columns and a chunk of rows, and what the chunks of a column give is
-// added up in order.
+// recomputed; a second pass sums p down the columns, blocks as in columns.cuh,
+// and what the chunks of a column give is added up in order.
 #include "softmax.cuh"
+#include "columns.cuh"
 
-extern "C" __global__ void softmax_information_rows(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_information_rows(
         const T* y, long long rows, long long width, T eps,
         T* largest, T* log_sum, T* conditional) {
     T entropy = 0;
@@ -17,10 +18,10 @@ extern "C" __global__ void softmax_information_rows(
         const T* row = y + i * width;
         const long long n = i < rows ? width : 0;
         const Softmax softmax = softmax_of_row(row, n);
-        for (long long j = threadIdx.x; j < n; j += blockDim.x) {
-            const T log_p = softmax.log_p(row[j]), p = exp(log_p);
+        for_row(row, n, [&](T y_j, long long, int) {
+            const T log_p = softmax.log_p(y_j), p = exp(log_p);
             entropy -= p * log_plus(p, log_p, eps);
-        }
+        });
         if (i < rows && threadIdx.x == 0) {
             largest[i] = softmax.largest;
             log_sum[i] = softmax.log_sum;
@@ -43,6 +44,10 @@ struct ScaledSum {
         }
         scaled += amount * exp(x - offset);
     }
+    __device__ void operator+=(const ScaledSum& other) {
+        if (other.scaled != 0)  // NaN counts
+            add(other.offset, other.scaled);
+    }
 };
 
 __device__ ScaledSum no_sum(T eps) {
@@ -53,24 +58,15 @@ __device__ ScaledSum no_sum(T eps) {
 extern "C" __global__ void softmax_information_columns(
         const T* y, const T* largest, const T* log_sum, long long rows,
         long long width, long long chunk, T eps, T* offsets, T* scaled) {
-    __shared__ T all_offsets[8][32], all_scaled[8][32];
-    const long long j = blockIdx.x * 32LL + threadIdx.x;
-    const long long first = blockIdx.y * chunk;
-    const long long end = first + chunk < rows ? first + chunk : rows;
+    const Tile tile(rows, width, chunk);
+    const long long j = tile.column;
     ScaledSum sum = no_sum(eps);
-    if (j < width)
-        for (long long i = first + threadIdx.y; i < end; i += 8) {
-            const Softmax softmax = {largest[i], log_sum[i]};
-            sum.add(softmax.log_p(y[i * width + j]), 1);
-        }
-    all_offsets[threadIdx.y][threadIdx.x] = sum.offset;
-    all_scaled[threadIdx.y][threadIdx.x] = sum.scaled;
-    __syncthreads();
-    if (threadIdx.y == 0 && j < width) {
-        for (int i = 1; i < 8; i++)
-            if (all_scaled[i][threadIdx.x] > 0)
-                sum.add(all_offsets[i][threadIdx.x],
-                        all_scaled[i][threadIdx.x]);
+    for_tile(tile, [&](long long i) {
+        const Softmax softmax = {largest[i], log_sum[i]};
+        return softmax.log_p(y[i * width + j]);
+    }, [&](T log_p, long long, int) { sum.add(log_p, 1); });
+    sum = column_total(sum, no_sum(eps));
+    if (tile.inside && threadIdx.y == 0) {
         offsets[blockIdx.y * width + j] = sum.offset;
         scaled[blockIdx.y * width + j] = sum.scaled;
     }
@@ -86,9 +82,12 @@ extern "C" __global__ void softmax_information_marginal(
     for (long long j = blockIdx.x * (long long)blockDim.x + threadIdx.x;
             j < width; j += gridDim.x * (long long)blockDim.x) {
         ScaledSum sum = no_sum(eps);
-        for (long long i = 0; i < chunks; i++)
-            if (scaled[i * width + j] > 0)
-                sum.add(offsets[i * width + j], scaled[i * width + j]);
+        #pragma unroll 4
+        for (long long i = 0; i < chunks; i++) {
+            const ScaledSum some = {offsets[i * width + j],
+                                    scaled[i * width + j]};
+            sum += some;
+        }
         const T mean = exp(sum.offset) * sum.scaled / rows;
         const T log_mean = log_plus(
             mean, sum.offset + log(sum.scaled) - log(T(rows)), eps);
@@ -108,7 +107,8 @@ extern "C" __global__ void softmax_information_marginal(
 }
 
 // The gradient with respect to y; an upstream gradient may be missing.
-extern "C" __global__ void softmax_information_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_information_backward(
         const T* y, const T* largest, const T* log_sum,
         const T* entropy_slope, const T* kl_slope, long long rows,
         long long width, T eps, const T* g_conditional, const T* g_marginal,
@@ -124,21 +124,12 @@ extern "C" __global__ void softmax_information_backward(
         Softmax softmax = {0, 0};
         if (n)
             softmax = {largest[i], log_sum[i]};
-        T mean = 0;
-        // Twice the same: first for the mean of gp under p, then to subtract.
-        for (int writing = 0; writing < 2; writing++) {
-            for (long long j = threadIdx.x; j < n; j += blockDim.x) {
-                const T log_p = softmax.log_p(row[j]), p = exp(log_p);
-                const T gp = marginal * entropy_slope[j] + kl * kl_slope[j]
-                    - conditional * (log_plus(p, log_p, eps)
-                                     + slope_of_log(p, eps));
-                if (writing)
-                    gy[i * width + j] = p * (gp - mean);
-                else
-                    mean += p * gp;
-            }
-            if (!writing)
-                mean = row_sum(mean);
-        }
+        softmax_backward(row, n, gy + i * width, [&](T y_j, long long j) {
+            const T log_p = softmax.log_p(y_j), p = exp(log_p);
+            const T gp = marginal * entropy_slope[j] + kl * kl_slope[j]
+                - conditional * (log_plus(p, log_p, eps)
+                                 + slope_of_log(p, eps));
+            return Weighted{p, gp};
+        });
     }
 }

@@ -17,7 +17,8 @@ __device__ void store(T* saved, long long i, Softmax softmax) {
     saved[2 * i + 1] = softmax.log_sum;
 }
 
-extern "C" __global__ void softmax_kl_forward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_kl_forward(
         const T* y0, const T* y1, long long rows, long long width, T eps,
         T* saved0, T* saved1, T* partials) {
     T divergence = 0;
@@ -27,11 +28,11 @@ extern "C" __global__ void softmax_kl_forward(
         const T *row0 = y0 + i * width, *row1 = y1 + i * width;
         const long long n = i < rows ? width : 0;
         const Softmax p = softmax_of_row(row0, n), q = softmax_of_row(row1, n);
-        for (long long j = threadIdx.x; j < n; j += blockDim.x) {
-            const T log_p = p.log_p(row0[j]);
+        for_rows(row0, row1, n, [&](Two y, long long, int) {
+            const T log_p = p.log_p(y.first);
             divergence += exp(log_p)
-                * log_ratio(log_p, q.log_p(row1[j]), eps);
-        }
+                * log_ratio(log_p, q.log_p(y.second), eps);
+        });
         if (i < rows && threadIdx.x == 0) {
             store(saved0, i, p);
             store(saved1, i, q);
@@ -42,10 +43,22 @@ extern "C" __global__ void softmax_kl_forward(
         partials[blockIdx.x] = divergence;
 }
 
+// q, and p with the gradient with respect to it.
+struct Gradients {
+    T p, gp, q;
+    // That with respect to q, times q: with eps = 0 the quotient p / q could
+    // overflow.
+    __device__ T q_gq(T eps) const {
+        return eps > 0 ? -q * p / (q + eps) : -p;
+    }
+};
+
 // gy0 or gy1 may be null.
-extern "C" __global__ void softmax_kl_backward(
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_kl_backward(
         const T* y0, const T* y1, const T* saved0, const T* saved1,
-        long long rows, long long width, T eps, const T* g, T* gy0, T* gy1) {
+        long long rows, long long width, T eps, const T* g,
+        T* gy0, T* __restrict__ gy1) {
     const T scale = *g / rows;
     for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
             first += gridDim.x * (long long)blockDim.y) {
@@ -57,32 +70,30 @@ extern "C" __global__ void softmax_kl_backward(
             of_p = load(saved0, i);
             of_q = load(saved1, i);
         }
+        const auto gradients = [&](Two y) {
+            const T log_p = of_p.log_p(y.first), p = exp(log_p);
+            const T log_q = of_q.log_p(y.second), q = exp(log_q);
+            return Gradients{
+                p, log_ratio(log_p, log_q, eps) + slope_of_log(p, eps), q};
+        };
+        // The means of gp and gq, under p and q, are to be subtracted.  Of
+        // short rows the gradients are kept, of others computed again.
+        Gradients kept[AHEAD];
         T mean0 = 0, mean1 = 0;
-        // Twice the same: first for the means of the gradients with respect
-        // to p and q, under p and q, then to subtract them.
-        for (int writing = 0; writing < 2; writing++) {
-            for (long long j = threadIdx.x; j < n; j += blockDim.x) {
-                const T log_p = of_p.log_p(row0[j]), p = exp(log_p);
-                const T log_q = of_q.log_p(row1[j]), q = exp(log_q);
-                const T gp = log_ratio(log_p, log_q, eps)
-                    + slope_of_log(p, eps);
-                // q times the gradient with respect to q; with eps = 0 its
-                // quotient p / q could overflow.
-                const T q_gq = eps > 0 ? -q * p / (q + eps) : -p;
-                if (!writing) {
-                    mean0 += p * gp;
-                    mean1 += q_gq;
-                    continue;
-                }
-                if (gy0)
-                    gy0[i * width + j] = scale * p * (gp - mean0);
-                if (gy1)
-                    gy1[i * width + j] = scale * (q_gq - q * mean1);
-            }
-            if (!writing) {
-                mean0 = row_sum(mean0);
-                mean1 = row_sum(mean1);
-            }
-        }
+        for_rows(row0, row1, n, [&](Two y, long long, int a) {
+            kept[a] = gradients(y);
+            mean0 += kept[a].p * kept[a].gp;
+            mean1 += kept[a].q_gq(eps);
+        });
+        mean0 = row_sum(mean0);
+        mean1 = row_sum(mean1);
+        const bool short_row = n <= AHEAD * blockDim.x;
+        for_rows(row0, row1, n, [&](Two y, long long j, int a) {
+            const Gradients of = short_row ? kept[a] : gradients(y);
+            if (gy0)
+                gy0[i * width + j] = scale * of.p * (of.gp - mean0);
+            if (gy1)
+                gy1[i * width + j] = scale * (of.q_gq(eps) - of.q * mean1);
+        });
     }
 }

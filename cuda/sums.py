@@ -1,5 +1,5 @@
 """The last step of sums that many blocks share."""
-from imsat.cuda import kernels, launch, runtime
+from imsat.cuda import arguments, kernels, launch, runtime
 
 _source = kernels.Source('sums.cu')
 
@@ -8,12 +8,15 @@ def sum_rows(partials):
     """Sums of rows in an order that never changes.
 
     Args:
-        partials (cupy.ndarray): Shape (M, N), one for each block; contiguous.
+        partials (cupy.ndarray): Shape (M, N), one for each block, M at least
+            1, float32 or float64.
 
     Returns:
         Array of shape (M,).
     """
+    partials = arguments.array('partials', partials, (None, None))
     m, n = partials.shape
+    arguments.integer('M', m, 1)
     out = runtime.current.empty(m, partials.dtype)
     _source.launch('sum_rows', launch.shape((m,), (launch.THREADS,)),
                    (partials, n, out), T=partials.dtype)

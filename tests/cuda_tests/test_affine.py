@@ -163,8 +163,8 @@ def test_probability(device):
 
 
 @pytest.mark.parametrize('name,value', [
-    ('n', -1), ('seed', -1), ('step', 2 ** 63), ('shear', -.1),
-    ('probability', 1.1)])
+    ('n', -1), ('n', 2 ** 32 + 1), ('seed', -1), ('step', 2 ** 63),
+    ('shear', -.1), ('probability', 1.1)])
 def test_bad_numbers(device, name, value):
     with pytest.raises(ValueError, match=f'^{name} is '):
         affine.random_matrices(**{'n': 2, 'seed': 0, name: value})

@@ -1,12 +1,17 @@
 """Bad input is told in one sentence, before anything is launched."""
+import collections
+import importlib
+import inspect
+import pkgutil
+
 import numpy
 import pytest
 import simt
 
 from imsat.cuda import (
-    affine, arguments, batch_normalization_relu, bit_information,
-    code_information, directions, hamming, nearest, runtime, sigmoid_kl,
-    softmax_information, softmax_kl)
+    arguments, batch_normalization_relu, bit_information, code_information,
+    directions, kernels, launch, runtime, sigmoid_kl, softmax_information,
+    softmax_kl, sums)
 
 Y = numpy.zeros((4, 3), 'f')
 V = numpy.ones(3, 'f')
@@ -76,63 +81,93 @@ def test_dtype():
         arguments.dtype('dtype', 'e')
 
 
+# --- Of every launcher -----------------------------------------------------
 SQUARE = numpy.zeros((3, 3), 'f')
+FIRST = Y[:, 0]
+PAIR = Y[:, :2]
 
 
-def heads(y, *args):
-    return code_information.forward(y, [1, 2], *args)
+class Call:
+    """Arrays that a launcher takes, and how, if not one after the other."""
+
+    def __init__(self, *arrays, how=lambda function, *arrays: function(
+            *arrays)):
+        self.arrays, self.how = arrays, how
 
 
-def heads_backward(y, *args):
-    return code_information.backward(y, [1, 2], *args)
-
-
+# By module and function.
 CALLS = {
-    'information': (softmax_information.forward, (Y, V)),
-    'information backward': (softmax_information.backward, (
-        Y, (Y[:, 0], Y[:, 0], V, V), G, G, G)),
-    'bits': (bit_information.forward, (Y,)),
-    'bits backward': (bit_information.backward, (
-        Y, (Y, Y[:2], V, SQUARE, V), G, G, G)),
-    'heads': (heads, (Y,)),
-    'heads backward': (heads_backward, (
-        Y, (Y, Y[:, :2], Y[:, :2], V, V, SQUARE, V), G, G, G)),
-    'softmax': (softmax_kl.forward, (Y, Y)),
-    'softmax backward': (softmax_kl.backward, (
-        Y, Y, (Y[:, :2], Y[:, :2]), G)),
-    'sigmoid': (sigmoid_kl.forward, (Y, Y)),
-    'sigmoid backward': (sigmoid_kl.backward, (Y, Y, G)),
-    'normalization': (batch_normalization_relu.forward, (Y, V, V)),
-    'normalization backward': (
-        batch_normalization_relu.backward, (Y, V, V, (V, V), Y)),
-    'scaling': (directions.scale_rows, (Y, Y[:, 0])),
-    'affine': (affine.forward, (X, MAPS)),
-    'affine backward': (affine.backward, (X, MAPS)),
-    'selection': (
-        lambda y, v, so_far: nearest.select(y, v, 2, 3, so_far),
-        (Y, V, (Y[:, :2], INDICES))),
-    'distance': (
-        lambda *arrays: nearest.distance_of_rank(*arrays, 1),
-        (Y, Y, INDICES)),
-    'packing': (hamming.pack_bits, (Y,)),
-    'words': (hamming.to_words, (WORDS.view('u1'),)),
-    'codes': (lambda words: hamming.from_words(words, 8), (WORDS,)),
-    'distances': (hamming.distances, (WORDS, WORDS)),
-    'histograms': (
-        lambda *arrays: hamming.histograms(*arrays, 64),
-        (WORDS, LABELS, WORDS, LABELS)),
-    'nearest': (
-        lambda q, g, ids: hamming.nearest(q, g, 64, 2, ids),
-        (WORDS, WORDS, LABELS)),
-    'within': (
-        lambda q, g, ids: hamming.within(q, g, 64, 2, ids),
-        (WORDS, WORDS, LABELS)),
+    'affine.forward': Call(X, MAPS),
+    'affine.backward': Call(X, MAPS),
+    'affine.random_matrices': Call(how=lambda f: f(5, 0)),
+    'batch_normalization_relu.forward': Call(
+        Y, V, V, V, V, how=lambda f, x, gamma, beta, *running: f(
+            x, gamma, beta, 1e-5, *running)),
+    'batch_normalization_relu.backward': Call(Y, V, V, (V, V), Y),
+    'bit_information.forward': Call(Y),
+    'bit_information.backward': Call(
+        Y, (Y, Y[:2], V, SQUARE, V), G, G, G),
+    'centred_products.covariances': Call(Y, V),
+    'centred_products.times': Call(Y, V, SQUARE),
+    'code_information.forward': Call(Y, how=lambda f, y: f(y, [1, 2])),
+    'code_information.backward': Call(
+        Y, (Y, PAIR, PAIR, V, V, SQUARE, V), G, G, G,
+        how=lambda f, y, *arrays: f(y, [1, 2], *arrays)),
+    'directions.random': Call(how=lambda f: f((5, 3), 'f', 0)),
+    'directions.scale_rows': Call(Y, FIRST),
+    'hamming.distances': Call(WORDS, WORDS),
+    'hamming.from_words': Call(WORDS, how=lambda f, words: f(words, 8)),
+    'hamming.histograms': Call(
+        WORDS, LABELS, WORDS, LABELS, how=lambda f, *arrays: f(*arrays, 64)),
+    'hamming.nearest': Call(
+        WORDS, WORDS, LABELS, how=lambda f, a, b, ids: f(a, b, 64, 2, ids)),
+    'hamming.pack_bits': Call(Y),
+    'hamming.to_words': Call(WORDS.view('u1')),
+    'hamming.within': Call(
+        WORDS, WORDS, LABELS, how=lambda f, a, b, ids: f(a, b, 64, 2, ids)),
+    'nearest.distance_of_rank': Call(
+        Y, Y, INDICES, how=lambda f, *arrays: f(*arrays, 1)),
+    'nearest.select': Call(
+        Y, V, (PAIR, INDICES),
+        how=lambda f, y, squares, so_far: f(y, squares, 2, 3, so_far)),
+    'sigmoid_kl.forward': Call(Y, Y),
+    'sigmoid_kl.backward': Call(Y, Y, G),
+    'softmax_information.forward': Call(Y, V),
+    'softmax_information.backward': Call(
+        Y, (FIRST, FIRST, V, V), G, G, G),
+    'softmax_kl.forward': Call(Y, Y),
+    'softmax_kl.backward': Call(Y, Y, (PAIR, PAIR), G),
+    'sums.sum_rows': Call(Y),
 }
+# Public functions of modules with kernels that launch none.
+NO_LAUNCHERS = {'centred_products.check_width'}
+
+
+def test_no_launcher_is_left_out():
+    modules = [importlib.import_module(f'imsat.cuda.{module.name}')
+               for module in pkgutil.iter_modules([str(kernels.FOLDER)])]
+    names = {f'{module.__name__.split(".")[-1]}.{name}'
+             for module in modules
+             # The means of all of them: they launch nothing themselves.
+             if module not in (arguments, kernels, launch, runtime)
+             for name, function in vars(module).items()
+             if not name.startswith('_') and inspect.isfunction(function)
+             and function.__module__ == module.__name__}
+    assert names == CALLS.keys() | NO_LAUNCHERS
+
+
+def launcher(name):
+    module, function = name.split('.')
+    return getattr(importlib.import_module(f'imsat.cuda.{module}'), function)
 
 
 @pytest.mark.parametrize('name', CALLS)
 def test_every_array_is_checked(device, name, monkeypatch):
-    function, values = CALLS[name]
+    function, values = launcher(name), CALLS[name].arrays
+    foreign = []
+
+    def call(values):
+        return CALLS[name].how(function, *values)
 
     def on_device(value):
         if isinstance(value, tuple):
@@ -148,26 +183,38 @@ def test_every_array_is_checked(device, name, monkeypatch):
                            *on_device(value[i + 1:])), error
             return
         yield value, TypeError
-        yield device.asarray(value.astype('i')), TypeError
+        yield device.asarray(value.astype('e')), TypeError
         yield device.asarray(value[None]), ValueError
+        elsewhere = device.asarray(value)
+        foreign.append(elsewhere)
+        yield elsewhere, ValueError
 
-    function(*on_device(values))
+    count = collections.Counter()
+    for method in ('launch', 'elementwise'):
+        def counted(self, *args, original=getattr(
+                type(runtime.current), method)):
+            count['launches'] += 1
+            return original(self, *args)
+        monkeypatch.setattr(type(runtime.current), method, counted)
+    call(on_device(values))
+    assert count['launches'] > 0
 
-    def launched(*args):
-        pytest.fail('a kernel was launched')
-    monkeypatch.setattr(type(runtime.current), 'launch', launched)
-    monkeypatch.setattr(type(runtime.current), 'elementwise', launched)
+    monkeypatch.setattr(
+        type(runtime.current), 'is_current', lambda self, x: not any(
+            x is each for each in foreign))
+    count.clear()
     for i, value in enumerate(values):
         for spoilt, error in wrong(value):
             with pytest.raises(error):
-                function(*on_device(values[:i]), spoilt,
-                         *on_device(values[i + 1:]))
+                call((*on_device(values[:i]), spoilt,
+                      *on_device(values[i + 1:])))
+    assert not count
 
 
 @pytest.mark.parametrize('function', [
     lambda y: softmax_information.forward(y, eps=-1),
     lambda y: bit_information.forward(y, eps=-1),
-    lambda y: heads(y, -1),
+    lambda y: code_information.forward(y, [1, 2], -1),
     lambda y: softmax_kl.forward(y, y, eps=-1),
     lambda y: sigmoid_kl.forward(y, y, eps=-1),
     lambda y: batch_normalization_relu.forward(y, y[0], y[0], eps=-1),
@@ -181,3 +228,17 @@ def test_running_statistics_come_in_pairs(device):
     y, v = device.asarray(Y), device.asarray(V)
     with pytest.raises(TypeError, match='both'):
         batch_normalization_relu.forward(y, v, v, running_mean=v)
+
+
+@pytest.mark.parametrize('shape,message', [
+    ((3,), r'shape is \(3,\); give \(B, D\)'),
+    ((-1, 3), 'B is -1; give an integer from 0 to 4294967296'),
+    ((3, 2 ** 32 + 1), 'D is 4294967297; give an integer from 0 to')])
+def test_shapes_of_directions(device, shape, message):
+    with pytest.raises(ValueError, match=f'^{message}'):
+        directions.random(shape, 'f', 0)
+
+
+def test_nothing_to_sum(device):
+    with pytest.raises(ValueError, match='^M is 0; give'):
+        sums.sum_rows(device.asarray(Y[:0]))

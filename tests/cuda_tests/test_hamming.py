@@ -127,7 +127,8 @@ def test_greater_distances_are_not_counted(device):
 def test_long_chunks(device, monkeypatch):
     # A thread's counters, of 16 bits, are emptied in time.
     monkeypatch.setattr(launch, 'MAX_BLOCKS', 1)
-    n, n_queries = 66_000, 20
+    # Two threads for each of 16 queries, all of which see an equal code.
+    n, n_queries = 132_000, 9
     g_words = words(numpy.zeros((n, 32), 'u1'), device.asarray)
     labels = device.asarray(numpy.zeros(n, 'i8'))
     total, relevant = map(to_cpu, hamming.histograms(

@@ -13,13 +13,15 @@ def test_limits():
                       launch.images(n_rows, width),
                       launch.elements(n_rows)):
             x, y, z = shape.block
-            assert x * y * z in (256, 1024) and z == 1
+            assert x * y * z in (256, 512) and z == 1
             assert 1 <= shape.grid[0] < 2 ** 31
             assert 1 <= shape.grid[1] < 2 ** 16 and shape.grid[2] == 1
         # Chunks of rows cover all of them, and none is empty.
         assert columns.grid[1] * chunk >= n_rows
         assert (columns.grid[1] - 1) * chunk < max(n_rows, 1)
-        assert columns.grid[0] * 32 >= width
+        assert columns.grid[0] * columns.block[0] >= width
+        # Most of a narrow matrix's lanes have a column.
+        assert columns.block[0] < 2 * max(min(width, 32), 3)
 
 
 def test_limits_of_codes():
@@ -44,9 +46,10 @@ def test_limits_of_codes():
 
 
 def test_packing():
-    for n, width in itertools.product(SIZES, (1, 8, 9, 16, 17, 32, 33, 256)):
-        (blocks, columns, _), (lanes, rows, _), _ = launch.packing(n, width)
-        assert lanes in (8, 16, 32) and lanes * rows == 256 and blocks >= 1
+    for n, width in itertools.product(SIZES, (8, 9, 16, 17, 256, *SIZES)):
+        (columns, blocks, _), (lanes, rows, _), _ = launch.packing(n, width)
+        assert lanes in (8, 16, 32) and lanes * rows == 256
+        assert 1 <= blocks < 2 ** 16 and 1 <= columns < 2 ** 31
         assert columns * lanes >= width
 
 
@@ -62,11 +65,18 @@ def test_tiles_of_products():
     for n_rows, width in itertools.product(SIZES, SIZES):
         if width > 8193:
             continue
-        shape, chunk = launch.gram(n_rows, width)
+        shape, chunk, tile = launch.gram(n_rows, width)
         x, y, z = shape.grid
-        assert x == y >= 1 and 64 * x >= width > 64 * (x - 1) or width == 0
-        assert 1 <= z < 2 ** 16 and shape.block == (16, 16, 1)
+        assert x == y >= 1 and tile * x >= width
+        assert width > tile * (x - 1) or width == 0
+        assert 1 <= z < 2 ** 16 and shape.block == (256, 1, 1)
         assert z * chunk >= n_rows and (z - 1) * chunk < max(n_rows, 1)
-        x, y, z = launch.product(n_rows, width).grid
+        shape, tile = launch.product(n_rows, width)
+        x, y, z = shape.grid
         assert 1 <= x < 2 ** 31 and 1 <= y < 2 ** 16 and z == 1
-        assert 64 * x >= n_rows and 64 * y >= width
+        assert tile * x >= n_rows and tile * y >= width
+
+
+def test_tiles_that_hold_a_narrow_matrix():
+    assert [launch.gram(99, width)[2] for width in (0, 1, 16, 17, 32, 33, 999)
+            ] == [16, 16, 16, 32, 32, 64, 64]

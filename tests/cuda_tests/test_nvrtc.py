@@ -1,4 +1,7 @@
-"""Every kernel compiles for every architecture, without a warning."""
+"""Every kernel compiles for every architecture, without a warning.
+
+Nor does one need memory beside its registers.
+"""
 import numpy
 import pytest
 
@@ -8,6 +11,9 @@ cupy = pytest.importorskip(
     'cupy', reason='CuPy is missing: pip install -r requirements-test.txt')
 
 ARCHITECTURES = 'sm_70', 'sm_80', 'sm_90', 'sm_100'
+# Registers that are spilled, and arrays with indices that are not constant.
+WARN = ('--ptxas-options=--warn-on-spills',
+        '--ptxas-options=--warn-on-local-memory-usage')
 
 
 VARIANTS = [
@@ -40,7 +46,8 @@ def test_compiles(nvrtc, kernel, variant, architecture):
     else:
         text, options = generated(kernel, variant)
     binary, log = compile_(
-        nvrtc, text, (*options, f'--gpu-architecture={architecture}'))
+        nvrtc, text, (
+            *options, *WARN, f'--gpu-architecture={architecture}'))
     assert binary[:4] == b'\x7fELF', log
     assert log == ''
 
@@ -49,6 +56,20 @@ def test_a_warning_is_noticed(nvrtc):
     _, log = compile_(nvrtc, '__global__ void f(int* x) { int unused; }',
                       ('--gpu-architecture=sm_80',))
     assert 'unused' in log
+
+
+@pytest.mark.parametrize('bounds,body,message', [
+    ('', 'float a[8]; for (int i = 0; i < 8; i++) a[x[i]] = x[i]; '
+     'x[0] = a[x[8]];', 'Local memory used'),
+    ('__launch_bounds__(1024, 2)',
+     'int a[64]; for (int i = 0; i < 64; i++) a[i] = x[i]; '
+     '__syncthreads(); for (int i = 0; i < 64; i++) x[64 - i] = a[i];',
+     'Registers are spilled')])
+def test_memory_beside_registers_is_noticed(nvrtc, bounds, body, message):
+    _, log = compile_(
+        nvrtc, f'__global__ void {bounds} f(int* x) {{ {body} }}',
+        ('--gpu-architecture=sm_90', *WARN))
+    assert message in log
 
 
 def compile_(nvrtc, text, options):
@@ -80,17 +101,26 @@ def generated(kernel, variant):
     k = cupy.ElementwiseKernel(
         ', '.join(kernel.in_params), ', '.join(kernel.out_params),
         kernel.operation, kernel.name, preamble=kernel.preamble)
-    is_scalar = [p.split()[-1] in kernel.scalars for p in kernel.in_params]
-    dtypes = [None if s else numpy.dtype(variant.get(kind, kind))
-              for s, kind in zip(is_scalar, map(_kind, kernel.in_params))]
-    in_types, out_types, type_map = k._decide_params_type(tuple(dtypes), ())
-    arguments = [
-        _kernel._ArgInfo(scalar, CScalar, t, 0, True, True) if s
-        else _kernel._ArgInfo(nd_array, cupy.ndarray, t, 1, True, True)
-        for s, t in zip([*is_scalar, *[False] * len(out_types)],
-                        map(numpy.dtype, in_types + out_types))]
-    arguments.append(
-        _kernel._ArgInfo(indexer, Indexer, None, 1, True, True))
+
+    def is_scalar(param):
+        return param.split()[-1] in kernel.scalars
+
+    def argument(param, dtype):
+        if is_scalar(param):
+            return _kernel._ArgInfo(scalar, CScalar, dtype, 0, True, True)
+        # What is raw are upstream gradients, of no dimensions.
+        n_dim = 0 if param.startswith('raw ') else 1
+        return _kernel._ArgInfo(
+            nd_array, cupy.ndarray, dtype, n_dim, True, True)
+
+    kinds = [None if is_scalar(p) else p.split()[-2]
+             for p in kernel.in_params]
+    in_types, out_types, type_map = k._decide_params_type(
+        tuple(kind and numpy.dtype(variant.get(kind, kind))
+              for kind in kinds), ())
+    arguments = [*map(argument, kernel.in_params + kernel.out_params,
+                      map(numpy.dtype, in_types + out_types)),
+                 _kernel._ArgInfo(indexer, Indexer, None, 1, True, True)]
     text = _kernel._get_elementwise_kernel_code(
         tuple(arguments), type_map, k.params, k.operation, k.name, k.preamble,
         '', '')
@@ -100,7 +130,3 @@ def generated(kernel, variant):
         options += compiler._get_extra_include_dir_opts()
     return includes + text, (
         *options, '--device-as-default-execution-space')
-
-
-def _kind(param):
-    return param.split()[-2]

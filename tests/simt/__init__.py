@@ -14,15 +14,16 @@ source that NVRTC would get is compiled by the system's C++ compiler against
   writing, in global and in shared memory (threads of a warp have to part by
   ``__syncwarp``, those of two blocks by ``__threadfence``);
 - shared memory that is read before it is written;
-- arguments that the kernel does not take: their number, dtypes and const.
+- arguments that the kernel does not take: their number, dtypes and const;
+- blocks of more threads than a kernel is sure to have registers for.
 
 New arrays are filled with NaN.  What it does not know: cooperative groups,
 textures, asynchronous copies, tensor cores, blocks that wait for one another.
 """
-from simt.arrays import DeviceArray, asarray
+from simt.arrays import DeviceArray, asarray, virtual
 from simt.compiler import COMPILER, Compiler
 from simt.emulator import Emulator
 from simt.errors import KernelError
 
 __all__ = ['COMPILER', 'Compiler', 'DeviceArray', 'Emulator', 'KernelError',
-           'asarray']
+           'asarray', 'virtual']

@@ -1,4 +1,6 @@
 """What stands in for CuPy's arrays."""
+import mmap
+
 import numpy
 
 
@@ -32,3 +34,14 @@ def allocate(shape, dtype):
     start = -memory.ctypes.data % 256
     return memory[start:start + n].view(dtype).reshape(shape).view(
         DeviceArray)
+
+
+def virtual(shape, dtype):
+    """A new array of zeros that takes memory only where it is touched."""
+    n = int(numpy.prod(shape))
+    memory = mmap.mmap(
+        -1, max(n * numpy.dtype(dtype).itemsize, 1),
+        # (named since Python 3.13)
+        mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        | getattr(mmap, 'MAP_NORESERVE', 0x4000))
+    return numpy.frombuffer(memory, dtype, n).reshape(shape).view(DeviceArray)

@@ -10,8 +10,11 @@ from simt.errors import KernelError
 
 FOLDER = Path(__file__).parent
 COMPILER = shutil.which('g++') or shutil.which('clang++')
-FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-w',
+FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-Wall', '-Werror',
+         '-Wno-unknown-pragmas',  # unroll
          '-U_FORTIFY_SOURCE', '-ffp-contract=off', f'-I{FOLDER}']
+# So many threads are launched however many registers each takes.
+ANY_REGISTERS = 256
 SHARED = re.compile(
     r'\b(extern\s+)?__shared__\s+([\w: ]+?)\s+(\w+\s*(?:\[[^;]*)?);')
 C_TYPES = {'float32': 'float', 'float64': 'double', 'int32': 'int',
@@ -66,15 +69,12 @@ def translate(text):
                 f'simt_t{n}& {name} = simt::shared<simt_t{n}, {n}>();')
         return ' '.join(statements)
 
-    kernels = kernel_names(text)
+    kernels = re.findall(
+        r'__global__\s+void\s+(?:__launch_bounds__\(([^)]*)\)\s*)?(\w+)', text)
     text = SHARED.sub(declare, text)
     return '\n'.join(['#include "simt.h"', '#line 1 "source"', text,
-                      *(f'SIMT_ENTRY({name})' for name in kernels), ''])
-
-
-def kernel_names(text):
-    return re.findall(r'__global__\s+(?:__launch_bounds__\([^)]*\)\s*)?'
-                      r'void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)', text)
+                      *(f'SIMT_ENTRY({name}, {bounds or ANY_REGISTERS})'
+                        for bounds, name in kernels), ''])
 
 
 def elementwise_source(kernel, types):

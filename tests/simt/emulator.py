@@ -3,7 +3,7 @@ import ctypes
 
 import numpy
 
-from simt.arrays import DeviceArray, allocate, asarray
+from simt.arrays import DeviceArray, allocate, asarray, virtual
 from simt.compiler import elementwise_source, is_raw, source_line
 from simt.errors import KernelError
 
@@ -20,12 +20,15 @@ class Emulator:
     Args:
         compiler (Compiler)
         seed (int): Orders the threads and blocks; 0: ascending.
+        last_blocks (int): Runs only so many blocks of each launch, the last
+            ones; new arrays are virtual.  For sizes that can't be run whole.
 
     ``launches`` counts them by the name of their kernel.
     """
 
-    def __init__(self, compiler, seed=0):
+    def __init__(self, compiler, seed=0, last_blocks=None):
         self.compiler, self.seed = compiler, seed
+        self.last_blocks = last_blocks
         self.launches = {}
 
     # --- What imsat.cuda.runtime asks for ----------------------------------
@@ -36,9 +39,11 @@ class Emulator:
         return True
 
     def empty(self, shape, dtype):
-        return allocate(shape, dtype)
+        return (virtual if self.last_blocks else allocate)(shape, dtype)
 
     def zeros(self, shape, dtype):
+        if self.last_blocks:
+            return virtual(shape, dtype)
         return asarray(numpy.zeros(shape, dtype))
 
     def asarray(self, x, dtype):
@@ -88,13 +93,19 @@ class Emulator:
                 and 0 < grid[2] < 2 ** 16):
             raise KernelError(f'{name}: no GPU launches {grid} blocks of '
                               f'{block} threads')
+        bounds = getattr(library, f'simt_bounds_{name}')()
+        if numpy.prod(block) > bounds:
+            raise KernelError(f'{name}: blocks of {block} threads may have '
+                              f'too few registers; declare '
+                              f'__launch_bounds__ (now {bounds})')
         slots, arrays, keep = self._pack(library, name, args)
         message = ctypes.create_string_buffer(2048)
         failed = self.compiler.scheduler.simt_launch(
             getattr(library, f'simt_call_{name}'), slots,
             (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block),
             ctypes.c_uint64(shared), arrays, len(arrays),
-            ctypes.c_uint64(self.seed), message,
+            ctypes.c_uint64(self.seed),
+            ctypes.c_uint64(self.last_blocks or 2 ** 63), message,
             ctypes.c_uint64(len(message)))
         del keep
         if failed:

@@ -70,12 +70,13 @@ struct Launch {
     void (*call)(void* const*);
     void* const* slots;
     uint3 grid, block;
+    uint64_t first_block;  // earlier ones are not run
     std::vector<Region> regions;
     size_t shared_used = 0;
     struct Variable { const void* key; char* address; };
     std::vector<Variable> variables;
     char* dynamic = nullptr;
-    std::vector<uint64_t> fences;   // by block: step of its last one
+    std::vector<uint64_t> fences;   // by block that runs: step of its last one
     uint64_t step = 0, block_number = 0;
     uint32_t barriers = 0;
     uint3 block_index;
@@ -178,7 +179,8 @@ bool unordered(const Mark& then, bool shared) {
     if (!then.thread) return false;
     const int thread = int(then.thread) - 1;
     if (then.block != launch->block_number)
-        return !shared && then.step > launch->fences[then.block];
+        return !shared && then.step > launch->fences[
+            then.block - launch->first_block];
     if (thread == number(running) || then.barriers != launch->barriers)
         return false;
     return thread / 32 != number(running) / 32
@@ -422,11 +424,21 @@ void run_block(std::vector<uint64_t>& order) {
     }
 }
 
+// Shadows of arrays that could not be in memory take none until touched.
+Shadow* new_shadow(size_t n) {
+    void* memory = mmap(nullptr, n * sizeof(Shadow), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) abort();
+    return static_cast<Shadow*>(memory);
+}
+
+size_t items(const Region& r) { return (r.hi - r.lo) / r.item + 1; }
+
 Region new_region(char* lo, size_t bytes, int argument, size_t item,
                   bool writable) {
-    const size_t n = bytes / item + 1;
-    return {lo, lo + bytes, argument, item, writable,
-            static_cast<Shadow*>(calloc(n, sizeof(Shadow)))};
+    Region r = {lo, lo + bytes, argument, item, writable, nullptr};
+    r.shadow = new_shadow(items(r));
+    return r;
 }
 
 char* new_shared(size_t bytes, size_t align, const void* pc) {
@@ -495,7 +507,9 @@ unsigned simt_active_mask() {
     return mask;
 }
 
-void simt_fence() { launch->fences[launch->block_number] = launch->step; }
+void simt_fence() {
+    launch->fences[launch->block_number - launch->first_block] = launch->step;
+}
 
 void* simt_shared(const void* key, size_t bytes, size_t align) {
     for (const auto& v : launch->variables)
@@ -566,7 +580,8 @@ struct SimtArray {
 int simt_launch(void (*call)(void* const*), void* const* slots,
                 const unsigned* grid, const unsigned* block,
                 uint64_t dynamic_shared, const SimtArray* arrays, int n_arrays,
-                uint64_t seed, char* message, uint64_t message_size) {
+                uint64_t seed, uint64_t last_blocks, char* message,
+                uint64_t message_size) {
     if (!arena) arena = static_cast<char*>(aligned_alloc(256, 1 << 20));
     Launch l;
     l.call = call;
@@ -579,7 +594,8 @@ int simt_launch(void (*call)(void* const*), void* const* slots,
     l.random = seed;
     launch = &l;
     const uint64_t blocks = uint64_t(grid[0]) * grid[1] * grid[2];
-    l.fences.resize(blocks);
+    l.first_block = blocks > last_blocks ? blocks - last_blocks : 0;
+    l.fences.resize(blocks - l.first_block);
     for (int i = 0; i < n_arrays; i++)
         l.regions.push_back(new_region(
             static_cast<char*>(arrays[i].data), arrays[i].bytes,
@@ -592,9 +608,10 @@ int simt_launch(void (*call)(void* const*), void* const* slots,
         else
             l.dynamic = new_shared(dynamic_shared, 256, nullptr);
     }
-    std::vector<uint64_t> order(l.threads), block_order(blocks);
+    std::vector<uint64_t> order(l.threads), block_order(l.fences.size());
     for (size_t i = 0; i < order.size(); i++) order[i] = i;
-    for (size_t i = 0; i < blocks; i++) block_order[i] = i;
+    for (size_t i = 0; i < block_order.size(); i++)
+        block_order[i] = l.first_block + i;
     shuffle(block_order);
     for (uint64_t b : block_order) {
         if (l.failed) break;
@@ -606,7 +623,7 @@ int simt_launch(void (*call)(void* const*), void* const* slots,
     }
     if (l.failed)  // fibers that have not come to their end start anew
         for (Fiber& f : fibers) f.fresh = true;
-    for (Region& r : l.regions) free(r.shadow);
+    for (Region& r : l.regions) munmap(r.shadow, items(r) * sizeof(Shadow));
     launch = nullptr;
     running = nullptr;
     return l.failed;

@@ -237,6 +237,22 @@ inline void simt_sincos(double x, double* s, double* c) {
 }
 #define sincos simt_sincos
 #define sincosf simt_sincos
+inline void simt_sincospi(double x, double* s, double* c) {
+    // Exact where x is: the nearest multiple of 1/2 is taken away first.
+    const double n = std::rint(2 * x), r = M_PI * (x - n / 2);
+    const double sine = std::sin(r), cosine = std::cos(r);
+    const int quarter = int(n - 4 * std::floor(n / 4));
+    *s = quarter == 0 ? sine : quarter == 1 ? cosine
+        : quarter == 2 ? -sine : -cosine;
+    *c = quarter == 0 ? cosine : quarter == 1 ? -sine
+        : quarter == 2 ? -cosine : sine;
+}
+inline void simt_sincospi(float x, float* s, float* c) {
+    double sine, cosine;
+    simt_sincospi(double(x), &sine, &cosine);
+    *s = sine, *c = cosine;
+}
+#define sincospi simt_sincospi
 inline double cospi(double x) { return std::cos(M_PI * x); }
 inline double sinpi(double x) { return std::sin(M_PI * x); }
 inline float cospif(float x) { return cospi(x); }
@@ -318,7 +334,8 @@ void apply(void (*kernel)(P...), void* const* slots) {
 }
 }  // namespace simt
 
-#define SIMT_ENTRY(kernel) \
+#define SIMT_ENTRY(kernel, bounds, ...) \
+    extern "C" int simt_bounds_##kernel() { return bounds; } \
     extern "C" void simt_signature_##kernel(char* s) { \
         simt::signature(&kernel, s); \
     } \

@@ -64,7 +64,8 @@ def test_const(emulator):
 @pytest.mark.parametrize('body,message', [
     ('__shared__ float s[8]; s[threadIdx.x] = 1;',
      'writes outside.*byte 32 of a variable of 32 bytes in shared memory'),
-    ('__shared__ float s[32][2], t[2]; s[threadIdx.x][2 * threadIdx.x] = 1;',
+    ('__shared__ float s[32][2], t[32]; t[threadIdx.x] = 1; '
+     's[threadIdx.x][2 * threadIdx.x] = t[threadIdx.x];',
      'writes outside'),
     ('__shared__ float s[32]; x[threadIdx.x] = s[threadIdx.x];',
      'which nothing has written'),
@@ -167,7 +168,7 @@ if (threadIdx.x == 0) {{
 __syncthreads();
 if (last && threadIdx.x == 0) {{
     float sum = 0;
-    for (int i = 0; i < gridDim.x; i++) sum += x[1 + i];
+    for (unsigned i = 0; i < gridDim.x; i++) sum += x[1 + i];
     x[9] = sum;
 }}
 '''
@@ -249,7 +250,7 @@ x[i] += i;''', 'long long* x')
 @pytest.mark.parametrize('kind', ['float', 'long long'])
 def test_warps(emulator, expression, expected, kind):
     x = simt.asarray(numpy.zeros(32))
-    run(emulator, kernel(f'int i = threadIdx.x; {kind} v = i; '
+    run(emulator, kernel(f'int i = threadIdx.x; {kind} v = i; (void)v; '
                          f'x[i] = {expression};', 'double* x'), (x,))
     assert x.tolist() == [expected(i) for i in range(32)]
 
@@ -352,3 +353,25 @@ def test_elementwise_reports(emulator):
 
 def test_new_arrays_hold_nothing(emulator):
     assert numpy.isnan(emulator.empty((3, 4), 'f')).all()
+
+
+# --- Sizes -------------------------------------------------------------------
+def test_registers_of_large_blocks(emulator):
+    text = kernel('x[threadIdx.x] = 1;')
+    for threads in (256, 512):
+        bounded = text.replace('kernel(', f'__launch_bounds__({threads}) '
+                               'kernel(')
+        run(emulator, bounded, (floats(512),), shape((1,), (threads,)))
+    with pytest.raises(KernelError, match='declare __launch_bounds__'):
+        run(emulator, text, (floats(512),), shape((1,), (512,)))
+
+
+def test_the_last_blocks_of_what_is_not_in_memory(emulator):
+    emulator.last_blocks = 2
+    n = 2 ** 33 + 1
+    x = emulator.zeros(n, 'f')
+    text = kernel('long long i = blockIdx.x * 32LL + threadIdx.x; '
+                  'if (i < n) x[i] = 1;', 'float* x, long long n')
+    run(emulator, text, (x, numpy.int64(n)), shape((2 ** 28 + 1,), (32,)))
+    assert x[-34:].tolist() == [0] + 33 * [1]
+    assert x[:9].tolist() == 9 * [0]
