@@ -9,9 +9,10 @@ in Chainer, and, where PyTorch is installed, in PyTorch: eager and, at the
 first of the paper's and of the large sizes, compiled, which takes seconds.
 Printed are medians of milliseconds by CUDA events, on float32 inputs that go
 round past the L2 cache (for small ones it is emptied before each call); bytes
-and GB/s beside a copy within the device; and the others' times in terms of
-ours, above 1x where ours is faster.  What takes less time than its launch is
-measured to be as slow as that, as users see it.
+and GB/s beside a copy within the device; the share of the time that a kernel's
+arithmetic takes by itself; and the others' times in terms of ours, above 1x
+where ours is faster.  What takes less time than its launch is measured to be
+as slow as that, as users see it.  The last lines say which targets are missed.
 """
 import argparse
 import sys
@@ -26,10 +27,14 @@ import kernel_report as report
 from common import fail, get_versions
 from imsat import devices
 from imsat.files import save_json
+from kernel_arithmetic import limit
 from kernel_cases import CASES
 from kernel_cases.case import is_array
 from kernel_timing import Gpu, copy_speed, count_sets, medians
 
+# Seconds on an H200, about: to make inputs of a size and to check results,
+# to time a contestant, and to compile PyTorch's expression.
+INPUTS, TIMING, COMPILING = 1., .4, 8.
 # Where rounding is another's, it only has to be the same function.
 OTHERS_TOLERANCE = 100
 
@@ -151,17 +156,35 @@ def measure(case, size, gpu, torch=None, compiled=True):
     return n_sets, medians(functions, gpu), failed
 
 
-def describe(case, size, at, measured, copy_gb_s):
+def describe(case, size, at, measured, copy_gb_s, rates):
     """A row of the results."""
     n_sets, ms, failed = measured
     ours, n_bytes = ms.get('ours'), case.n_bytes(**size)
+    least = limit(case.operations(**size), rates)
     gb_s = n_bytes / ours / 1e6 if ours else None
     return dict(
         kernel=case.name, size=size, at=at, sets=n_sets, bytes=n_bytes,
         ms=ms, gb_s=gb_s, of_copy=gb_s / copy_gb_s if ours else None,
+        of_limit=least / ours if ours else None,
+        at_most=case.at_most(**size),
         ratio={name: each / ours for name, each in ms.items()
                if name != 'ours'} if ours else {},
         failed=failed)
+
+
+def estimate(cases, torch, seconds):
+    """Seconds that :func:`benchmark` takes, about."""
+    sizes = [case for case in cases for _ in (*case.paper, *case.large)]
+    rest = INPUTS * len(sizes) + TIMING * sum(
+        2 + bool(case.original) + bool(torch and case.torch)
+        for case in sizes)
+    # At two sizes of each case.
+    compiling = 2 * (COMPILING + TIMING) * sum(
+        bool(torch and case.torch) for case in cases)
+    if rest + compiling <= seconds:
+        return rest + compiling
+    done = seconds / (rest + compiling)
+    return seconds + (1 - done) * rest
 
 
 def benchmark(cases, gpu, results, torch, seconds, save):
@@ -181,8 +204,8 @@ def benchmark(cases, gpu, results, torch, seconds, save):
                 late = time.monotonic() - start > seconds
                 measured = measure(
                     case, size, gpu, torch, compiled=i == 0 and not late)
-                row = describe(
-                    case, size, at, measured, results['copy_gb_s'])
+                row = describe(case, size, at, measured,
+                               results['copy_gb_s'], gpu.rates)
                 results['rows'].append(row)
                 print(report.table_line(row), flush=True)
                 save(results)
@@ -206,7 +229,9 @@ def run(args):
         versions=dict(get_versions(), cupy=gpu.xp.__version__,
                       torch=torch and torch.__version__),
         copy_gb_s=copy_speed(gpu))
-    print(f'{results["device"]}, a copy: {results["copy_gb_s"]:,.0f} GB/s\n')
+    minutes = estimate(cases, torch, args.seconds) / 60
+    print(f'{results["device"]}, a copy: {results["copy_gb_s"]:,.0f} GB/s; '
+          f'about {minutes:.1f} minutes\n')
 
     def save(results):
         if args.json:

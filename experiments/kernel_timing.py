@@ -4,9 +4,12 @@ import gc
 import itertools
 import statistics
 
+from kernel_arithmetic import rates
+
 MAX_SETS = 16
 ROUNDS = 5
 CALLS = 5, 250  # at least, at most, of each contestant
+SLOW = 1000.  # milliseconds, of which one call is enough
 
 
 class Gpu:
@@ -18,6 +21,12 @@ class Gpu:
         runtime = cupy.cuda.runtime
         self.l2_bytes = runtime.deviceGetAttribute(
             runtime.cudaDevAttrL2CacheSize, runtime.getDevice())
+        self.rates = rates(
+            cupy.cuda.Device().compute_capability,
+            *(runtime.deviceGetAttribute(attribute, runtime.getDevice())
+              * unit for attribute, unit in (
+                  (runtime.cudaDevAttrMultiProcessorCount, 1),
+                  (runtime.cudaDevAttrClockRate, 1e3))))  # (kHz)
         self._filler = cupy.empty(2 * self.l2_bytes, 'B')
 
     def start(self):
@@ -72,16 +81,19 @@ def medians(contestants, gpu, milliseconds=200):
     """
     rotations = {name: _Rotation(functions, gpu)
                  for name, functions in contestants.items()}
-    calls = {}
+    calls, times = {}, {}
     for name, rotation in rotations.items():
         once, = rotation.burst(1)
+        if once >= SLOW:
+            times[name] = [once]
+            continue
         least, most = CALLS
         calls[name] = int(min(max(milliseconds / max(once, 1e-3), least),
                               most))
-    times = {name: [] for name in rotations}
+        times[name] = []
     for _ in range(ROUNDS):
-        for name, rotation in rotations.items():
-            times[name] += rotation.burst(-(-calls[name] // ROUNDS))
+        for name, n in calls.items():
+            times[name] += rotations[name].burst(-(-n // ROUNDS))
     return {name: statistics.median(each) for name, each in times.items()}
 
 

@@ -99,6 +99,7 @@ CASES = (
         ours=lambda n: lambda: (affine.random_matrices(
             n, seed=0, rotation=ROTATION, shift=SHIFT),),
         plain=plain_matrices, n_bytes=lambda n: DOUBLE * 6 * n,
+        operations=lambda n: dict(philox=4 * n, fp64=100 * n),
         # The numbers are other ones, in float64.
         compared=gram_and_range, tolerance=1e-14),
     *differentiable(
@@ -113,4 +114,9 @@ CASES = (
               backward),
         plain=(plain_forward, plain_backward), torch=torch_transform,
         n_bytes=2 * (
-            lambda B, H, W: FLOAT * 2 * B * H * W + DOUBLE * 6 * B,)))
+            lambda B, H, W: FLOAT * 2 * B * H * W + DOUBLE * 6 * B,),
+        # A position has two coordinates; a pixel was read from about nine.
+        operations=(
+            lambda B, H, W: dict(fp64=10 * B * H * W, convert=8 * B * H * W),
+            lambda B, H, W: dict(
+                fp64=9 * 12 * B * H * W, convert=9 * 6 * B * H * W))))

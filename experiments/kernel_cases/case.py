@@ -38,6 +38,10 @@ class Case:
             torch.compile or gives back what it is given; None likewise.
         n_bytes: ``(**size)`` to what goes through memory: of each launch
             every input and output once, but no blocks' partial sums.
+        operations: ``(**size)`` to the arithmetic that it can't do without,
+            numbers by the names of ``kernel_arithmetic``; none where memory
+            takes longer anyway.
+        at_most: ``(**size)`` to the milliseconds that are aimed at, or None.
         tolerance (float): The largest error that float32 explains, relative
             to the largest entry of an array.
         compared: From the outputs to what of them can be compared.
@@ -52,6 +56,8 @@ class Case:
     original: Callable = None
     torch: Callable = None
     n_bytes: Callable
+    operations: Callable = lambda **size: {}
+    at_most: Callable = lambda **size: None
     tolerance: float = 1e-5
     compared: Callable = lambda *outputs: outputs
 
@@ -118,7 +124,7 @@ def relative_error(a, b):
 
 def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
                    original=None, affordable=lambda *inputs: True, torch,
-                   n_bytes, **case):
+                   n_bytes, operations=2 * (lambda **size: {},), **case):
     """The two cases of a function and of its gradient.
 
     A forward pass keeps what the backward pass needs; the latter is timed
@@ -138,7 +144,7 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
             ``(torch, *inputs)``, from tensors; differentiated by Chainer and
             PyTorch.  The first is None where the authors have none.
         affordable: ``(*inputs)`` to whether theirs is measured at this size.
-        n_bytes (pair): As in :class:`Case`.
+        n_bytes, operations (pair): As in :class:`Case`.
         case: What else a :class:`Case` has, the same for both.
     """
     def composed(*arrays):
@@ -154,6 +160,7 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
 
     forward = Case(
         name=f'{name}_forward', inputs=inputs, n_bytes=n_bytes[0],
+        operations=operations[0],
         ours=lambda *inputs: lambda: ours[0](*inputs)[0],
         plain=lambda xp, *inputs: lambda: plain[0](xp, *inputs)[0],
         original=original and (
@@ -189,6 +196,7 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
 
     backward = Case(
         name=f'{name}_backward', n_bytes=n_bytes[1],
+        operations=operations[1],
         inputs=lambda rng, **size: (
             *inputs(rng, **size), *gradients(rng, **size)),
         ours=by_kernels, plain=by_expression,

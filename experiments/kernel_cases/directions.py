@@ -61,6 +61,10 @@ CASES = (
         ours=lambda x: lambda: (directions.random(x.shape, x.dtype, seed=0),),
         plain=plain_random, original=original_random, torch=torch_random,
         n_bytes=lambda B, D: FLOAT * B * D,
+        # Four normal numbers from four words.
+        operations=lambda B, D: dict(
+            philox=B * D / 4, log=B * D / 2, sqrt=B * D / 2,
+            sincospi=B * D / 2),
         # The numbers are other ones; all rows have length 1.
         compared=lambda d: ((d * d).sum(axis=1),)),
     Case(
@@ -71,4 +75,5 @@ CASES = (
             rng.uniform(1, 2, B).astype('f')),
         ours=lambda d, radius: lambda: (directions.scale_rows(d, radius),),
         plain=plain_scale, original=original_scale, torch=torch_scale,
-        n_bytes=lambda B, D: FLOAT * (2 * B * D + B)))
+        n_bytes=lambda B, D: FLOAT * (2 * B * D + B),
+        operations=lambda B, D: dict(divide=2 * B * D)))

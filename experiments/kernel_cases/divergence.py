@@ -90,7 +90,10 @@ CASES = (
         torch=torch_softmax,
         # Four numbers of each row are kept.
         n_bytes=(lambda B, K: FLOAT * (2 * B * K + 4 * B),
-                 lambda B, K: FLOAT * (4 * B * K + 4 * B))),
+                 lambda B, K: FLOAT * (4 * B * K + 4 * B)),
+        operations=(
+            lambda B, K: dict(exp=4 * B * K, log=B * K, divide=B * K),
+            lambda B, K: dict(exp=2 * B * K, log=B * K, divide=3 * B * K))),
     *differentiable(
         'sigmoid_kl',
         paper=(dict(B=250, D=16), dict(B=250, D=64)),
@@ -104,4 +107,8 @@ CASES = (
         torch=torch_sigmoid,
         # Backward each gradient takes a launch, which reads both.
         n_bytes=(lambda B, D: FLOAT * 2 * B * D,
-                 lambda B, D: FLOAT * 6 * B * D)))
+                 lambda B, D: FLOAT * 6 * B * D),
+        operations=(
+            lambda B, D: dict(exp=2 * B * D, log=2 * B * D, divide=4 * B * D),
+            lambda B, D: dict(
+                exp=4 * B * D, log=2 * B * D, divide=10 * B * D))))

@@ -170,6 +170,16 @@ def bytes_of_search(Q, N, D, found):
     return 2 * WORD * n_words(D) * (Q + N) + (4 + INDEX) * found
 
 
+def compared(times):
+    """Operations of codes that are compared so many times."""
+    return lambda Q, N, D, **size: dict(popc=times * Q * N * n_words(D))
+
+
+def histograms_at_most(Q, N, D):
+    """A millisecond for MNIST."""
+    return 1. if (Q, N, D) == (1_000, 69_000, 16) else None
+
+
 def bytes_within(Q, N, D, r):
     """With as many results as random codes have on average."""
     share = sum(math.comb(D, d) for d in range(r + 1)) / 2 ** D
@@ -205,12 +215,13 @@ CASES = (
                dict(Q=10_000, N=69_000, D=256)),
         inputs=pairs, ours=ours_distances,
         plain=lambda xp, a, b: lambda: (distances(xp, a, b),),
-        torch=torch_all_pairs,
+        torch=torch_all_pairs, operations=compared(1),
         n_bytes=lambda Q, N, D: WORD * n_words(D) * (Q + N) + 2 * Q * N),
     Case(
         name='hamming_histograms', **PAIRS,
         large=(dict(Q=5_000, N=69_000, D=64), dict(Q=500, N=500_000, D=32)),
         inputs=labelled, ours=ours_histograms, plain=plain_histograms,
+        operations=compared(1), at_most=histograms_at_most,
         n_bytes=lambda Q, N, D: (WORD * n_words(D) + INDEX) * (Q + N)
         + 2 * INDEX * Q * (D + 1)),
     Case(
@@ -222,6 +233,7 @@ CASES = (
         tiny=dict(Q=3, N=7, D=9, k=4),
         inputs=lambda rng, Q, N, D, k: (*pairs(rng, Q, N, D), D, k),
         ours=ours_nearest, plain=plain_nearest, torch=torch_nearest,
+        operations=compared(2),
         n_bytes=lambda Q, N, D, k: bytes_of_search(Q, N, D, Q * k)),
     Case(
         name='hamming_within', tolerance=0,
@@ -230,4 +242,5 @@ CASES = (
                dict(Q=200, N=1_000_000, D=32, r=8)),
         tiny=dict(Q=3, N=7, D=9, r=3),
         inputs=lambda rng, Q, N, D, r: (*pairs(rng, Q, N, D), D, r),
-        ours=ours_within, plain=plain_within, n_bytes=bytes_within))
+        ours=ours_within, plain=plain_within, operations=compared(2),
+        n_bytes=bytes_within))

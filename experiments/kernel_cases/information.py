@@ -63,4 +63,7 @@ CASES = differentiable(
     # Rows leave two numbers each, with which columns are summed in a second
     # pass; these leave two slopes each.
     n_bytes=(lambda B, K: FLOAT * (2 * B * K + 4 * B + 2 * K),
-             lambda B, K: FLOAT * (2 * B * K + 2 * B + 2 * K)))
+             lambda B, K: FLOAT * (2 * B * K + 2 * B + 2 * K)),
+    # Each p is needed for the row's sum, its entropy and the column's sum.
+    operations=(lambda B, K: dict(exp=3 * B * K, log=B * K),
+                lambda B, K: dict(exp=B * K, log=B * K, divide=B * K)))

@@ -1,6 +1,8 @@
-"""The two steps of sigma_t: to select neighbours and to measure them."""
+"""sigma_t, and its two steps: to select neighbours and to measure them."""
 import numpy
 
+from imsat import neighbors
+from chainer.backend import get_array_module
 from imsat.cuda import nearest
 from kernel_cases.case import FLOAT, Case
 
@@ -57,6 +59,40 @@ def torch_distance(torch, wrap, x, points, candidates, rank):
     return lambda: (function(x, points, candidates),)
 
 
+# --- Both, of all points ---------------------------------------------------
+def plain_sigma(xp, x, t):
+    def measure():
+        squares = (x * x).sum(axis=1)
+        sigma = xp.empty(len(x), x.dtype)
+        for rows in chunks(len(x)):
+            distances = squares - 2 * x[rows] @ x.T
+            each = xp.arange(len(distances))
+            for _ in range(t):  # a sort takes longer
+                distances[each, distances.argmin(axis=1)] = xp.inf
+            sigma[rows] = xp.sqrt(xp.maximum(
+                distances.min(axis=1) + squares[rows], 0))
+        return sigma,
+    return measure
+
+
+def torch_sigma(torch, wrap, x, t):
+    nearest_of = wrap(lambda rows, x: torch.topk(
+        torch.cdist(rows, x), t + 1, largest=False)[0][:, t])
+    return lambda: (torch.cat([nearest_of(x[rows], x)
+                               for rows in chunks(len(x))]),)
+
+
+def chunks(n):
+    return [slice(i, i + neighbors.CHUNK)
+            for i in range(0, n, neighbors.CHUNK)]
+
+
+def ours_sigma(x, t):
+    # The answer is NumPy's, on the CPU.
+    xp = get_array_module(x)
+    return lambda: (xp.asarray(neighbors.neighbor_distance(x, t)),)
+
+
 # imsat.neighbors takes 2,000 of 70,000 points at a time beside tiles of
 # 16,384, and with t = 10 the point itself and two to spare.
 CASES = (
@@ -79,4 +115,16 @@ CASES = (
         # A row of x is read wherever it is a candidate.
         n_bytes=lambda N, d, R, k, rank: (
             FLOAT * d * R * (1 + k) + INDEX * R * k + DOUBLE * R),
-        tolerance=1e-13))  # in float64
+        operations=lambda N, d, R, k, rank: dict(
+            fp64=2 * R * k * d, convert=2 * R * k * d),
+        tolerance=1e-13),  # in float64
+    Case(
+        name='sigma_t', paper=(dict(N=70_000, d=784, t=10),),
+        large=(dict(N=150_000, d=512, t=10),), tiny=dict(N=20, d=9, t=3),
+        inputs=lambda rng, N, d, t: (rng.standard_normal((N, d), 'f'), t),
+        ours=ours_sigma, plain=plain_sigma, torch=torch_sigma,
+        # All products are written and read, and each chunk of rows reads x.
+        n_bytes=lambda N, d, t: FLOAT * (
+            2 * N * N + len(chunks(N)) * N * d),
+        operations=lambda N, d, t: dict(fma=N * N * d),
+        at_most=lambda N, d, t: 2000. if (N, d) == (70_000, 784) else None))

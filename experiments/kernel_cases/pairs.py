@@ -137,7 +137,14 @@ CASES = (
         # y; p, written and read; of each bit five numbers written with the
         # means, four and the means read by pairs, and three summed.
         n_bytes=(lambda B, D: FLOAT * (3 * B * D + 3 * D * D + 13 * D),
-                 lambda B, D: FLOAT * (5 * B * D + D * D + 3 * D))),
+                 lambda B, D: FLOAT * (5 * B * D + D * D + 3 * D)),
+        # Covariances are symmetric; a pair has a table of four cells.
+        operations=(
+            lambda B, D: dict(
+                exp=B * D, divide=B * D + 8 * D * D,
+                log=2 * B * D + 4 * D * D, fma=B * D * (D + 1) // 2),
+            lambda B, D: dict(exp=B * D, log=B * D, divide=4 * B * D,
+                              fma=B * D * D))),
     *differentiable(
         'code_information',
         paper=(dict(B=250, M=16, V=2), dict(B=250, M=4, V=10)),
@@ -153,4 +160,10 @@ CASES = (
                      + 11 * M * V) + INDEX * (2 * M * V + M + 1),
                  lambda B, M, V: FLOAT * (
                      5 * B * M * V + 2 * B * M + (M * V) ** 2 + 3 * M * V)
-                 + INDEX * (M + 1))))
+                 + INDEX * (M + 1)),
+        operations=(
+            lambda B, M, V: dict(
+                exp=2 * B * M * V, log=B * M * V + (M * V) ** 2,
+                divide=2 * (M * V) ** 2, fma=B * M * V * (M * V + 1) // 2),
+            lambda B, M, V: dict(exp=B * M * V, log=B * M * V,
+                                 divide=B * M * V, fma=B * (M * V) ** 2))))

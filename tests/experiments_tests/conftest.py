@@ -11,6 +11,7 @@ class FakeGpu:
     """
     xp, asarray = numpy, staticmethod(simt.asarray)
     l2_bytes = 1000
+    rates = dict(instructions=1e6, fp64=1e5, popc=1e5, convert=1e5)
 
     def __init__(self, launch=1.):
         self.now, self.launch, self.log = 0., launch, []

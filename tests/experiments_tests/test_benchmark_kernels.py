@@ -110,7 +110,7 @@ def test_everything(pretended, tmp_path, capsys):
     with Image.open(tmp_path / 'kernels.png') as image:
         assert image.format == 'PNG' and min(image.size) > 500
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == 'GPU 0, a copy: 0 GB/s'
+    assert out[0].startswith('GPU 0, a copy: 0 GB/s; about ')
     table = [line for line in out if line.startswith('|')]
     assert len(table) == 2 + len(rows)
     assert len({line.count('|') for line in table}) == 1
@@ -162,7 +162,7 @@ def test_a_wrong_result_is_not_timed(pretended, tmp_path, monkeypatch,
     assert row['failed']['ours'].startswith('is wrong by ')
     out = capsys.readouterr().out
     assert f'{bad.name}, B 7 x K 5 (paper): ours is wrong by ' in out
-    assert '| - | - | - | - | - | - | - | - |' in out
+    assert '| - | - | - | - | - | - | - | - | - |' in out
 
 
 def test_every_copy_of_the_inputs_is_checked(gpu):
@@ -259,10 +259,29 @@ def test_pytorch(gpu, capsys):
 
 
 def test_a_row():
-    case = dataclasses.replace(TINY[0], n_bytes=lambda B: 10 ** 6 * B)
+    case = dataclasses.replace(
+        TINY[0], n_bytes=lambda B: 10 ** 6 * B,
+        operations=lambda B: dict(exp=10 * B), at_most=lambda B: 4. * B)
     row = describe(case, dict(B=3), 'large', (
-        2, dict(ours=.5, plain=1., torch=.25), dict(compiled='failed')), 12.)
+        2, dict(ours=.5, plain=1., torch=.25), dict(compiled='failed')), 12.,
+        dict(instructions=1e6))
     assert row == dict(
         kernel=case.name, size=dict(B=3), at='large', sets=2, bytes=3000000,
         ms=dict(ours=.5, plain=1., torch=.25), gb_s=6., of_copy=.5,
+        of_limit=.6, at_most=12.,
         ratio=dict(plain=2., torch=.5), failed=dict(compiled='failed'))
+
+
+def test_everything_takes_less_than_ten_minutes():
+    defaults = benchmark_kernels.get_options([])
+    for torch in (False, True):
+        seconds = benchmark_kernels.estimate(CASES, torch, defaults.seconds)
+        assert 60 < seconds < 600
+    # Of one case of two sizes, three contestants and PyTorch at both.
+    case = dataclasses.replace(
+        CASES[0], paper=(CASES[0].tiny,), large=(CASES[0].tiny,))
+    assert benchmark_kernels.estimate([case], True, 420) == pytest.approx(
+        2 * (1 + 4 * .4 + 8 + .4))
+    # Nothing is compiled from the start.
+    assert benchmark_kernels.estimate([case], True, 0) == pytest.approx(
+        2 * (1 + 4 * .4))

@@ -4,6 +4,7 @@ import importlib.util
 import numpy
 import pytest
 import simt
+from kernel_arithmetic import INSTRUCTIONS, RARE
 from kernel_cases import CASES
 from kernel_cases.case import is_array
 
@@ -37,6 +38,7 @@ N_ELEMENTS = {
     # Of 3 rows with 20 points the 4 nearest, of 9 columns the 5 candidates.
     'select_nearest': 60 + 20 + 12 + 2 * 12,
     'distance_of_rank': 3 * 9 + 15 * 9 + 2 * 15 + 2 * 3,
+    'sigma_t': 2 * 20 * 20 + 20 * 9,
     # 7 codes of 37 bits: 5 bytes, 2 words.
     'pack_bits': 7 * 37 + 35 / 4,
     'codes_to_words': 35 / 4 + 14,
@@ -110,6 +112,21 @@ def test_compiled():
 @each_case
 def test_bytes(case):
     assert case.n_bytes(**case.tiny) == 4 * N_ELEMENTS[case.name]
+
+
+@each_case
+def test_operations(case):
+    for size in (case.tiny, *case.paper, *case.large):
+        operations = case.operations(**size)
+        assert operations.keys() <= {*INSTRUCTIONS, *RARE}
+        assert all(n > 0 for n in operations.values())
+
+
+def test_what_is_aimed_at():
+    aims = {case.name: [case.at_most(**size) for size in case.paper]
+            for case in CASES if any(
+                case.at_most(**size) for size in case.paper)}
+    assert aims == {'hamming_histograms': [1, None], 'sigma_t': [2000]}
 
 
 @each_case

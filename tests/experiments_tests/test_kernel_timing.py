@@ -56,7 +56,8 @@ def test_contestants_take_turns(fake_gpu):
 
 
 @pytest.mark.parametrize('ms,expected', [
-    (1e6, 5), (50., 5), (20., 10), (1., 200), (1e-4, 250), (0., 250)])
+    (1e6, 0), (1e3, 0), (999., 5), (50., 5), (20., 10), (1., 200),
+    (1e-4, 250), (0., 250)])
 def test_number_of_calls(fake_gpu, ms, expected):
     gpu = fake_gpu(launch=0)
     medians({'a': [constant(gpu, 'a', ms)]}, gpu, milliseconds=200)
