@@ -14,7 +14,8 @@ class Comparison:
         quantity (str): Which number or array of it.
         dtype (numpy.dtype): Of the computation.
         absolute (float): The largest difference of two elements.
-        relative (float): The same, over the original's largest element.
+        relative (float): The same, over the original's largest element, or
+            over 1 where that is 0.
         rtol, atol (float): Every element may differ by atol + rtol |element|.
         agrees (bool): Whether none differs by more.
         step (int): Iteration, from 1; None where there is none.
@@ -52,7 +53,7 @@ def compare(section, quantity, dtype, actual, expected, rtol=0., atol=0.,
         (difference <= atol + rtol * abs(expected)).all())
     return Comparison(
         section, quantity, numpy.dtype(dtype), absolute,
-        absolute / largest if absolute else 0., rtol, atol, agrees, step)
+        absolute / (largest or 1.), rtol, atol, agrees, step)
 
 
 def single_tolerance(single, double):

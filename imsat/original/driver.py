@@ -14,7 +14,9 @@ holds:
     init/l1/W, ...         the network at the start
 
 Before each iteration it reads a line from its standard input; after it the
-network, its gradients and the script's losses are written to STATE.  On its
+network, its gradients, the script's losses and what it gave to two functions
+are written to STATE: transpose/0, ..., arrays, the first of them VAT's
+direction, and relu/0, ..., bits that say which inputs were positive.  On its
 standard output it says, in lines of JSON, {"versions": ...} at first, then
 {"seconds": ...} for each iteration, or {"error": ...} if it can't begin.
 """
@@ -58,12 +60,15 @@ class Recorder(object):
         self.label = numpy.zeros(n, 'i')
         self.label[-1] = trace['n_class'] - 1
         self.step, self.start = 0, None
+        self.given = {'relu': [], 'transpose': []}
 
     def get(self, n, need_index=False):
         if self.start is not None:
             self.write(time.time() - self.start)
         if self.step == len(self.batches) or not sys.stdin.readline():
             raise Done
+        for arrays in self.given.values():
+            del arrays[:]
         self.start = time.time()
         x = self.batches[self.step]
         if n != len(x):
@@ -85,6 +90,10 @@ class Recorder(object):
             for average in ('avg_mean', 'avg_var'):
                 state['after/%s/%s' % (name, average)] = getattr(
                     names['enc'][name], average)
+        for name, arrays in self.given.items():
+            for i, x in enumerate(arrays):
+                state['%s/%d' % (name, i)] = \
+                    self.numpy.packbits(x > 0) if name == 'relu' else x
         self.numpy.savez(self.state, **state)
         say(self.channel, seconds=seconds)
 
@@ -108,6 +117,14 @@ def run(chainer, numpy, script, trace, recorder, names):
                     setattr(self[name], average, value)
             return self
 
+    def recorded(name):
+        function = getattr(chainer.functions, name)
+
+        def call(x, *args, **kwargs):
+            recorder.given[name].append(x.data)
+            return function(x, *args, **kwargs)
+        return call
+
     random = StandIn(numpy.random,
                      normal=lambda size, dtype: next(directions))
     cuda = StandIn(
@@ -117,7 +134,10 @@ def run(chainer, numpy, script, trace, recorder, names):
     data = StandIn(
         load_mnist_whole=lambda **kwargs: recorder,
         Data=lambda data, label: StandIn(data=data, label=label))
-    chainer = StandIn(chainer, cuda=cuda, Chain=Chain)
+    chainer = StandIn(
+        chainer, cuda=cuda, Chain=Chain,
+        functions=StandIn(chainer.functions, **dict(
+            (name, recorded(name)) for name in recorder.given)))
     modules = {
         'numpy': StandIn(numpy, float32=dtype.type,
                          loadtxt=lambda path: sigma),

@@ -75,8 +75,9 @@ class OriginalRun:
     def step(self):
         """One iteration: its seconds, and a dict of arrays.
 
-        Those are the script's losses, ``loss_vat``, and ``after.l1.W``,
-        ``grad.l1.W`` and the like.
+        Those are the script's losses, ``loss_vat``; ``after.l1.W``,
+        ``grad.l1.W`` and the like; and ``transpose.0``, VAT's direction, and
+        ``relu.0``, ..., bits, see driver.py.
         """
         self.iteration += 1
         try:

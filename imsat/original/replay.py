@@ -6,6 +6,7 @@ from imsat import regularizers
 from imsat.links import Encoder
 from imsat.objectives import ClusteringObjective, HashingObjective
 from imsat.original.comparison import compare
+from imsat.original.source import BATCH_SIZE
 from imsat.original.weights import array_of, names_of, set_arrays
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
@@ -102,11 +103,36 @@ class Replay:
         reporter.add_observer('main', self.encoder)
         with reporter, reporter.scope(observation):
             self.updater.update()
-        return {'loss_total': observation['main/loss'],
-                'loss_vat': observation['main/sat'],
-                'kl_xi': self.vat.distances[0],
-                **{theirs: observation[f'main/{ours}']
-                   for ours, theirs in self.terms.items()}}
+        losses = {'loss_total': observation['main/loss'],
+                  'loss_vat': observation['main/sat'],
+                  'kl_xi': self.vat.distances[0],
+                  **{theirs: observation[f'main/{ours}']
+                     for ours, theirs in self.terms.items()}}
+        return {name: float(loss.array) for name, loss in losses.items()}
+
+    def gradients(self):
+        return {path[1:].replace('/', '.'): parameter.grad
+                for path, parameter in self.encoder.namedparams()}
+
+    def pairs(self, losses, gradients, state, steps):
+        """``(name, ours, the original's)`` of all that ``state`` holds.
+
+        Args:
+            losses, gradients (dict): Ours, of :meth:`step` and
+                :meth:`gradients`; arrays are those of the network.
+            state (dict): Of :meth:`process.OriginalRun.step`.
+            steps (int): So many have put eps into its running variance.
+        """
+        for name in sorted(set(losses) & set(state)):
+            yield name, losses[name], state[name]
+        for name in sorted(gradients):
+            yield f'grad.{name}', gradients[name], state[f'grad.{name}']
+        for name in names_of(self.encoder):
+            expected = state[f'after.{name}']
+            if name.endswith('avg_var'):
+                expected = expected - expected.dtype.type(
+                    eps_in_variance(BATCH_SIZE, steps))
+            yield f'after.{name}', array_of(self.encoder, name), expected
 
 
 def start(trace, device=chainer.get_device('@numpy')):
@@ -132,12 +158,11 @@ def replay_steps(trace, device=chainer.get_device('@numpy')):
         if t == 0:
             r_adv = replay.vat.inputs[1] - device.send(trace['x'][0])
             yield check('vat1.r_adv', r_adv, 'vat1.r_adv')
-            for name, parameter in replay.encoder.namedparams():
-                name = name[1:].replace('/', '.')
+            for name, gradient in replay.gradients().items():
                 tolerance = trace.tolerance(f'grad1.{name}')
                 if is_noise(name):
                     tolerance['atol'] = max(tolerance['atol'], 1e-8)
-                yield check(f'grad1.{name}', parameter.grad, f'grad1.{name}',
+                yield check(f'grad1.{name}', gradient, f'grad1.{name}',
                             tolerance=tolerance)
         if t in (0, steps - 1):
             for name in names_of(replay.encoder):
@@ -186,13 +211,13 @@ def replay_terms(trace, device=chainer.get_device('@numpy')):
         yield compare(trace.name, f'{term}.loss', trace.dtype, loss,
                       trace[f'{term}.loss'],
                       **trace.tolerance(f'{term}.loss'))
-        for name, parameter in encoder.namedparams():
-            key = f'{term}.grad.{name[1:].replace("/", ".")}'
+        for name, gradient in replay.gradients().items():
+            key = f'{term}.grad.{name}'
             tolerance = trace.tolerance(key)
             if key.endswith(('l1.b', 'l2.b')):
                 tolerance['atol'] = max(tolerance['atol'], 1e-8)
-            yield compare(trace.name, key, trace.dtype, parameter.grad,
-                          trace[key], **tolerance)
+            yield compare(trace.name, key, trace.dtype, gradient, trace[key],
+                          **tolerance)
 
 
 def replay_forward(trace, device=chainer.get_device('@numpy')):

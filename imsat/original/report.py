@@ -4,7 +4,6 @@ import statistics
 from imsat.original.comparison import format_tolerance
 from imsat.original.departures import DEPARTURES
 from imsat.original.replay import is_noise
-from imsat.original.trajectory import TOLERANCES, within_tolerance
 
 PRECISIONS = {'d': 'float64', 'f': 'float32'}
 
@@ -100,45 +99,52 @@ GROUPS = {'losses': ('loss', 'cond', 'marg', 'pairwise'),
           'gradients': 'grad.', 'weights and statistics': 'after.'}
 
 
-def curve(comparisons, dtype, group):
+def curve(comparisons, group):
     """The largest relative difference of a group at each step.
 
     Arrays that rounding decides are left out.
     """
     steps = {}
     for c in comparisons:
-        if c.dtype == dtype and c.quantity.startswith(GROUPS[group]) \
-                and not is_noise(c.quantity):
+        if c.quantity.startswith(GROUPS[group]) and not is_noise(c.quantity):
             steps[c.step] = max(c.relative, steps.get(c.step, 0.))
     return [steps[step] for step in sorted(steps)]
+
+
+def lines(trajectory):
+    """What there are curves of: names to comparisons of one precision."""
+    return {'float64': trajectory.double,
+            'float32, each step by itself': trajectory.steps,
+            'float32, free': trajectory.single,
+            'the original, float32 and float64': trajectory.itself}
+
+
+def curves(comparisons):
+    return {group: curve(comparisons, group) for group in GROUPS}
 
 
 def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
     """How the differences grow, ours with it and the original's with itself.
 
-    The last column counts the iterations until the first that is not
-    ``trajectory.within_tolerance``.
+    The last column counts the iterations that agree, until the first that
+    does not.
     """
     steps = max(len(t.ours['d']) for t in trajectories)
     shown = sorted({step for step in (*shown, steps) if step <= steps})
     rows = []
     for t in trajectories:
-        for name, comparisons, dtype in (
-                ('ours and the original, float64', t.comparisons, 'd'),
-                ('ours and the original, float32', t.comparisons, 'f'),
-                ('the original, float32 and float64', t.itself, 'f')):
+        for name, comparisons in lines(t).items():
             for group in GROUPS:
-                values = curve(comparisons, dtype, group)
-                exceeded = [
-                    c.step for c in comparisons if c.dtype == dtype
+                values = curve(comparisons, group)
+                parted = min((
+                    c.step for c in comparisons if not c.agrees
                     and c.quantity.startswith(GROUPS[group])
-                    and not within_tolerance(c)]
+                    and not is_noise(c.quantity)), default=steps + 1)
                 rows.append([t.section, name, group,
                              *(f'{values[step - 1]:.0e}' for step in shown),
-                             f'{min(exceeded, default=steps + 1) - 1} within '
-                             f'{TOLERANCES[dtype]:.0e}'])
+                             parted - 1])
     return table(['', '', 'of', *(f'step {step}' for step in shown),
-                  'iterations'], rows)
+                  'agree'], rows)
 
 
 def departures_table():

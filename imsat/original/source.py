@@ -12,6 +12,7 @@ import chainer.functions as F
 from imsat.errors import InputError
 
 COMMIT = '948f25f'
+BATCH_SIZE = 250
 SCRIPTS = {'cluster': 'imsat_cluster.py', 'hash': 'imsat_hash.py'}
 # Of the files at that commit, with Unix line ends.
 SHA256 = {

@@ -9,17 +9,18 @@ from imsat.links import Encoder
 from imsat.neighbors import neighbor_distance
 from imsat.original.comparison import compare
 from imsat.original.process import OriginalRun
-from imsat.original.replay import (
-    Replay, array_of, eps_in_variance, is_noise, names_of)
+from imsat.original.replay import Replay, array_of, is_noise, names_of
+from imsat.original.source import BATCH_SIZE
+from imsat.original.steps import SingleSteps
 from imsat.training.iterators import sample_permutation
 
-BATCH_SIZE = 250  # fixed in the original
-# So many iterations have to agree; after them rounding may have grown.
-JUDGED = 20
-# Of each array's largest element, in double and single precision.
+# So many iterations have to agree: in float64 all, in float32, where rounding
+# parts two runs soon, their losses.
+JUDGED = {'d': 20, 'f': 2}
+# Of each array's largest element.
 TOLERANCES = {'d': 1e-6, 'f': 1e-3}
 # What rounding may do to arrays that it decides, and to their gradients.
-NOISE = {'d': (1e-8, 1e-12), 'f': (5e-3, 1e-6)}
+NOISE = {'d': (1e-8, 1e-12), 'f': (numpy.inf, numpy.inf)}
 # Losses are differences of terms of order 1.
 CANCELLED = {'d': 1e-12, 'f': 2e-5}
 
@@ -31,17 +32,31 @@ class Trajectory:
     Attributes:
         section (str): Task and sizes.
         versions (dict): What the original ran on.
-        comparisons (list of Comparison): Ours with the original.
-        itself (list of Comparison): The original's float32 run with its own
+        double, single (list of Comparison): Ours and the original, all the
+            way, in float64 and in float32.
+        steps (list of Comparison): Ours and the original in float32, each
+            step from the original's state.
+        itself (list of Comparison): The original's float32 run and its own
             float64 run: how far rounding alone carries.
         ours, original (dict): Seconds of each iteration, by dtype.
     """
     section: str
     versions: dict
-    comparisons: list
-    itself: list
-    ours: dict
-    original: dict
+    double: list = dataclasses.field(default_factory=list)
+    single: list = dataclasses.field(default_factory=list)
+    steps: list = dataclasses.field(default_factory=list)
+    itself: list = dataclasses.field(default_factory=list)
+    ours: dict = dataclasses.field(default_factory=lambda: {'d': [], 'f': []})
+    original: dict = dataclasses.field(
+        default_factory=lambda: {'d': [], 'f': []})
+
+    @property
+    def judged(self):
+        """The comparisons that have to agree."""
+        return [*(c for c in self.double if c.step <= JUDGED['d']),
+                *self.steps,
+                *(c for c in self.single if c.step <= JUDGED['f']
+                  and '.' not in c.quantity)]
 
 
 def draw_start(x, task, n_outputs, hidden, steps, seed=0):
@@ -62,8 +77,7 @@ def draw_start(x, task, n_outputs, hidden, steps, seed=0):
                for name in names_of(encoder)}}
 
 
-def compare_trajectory(python, script, task, trace, device, threads,
-                       progress=lambda: None):
+def compare_trajectory(python, script, task, trace, device, threads):
     """Runs ours and the original, both in both precisions, in turns.
 
     An iteration of one is followed by the same of the next, and then all
@@ -71,7 +85,6 @@ def compare_trajectory(python, script, task, trace, device, threads,
 
     Args:
         trace (dict): Of :func:`draw_start`.
-        progress: Called after each iteration.
     """
     with contextlib.ExitStack() as stack:
         replays, originals = {}, {}
@@ -79,37 +92,34 @@ def compare_trajectory(python, script, task, trace, device, threads,
             arrays = {key: numpy.asarray(value, dtype)
                       if key != 'n_class' else value
                       for key, value in trace.items()}
-            init = {key[5:]: value for key, value in arrays.items()
-                    if key.startswith('init.')}
-            replays[dtype] = Replay(task, init, arrays['x'], arrays['eps'],
-                                    arrays['d0'], device)
+            replays[dtype] = _replay(task, arrays, device)
             originals[dtype] = stack.enter_context(OriginalRun(
                 python, script, arrays, _options(task, trace), threads))
-        sizes = '-'.join(map(str, replays['d'].encoder.sizes))
-        result = Trajectory(f'{task} {sizes}', originals['d'].versions, [],
-                            [], {'d': [], 'f': []}, {'d': [], 'f': []})
-        rounding = {}
+        steps, before = (SingleSteps(_replay(task, arrays, device)),
+                         _below('init.', arrays))
+        sizes = '-'.join(map(str, steps.replay.encoder.sizes))
+        result = Trajectory(f'{task} {sizes}', originals['d'].versions)
         for step in range(1, len(trace['x']) + 1):
-            ours, theirs = {}, {}
+            losses, states = {}, {}
             for dtype in 'df':
-                seconds, theirs[dtype] = originals[dtype].step()
+                seconds, states[dtype] = originals[dtype].step()
                 result.original[dtype].append(seconds)
+                steps.check(states[dtype], script)
                 start = time.perf_counter()
-                losses = replays[dtype].step()
-                ours[dtype] = {name: float(loss.array)
-                               for name, loss in losses.items()}
+                losses[dtype] = replays[dtype].step()
                 result.ours[dtype].append(time.perf_counter() - start)
-            itself = list(_compare_with_itself(result.section, theirs, step))
-            result.itself += itself
-            for c in itself:
-                group, distance = _group_of(c.quantity), _distance(c)
-                if not is_noise(c.quantity):
-                    rounding[group] = max(rounding.get(group, 0), distance)
-            for dtype in 'df':
-                result.comparisons += _compare_states(
-                    result.section, replays[dtype], ours[dtype],
-                    theirs[dtype], rounding if dtype == 'f' else {}, step)
-            progress()
+            for dtype, section, found in (
+                    ('d', result.section, result.double),
+                    ('f', f'{result.section}, free', result.single)):
+                replay = replays[dtype]
+                found += _compare_runs(section, dtype, step, replay.pairs(
+                    losses[dtype], replay.gradients(), states[dtype], step))
+            result.itself += _compare_runs(result.section, 'f', step, (
+                (c.quantity, states['f'][c.quantity], states['d'][c.quantity])
+                for c in result.double if c.step == step))
+            result.steps += steps.compare(result.section, step, before,
+                                          states['f'])
+            before = _below('after.', states['f'])
     return result
 
 
@@ -121,57 +131,22 @@ def _options(task, trace):
     return options
 
 
-def _compare_with_itself(section, states, step):
-    for name in sorted(states['d']):
-        yield compare(section, name, 'f', states['f'][name],
-                      states['d'][name], atol=numpy.inf, step=step)
+def _below(prefix, arrays):
+    return {key[len(prefix):]: value for key, value in arrays.items()
+            if key.startswith(prefix)}
 
 
-def _group_of(quantity):
-    """``grad``, ``after`` or ``losses``."""
-    return quantity.split('.')[0] if '.' in quantity else 'losses'
+def _replay(task, arrays, device):
+    return Replay(task, _below('init.', arrays), arrays['x'], arrays['eps'],
+                  arrays['d0'], device)
 
 
-def _distance(comparison):
-    """Absolute for losses, some of which are 0 but for rounding."""
-    return comparison.relative if '.' in comparison.quantity \
-        else comparison.absolute
-
-
-def within_tolerance(comparison):
-    """Whether it is within :data:`TOLERANCES`, whatever rounding does."""
-    dtype, name = comparison.dtype.char, comparison.quantity
-    return comparison.relative <= TOLERANCES[dtype] or is_noise(name) \
-        or '.' not in name and comparison.absolute <= CANCELLED[dtype]
-
-
-def _compare_states(section, replay, losses, state, rounding, step):
-    """Comparisons of all that ``state`` of the original holds.
-
-    ``rounding`` is what has parted the original's float32 run from its
-    float64 run so far, by group of quantities: four times that is allowed.
-    """
-    dtype = replay.updater.x.dtype
-    arrays_noise, gradients_noise = NOISE[dtype.char]
-
-    def check(quantity, actual, expected, least):
-        largest = float(abs(expected).max())
-        own = 4 * rounding.get(_group_of(quantity), 0)
-        bound = max(TOLERANCES[dtype.char] * largest, least,
-                    own * largest if '.' in quantity else own)
-        return compare(section, quantity, dtype, actual, expected,
-                       atol=bound if step <= JUDGED else numpy.inf, step=step)
-
-    for name in sorted(set(losses) & set(state)):
-        yield check(name, losses[name], state[name], CANCELLED[dtype.char])
-    for name, parameter in sorted(replay.encoder.namedparams()):
-        name = name[1:].replace('/', '.')
-        yield check(f'grad.{name}', parameter.grad, state[f'grad.{name}'],
-                    gradients_noise if is_noise(name) else 0)
-    for name in names_of(replay.encoder):
-        expected = state[f'after.{name}']
-        if name.endswith('avg_var'):
-            expected = expected - dtype.type(eps_in_variance(
-                BATCH_SIZE, step))
-        yield check(f'after.{name}', array_of(replay.encoder, name),
-                    expected, arrays_noise if is_noise(name) else 0)
+def _compare_runs(section, dtype, step, pairs):
+    for name, actual, expected in pairs:
+        atol = TOLERANCES[dtype] * float(abs(expected).max())
+        if '.' not in name:
+            atol = max(atol, CANCELLED[dtype])
+        elif is_noise(name):
+            atol = max(atol, NOISE[dtype][name.startswith('grad.')])
+        yield compare(section, name, dtype, actual, expected, atol=atol,
+                      step=step)

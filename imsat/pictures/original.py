@@ -5,22 +5,22 @@ from matplotlib.ticker import MaxNLocator
 
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 
+GREEN = '#2f855a'
+
 
 def differences(path, panels):
     """Largest relative differences over iterations.
 
     Args:
-        panels (dict): By title, three dicts of curves by their names: ours
-            in float64 and in float32, and the original with itself.
+        panels (dict): By title, up to four dicts of curves by their names,
+            in a dict by what they compare.
     """
     figure = Figure((5 * len(panels), 3.8), layout='constrained')
-    names = ('ours and the original, float64',
-             'ours and the original, float32',
-             'the original, float32 and float64')
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     all_axes[0].set_ylabel('largest difference / largest element')
     for axes, (title, lines) in zip(all_axes, panels.items()):
-        for name, color, curves in zip(names, (BLUE, ORANGE, GREY), lines):
+        for (name, curves), color in zip(lines.items(),
+                                         (BLUE, GREEN, ORANGE, GREY)):
             for style, (group, values) in zip(('-', '--', ':'),
                                               curves.items()):
                 # A logarithmic axis has no 0.
@@ -32,6 +32,6 @@ def differences(path, panels):
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=.3)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=7, ncols=3,
+    figure.legend(handles, labels, fontsize=7, ncols=4,
                   loc='outside lower center')
     save(figure, path)

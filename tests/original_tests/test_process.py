@@ -24,8 +24,8 @@ sys.path.insert(0, '')
 runpy.run_path(sys.argv[0], run_name='__main__')
 '''
 CHAINER = '''types.SimpleNamespace(
-    __version__='1.99', Chain=object, functions=None,
-    cuda=types.SimpleNamespace())'''
+    __version__='1.99', Chain=object, cuda=types.SimpleNamespace(),
+    functions=types.SimpleNamespace(relu=lambda x: x, transpose=None))'''
 # Asks for all that the original asks for, by what it imports.
 SCRIPT = '''
 import sys
@@ -58,6 +58,8 @@ while True:
     loss_eq1 = Array(cuda.to_gpu(x).sum())
     loss_eq2 = Array(d.sum())
     loss_ul = Array(nearest_dist[index].sum())
+    F.relu(Array(x - .25))
+    F.relu(Array(x))
 '''
 
 
@@ -99,6 +101,10 @@ def test_the_script_gets_what_was_drawn(pretender, tmp_path):
                               ('loss_vat', 'eps')):
                 assert state[key].dtype == numpy.float32
                 assert state[key] == TRACE[name][t].sum()
+            for i, x in enumerate((TRACE['x'][t] - .25, TRACE['x'][t])):
+                bits = numpy.unpackbits(state[f'relu.{i}'], count=x.size)
+                assert (bits == (x > 0).reshape(-1)).all()
+            assert 'relu.2' not in state
 
 
 def test_no_interpreter(tmp_path):
