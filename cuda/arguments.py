@@ -42,6 +42,11 @@ def optional(name, x, shape, dtypes=FLOATS):
     return None if x is None else array(name, x, shape, dtypes)
 
 
+def gradients(dtype, **gs):
+    """Upstream gradients of 0 dimensions by their names; None stays None."""
+    return [optional(name, g, (), (dtype,)) for name, g in gs.items()]
+
+
 def in_place(name, x, shape, dtypes=FLOATS):
     """As :func:`array`, for an array that is written to."""
     checked = array(name, x, shape, dtypes)

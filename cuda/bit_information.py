@@ -68,9 +68,9 @@ def backward(y, saved, g_conditional=None, g_marginal=None, g_pairs=None,
                     for name, x, shape in zip(Saved._fields, saved, (
                         (n, d), (2, d), (d,), (d, d), (d,)))))
     eps = arguments.number('eps', eps)
-    gs = [arguments.optional(name, g, (), (y.dtype,)) for name, g in (
-        ('g_conditional', g_conditional), ('g_marginal', g_marginal),
-        ('g_pairs', g_pairs))]
+    gs = arguments.gradients(
+        y.dtype, g_conditional=g_conditional, g_marginal=g_marginal,
+        g_pairs=g_pairs)
     along = (None if g_pairs is None
              else times(saved.p, saved.mean[0], saved.slope))
     gy = runtime.current.empty(y.shape, y.dtype)

@@ -76,9 +76,9 @@ def backward(y, sizes, saved, g_conditional=None, g_marginal=None,
                     for name, x, shape in zip(
                         Saved._fields, saved, _shapes(y, sizes))))
     eps = arguments.number('eps', eps)
-    gs = [arguments.optional(name, g, (), (y.dtype,)) for name, g in (
-        ('g_conditional', g_conditional), ('g_marginal', g_marginal),
-        ('g_pairs', g_pairs))]
+    gs = arguments.gradients(
+        y.dtype, g_conditional=g_conditional, g_marginal=g_marginal,
+        g_pairs=g_pairs)
     starts, _ = _tables(sizes)
     along = (None if g_pairs is None
              else times(saved.p, saved.mean, saved.slope))

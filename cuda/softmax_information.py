@@ -66,9 +66,9 @@ def backward(y, saved, g_conditional=None, g_marginal=None, g_kl=None,
     saved = [arguments.array(name, x, (size,), (y.dtype,))
              for name, x, size in zip(Saved._fields, saved, (n, n, k, k))]
     eps = arguments.number('eps', eps)
-    gs = [arguments.optional(name, g, (), (y.dtype,)) for name, g in (
-        ('g_conditional', g_conditional), ('g_marginal', g_marginal),
-        ('g_kl', g_kl))]
+    gs = arguments.gradients(
+        y.dtype, g_conditional=g_conditional, g_marginal=g_marginal,
+        g_kl=g_kl)
     gy = runtime.current.empty(y.shape, y.dtype)
     _source.launch('softmax_information_backward', launch.rows(n, k),
                    (y, *saved, n, k, eps, *gs, gy), T=y.dtype)

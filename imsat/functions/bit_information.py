@@ -2,12 +2,12 @@
 import chainer.functions as F
 import numpy
 from chainer import backend
-from chainer.utils import type_check
 
 from imsat.cuda import bit_information as kernels
 from imsat.functions.code_information import (
     CodeInformation, compose_pairs)
-from imsat.functions.composition import FusedFunction, scalars
+from imsat.functions.composition import (
+    FusedFunction, check_logits, scalars)
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import entropy_slope, log_mean_exp
@@ -19,9 +19,7 @@ class BitInformation(FusedFunction):
         self.eps = eps
 
     def check_type_forward(self, in_types):
-        type_check._argname(in_types, ('y',))
-        y, = in_types
-        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+        check_logits(in_types)
 
     def forward_cpu(self, inputs):
         y, = inputs

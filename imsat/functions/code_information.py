@@ -6,10 +6,11 @@ import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import code_information as kernels
-from imsat.functions.composition import FusedFunction, scalars
+from imsat.functions.composition import (
+    FusedFunction, check_logits, scalars)
 from imsat.functions.pairwise import pairwise_information
 from imsat.functions.softmax import (
-    entropy_slope, log_mean_exp, log_softmax, softmax_backward)
+    entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 
 CodeInformation = collections.namedtuple(
     'CodeInformation', ['conditional_entropy', 'marginal_entropy',
@@ -38,10 +39,8 @@ class HeadsInformation(FusedFunction):
         self.sizes, self.eps = tuple(sizes), eps
 
     def check_type_forward(self, in_types):
-        type_check._argname(in_types, ('y',))
-        y, = in_types
-        type_check.expect(y.dtype.kind == 'f', y.ndim == 2,
-                          y.shape[1] == sum(self.sizes))
+        check_logits(in_types)
+        type_check.expect(in_types[0].shape[1] == sum(self.sizes))
 
     def forward_cpu(self, inputs):
         y, = inputs
@@ -49,11 +48,7 @@ class HeadsInformation(FusedFunction):
         log_p = numpy.concatenate(
             [log_softmax(y[:, head]) for head in heads(self.sizes)], axis=1)
         p = numpy.exp(log_p)
-        mean = p.mean(axis=0)
-        if eps:
-            log_p, log_mean = numpy.log(p + eps), numpy.log(mean + eps)
-        else:
-            log_mean = log_mean_exp(log_p, axis=0)
+        log_p, mean, log_mean = mean_with_logs(p, log_p, eps)
         centred = p - mean
         cells, slope, slope_mean = pairwise_information(
             mean, centred.T @ centred / n, self._same(numpy), eps)

@@ -1,5 +1,6 @@
 import chainer
 from chainer import function_node
+from chainer.utils import type_check
 
 from imsat.cuda import runtime
 
@@ -29,6 +30,13 @@ class FusedFunction(function_node.FunctionNode):
                     else self.backward_cpu)
         return tuple(None if g is None else chainer.as_variable(g)
                      for g in backward(indexes, inputs, grad_outputs))
+
+
+def check_logits(in_types):
+    """For ``check_type_forward`` of functions of logits, shape (B, M)."""
+    type_check._argname(in_types, ('y',))
+    y, = in_types
+    type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
 
 
 def scalars(values):

@@ -4,13 +4,13 @@ import math
 
 import chainer.functions as F
 import numpy
-from chainer.utils import type_check
 
 from imsat.cuda import runtime
 from imsat.cuda import softmax_information as kernels
-from imsat.functions.composition import FusedFunction, scalars
+from imsat.functions.composition import (
+    FusedFunction, check_logits, scalars)
 from imsat.functions.softmax import (
-    entropy_slope, log_mean_exp, log_softmax, softmax_backward)
+    entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 
 Information = collections.namedtuple(
     'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
@@ -22,20 +22,14 @@ class SoftmaxInformation(FusedFunction):
         self.prior, self.eps = prior, eps
 
     def check_type_forward(self, in_types):
-        type_check._argname(in_types, ('y',))
-        y, = in_types
-        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+        check_logits(in_types)
 
     def forward_cpu(self, inputs):
         y, = inputs
         eps, n = self.eps, len(y)
         log_p = log_softmax(y)
         p = numpy.exp(log_p)
-        mean = p.mean(axis=0)
-        if eps:
-            log_p, log_mean = numpy.log(p + eps), numpy.log(mean + eps)
-        else:
-            log_mean = log_mean_exp(log_p, axis=0)
+        log_p, mean, log_mean = mean_with_logs(p, log_p, eps)
         log_q = self._log_prior(numpy, y)
         self._saved = p, log_p, mean, log_mean, log_q
         self.retain_inputs((0,))

@@ -25,6 +25,16 @@ def log_mean_exp(log_p, axis):
         xp.exp(log_p - xp.expand_dims(largest, axis)).mean(axis=axis))
 
 
+def mean_with_logs(p, log_p, eps):
+    """log(p + eps) of p, shape (B, K), its mean over the rows and
+    log(mean + eps); ``log_p`` is log p."""
+    xp = backend.get_array_module(p)
+    mean = p.mean(axis=0)
+    if eps:
+        return xp.log(p + eps), mean, xp.log(mean + eps)
+    return log_p, mean, log_mean_exp(log_p, axis=0)
+
+
 def entropy_slope(p, log_p, eps):
     """Derivative of p log(p + eps), where log_p is log(p + eps)."""
     return log_p + (p / (p + eps) if eps else 1)
