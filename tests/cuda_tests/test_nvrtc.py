@@ -52,6 +52,26 @@ def test_compiles(nvrtc, kernel, variant, architecture):
     assert log == ''
 
 
+# Positions in an image are float64 for any image.
+IN_DOUBLE = {'affine.cu'}
+
+
+@pytest.mark.parametrize('kernel', [
+    k for k in kernels.all_kernels() if isinstance(k, kernels.Source)
+    and {'T': 'float32'}.items() <= k.variants[0].items()
+    and k.name not in IN_DOUBLE], ids=lambda kernel: kernel.name)
+def test_nothing_is_promoted_to_double(nvrtc, kernel):
+    program = nvrtc.createProgram(
+        kernel.text(kernel.variants[0]), 'kernel.cu', (), ())
+    nvrtc.compileProgram(
+        program, ('-std=c++17', '--gpu-architecture=compute_90'))
+    text = nvrtc.getPTX(program)
+    nvrtc.destroyProgram(program)
+    text = text if isinstance(text, str) else text.decode()
+    assert '.f32' in text
+    assert [line for line in text.splitlines() if '.f64' in line] == []
+
+
 def test_a_warning_is_noticed(nvrtc):
     _, log = compile_(nvrtc, '__global__ void f(int* x) { int unused; }',
                       ('--gpu-architecture=sm_80',))

@@ -12,6 +12,9 @@ FOLDER = Path(__file__).parent
 COMPILER = shutil.which('g++') or shutil.which('clang++')
 FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-Wall', '-Werror',
          '-Wno-unknown-pragmas',  # unroll
+         # Every access is to be seen, none at several addresses at once.
+         '-fno-tree-vectorize', '-fno-tree-slp-vectorize',
+         '-fno-delete-null-pointer-checks',
          '-U_FORTIFY_SOURCE', '-ffp-contract=off', f'-I{FOLDER}']
 # So many threads are launched however many registers each takes.
 ANY_REGISTERS = 256
