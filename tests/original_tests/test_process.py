@@ -59,7 +59,7 @@ while True:
     loss_eq2 = Array(d.sum())
     loss_ul = Array(nearest_dist[index].sum())
     F.relu(Array(x - .25))
-    F.relu(Array(x))
+    F.relu(Array(np.maximum(x, 0)))
 '''
 
 
@@ -102,6 +102,7 @@ def test_the_script_gets_what_was_drawn(pretender, tmp_path):
                 assert state[key].dtype == numpy.float32
                 assert state[key] == TRACE[name][t].sum()
             for i, x in enumerate((TRACE['x'][t] - .25, TRACE['x'][t])):
+                # An input of 0 is not positive.
                 bits = numpy.unpackbits(state[f'relu.{i}'], count=x.size)
                 assert (bits == (x > 0).reshape(-1)).all()
             assert 'relu.2' not in state

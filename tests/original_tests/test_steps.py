@@ -4,7 +4,8 @@ import numpy
 import pytest
 
 import imsat
-from imsat.functions.batch_normalization_relu import BatchNormalizationReLU
+from imsat.functions.batch_normalization_relu import (
+    BatchNormalizationReLU, batch_normalization_relu)
 from imsat.original import steps
 from imsat.original.comparison import first_parting
 from imsat.original.replay import Replay, array_of, eps_in_variance, names_of
@@ -90,6 +91,24 @@ def test_a_unit_at_0():
     assert 5e-7 < found['relu'].absolute < 1e-5
 
 
+@pytest.mark.parametrize('shift,near', [(0, 1e-3), (1000, 1e-5)])
+def test_follows_signs(shift, near):
+    # By numbers of which float32 has rounded the last digits away, or that
+    # are moved so far that mean and variance follow.
+    x = numpy.random.default_rng(0).normal(shift, 1, (250, 99)).astype('f')
+    gamma, beta = numpy.ones((2, 99), 'f')
+    with Signs() as signs:
+        batch_normalization_relu(x.copy(), gamma, beta)
+    z, = signs.inputs
+    is_open = (z > 0) ^ (abs(z) < near)
+    state = {**dict.fromkeys(steps.RELUS, numpy.packbits(is_open)),
+             steps.DIRECTION: None}
+    with steps.FollowOriginal(state) as hook:
+        y = batch_normalization_relu(x.copy(), gamma, beta)
+    assert ((y.array > 0) == is_open).all()
+    assert hook.relu == abs(z)[abs(z) < near].max(initial=0)
+
+
 def test_a_unit_far_from_0():
     state, inputs = step(TRACE('init'))
     bits = state[steps.RELUS[3]]
@@ -142,6 +161,10 @@ def test_precision_is_that_of_differences():
         given = steps.precision({'loss_vat': divergence}) - 1e-4
         assert errors[-1] < given < 300 * errors[-1]
     assert errors[2] > 50 * errors[0]
+    # Of 16 bits each has its part of the divergence.
+    assert given == steps.precision({
+        'loss_vat': 16 * divergence, 'pairwise_mi': 0,
+        'after.l3.b': numpy.zeros(16)}) - 1e-4
 
 
 def test_a_changed_original():
