@@ -23,8 +23,8 @@ def array(name, x, shape, dtypes=FLOATS):
     """
     if not runtime.current.holds(x):
         raise TypeError(f'{name} is a {_type_name(x)}; give a cupy.ndarray')
-    names = [numpy.dtype(dtype).name for dtype in dtypes]
-    if x.dtype.name not in names:
+    if x.dtype not in dtypes:
+        names = [numpy.dtype(dtype).name for dtype in dtypes]
         raise TypeError(f'{name} has dtype {x.dtype}; give '
                         f'{" or ".join(names)}')
     if len(x.shape) != len(shape) or any(

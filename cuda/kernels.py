@@ -61,11 +61,8 @@ class Source:
             args (sequence): Arrays, None, ints and floats.
             variant: One of ``variants``; a dtype is as good as its name.
         """
-        variant = {key: value if isinstance(value, int)
-                   else numpy.dtype(value).name
-                   for key, value in variant.items()}
-        real = numpy.dtype(variant.get('T', 'float32')).type
-        runtime.current.launch(self.text(variant), name, shape, tuple(
+        text, real = _text_and_real(self.name, tuple(variant.items()))
+        runtime.current.launch(text, name, shape, tuple(
             real(a) if isinstance(a, float) else
             numpy.int64(a) if isinstance(a, int) else a for a in args))
 
@@ -124,6 +121,15 @@ def _paste(file):
 def _line(match):
     """The number of the line after a match."""
     return match.string.count('\n', 0, match.end()) + 2
+
+
+@functools.lru_cache(maxsize=None)
+def _text_and_real(file, variant):
+    """A source, and the type of its floats, of a variant with any dtypes."""
+    names = {key: value if isinstance(value, int)
+             else numpy.dtype(value).name for key, value in variant}
+    return (_text(file, tuple(sorted(names.items()))),
+            numpy.dtype(names.get('T', 'float32')).type)
 
 
 @functools.lru_cache(maxsize=None)

@@ -22,7 +22,7 @@ def ceil_div(a, b):
 
 def shape(grid, block, shared=0):
     """A Shape from tuples of one to three extents."""
-    return Shape(*((*extents, 1, 1)[:3] for extents in (grid, block)), shared)
+    return Shape((*grid, 1, 1)[:3], (*block, 1, 1)[:3], shared)
 
 
 def blocks(n):

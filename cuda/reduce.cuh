@@ -3,13 +3,12 @@
 // Threads share rows as launch.rows() has it: blockDim.x threads a row,
 // blockDim.y rows a block.  blockDim.x is a power of two up to 32, so that no
 // row crosses a warp, or a multiple of 32 with a single row in the block.
-// Kernels that are launched so have to be declared for ROW_THREADS threads, or
-// they may use more registers than a block of so many has.
 // A block is made of whole warps, and all of its threads call together:
 // those without a row or a column of their own contribute nothing.
 
-// For up to 512; a float's kernels keep to half of the registers then possible,
-// so that more rows are under way.
+// Kernels of rows have blocks of up to 512 threads, and have to say so: else
+// they may take more registers than there are for so many.  Those of floats
+// keep to half of what there are, so that more rows are under way.
 #define ROW_THREADS (sizeof(T) == 4 ? 1024 : 512)
 
 #define AHEAD int(16 / sizeof(T))

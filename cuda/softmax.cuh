@@ -29,7 +29,6 @@ struct Weighted {
 
 // From gradients with respect to p to that to the logits, p (gp - sum p gp).
 // slope(y, j) is asked once for each logit of a short row, for others twice.
-
 template <class Slope>
 __device__ void softmax_backward(
         const T* row, long long width, T* gy, Slope slope) {

@@ -104,6 +104,8 @@ def test_no_rows(device):
     x = device.asarray(numpy.zeros((0, 3), 'f'))
     squares = device.asarray(numpy.zeros(3, 'f'))
     assert nearest.select(x, squares, 2).indices.shape == (0, 2)
+    candidates = device.asarray(numpy.zeros((0, 2), int))
+    assert nearest.distance_of_rank(x, x, candidates, 1).shape == (0,)
 
 
 @pytest.mark.parametrize('k,start,given', [(4, 0, 3), (0, 0, 3), (1, -1, 3),

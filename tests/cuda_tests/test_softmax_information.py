@@ -74,6 +74,14 @@ def test_missing_gradients(device):
         1e-16)
 
 
+@pytest.mark.parametrize('eps', [0, 1e-8])
+def test_a_diverged_network_is_noticed(device, eps):
+    y = logits((100, 5), 'f')
+    y[2, 1] = numpy.nan
+    values, gy = compute(y, None, eps, device.asarray)
+    assert numpy.isnan(values).all() and numpy.isnan(gy).all()
+
+
 @pytest.mark.parametrize('shape', [(300, 10), (3, 1100)])
 def test_the_order_of_threads_does_not_matter(repeats, device, shape):
     results = [compute(logits(shape, 'f'), None, 1e-8, device.asarray)
