@@ -210,9 +210,9 @@ def run_original(text, args, paths, device, out):
              f'weights and statistics, as in the table below; free, to 1e-3, '
              f'for as long as rounding lets them.\n')
     text.add(report.trajectory_table(trajectories))
-    text.add('Losses are sums and differences of terms of order 1, as many '
-             'as pairs of outputs, of which 1e-14 each (float32 5e-7) counts '
-             'as rounding.\n')
+    text.add('Losses are differences of terms of order 1, one for each output '
+             'or pair of outputs, of which 1e-14 (float32 5e-7) is '
+             'rounding.\n')
     text.add(report.speed_table(trajectories))
     text.add('All of the float64 run, and each float32 step by itself. Such a '
              'step takes from the original what magnifies rounding, and '
