@@ -206,14 +206,16 @@ def run_original(text, args, paths, device, out):
              f'All take the same batches and directions in turns, an '
              f'iteration each. Shown are largest differences over largest '
              f'elements, and for how many iterations they agree: in float64 '
-             f'to 1e-6; in float32 each step by itself, from the original\'s '
+             f'to 1e-6; in float32 single steps, each from the original\'s '
              f'weights and statistics, as in the table below; free, to 1e-3, '
              f'for as long as rounding lets them.\n')
     text.add(report.trajectory_table(trajectories))
-    text.add('Losses are differences of terms of order 1; 1e-12 (float32 '
-             '2e-5) of them counts as rounding.\n')
+    text.add('Losses are differences of terms of order 1, one for each output '
+             'or pair of outputs, of which 1e-14 (float32 5e-7) is '
+             'rounding.\n')
     text.add(report.speed_table(trajectories))
-    text.add('All of the float64 run, and each float32 step by itself. Such a '
+    text.add('The verdict rests on all of the float64 run and on single '
+             'float32 steps, and on the losses of two free ones. A single '
              'step takes from the original what magnifies rounding, and '
              'compares it beside: `direction`, that of VAT, a gradient over '
              'its length; `relu`, the largest input of a ReLU, of order 1, '

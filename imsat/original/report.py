@@ -114,9 +114,9 @@ def curve(comparisons, group):
 def lines(trajectory):
     """What there are curves of: names to comparisons of one precision."""
     return {'float64': trajectory.double,
-            'float32, each step by itself': trajectory.steps,
+            'float32, single steps': trajectory.steps,
             'float32, free': trajectory.single,
-            'the original, float32 and float64': trajectory.itself}
+            'original, float32 and float64': trajectory.itself}
 
 
 def curves(comparisons):

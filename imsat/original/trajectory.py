@@ -21,8 +21,8 @@ JUDGED = {'d': 20, 'f': 2}
 TOLERANCES = {'d': 1e-6, 'f': 1e-3}
 # What rounding may do to arrays that it decides, and to their gradients.
 NOISE = {'d': (1e-8, 1e-12), 'f': (numpy.inf, numpy.inf)}
-# Losses are differences of terms of order 1.
-CANCELLED = {'d': 1e-12, 'f': 2e-5}
+# Losses are differences of terms of order 1, one for each output or pair.
+CANCELLED = {'d': 1e-14, 'f': 5e-7}
 
 
 @dataclasses.dataclass
@@ -97,8 +97,9 @@ def compare_trajectory(python, script, task, trace, device, threads):
                 python, script, arrays, _options(task, trace), threads))
         steps, before = (SingleSteps(_replay(task, arrays, device)),
                          _below('init.', arrays))
-        sizes = '-'.join(map(str, steps.replay.encoder.sizes))
-        result = Trajectory(f'{task} {sizes}', originals['d'].versions)
+        sizes = steps.replay.encoder.sizes
+        result = Trajectory(f'{task} {"-".join(map(str, sizes))}',
+                            originals['d'].versions)
         for step in range(1, len(trace['x']) + 1):
             losses, states = {}, {}
             for dtype in 'df':
@@ -112,11 +113,15 @@ def compare_trajectory(python, script, task, trace, device, threads):
                     ('d', result.section, result.double),
                     ('f', f'{result.section}, free', result.single)):
                 replay = replays[dtype]
-                found += _compare_runs(section, dtype, step, replay.pairs(
-                    losses[dtype], replay.gradients(), states[dtype], step))
-            result.itself += _compare_runs(result.section, 'f', step, (
-                (c.quantity, states['f'][c.quantity], states['d'][c.quantity])
-                for c in result.double if c.step == step))
+                found += _compare_runs(
+                    section, dtype, step, sizes[-1], replay.pairs(
+                        losses[dtype], replay.gradients(), states[dtype],
+                        step))
+            result.itself += _compare_runs(
+                result.section, 'f', step, sizes[-1], (
+                    (c.quantity, states['f'][c.quantity],
+                     states['d'][c.quantity])
+                    for c in result.double if c.step == step))
             result.steps += steps.compare(result.section, step, before,
                                           states['f'])
             before = _below('after.', states['f'])
@@ -141,11 +146,12 @@ def _replay(task, arrays, device):
                   arrays['d0'], device)
 
 
-def _compare_runs(section, dtype, step, pairs):
+def _compare_runs(section, dtype, step, n_outputs, pairs):
     for name, actual, expected in pairs:
         atol = TOLERANCES[dtype] * float(abs(expected).max())
         if '.' not in name:
-            atol = max(atol, CANCELLED[dtype])
+            terms = n_outputs ** (1 + ('pair' in name))
+            atol = max(atol, CANCELLED[dtype] * terms)
         elif is_noise(name):
             atol = max(atol, NOISE[dtype][name.startswith('grad.')])
         yield compare(section, name, dtype, actual, expected, atol=atol,

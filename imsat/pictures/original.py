@@ -3,9 +3,7 @@ import numpy
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from imsat.pictures.training import BLUE, GREY, ORANGE, save
-
-GREEN = '#2f855a'
+from imsat.pictures.training import BLUE, GREEN, GREY, ORANGE, save
 
 
 def differences(path, panels):

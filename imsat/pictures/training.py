@@ -3,7 +3,7 @@ from matplotlib.figure import Figure
 
 from imsat.files import atomic_write
 
-BLUE, ORANGE, GREY = '#2b6cb0', '#dd6b20', '#a0aec0'
+BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 
 
 def save(figure, path):

@@ -56,7 +56,7 @@ def test_all_three_modes(tmp_path, original, python2):
     report = (tmp_path / 'report.md').read_text()
     for text in ('cluster 7-9-8-4', 'hash 7-9-8-5', 'vat: d_l1.W',
                  'Encoder of imsat_hash.py: AttributeError',
-                 'float32, each step by itself', 'direction', 'relu'):
+                 'float32, single steps', 'direction', 'relu'):
         assert text in report
     assert numpy.asarray(Image.open(tmp_path / 'differences.png')).std() > 0
 

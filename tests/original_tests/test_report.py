@@ -48,7 +48,7 @@ def test_trajectory_table():
     assert cells[0] == ['float64', 'losses', '1e-09', '5e-01', '1e-09', '1']
     # Rounding decides the bias.
     assert cells[1] == ['float64', 'gradients', *['0e+00'] * 3, '3']
-    assert cells[5] == ['float32, each step by itself',
+    assert cells[5] == ['float32, single steps',
                         'weights and statistics', '1e-09', '5e-01', '1e-09',
                         '3']
 
