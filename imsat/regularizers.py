@@ -51,7 +51,8 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
     """
     d = _unit_rows(x, rng, direction)
     return self_augmented_training(
-        forward, distance, x, x + _column(radius, x) * d, y)
+        forward, distance, x,
+        x + radius.astype(d.dtype, copy=False)[:, None] * d, y)
 
 
 def vat(forward, distance, x, radius, y=None, rng=None, direction=None,
@@ -69,28 +70,31 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None,
     """
     y = _clean(forward, x, y)
     d = _unit_rows(x, rng, direction)
-    for _ in range(power_iterations):
-        d = chainer.Variable(d)
+    for k in range(power_iterations):
+        d = chainer.Variable(scale_rows(d) if k else d)
         moved = distance(y, forward(x + xi * d))
         # Only what leads to d is differentiated, no parameter.
         gradient, = chainer.grad([moved], [d])
-        d = normalize_rows(gradient.array)
+        d = gradient.array
     return self_augmented_training(
-        forward, distance, x, x + _column(radius, x) * d, y)
+        forward, distance, x,
+        x + scale_rows(d, radius.astype(d.dtype, copy=False)), y)
 
 
-def normalize_rows(d):
-    """Rows of Euclidean length 1; rows of zeros, which stay zero, excepted.
+def scale_rows(d, radius=None):
+    """Rows of length ``radius``, shape (B,), or 1; rows of zeros stay.
 
     Gradients of 1e-30 are common at the start, so rows are scaled by their
     largest entry before they are squared.
     """
     if runtime.current.holds(d):
-        return directions.scale_rows(d)
+        return directions.scale_rows(d, radius)
     largest = numpy.abs(d).max(axis=1, keepdims=True)
     d = d / numpy.where(largest > 0, largest, 1)
     d /= numpy.sqrt(numpy.maximum(
         numpy.einsum('ij,ij->i', d, d)[:, None], d.dtype.type(1e-30)))
+    if radius is not None:
+        d *= radius[:, None]
     return d
 
 
@@ -156,15 +160,11 @@ def _clean(forward, x, y):
     return y.array if isinstance(y, chainer.Variable) else y
 
 
-def _column(radius, x):
-    return radius.astype(x.dtype, copy=False)[:, None]
-
-
 def _unit_rows(x, rng, direction):
     if direction is not None:
-        return normalize_rows(direction)
+        return scale_rows(direction)
     dtype = x.dtype if x.dtype == numpy.float64 else numpy.float32
     if runtime.current.holds(x):
         # On the GPU from the start, by a generator keyed by this one.
         return directions.random(x.shape, dtype, seed=rng.integers(2 ** 63))
-    return normalize_rows(rng.standard_normal(x.shape, dtype=dtype))
+    return scale_rows(rng.standard_normal(x.shape, dtype=dtype))

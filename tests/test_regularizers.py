@@ -8,7 +8,7 @@ import imsat
 from imsat import augmentation, rpt, vat, weight_decay
 from imsat.functions import softmax_kl
 from imsat.regularizers import (
-    mean_of, normalize_rows, self_augmented_training)
+    mean_of, scale_rows, self_augmented_training)
 
 RNG = numpy.random.RandomState(0)
 W = RNG.normal(size=(4, 6))
@@ -97,11 +97,15 @@ def test_vat_of_a_zero_gradient(xp, dtype):
     assert loss.array == 0
 
 
-def test_normalize_rows(xp):
+def test_scale_rows(xp):
     d = numpy.array([[3, 4], [0, 0], [3e-30, 4e-30], [3e30, -4e30]], 'f')
     numpy.testing.assert_allclose(
-        to_cpu(normalize_rows(xp.asarray(d))),
+        to_cpu(scale_rows(xp.asarray(d))),
         [[.6, .8], [0, 0], [.6, .8], [.6, -.8]], 1e-6)
+    radius = xp.asarray(numpy.array([10, 1, 5, .5], 'f'))
+    numpy.testing.assert_allclose(
+        to_cpu(scale_rows(xp.asarray(d), radius)),
+        [[6, 8], [0, 0], [3, 4], [.3, -.4]], 1e-6)
 
 
 def test_known_logits_save_a_pass_and_stay_constant():

@@ -5,7 +5,7 @@ from chainer.backends.cuda import to_cpu
 from scipy import stats
 
 from imsat.cuda import directions, kernels, launch
-from imsat.regularizers import normalize_rows
+from imsat.regularizers import scale_rows
 
 # Counter, key and result, from the authors' Random123.
 VECTORS = [
@@ -72,7 +72,7 @@ def test_scale_rows(place, shape, dtype, rtol):
     rng = numpy.random.RandomState(0)
     d = rng.normal(size=shape).astype(dtype)
     radius = rng.uniform(.1, 5, shape[0]).astype(dtype)
-    expected = normalize_rows(d.astype('d'))
+    expected = scale_rows(d.astype('d'))
     numpy.testing.assert_allclose(
         to_cpu(directions.scale_rows(place(d))), expected, rtol)
     numpy.testing.assert_allclose(
