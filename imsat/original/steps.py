@@ -11,6 +11,7 @@ import re
 import chainer
 import numpy
 from chainer import backend
+from chainer.functions.activation.relu import ReLU
 from chainer.functions.connection.linear import LinearFunction
 
 from imsat.errors import InputError
@@ -30,7 +31,9 @@ class FollowOriginal(chainer.FunctionHook):
     """Lets a step of ours decide as the original did where rounding decides.
 
     Args:
-        state (dict): What :meth:`process.OriginalRun.step` has returned.
+        direction (array): Of VAT, shape (B, d).
+        signs (iterable of array): Which inputs of each ReLU were positive, as
+            bits.
 
     Attributes:
         direction (float): How far VAT's perturbation was from the original's,
@@ -39,9 +42,8 @@ class FollowOriginal(chainer.FunctionHook):
             another side of 0 than the original's.
     """
 
-    def __init__(self, state):
-        self._direction = state[DIRECTION]
-        self._signs = (state[name] for name in RELUS)
+    def __init__(self, direction, signs):
+        self._direction, self._signs = direction, iter(signs)
         self._inputs = []  # of the linear layers, three in each pass
         self.direction, self.relu = None, 0.
 
@@ -64,8 +66,8 @@ class FollowOriginal(chainer.FunctionHook):
 
     def _take_signs(self, eps, x, gamma, beta):
         xp = backend.get_array_module(x)
-        is_open = xp.asarray(numpy.unpackbits(
-            next(self._signs), count=x.size).reshape(x.shape), bool)
+        is_open = xp.unpackbits(xp.asarray(next(self._signs)))[
+            :x.size].reshape(x.shape).astype(bool)
         exact = x.astype(numpy.float64)
         scale = gamma / xp.sqrt(exact.var(axis=0) + eps)
         z = scale * (exact - exact.mean(axis=0)) + beta
@@ -78,6 +80,30 @@ class FollowOriginal(chainer.FunctionHook):
         near = wrong | (abs(z) < margin)
         aim = xp.where(is_open, 1, -1) * (margin + abs(z) / 8)
         x[near] += ((aim - z) / scale)[near].astype(x.dtype)
+
+
+class RecordOriginal(chainer.FunctionHook):
+    """Notes what :class:`FollowOriginal` takes of the original's functions.
+
+    Attributes:
+        direction (array): Of VAT, shape (B, d), or None.
+        signs (list of array): Which inputs of each ReLU were positive, as
+            bits.
+    """
+
+    def __init__(self):
+        self._inputs = []  # of the linear layers, three in each pass
+        self.direction, self.signs = None, []
+
+    def forward_preprocess(self, function, in_data):
+        x = in_data[0]
+        if isinstance(function, LinearFunction):
+            self._inputs.append(x)
+            if len(self._inputs) == 7:
+                r = x - self._inputs[0]
+                self.direction = r / _lengths(r)
+        elif isinstance(function, ReLU):
+            self.signs.append(backend.get_array_module(x).packbits(x > 0))
 
 
 def _lengths(rows):
@@ -119,7 +145,8 @@ class SingleSteps:
         set_arrays(self.replay.encoder,
                    {name: send(array) for name, array in before.items()})
         self._state = state
-        with FollowOriginal(state) as hook:
+        with FollowOriginal(state[DIRECTION],
+                            [state[name] for name in RELUS]) as hook:
             losses = self.replay.step()
         # Both are 0 where all is as in the original.
         yield compare(section, 'direction', 'f', hook.direction, 0.,

@@ -101,12 +101,27 @@ def test_follows_signs(shift, near):
         batch_normalization_relu(x.copy(), gamma, beta)
     z, = signs.inputs
     is_open = (z > 0) ^ (abs(z) < near)
-    state = {**dict.fromkeys(steps.RELUS, numpy.packbits(is_open)),
-             steps.DIRECTION: None}
-    with steps.FollowOriginal(state) as hook:
+    with steps.FollowOriginal(None, [numpy.packbits(is_open)]) as hook:
         y = batch_normalization_relu(x.copy(), gamma, beta)
     assert ((y.array > 0) == is_open).all()
     assert hook.relu == abs(z)[abs(z) < near].max(initial=0)
+
+
+def test_records_what_is_followed():
+    # Three passes as of VAT, each a layer, a ReLU and two more layers.
+    rng = numpy.random.default_rng(0)
+    x, r = rng.normal(size=(2, 5, 4)).astype('f')
+    w = rng.normal(size=(4, 4)).astype('f')
+    with steps.RecordOriginal() as record:
+        for batch in x, x + 10, x + 3 * r:
+            h = chainer.functions.relu(chainer.functions.linear(batch, w))
+            for _ in range(2):
+                h = chainer.functions.linear(h, w)
+    numpy.testing.assert_allclose(
+        record.direction, r / numpy.linalg.norm(r, axis=1)[:, None], 1e-5)
+    for signs, batch in zip(record.signs, (x, x + 10, x + 3 * r), strict=True):
+        numpy.testing.assert_array_equal(
+            numpy.unpackbits(signs, count=20).reshape(5, 4), batch @ w.T > 0)
 
 
 def test_a_unit_far_from_0():
