@@ -26,6 +26,7 @@ from imsat.original import report
 from imsat.original.comparison import first_parting
 from imsat.original.definitions import Sizes, compare_definitions
 from imsat.original.functions import replay_functions
+from imsat.original.process import OriginalRun
 from imsat.original.replay import (
     STEP_FILES, replay_forward, replay_steps, replay_terms)
 from imsat.original.source import COMMIT, read_original
@@ -103,6 +104,10 @@ class Report:
 def run(args):
     device = devices.get_device(args.device)
     paths = read_original(args.original) if args.original else None
+    if args.python2:
+        # Whether it runs is said at once and not after the other two.
+        with OriginalRun(args.python2, paths['cluster'], {}, [], args.threads):
+            pass
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     text = Report()

@@ -97,6 +97,7 @@ def test_a_python_that_is_none(tmp_path, original):
     assert process.returncode == 2
     assert 'and not 2.7' in process.stderr.splitlines()[-1]
     assert 'Traceback' not in process.stderr
+    assert not process.stdout  # said before anything is computed
 
 
 @pytest.mark.parametrize('script', ['clustering', 'hashing'])
