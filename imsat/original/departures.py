@@ -115,6 +115,6 @@ DEPARTURES = (
         'none; mean and deviation over 12 runs',
         'none',
         'none, but 2 on the small digits: the objective, without labels, '
-        'tells good optima from bad ones',
+        'often tells good optima from bad ones',
         '`--restarts N`'),
 )
