@@ -81,3 +81,21 @@ def test_is_chainers(xp):
         to_cpu(batch_normalization_relu(x, gamma, beta).array),
         to_cpu(F.relu(F.batch_normalization(x, gamma, beta)).array), 1e-12,
         1e-14)
+
+
+@pytest.mark.parametrize('scale,is_off', [(1e-14, True), (1e-9, False)])
+def test_dying_units(scale, is_off):
+    # Off before products of activations, weights and gradients are subnormal.
+    rng = numpy.random.RandomState(0)
+    x, gy = rng.normal(size=(2, 50, 6)).astype('f')
+    gamma, beta = numpy.ones((2, 6), 'f')
+    gamma[:3], beta[:3] = scale, 0
+    x = chainer.Variable(x)
+    y = batch_normalization_relu(x, gamma, beta)
+    assert (not y.array[:, :3].any()) == is_off
+    y.grad = gy
+    y.backward()
+    assert (not x.grad[:, :3].any()) == is_off
+    # What is switched off is no part of a sum of numbers of order 1.
+    expected = F.relu(F.batch_normalization(x, gamma, beta)).array
+    numpy.testing.assert_allclose(y.array, expected, 1e-5, 1e-12)
