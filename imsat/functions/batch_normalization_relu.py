@@ -34,12 +34,7 @@ class BatchNormalizationReLU(FusedFunction):
         n = len(x)
         var = numpy.einsum('ij,ij->j', centred, centred) / n
         inv_std = 1 / numpy.sqrt(var + x.dtype.type(self.eps))
-        scale = gamma * inv_std
-        # Units that decay are off before they are made of subnormal numbers
-        # or their products with weights, a hundred times as slow.
-        least = numpy.cbrt(numpy.finfo(x.dtype).tiny)
-        scale[abs(scale) * numpy.sqrt(var) < least] = 0
-        y = centred * scale
+        y = centred * (gamma * inv_std)
         y += beta
         numpy.maximum(y, 0, out=y)
         if self.running_mean is not None:
@@ -47,14 +42,21 @@ class BatchNormalizationReLU(FusedFunction):
             self.running_mean += (1 - self.decay) * mean
             self.running_var *= self.decay
             self.running_var += (1 - self.decay) * n / max(n - 1, 1) * var
-        self._saved = centred, inv_std, scale, y
+        self._saved = centred, inv_std, y
         self.retain_inputs((0, 1, 2))
+        # What units that decay still say would be subnormal, or its products
+        # with weights, which are a hundred times as slow.
+        is_off = abs(gamma) * numpy.sqrt(var) * inv_std < numpy.cbrt(
+            numpy.finfo(x.dtype).tiny)
+        if is_off.any():
+            y = y.copy()
+            y[:, is_off] = numpy.maximum(beta[is_off], 0)
         return y,
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         x, gamma, beta = inputs
         gy, = grad_outputs
-        centred, inv_std, scale, y = self._saved
+        centred, inv_std, y = self._saved
         n = x.dtype.type(len(x))
 
         # Where the ReLU is open, as 0 and 1 of y's dtype; then the gradient.
@@ -65,7 +67,7 @@ class BatchNormalizationReLU(FusedFunction):
         gx = centred * (ggamma * inv_std / n)
         numpy.subtract(gz, gx, out=gx)
         gx -= gbeta / n
-        gx *= scale
+        gx *= gamma * inv_std
         return gx, ggamma, gbeta
 
     def forward_gpu(self, inputs):
