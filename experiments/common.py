@@ -1,6 +1,7 @@
 """What the scripts of all tasks share: options, run folders, errors."""
 import argparse
 import errno
+import functools
 import os
 import platform
 import subprocess
@@ -240,6 +241,7 @@ def refuse_another(out, earlier, now):
                 f'{value}); choose another --out or remove that folder')
 
 
+@functools.cache  # of the code that runs, whatever is checked out meanwhile
 def git_commit():
     here = Path(__file__).parent
     try:

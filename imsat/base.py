@@ -182,17 +182,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
 
 def on_device(X, device):
-    """X where the network is; scipy sparse matrices stay on the CPU.
-
-    Raises:
-        InputError: If X is sparse and the device a GPU.
-    """
-    if not scipy.sparse.issparse(X):
-        return device.send(X)
-    if device.xp is not numpy:
-        raise InputError('sparse data can only be learnt from on the CPU; '
-                         'use device -1 or pass X.toarray()')
-    return X
+    """X where the network is; a scipy sparse matrix stays where it is, as
+    batches of it are sent."""
+    return X if scipy.sparse.issparse(X) else device.send(X)
 
 
 def _plain(value):

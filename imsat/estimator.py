@@ -2,7 +2,6 @@
 import math
 
 import numpy
-import scipy.sparse
 
 from imsat.base import Estimator, on_device
 from imsat.augmentation import AffineDistortion
@@ -199,9 +198,8 @@ class IMSATEstimator(Estimator):
         progress = None
         if self.verbose:
             progress = Progress(X.shape[0], 'sigma', unit='point')
-        on_device = X if scipy.sparse.issparse(X) else device.send(X)
         sigma = neighbor_distance(
-            on_device, self.n_neighbors, cache,
+            on_device(X, device), self.n_neighbors, cache,
             None if progress is None else progress.advance)
         if progress is not None:
             progress.close()

@@ -128,12 +128,18 @@ def cupy():
     return cupy
 
 
-@pytest.fixture(params=['cpu', pytest.param('gpu', marks=pytest.mark.gpu)])
-def chainer_device(request):
-    """The CPU and, where there is one, a GPU."""
-    if request.param == 'gpu' and not count_gpus():
+@pytest.fixture(params=[pytest.param(-1, id='cpu'), pytest.param(
+    0, id='gpu', marks=pytest.mark.gpu)])
+def device_number(request):
+    """Of the CPU and, where there is one, a GPU."""
+    if request.param >= 0 and not count_gpus():
         pytest.skip('no GPU')
-    return imsat.devices.get_device(-1 if request.param == 'cpu' else 0)
+    return request.param
+
+
+@pytest.fixture
+def chainer_device(device_number):
+    return imsat.devices.get_device(device_number)
 
 
 @pytest.fixture(autouse=True)

@@ -57,13 +57,14 @@ def test_leaves_no_files_unless_told_where(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ['run']
 
 
-def test_sparse():
+def test_sparse(device_number):
+    small = dict(SMALL, device=device_number)
     x = numpy.where(abs(X) < .1, 0, X)
     assert (x == 0).any()
     for matrix in (scipy.sparse.csr_matrix(x), scipy.sparse.csr_array(x),
                    scipy.sparse.coo_matrix(x)):
-        sparse = IMSATClustering(3, **SMALL).fit(matrix)
-        dense = IMSATClustering(3, **SMALL).fit(x)
+        sparse = IMSATClustering(3, **small).fit(matrix)
+        dense = IMSATClustering(3, **small).fit(x)
         numpy.testing.assert_array_equal(sparse.labels_, dense.labels_)
         numpy.testing.assert_array_equal(sparse.predict(matrix),
                                          sparse.labels_)

@@ -7,7 +7,7 @@ from chainer import backend
 from chainer.training import extension
 
 from imsat.training.random import EVALUATION, generator
-from imsat.training.updater import batch_of
+from imsat.training.updater import batch_of, dense
 
 BATCH = 1000
 
@@ -25,8 +25,7 @@ def predict(function, x, device):
     fetch = backend.CpuDevice().send
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         return numpy.concatenate([
-            fetch(function(device.send(batch_of(x, slice(i, i + BATCH)))
-                           ).array)
+            fetch(function(device.send(dense(x[i:i + BATCH]))).array)
             for i in range(0, x.shape[0], BATCH)])
 
 
@@ -56,10 +55,9 @@ def regularization_of(model, x, radius, regularizer, distance, batch_size,
     total, steps = 0., n // batch_size
     forward = functools.partial(model, update_statistics=False)
     for step in range(steps):
-        index = model.device.send(
-            order[step * batch_size:(step + 1) * batch_size])
-        sat = regularizer(forward, distance, batch_of(x, index),
-                          radius[index],
+        index = order[step * batch_size:(step + 1) * batch_size]
+        sat = regularizer(forward, distance, batch_of(x, index, model.device),
+                          radius[model.device.send(index)],
                           rng=generator(seed, EVALUATION, step + 1))
         total += float(sat.array)
     return total / steps

@@ -16,7 +16,7 @@ def train(model, x, radius, objective, regularizer, *, epochs=50,
 
     Args:
         model (chainer.Link): The network, on its device; x and radius there
-            too (a scipy sparse x on the CPU).
+            too (a scipy sparse x in the host's memory).
         x (array or sparse matrix): Shape (N, d).
         radius (array): Shape (N,), alpha sigma_t(x) of Eq. 17.
         objective, regularizer: See :class:`Objective` and

@@ -8,10 +8,19 @@ from chainer.training import updaters
 from imsat.training.random import DIRECTION, generator
 
 
-def batch_of(x, index):
-    """The rows ``x[index]`` as a dense array, of a sparse matrix too."""
-    rows = x[index]
+def dense(rows):
+    """Rows of data that may be sparse, as an array."""
     return rows.toarray() if scipy.sparse.issparse(rows) else rows
+
+
+def batch_of(x, index, device):
+    """The rows ``x[index]`` as a dense array on the device.
+
+    x is there already, or sparse and in the host's memory, as index is.
+    """
+    if scipy.sparse.issparse(x):
+        return device.send(dense(x[index]))
+    return x[device.send(index)]
 
 
 class Updater(updaters.StandardUpdater):
@@ -20,7 +29,8 @@ class Updater(updaters.StandardUpdater):
     Args:
         iterator: Of indices, e.g. :class:`iterators.IndexIterator`.
         optimizer (chainer.Optimizer): Set up with the network.
-        x (array or sparse matrix): All data, shape (N, d).
+        x (array or sparse matrix): All data, shape (N, d), on the device; a
+            sparse matrix stays in the host's memory.
         losses: Function ``(model, x, index, step)`` of a batch and its
             indices to a dict of what to report, ``loss`` above all.
         device: Chainer device of the network and the data.
@@ -36,9 +46,8 @@ class Updater(updaters.StandardUpdater):
         optimizer = self.get_optimizer('main')
         model = optimizer.target
         index = self.get_iterator('main').next()
-        index = self.device.send(index) if self.device is not None else index
-        losses = self.losses(model, batch_of(self.x, index), index,
-                             self.iteration)
+        losses = self.losses(model, batch_of(self.x, index, model.device),
+                             model.device.send(index), self.iteration)
         model.cleargrads()
         losses['loss'].backward()
         optimizer.update()
