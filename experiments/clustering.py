@@ -44,7 +44,7 @@ def get_options(argv=None):
              'fixed weight mu')
     add('--distortion', type=distortion, metavar='NAME=VALUE,...',
         help='of the affine methods, by default rotation=10,shear=.3,'
-             'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
+             'scale=.2,shift=2,probability=1: degrees, shares and pixels, '
              'either way, and how often each is applied')
     add('--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '

@@ -27,8 +27,12 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
     drawings = numpy.array([read_drawing(path) for i in chosen
                             for path in drawings_of(folders[i])])
 
+    # A distortion goes on beyond the edge as the image ends there: with a rim.
+    distortion = AffineDistortion([side + 2 for side in drawings.shape[1:]],
+                                  **ranges)
+
     def prepare():
-        x = numpy.stack([2 * distort(drawings, rng, ranges) - 1
+        x = numpy.stack([2 * distort(drawings, distortion, rng) - 1
                          for _ in range(distortions)], axis=1)
         x = x.reshape(-1, drawings[0].size)
         y = numpy.repeat(numpy.arange(characters), DRAWINGS * distortions)
@@ -38,18 +42,19 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
             f'{SHRINK} x {SHRINK}, ink 1 and paper -1.',
             f'Each drawing is distorted {distortions} times at that size. The '
             f'ranges of the paper (Appendix F) could not be had; these are '
-            f'those of Koch et al. (2015)' + (f', but for {ranges}.' if ranges
-                                              else '.')]
-    options = {'seed': seed, 'distortions': distortions, 'ranges': ranges}
+            f'those of Koch et al. (2015)'
+            + (f', but for {ranges}' if ranges else '')
+            + f', each applied with a probability of '
+              f'{distortion.probability:g} (Koch et al.: .5).']
+    options = {'seed': seed, 'distortions': distortions,
+               'distortion': vars(distortion)}
     return prepared('omniglot', [drawings], options, prepare,
                     drawings.shape[1:])
 
 
-def distort(drawings, rng, ranges):
+def distort(drawings, distortion, rng):
     """Each drawing distorted at random; what comes into view is paper."""
-    # A distortion goes on beyond the edge as the image ends there: with a rim.
     images = numpy.pad(drawings, ((0, 0), (1, 1), (1, 1)))
-    distortion = AffineDistortion(images.shape[1:], **ranges)
     distorted = distortion(images.reshape(len(images), -1), rng)
     return distorted.reshape(images.shape)[:, 1:-1, 1:-1]
 

@@ -60,6 +60,11 @@ def test_seed_and_distortions(folder):
     seeds = [load_dataset('omniglot', folder, seed=seed, characters=4)
              for seed in (0, 1)]
     assert not numpy.array_equal(seeds[0].x, seeds[1].x)
+    # By another distortion.
+    weaker = load_dataset('omniglot', folder, seed=3, characters=2,
+                          probability=.5)
+    assert not numpy.array_equal(weaker.x, data.x)
+    assert 'a probability of 0.5' in ' '.join(weaker.notes)
     # The 20 distortions of a drawing are 20 different ones.
     assert len(numpy.unique(data.x[:20], axis=0)) > 15
 
