@@ -44,7 +44,7 @@ def get_options(argv=None):
              'fixed weight mu')
     add('--distortion', type=distortion, metavar='NAME=VALUE,...',
         help='of the affine methods, by default rotation=10,shear=.3,'
-             'scale=.2,shift=2,probability=1: degrees, shares and pixels, '
+             'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
              'either way, and how often each is applied')
     add('--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
@@ -54,7 +54,8 @@ def get_options(argv=None):
 
 def distortion(text):
     pairs = [pair.split('=') for pair in text.split(',')]
-    ranges = {name: float(value) for name, value in pairs}
+    ranges = {name: [float(place) for place in value.split(':')]
+              if name == 'center' else float(value) for name, value in pairs}
     imsat.AffineDistortion((1, 1), **ranges)  # TypeError for another name
     return ranges
 

@@ -29,14 +29,17 @@ class AffineDistortion:
         scale (float): .2 is from .8 to 1.2.
         shift (float): Pixels, either way.
         probability (float): Of each component.
+        center (sequence): (row, column) of the pixel that rotation, shear
+            and scale leave where it is; None for the middle, (0, 0) is the
+            upper left one.
     """
 
     def __init__(self, image_shape, rotation=10., shear=.3, scale=.2,
-                 shift=2., probability=1.):
+                 shift=2., probability=.5, center=None):
         self.image_shape = image_shape
         self.rotation, self.shear, self.scale, self.shift = \
             rotation, shear, scale, shift
-        self.probability = probability
+        self.probability, self.center = probability, center
 
     def __call__(self, x, rng):
         """Distorted images, an array of x's shape, (B, height * width)."""
@@ -50,10 +53,16 @@ class AffineDistortion:
         :func:`functions.affine_transform` takes them."""
         if runtime.current.holds(x):
             # There from the start, by a generator keyed by this one.
-            return affine.random_matrices(
+            matrix = affine.random_matrices(
                 len(x), rng.integers(2 ** 63), 0, math.radians(self.rotation),
                 self.shear, self.scale, self.shift, self.probability)
-        n = len(x)
+        else:
+            matrix = self._draw(len(x), rng)
+        if self.center is not None:
+            self._move(matrix)
+        return matrix
+
+    def _draw(self, n, rng):
         ranges = numpy.array(
             [math.radians(self.rotation), self.shear, self.shear, self.scale,
              self.scale, self.shift, self.shift])
@@ -66,6 +75,13 @@ class AffineDistortion:
             @ _matrices(1 + scale_0, 0 * one, 0 * one, 1 + scale_1)
         shift = numpy.stack([shift_0, shift_1], axis=1)[:, :, None]
         return numpy.concatenate([matrix, shift], axis=2)
+
+    def _move(self, matrix):
+        """Makes maps about the middle, in place, maps about the center."""
+        for axis, size in enumerate(self.image_shape):
+            offset = self.center[axis] - (size - 1) / 2
+            matrix[:, :, 2] -= matrix[:, :, axis] * offset
+            matrix[:, axis, 2] += offset
 
     def check(self, dimension):
         """Raises InputError unless points of so many features are images,
@@ -83,6 +99,12 @@ class AffineDistortion:
             if not isinstance(value, numbers.Real) or not 0 <= value <= most:
                 raise InputError(f'{name} of the distortion is {value!r}; '
                                  f'give a number from 0 to {most}')
+        if self.center is not None and (
+                len(self.center) != 2
+                or not all(0 <= place < size for place, size
+                           in zip(self.center, self.image_shape))):
+            raise InputError(f'center of the distortion is {self.center!r}; '
+                             f'give (row, column) of a pixel')
 
 
 def _matrices(a, b, c, d):

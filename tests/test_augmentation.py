@@ -59,6 +59,17 @@ def test_images_are_distorted_one_by_one(xp):
     numpy.testing.assert_array_equal(y, distorted())
 
 
+@pytest.mark.parametrize('center', [(0, 0), (6, 1)])
+def test_center_stays(xp, center):
+    distort = AffineDistortion((7, 5), shift=0, center=center)
+    x = numpy.zeros((N, 7, 5))
+    x[:, center[0], center[1]] = 1
+    y = to_cpu(distort(xp.asarray(x.reshape(N, -1)),
+                       numpy.random.default_rng(0))).reshape(x.shape)
+    numpy.testing.assert_allclose(y[:, center[0], center[1]], 1, 1e-12)
+    assert len(numpy.unique(y, axis=0)) > N / 2
+
+
 @pytest.mark.parametrize('shape,ranges,message', [
     (None, {}, 'no images'), ((5, 6), {}, 'no images of shape'),
     ((7, 5), dict(probability=1.5), 'from 0 to 1'),

@@ -27,9 +27,9 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
     drawings = numpy.array([read_drawing(path) for i in chosen
                             for path in drawings_of(folders[i])])
 
-    # A distortion goes on beyond the edge as the image ends there: with a rim.
+    # Beyond the edge a distortion goes on as the image ends: with a rim.
     distortion = AffineDistortion([side + 2 for side in drawings.shape[1:]],
-                                  **ranges)
+                                  **{'center': (1, 1), **ranges})
 
     def prepare():
         x = numpy.stack([2 * distort(drawings, distortion, rng) - 1
@@ -42,10 +42,8 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
             f'{SHRINK} x {SHRINK}, ink 1 and paper -1.',
             f'Each drawing is distorted {distortions} times at that size. The '
             f'ranges of the paper (Appendix F) could not be had; these are '
-            f'those of Koch et al. (2015)'
-            + (f', but for {ranges}' if ranges else '')
-            + f', each applied with a probability of '
-              f'{distortion.probability:g} (Koch et al.: .5).']
+            f'those of Koch et al. (2015) about the upper left corner'
+            + (f', but for {ranges}.' if ranges else '.')]
     options = {'seed': seed, 'distortions': distortions,
                'distortion': vars(distortion)}
     return prepared('omniglot', [drawings], options, prepare,
