@@ -45,7 +45,8 @@ def get_options(argv=None):
     add('--distortion', type=distortion, metavar='NAME=VALUE,...',
         help='of the affine methods, by default rotation=10,shear=.3,'
              'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
-             'either way, and how often each is applied')
+             'either way, and how often each is applied; center=ROW:COLUMN '
+             'names the pixel that stays, by default the middle')
     add('--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters')

@@ -60,13 +60,17 @@ def test_seed_and_distortions(folder):
     seeds = [load_dataset('omniglot', folder, seed=seed, characters=4)
              for seed in (0, 1)]
     assert not numpy.array_equal(seeds[0].x, seeds[1].x)
-    # By another distortion.
-    weaker = load_dataset('omniglot', folder, seed=3, characters=2,
-                          probability=.5)
-    assert not numpy.array_equal(weaker.x, data.x)
-    assert 'a probability of 0.5' in ' '.join(weaker.notes)
     # The 20 distortions of a drawing are 20 different ones.
     assert len(numpy.unique(data.x[:20], axis=0)) > 15
+
+
+def test_distorted_about_the_corner(folder):
+    data = load_dataset('omniglot', folder, characters=4, shift=0)
+    corner = [2 * averaged(INK[index // 20, index % 20])[0, 0] - 1
+              for index in range(80)]
+    numpy.testing.assert_allclose(data.x[:, 0], numpy.repeat(corner, 20),
+                                  atol=1e-6)
+    assert "but for {'shift': 0}" in ' '.join(data.notes)
 
 
 def test_cached_copy_is_used_and_repaired(folder, tmp_path):
