@@ -19,8 +19,6 @@ class AffineDistortion:
 
     (?) The ranges of the paper's Appendix F could not be had; these are those
     of Koch et al. (2015), on whose Omniglot experiments it probably builds.
-    They apply each with a probability of a half.  Then K-means finds 22 % of
-    Omniglot, always 14 %, and the paper has 12: see docs/tables.md.
 
     Args:
         image_shape (tuple): (height, width).

@@ -17,8 +17,7 @@ PENALTY = ('H(Y) has the fixed weight mu = 4 of the authors\' code in place '
 DECAYED = ('Weight decay of all parameters; which ones the authors decayed is '
            'not known.')
 DISTORTED = ('The ranges of the affine distortion (Appendix F) could not be '
-             'had; these are those of Koch et al. (2015), each applied '
-             'always, and not half of the time.')
+             'had; these are those of Koch et al. (2015).')
 
 CLUSTERING = {
     'linear-rim': Method('Linear RIM', IMSATClustering, {**DECAY, **LINEAR},
