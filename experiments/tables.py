@@ -4,9 +4,11 @@
     python experiments/tables.py 4
     python experiments/tables.py 5 --bits 16
     python experiments/tables.py sweep --methods imsat-vat
+    python experiments/tables.py 3 --report --seeds 12 --record docs/runs.json
 
 What was run before below --out is not run again, for no table, and what was
-interrupted goes on.  Options after " -- " go to every run: -- --epochs 5
+interrupted goes on.  The last of these shows what the README shows, and needs
+neither data nor time.  Options after " -- " go to every run: -- --epochs 5
 """
 import argparse
 import shlex
@@ -20,6 +22,7 @@ from common import run_script
 from imsat import devices
 from imsat.datasets import load_dataset
 from tabulation.paper import get_table, methods_of
+from tabulation.record import Record
 from tabulation.report import Report
 from tabulation.runs import Runs, do_all
 
@@ -47,6 +50,9 @@ def get_options(argv=None):
         help='default: the environment variable IMSAT_DATA')
     add('--out', default='results/tables', metavar='DIR',
         help='default results/tables')
+    add('--record', metavar='FILE',
+        help='a file that keeps the results of all runs: those that it holds '
+             'count as done, those that end are added')
     add('--report', action='store_true',
         help='run nothing: write the table of what has been run')
     argv = sys.argv[1:] if argv is None else argv
@@ -61,6 +67,10 @@ def get_options(argv=None):
         if getattr(args, name) < 1:
             raise imsat.InputError(f'--{name} is {getattr(args, name)}; give '
                                    f'a number from 1')
+    if args.record and args.extra:
+        raise imsat.InputError(
+            f'--record keeps runs without further options, and '
+            f'{shlex.join(args.extra)} would be one; leave one of them out')
     return args
 
 
@@ -88,15 +98,18 @@ def prepare(names, data_dir):
 def run(args):
     table = get_table(args.table, args.bits)
     methods = choose(args.methods, methods_of(table), 'method')
-    datasets, problems = prepare(
-        choose(args.datasets, table.datasets, 'data set'), args.data_dir)
-    if not datasets:
-        raise imsat.InputError('; '.join(problems))
+    datasets = choose(args.datasets, table.datasets, 'data set')
+    problems = []
+    if not args.report:
+        datasets, problems = prepare(datasets, args.data_dir)
+        if not datasets:
+            raise imsat.InputError('; '.join(problems))
     common = ['--threads', str(args.threads), *(
         ['--data-dir', args.data_dir] if args.data_dir else []), *args.extra]
     if args.device >= 0:
         common += ['--device', str(args.device)]
-    runs = Runs(Path(args.out), common)
+    runs = Runs(Path(args.out), common,
+                Record(Path(args.record)) if args.record else None)
     runs.out.mkdir(parents=True, exist_ok=True)
 
     places = {}
@@ -106,7 +119,6 @@ def run(args):
                 places[str(table.run(row, dataset, seed))] = \
                     (i, dataset, seed), table.run(row, dataset, seed)
     results = {}
-    report = Report(table, datasets, methods, results, args.command)
 
     def take(key, result):
         i, dataset, seed = key
@@ -119,6 +131,15 @@ def run(args):
             take(key, result)
         elif not args.report:
             wanted.append(one)
+    if args.report and not args.datasets:
+        datasets = [name for name in datasets
+                    if any(dataset == name for _, dataset in results)]
+        if not datasets:
+            raise imsat.InputError(
+                f'nothing of this table has been run below {args.out}'
+                + (f' or is in {args.record}' if args.record else '')
+                + '; leave --report out to run it')
+    report = Report(table, datasets, methods, results, args.command)
     paths = report.write(runs.out)
 
     with tqdm(total=len(places), initial=len(places) - len(wanted),

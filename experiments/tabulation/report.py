@@ -127,8 +127,8 @@ class Report:
 
     def _record(self, i, row, dataset, metric):
         cell = self.cell(i, dataset, metric)
-        seconds = [result['seconds'] for result in
-                   self.results.get((i, dataset), {}).values()]
+        seconds = known(self.results.get((i, dataset), {}).values(),
+                        'seconds')
         paper = cell.paper or Figure(None)
         options = ' '.join(f'{k}={v}' for k, v in row.options.items())
         return [dataset, row.method, options, metric,
@@ -203,14 +203,25 @@ class Report:
         def all_of(values):
             return ', '.join(sorted({str(value) for value in values}))
         seeds = sorted({result['seed'] for result in runs})
+        seconds = known(runs, 'seconds')
+        commits = [run['versions']['commit'] for run in runs
+                   if run['versions']['commit'] is not None]
         return [
             f'    {self.command}', '',
             f'{len(runs)} runs, seeds {", ".join(map(str, seeds))}, '
-            f'{sum(result["seconds"] for result in runs) / 3600:.1f} hours of '
-            f'training. Commits: '
-            f'{all_of(r["versions"]["commit"] for r in runs)}. Devices: '
-            f'{all_of(r["device"] for r in runs)}; threads each: '
-            f'{all_of(r["threads"] for r in runs)}.'] if runs else []
+            f'{sum(seconds) / 3600:.1f} hours of training'
+            + ('' if len(seconds) == len(runs) else
+               f' in the {len(seconds)} that were timed')
+            + f'. Commits: {all_of(commits)}'
+            + ('' if len(commits) == len(runs) else
+               f' ({len(runs) - len(commits)} runs have none recorded)')
+            + f'. Devices: {all_of(r["device"] for r in runs)}; threads '
+            f'each: {all_of(r["threads"] for r in runs)}.'] if runs else []
+
+
+def known(results, key):
+    """The values of a key where it has one."""
+    return [result[key] for result in results if result[key] is not None]
 
 
 def markdown_row(cells):

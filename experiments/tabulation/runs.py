@@ -54,27 +54,31 @@ class Runs:
     Args:
         out (Path): The folder.
         common (list of str): Options that every run gets.
+        record (Record): Of runs elsewhere, which count as done.
     """
 
-    def __init__(self, out, common):
-        self.out, self.common = out, common
+    def __init__(self, out, common, record=None):
+        self.out, self.common, self.record = out, common, record
 
     def result(self, run):
-        """What a finished run wrote, or None.
+        """What a finished run wrote or what is recorded of it, or None.
 
         Raises:
             InputError: If it was run with other options.
         """
         path = self.out / run.folder / 'result.json'
         if not path.exists():
-            return None
+            return self.record and self.record.find(run)
         earlier = load_json(path.parent / 'config.json')
         args = SCRIPTS[run.task].get_options(self._options(run))
         options = options_of(args)
         if options.get('clusters', 0) is None:
             del options['clusters']  # as many as classes, which the data tell
         refuse_another(path.parent, earlier.get('options', {}), options)
-        return load_json(path)
+        result = load_json(path)
+        if self.record:
+            self.record.add(run, result)
+        return result
 
     def do(self, run):
         """Runs the script, from where an earlier attempt got to.
@@ -107,9 +111,11 @@ class Runs:
         if run.method not in BEGINS_WITH or (folder / 'config.json').exists():
             return
         first = dataclasses.replace(run, method=BEGINS_WITH[run.method])
-        if self.result(first) is None:
+        taken = self.out / first.folder
+        # Of a run that is only recorded there are no phases to take over.
+        if not taken.is_dir() or self.result(first) is None:
             return
-        for phase in (self.out / first.folder).iterdir():
+        for phase in taken.iterdir():
             if phase.is_dir():
                 shutil.copytree(phase, folder / phase.name,
                                 dirs_exist_ok=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imsat.methods import TASKS
 from tabulation.paper import RETRIEVAL, SWEEP, get_table, swept
+from tabulation.record import Record
 from tabulation.report import Cell, Figure, Report
 from tabulation.runs import BEGINS_WITH, Run, Runs, do_all
 
@@ -25,7 +26,8 @@ QUICK = ['--epochs', '1', '--batch-size', '50', '--hidden', '5-4']
 def make(*options, cwd, extra=QUICK):
     return subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, options), '--jobs', '2',
-         '--', *extra], capture_output=True, text=True, cwd=cwd)
+         *(['--', *extra] if extra else [])],
+        capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture
@@ -196,6 +198,53 @@ def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path):
     layers = [list((runs.out / run.folder / 'layer-1').iterdir())
               for run in (first, second)]
     assert {p.name for p in layers[0]} == {p.name for p in layers[1]}
+
+
+def test_a_record_stands_for_its_runs(points):
+    record = Record(points / 'runs.json')
+    elsewhere = dict(accuracy=.25, seconds=None, device='cpu', threads=1,
+                     notes=['a quarter'], versions={'commit': None})
+    record.add(Run('clustering', 'points.npz', 'kmeans', {}, 0), elsewhere)
+    options = ['3', '--datasets', 'points.npz', '--methods', 'kmeans',
+               '--seeds', 2, '--record', 'runs.json']
+
+    only = make(*options, '--report', cwd=points, extra=[])
+    assert only.returncode == 0, only.stderr
+    assert '| K-means | 25.0 /1 |' in only.stdout
+    assert '(1) a quarter' in only.stdout
+    assert '0.0 hours of training in the 0 that were timed' in only.stdout
+    assert '(1 runs have none recorded)' in only.stdout
+
+    done = make(*options, cwd=points, extra=[])
+    assert done.returncode == 0, done.stderr
+    folder = points / 'results' / 'tables' / 'points' / 'kmeans'
+    assert [path.name for path in folder.iterdir()] == ['seed1']
+    kept = json.loads((points / 'runs.json').read_text())['runs']
+    assert kept['points/kmeans/seed0']['accuracy'] == .25
+    one, _ = result(points, 'points', 'kmeans', 'seed1')
+    for key in 'accuracy', 'nmi', 'seconds', 'device', 'threads':
+        assert kept['points/kmeans/seed1'][key] == one[key]
+    assert kept['points/kmeans/seed1']['commit'] == one['versions']['commit']
+
+    # What stands for the runs needs neither their folders nor their data.
+    (points / 'points.npz').unlink()
+    (folder / 'seed1' / 'result.json').unlink()
+    again = make(*options, '--report', cwd=points, extra=[])
+    assert again.returncode == 0, again.stderr
+    assert f', {100 * one["accuracy"]:.1f} |' in again.stdout
+
+
+def test_a_record_that_is_none(points):
+    options = '3', '--record', 'runs.json', '--report'
+    done = make(*options, cwd=points)
+    assert done.returncode == 2 and 'leave one of them out' in done.stderr
+    for text, sentence in (('[1]', 'is no record of runs'),
+                           ('{', 'is not valid JSON'),
+                           ('{"notes": {}, "runs": {}}', 'or is in runs.json')):
+        (points / 'runs.json').write_text(text)
+        done = make(*options, cwd=points, extra=[])
+        assert done.returncode == 2 and sentence in done.stderr
+        assert (points / 'runs.json').read_text() == text
 
 
 def test_sweep_is_drawn(tmp_path):
