@@ -1,7 +1,6 @@
 """The paper's figures, and the script that puts ours beside them."""
 import csv
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy
 import pytest
 from PIL import Image
 
+import tables
 from imsat.methods import TASKS
 from tabulation.paper import RETRIEVAL, SWEEP, get_table, swept
 from tabulation.record import Record
@@ -23,17 +23,21 @@ Y = numpy.repeat([0, 1], 60)
 QUICK = ['--epochs', '1', '--batch-size', '50', '--hidden', '5-4']
 
 
-def make(*options, cwd, extra=QUICK):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, options), '--jobs', '2',
-         *(['--', *extra] if extra else [])],
-        capture_output=True, text=True, cwd=cwd)
+@pytest.fixture
+def points(tmp_path, monkeypatch):
+    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
-def points(tmp_path):
-    numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
-    return tmp_path
+def make(capsys):
+    """Calls the script: its exit code, what it prints, and its errors."""
+    def make(*options, extra=QUICK):
+        extra = ['--', *extra] if extra else []
+        code = tables.main([*map(str, options), '--jobs', '2', *extra])
+        return code, *capsys.readouterr()
+    return make
 
 
 def result(folder, *parts):
@@ -124,23 +128,23 @@ def test_report_of_what_there_is():
             record['paper_mean']) == ('25.0000', '1', '0', '26.6')
 
 
-def test_runs_what_is_missing(points):
+def test_runs_what_is_missing(points, make):
     options = ['3', '--datasets', 'points.npz',
                '--methods', 'linear-rim,deep-rim', '--seeds', 2]
-    first = make(*options, cwd=points, extra=QUICK[:4])
-    assert first.returncode == 0, first.stderr
+    code, _, errors = make(*options, extra=QUICK[:4])
+    assert code == 0, errors
     _, path = result(points, 'points', 'deep-rim', 'seed1')
     table = path.parents[3] / 'table-3.md'
     before = path.stat().st_mtime_ns, table.read_text()
     _, other = result(points, 'points', 'linear-rim', 'seed0')
     other.unlink()
 
-    only = make(*options, '--report', cwd=points, extra=QUICK[:4])
-    assert only.returncode == 0 and not other.exists()
-    assert '/1 |' in only.stdout and '/2 |' in only.stdout
+    code, text, _ = make(*options, '--report', extra=QUICK[:4])
+    assert code == 0 and not other.exists()
+    assert '/1 |' in text and '/2 |' in text
 
-    second = make(*options, cwd=points, extra=QUICK[:4])
-    assert second.returncode == 0, second.stderr
+    code, _, errors = make(*options, extra=QUICK[:4])
+    assert code == 0, errors
     assert other.exists()
     assert (path.stat().st_mtime_ns, table.read_text()) == before
 
@@ -152,16 +156,17 @@ def test_runs_what_is_missing(points):
     assert f'{numpy.mean(values):.1f} ({numpy.std(values, ddof=1):.1f}) /2' \
         in line
 
-    third = make(*options, cwd=points, extra=['--epochs', '2'])
-    assert third.returncode == 2
-    assert re.search(r'seed0 holds a run with another epochs \(1 and not 2\)',
-                     third.stderr)
+    code, _, errors = make(*options, extra=['--epochs', '2'])
+    assert code == 2
+    assert 'seed0 holds a run with another epochs (1 and not 2)' in errors
 
 
 def test_a_failing_run_and_a_missing_data_set_are_told(points):
     numpy.savez(points / 'few.npz', x=X[:30], y=Y[:30])
-    done = make('4', '--methods', 'imsat-vat', '--datasets',
-                'points.npz,few.npz,none.npz', cwd=points)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), '4', '--methods', 'imsat-vat',
+         '--datasets', 'points.npz,few.npz,none.npz', '--', *QUICK],
+        capture_output=True, text=True)
     assert done.returncode == 1
     assert 'few imsat-vat seed0: clustering.py: there are 30 points' \
         in done.stderr
@@ -170,13 +175,13 @@ def test_a_failing_run_and_a_missing_data_set_are_told(points):
     assert 'IMSAT (VAT)' in done.stdout
 
 
-def test_bad_input(points):
-    for options, sentence in (
-            (['3', '--methods', 'nope'], "no method 'nope'"),
-            (['3', '--datasets', 'nope'], "'nope' is not known"),
-            (['3', '--seeds', 0], 'give a number from 1')):
-        done = make(*options, cwd=points)
-        assert done.returncode == 2 and sentence in done.stderr
+@pytest.mark.parametrize('options,sentence', [
+    (['3', '--methods', 'nope'], "no method 'nope'"),
+    (['3', '--datasets', 'nope'], "'nope' is not known"),
+    (['3', '--seeds', 0], 'give a number from 1')])
+def test_bad_input(make, options, sentence):
+    code, _, errors = make(*options)
+    assert code == 2 and sentence in errors
 
 
 def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path):
@@ -200,7 +205,7 @@ def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path):
     assert {p.name for p in layers[0]} == {p.name for p in layers[1]}
 
 
-def test_a_record_stands_for_its_runs(points):
+def test_a_record_stands_for_its_runs(points, make):
     record = Record(points / 'runs.json')
     elsewhere = dict(accuracy=.25, seconds=None, device='cpu', threads=1,
                      notes=['a quarter'], versions={'commit': None})
@@ -208,43 +213,43 @@ def test_a_record_stands_for_its_runs(points):
     options = ['3', '--datasets', 'points.npz', '--methods', 'kmeans',
                '--seeds', 2, '--record', 'runs.json']
 
-    only = make(*options, '--report', cwd=points, extra=[])
-    assert only.returncode == 0, only.stderr
-    assert '| K-means | 25.0 /1 |' in only.stdout
-    assert '(1) a quarter' in only.stdout
-    assert '0.0 hours of training in the 0 that were timed' in only.stdout
-    assert '(1 runs have none recorded)' in only.stdout
+    code, text, errors = make(*options, '--report', extra=None)
+    assert code == 0, errors
+    assert '| K-means | 25.0 /1 |' in text
+    assert '(1) a quarter' in text
+    assert '0.0 hours of training in the 0 that were timed' in text
+    assert '(1 runs have none recorded)' in text
 
-    done = make(*options, cwd=points, extra=[])
-    assert done.returncode == 0, done.stderr
+    code, _, errors = make(*options, extra=None)
+    assert code == 0, errors
     folder = points / 'results' / 'tables' / 'points' / 'kmeans'
     assert [path.name for path in folder.iterdir()] == ['seed1']
     kept = json.loads((points / 'runs.json').read_text())['runs']
     assert kept['points/kmeans/seed0']['accuracy'] == .25
-    one, _ = result(points, 'points', 'kmeans', 'seed1')
+    one, path = result(points, 'points', 'kmeans', 'seed1')
     for key in 'accuracy', 'nmi', 'seconds', 'device', 'threads':
         assert kept['points/kmeans/seed1'][key] == one[key]
     assert kept['points/kmeans/seed1']['commit'] == one['versions']['commit']
 
     # What stands for the runs needs neither their folders nor their data.
     (points / 'points.npz').unlink()
-    (folder / 'seed1' / 'result.json').unlink()
-    again = make(*options, '--report', cwd=points, extra=[])
-    assert again.returncode == 0, again.stderr
-    assert f', {100 * one["accuracy"]:.1f} |' in again.stdout
+    path.unlink()
+    code, text, errors = make(*options, '--report', extra=None)
+    assert code == 0, errors
+    assert f', {100 * one["accuracy"]:.1f} |' in text
 
 
-def test_a_record_that_is_none(points):
-    options = '3', '--record', 'runs.json', '--report'
-    done = make(*options, cwd=points)
-    assert done.returncode == 2 and 'leave one of them out' in done.stderr
-    for text, sentence in (('[1]', 'is no record of runs'),
-                           ('{', 'is not valid JSON'),
-                           ('{"notes": {}, "runs": {}}', 'or is in runs.json')):
-        (points / 'runs.json').write_text(text)
-        done = make(*options, cwd=points, extra=[])
-        assert done.returncode == 2 and sentence in done.stderr
-        assert (points / 'runs.json').read_text() == text
+@pytest.mark.parametrize('text,extra,sentence', [
+    ('[1]', None, 'is no record of runs'),
+    ('{', None, 'is not valid JSON'),
+    ('{"notes": {}, "runs": {}}', None, 'or is in runs.json'),
+    ('', QUICK, 'leave one of them out')])
+def test_a_record_that_is_none(points, make, text, extra, sentence):
+    Path('runs.json').write_text(text)
+    code, _, errors = make('3', '--record', 'runs.json', '--report',
+                           extra=extra)
+    assert code == 2 and sentence in errors
+    assert Path('runs.json').read_text() == text
 
 
 def test_sweep_is_drawn(tmp_path):
