@@ -201,7 +201,7 @@ class Report:
                 for result in seeds.values()]
 
         def all_of(values):
-            return ', '.join(sorted({str(value) for value in values}))
+            return ' and '.join(sorted({str(value) for value in values}))
         seeds = sorted({result['seed'] for result in runs})
         seconds = known(runs, 'seconds')
         commits = [run['versions']['commit'] for run in runs
@@ -212,7 +212,7 @@ class Report:
             f'{sum(seconds) / 3600:.1f} hours of training'
             + ('' if len(seconds) == len(runs) else
                f' in the {len(seconds)} that were timed')
-            + f'. Commits: {all_of(commits)}'
+            + f'. Commits: {", ".join(sorted(set(commits)))}'
             + ('' if len(commits) == len(runs) else
                f' ({len(runs) - len(commits)} runs have none recorded)')
             + f'. Devices: {all_of(r["device"] for r in runs)}; threads '
