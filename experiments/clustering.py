@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy
 import imsat
 from common import (
-    describe, get_parser, in_seconds, main, make_model, parse, prepare_out,
+    describe, get_parser, in_seconds, main, make_model, parse, run_folder,
     save_log, training_results)
 from imsat import pictures
 from imsat.datasets import load_dataset
@@ -25,6 +25,9 @@ from imsat.objectives import check_prior
 DIGITS_RESTARTS = 2
 # What the authors' code for clustering fixes besides; its mu is an option.
 FAITHFUL = dict(prior=None, delta=None)
+# Null in result.json for a method that has none.
+TERMS = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
+         'steps_per_second')
 
 
 def get_options(argv=None):
@@ -91,9 +94,9 @@ def run(args):
     model = make_model(args, n_clusters=args.clusters, prior=prior,
                        image_shape=data.image_shape)
     model.check(data.x, data.y)
-    prepare_out(args, describe(data))
-    model.fit(data.x, data.y)
-    save_results(Path(args.out), args, data, model)
+    with run_folder(args, describe(data)) as out:
+        model.fit(data.x, data.y)
+        save_results(out, args, data, model)
 
 
 def save_results(out, args, data, model):
@@ -101,7 +104,8 @@ def save_results(out, args, data, model):
     kmeans = None
     if args.kmeans and data.y is not None and args.method != 'kmeans':
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
-    result = dict(
+    result = dict.fromkeys(TERMS)
+    result.update(
         method=args.method, dataset=data.name, notes=data.notes,
         n=len(data.x), clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
@@ -147,7 +151,7 @@ def print_summary(out, data, result, names):
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None
                else '') + (' kept' if r['kept'] else '')
             for r in result['restarts']))
-    if 'conditional_entropy' in result:
+    if result['conditional_entropy'] is not None:
         print(f'H(Y|X) {result["conditional_entropy"]:.3f}, '
               f'H(Y) {result["marginal_entropy"]:.3f} nats')
     print('cluster sizes ' + ' '.join(map(str, result['sizes'])))

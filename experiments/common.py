@@ -1,5 +1,6 @@
 """What the scripts of all tasks share: options, run folders, errors."""
 import argparse
+import contextlib
 import errno
 import functools
 import os
@@ -9,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import filelock
 import numpy
 import scipy
 import sklearn
@@ -140,7 +142,11 @@ def parse(parser, argv, digits_restarts=1, faithful=()):
     chosen = {**FAITHFUL, **dict(faithful)} if args.faithful else {}
     parser.set_defaults(**chosen)
     if args.config:
-        options = load_json(args.config)['options']
+        config = load_json(args.config)
+        if not isinstance(config, dict) or 'options' not in config:
+            raise imsat.InputError(f'{args.config} is not the config.json of '
+                                   f'a run; name another file')
+        options = config['options']
         unknown = set(options) - set(vars(args))
         if unknown:
             raise imsat.InputError(f'{args.config} has options that are not '
@@ -206,23 +212,32 @@ def describe(data, **more):
                 sha256=digest(data.x), notes=data.notes, **more)
 
 
-def prepare_out(args, data):
-    """Writes config.json; refuses a folder that holds another run.
+@contextlib.contextmanager
+def run_folder(args, data):
+    """The folder of a run, for a block that works in it alone.
 
-    ``data`` describes what is learnt from, besides the options.
+    Writes config.json; refuses a folder that holds another run, or where one
+    is at work.  ``data`` describes what is learnt from, besides the options.
     """
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    config = dict(options=options_of(args), data=data,
-                  versions=get_versions())
-    path = out / 'config.json'
-    if path.exists():
-        earlier = load_json(path)
-        for group in 'options', 'data':
-            refuse_another(out, earlier.get(group, {}), config[group])
-        if args.resume:
-            return
-    save_json(path, config)
+    try:
+        # Freed by the system if the process dies.
+        lock = filelock.FileLock(out / '.lock').acquire(blocking=False)
+    except filelock.Timeout as e:
+        raise imsat.InputError(f'another run is at work in {out}; wait for '
+                               f'its end or choose another --out') from e
+    with lock:
+        config = dict(options=options_of(args), data=data,
+                      versions=get_versions())
+        path = out / 'config.json'
+        if path.exists():
+            earlier = load_json(path)
+            for group in 'options', 'data':
+                refuse_another(out, earlier.get(group, {}), config[group])
+        if not (args.resume and path.exists()):
+            save_json(path, config)
+        yield out
 
 
 def options_of(args):
@@ -300,7 +315,7 @@ def save_log(out, model):
 def in_seconds(result):
     """How long a training took, in words."""
     text = f'{result["seconds"]:.0f} s'
-    if 'steps_per_second' in result:
+    if result.get('steps_per_second') is not None:
         text += f', {result["steps_per_second"]:.1f} steps/s'
     return text
 

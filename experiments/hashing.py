@@ -8,13 +8,12 @@ measures how well they retrieve.
 """
 import sys
 import time
-from pathlib import Path
 
 import numpy
 
 import imsat
 from common import (
-    describe, get_parser, in_seconds, main, make_model, parse, prepare_out,
+    describe, get_parser, in_seconds, main, make_model, parse, run_folder,
     save_log, training_results)
 from imsat import pictures, retrieval
 from imsat.datasets import Dataset, load_dataset
@@ -89,9 +88,9 @@ def run(args):
     x = data.x if args.train_on == 'all' else data.x[gallery]
     model = make_model(args, n_bits=args.bits)
     model.check(x)
-    prepare_out(args, describe(data, queries=len(query)))
-    model.fit(x)
-    save_results(Path(args.out), args, data, query, gallery, model)
+    with run_folder(args, describe(data, queries=len(query))) as out:
+        model.fit(x)
+        save_results(out, args, data, query, gallery, model)
 
 
 def save_results(out, args, data, query, gallery, model):

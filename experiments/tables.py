@@ -4,7 +4,7 @@
     python experiments/tables.py 4
     python experiments/tables.py 5 --bits 16
     python experiments/tables.py sweep --methods imsat-vat
-    python experiments/tables.py 3 --report --seeds 12 --record docs/runs.json
+    python experiments/tables.py 3 --report --record docs/runs.json
 
 What was run before below --out is not run again, for no table, and what was
 interrupted goes on.  The last of these shows what the README shows, and needs
@@ -12,6 +12,7 @@ neither data nor time.  Options after " -- " go to every run: -- --epochs 5
 """
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import imsat
 from common import run_script
 from imsat import devices
 from imsat.datasets import load_dataset
+from imsat.neighbors import digest
 from tabulation.paper import get_table, methods_of
 from tabulation.record import Record
 from tabulation.report import Report
@@ -37,10 +39,11 @@ def get_options(argv=None):
     add('--datasets', metavar='NAME,...',
         help='as --dataset of the scripts; default: those of the table')
     add('--methods', default='all', metavar='NAME,...',
-        help='default all those of the table')
+        help='default all those of the table; others get a row below')
     add('--bits', type=int, default=16, help='of table 5; default 16')
-    add('--seeds', type=int, default=1, metavar='N',
-        help='0 to N - 1; the paper has 12, and 10 in table 5; default 1')
+    add('--seeds', type=int, metavar='N',
+        help='0 to N - 1; the paper has 12, and 10 in table 5; default 1, '
+             'with --report the first hundred')
     add('--jobs', type=int, metavar='N',
         help='runs at a time; default: one for every core')
     add('--threads', type=int, default=1, help='of BLAS, each; default 1')
@@ -61,6 +64,8 @@ def get_options(argv=None):
     args.command = shlex.join(
         ['python', 'experiments/tables.py', *argv])
     args.extra = argv[split + 1:]
+    if args.seeds is None:
+        args.seeds = 100 if args.report else 1
     if args.jobs is None:
         args.jobs = devices.available_cores()
     for name in 'seeds', 'jobs', 'threads':
@@ -74,22 +79,20 @@ def get_options(argv=None):
     return args
 
 
-def choose(text, known, what):
-    names = known if text in (None, 'all') else text.split(',')
-    for name in names:
-        if what == 'method' and name not in known:
-            raise imsat.InputError(f'the table has no {what} {name!r}; choose '
-                                   f'from {", ".join(known)}')
-    return list(names)
+def choose(text, known):
+    return list(known) if text in (None, 'all') else text.split(',')
 
 
 def prepare(names, data_dir):
-    """Those data sets that are there, prepared once for all runs."""
-    there, missing = [], []
+    """Those data sets that are there, prepared once for all runs.
+
+    Returns:
+        tuple: The SHA-256 of their points by name, and what is missing.
+    """
+    there, missing = {}, []
     for name in names:
         try:
-            load_dataset(name, data_dir)
-            there.append(name)
+            there[name] = digest(load_dataset(name, data_dir).x)
         except imsat.InputError as e:
             missing.append(f'{name}: {e}')
     return there, missing
@@ -97,11 +100,14 @@ def prepare(names, data_dir):
 
 def run(args):
     table = get_table(args.table, args.bits)
-    methods = choose(args.methods, methods_of(table), 'method')
-    datasets = choose(args.datasets, table.datasets, 'data set')
-    problems = []
+    methods = choose(args.methods, methods_of(table))
+    for name in methods:
+        table.add(name)
+    datasets = choose(args.datasets, table.datasets)
+    digests, problems = {}, []
     if not args.report:
-        datasets, problems = prepare(datasets, args.data_dir)
+        digests, problems = prepare(datasets, args.data_dir)
+        datasets = list(digests)
         if not datasets:
             raise imsat.InputError('; '.join(problems))
     common = ['--threads', str(args.threads), *(
@@ -109,15 +115,19 @@ def run(args):
     if args.device >= 0:
         common += ['--device', str(args.device)]
     runs = Runs(Path(args.out), common,
-                Record(Path(args.record)) if args.record else None)
+                Record(Path(args.record)) if args.record else None, digests)
     runs.out.mkdir(parents=True, exist_ok=True)
 
     places = {}
     for seed in range(args.seeds):
         for i, row in enumerate(table.rows):
             for dataset in datasets if row.method in methods else ():
-                places[str(table.run(row, dataset, seed))] = \
-                    (i, dataset, seed), table.run(row, dataset, seed)
+                one = table.run(row, dataset, seed)
+                if str(one) in places:
+                    raise imsat.InputError(
+                        f'two data sets are called {Path(dataset).name}; '
+                        f'give the file of one another name')
+                places[str(one)] = (i, dataset, seed), one
     results = {}
 
     def take(key, result):
@@ -167,4 +177,6 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
+    # As Ctrl-C, so that what is under way ends as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

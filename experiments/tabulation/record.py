@@ -36,13 +36,13 @@ class Record:
         kept = self.runs.get(run.folder.as_posix())
         if kept is None:
             return None
-        return {**kept, 'seed': run.seed,
-                'notes': self.notes.get(run.dataset, []),
-                'versions': {'commit': kept['commit']}}
+        return {**kept, 'seed': run.seed, 'notes': self.notes[run.dataset],
+                'versions': {'commit': kept.get('commit')}}
 
     def add(self, run, result):
         """Keeps a run's result."""
-        kept = {key: result[key] for key in KEPT if key in result}
+        kept = {key: result[key] for key in KEPT
+                if result.get(key) is not None}
         kept['commit'] = result['versions']['commit']
         self.notes[run.dataset] = result['notes']
         if self.runs.get(run.folder.as_posix()) != kept:

@@ -12,10 +12,9 @@ from imsat.methods import get_method
 from imsat.pictures.training import save
 from tabulation.paper import Figure, methods_of, swept
 
-EXCERPTED = '† Excerpted by the paper from Xie et al. (2016).'
 FAR = '* More than two of the paper\'s standard deviations off.'
 OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
-        'it the paper\'s: over twelve trials, ten for hash codes.')
+        'it the paper\'s, over {} trials. {}')
 
 
 @dataclasses.dataclass
@@ -79,7 +78,7 @@ class Report:
     def cell(self, i, dataset, metric):
         runs = self.results.get((i, dataset), {})
         return Cell({seed: 100 * runs[seed][metric] for seed in sorted(runs)
-                     if runs[seed][metric] is not None},
+                     if runs[seed].get(metric) is not None},
                     self.table.rows[i].figures.get((dataset, metric)))
 
     def write(self, out):
@@ -109,7 +108,9 @@ class Report:
                 parts += [f'## {self._dataset(dataset)}', '', *self._lines(
                     [(dataset, *item) for item in metrics.items()]), '']
         return '\n'.join([
-            f'# {self.table.title}', '', OURS, '', *parts, '',
+            f'# {self.table.title}', '',
+            OURS.format(self.table.trials, self.table.note).rstrip(), '',
+            *parts, '',
             *self._footnotes(), '', '## Every seed', '', *self._every_seed(),
             '', *self._circumstances(), ''])
 
@@ -177,7 +178,8 @@ class Report:
         if any(cell.is_far for cell in cells):
             notes.append(FAR)
         if any(cell.paper and cell.paper.mark for cell in cells):
-            notes.append(EXCERPTED)
+            notes.append(f'† Excerpted by the paper from '
+                         f'{self.table.excerpted}.')
         return [line for note in notes for line in (note, '')][:-1]
 
     def _every_seed(self):
@@ -221,7 +223,7 @@ class Report:
 
 def known(results, key):
     """The values of a key where it has one."""
-    return [result[key] for result in results if result[key] is not None]
+    return [result[key] for result in results if result.get(key) is not None]
 
 
 def markdown_row(cells):

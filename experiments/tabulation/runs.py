@@ -36,7 +36,7 @@ class Run:
     def folder(self):
         """Where it lies below ``--out``, the same for every table."""
         options = dict(self.options)
-        data = Path(self.dataset).stem
+        data = Path(self.dataset).name.replace('.', '-')
         if 'bits' in options:
             data += f'-{options.pop("bits")}bits'
         name = '-'.join([self.method, *(
@@ -53,12 +53,17 @@ class Runs:
 
     Args:
         out (Path): The folder.
-        common (list of str): Options that every run gets.
+        common (list of str): Options that every run gets, if its row has
+            no other.
         record (Record): Of runs elsewhere, which count as done.
+        digests (dict): SHA-256 of the points, by data set; what was run on
+            others is refused.
     """
 
-    def __init__(self, out, common, record=None):
+    def __init__(self, out, common, record=None, digests=None):
         self.out, self.common, self.record = out, common, record
+        self.digests = digests or {}
+        self.under_way = set()
 
     def result(self, run):
         """What a finished run wrote or what is recorded of it, or None.
@@ -75,6 +80,9 @@ class Runs:
         if options.get('clusters', 0) is None:
             del options['clusters']  # as many as classes, which the data tell
         refuse_another(path.parent, earlier.get('options', {}), options)
+        if run.dataset in self.digests:
+            refuse_another(path.parent, earlier.get('data', {}),
+                           {'sha256': self.digests[run.dataset]})
         result = load_json(path)
         if self.record:
             self.record.add(run, result)
@@ -94,18 +102,26 @@ class Runs:
         if run.task == 'clustering':
             command.append('--no-kmeans')
         with open(folder / 'output.txt', 'w', encoding='utf-8') as output:
-            code = subprocess.run(command, stdout=output,
-                                  stderr=subprocess.STDOUT).returncode
+            process = subprocess.Popen(command, stdout=output,
+                                       stderr=subprocess.STDOUT)
+        self.under_way.add(process)
+        code = process.wait()
+        self.under_way.discard(process)
         if code:
             lines = (folder / 'output.txt').read_text().splitlines()
             return lines[-1] if lines else f'exit code {code}'
 
+    def stop(self):
+        """Ends what is under way, which goes on from its last snapshot."""
+        for process in list(self.under_way):
+            process.terminate()
+
     def _options(self, run):
-        options = ['--dataset', run.dataset, '--method', run.method,
-                   '--seed', str(run.seed)]
+        options = [*self.common, '--dataset', run.dataset, '--method',
+                   run.method, '--seed', str(run.seed)]
         for name, value in run.options.items():
             options += [f'--{name.replace("_", "-")}', str(value)]
-        return options + self.common
+        return options
 
     def _take_over(self, run, folder):
         if run.method not in BEGINS_WITH or (folder / 'config.json').exists():
@@ -150,5 +166,5 @@ def do_all(runs, wanted, jobs, tell):
                 if rest:
                     waiting[executor.submit(runs.do, rest[0])] = rest
     finally:
-        # Those under way get Ctrl-C as well, and end by themselves.
+        runs.stop()
         executor.shutdown(cancel_futures=True)

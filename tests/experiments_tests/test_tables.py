@@ -1,10 +1,12 @@
 """The paper's figures, and the script that puts ours beside them."""
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import numpy
 import pytest
 from PIL import Image
@@ -45,21 +47,55 @@ def result(folder, *parts):
     return json.loads(path.read_text()), path
 
 
-def test_figures_of_the_paper():
-    # From the text of the paper, cells that are easy to misplace.
-    figures = {row.method: row.figures for row in get_table('3').rows}
-    assert figures['imsat-vat']['omniglot', 'accuracy'] == (24., .9, '')
-    assert figures['linear-rim']['20news', 'accuracy'] == (50.9, 3.1, '')
-    assert figures['dec']['mnist', 'accuracy'] == (84.3, None, '†')
-    assert figures['deep-rim']['stl', 'accuracy'] == (92.5, 2.2, '')
-    rows = {(row.method, row.options.get('hidden')): row.figures
-            for row in get_table('5').rows}
-    keys = [(name, metric) for metric in RETRIEVAL
-            for name in ('mnist', 'cifar10-gist')]
-    assert [rows['imsat-vat', '400-400'][key][0] for key in keys] == [
-        83.9, 21.4, 97.0, 27.3, 96.2, 26.4]
-    assert rows['deep-rim', '60-30']['cifar10-gist', 'precision_at_r2'] == (
-        21.2, .9, '')
+# Sums over the columns and rows of the paper's tables, and over the columns
+# of the standard deviations, from its text.
+TABLE_3 = (
+    [584.5, 101.4, 680.5, 337.9, 169.8, 205.6, 499.5, 243.8],
+    [294.2, 337.8, 339.3, 342.1, 324.7, 334.7, 401.2, 449.0],
+    [13.5, 6.9, 12.2, 10.8, 3.9, 15.1, 24.1, 17.6])
+TABLE_5 = {
+    'map_trapezoid': (
+        [502.9, 177.1],
+        [39.2, 56.9, 59.3, 59.9, 57.9, 59.3, 59.3, 81.0, 101.9, 105.3],
+        [16.8, 7.3]),
+    'precision_at_500_expected': (
+        [736.5, 221.5],
+        [75.1, 88.9, 91.7, 84.8, 89.7, 90.3, 90.5, 99.6, 123.1, 124.3],
+        [15.8, 7.2]),
+    'precision_at_r2': (
+        [727.5, 213.6],
+        [76.0, 88.3, 89.4, 85.5, 87.1, 88.1, 87.6, 95.8, 120.7, 122.6],
+        [16.5, 6.5])}
+COLUMNS = ('mnist', 'omniglot', 'stl', 'cifar10', 'cifar100', 'svhn',
+           'reuters', '20news')
+
+
+@pytest.mark.parametrize('name,metric,columns,sums', [
+    ('3', 'accuracy', COLUMNS, TABLE_3),
+    ('4', 'accuracy', ('omniglot',),
+     ([139.1], [24.0, 45.1, 70.0], [4.9])),
+    *(('5', metric, ('mnist', 'cifar10-gist'), sums)
+      for metric, sums in TABLE_5.items())])
+def test_figures_of_the_paper(name, metric, columns, sums):
+    figures = [[row.figures[column, metric] for column in columns]
+               for row in get_table(name).rows]
+    means = numpy.array([[cell.mean for cell in row] for row in figures])
+    deviations = [[cell.deviation or 0 for cell in row] for row in figures]
+    for ours, papers in zip(
+            (means.sum(axis=0), means.sum(axis=1), numpy.sum(deviations, 0)),
+            sums):
+        numpy.testing.assert_allclose(ours, papers, atol=1e-9)
+
+
+def test_excerpts_of_the_paper():
+    marked = {(name, row.method, column) for name in '35'
+              for row in get_table(name).rows
+              for (column, _), cell in row.figures.items() if cell.mark}
+    assert marked == {
+        ('3', 'dae-kmeans', 'mnist'), ('3', 'dec', 'mnist'),
+        *(('5', method, column)
+          for method in ('spectral', 'pca-itq', 'deep-hash')
+          for column in ('mnist', 'cifar10-gist'))}
 
 
 @pytest.mark.parametrize('name', ['3', '4', '5', 'sweep'])
@@ -117,9 +153,11 @@ def test_report_of_what_there_is():
     report = Report(table, ['mnist'], ['spectral', 'pca-itq'], done, 'do it')
     text = report.markdown()
     assert '## mnist (1)' in text and '(1) all of it' in text
-    assert '| Spectral hash | 25.0 /1 | 26.6 | 50.0 /1 | 56.3 | 75.0 /1 | ' \
-        '57.5 |' in text
-    assert '| PCA-ITQ |  | 41.2 |' in text  # not run yet
+    assert '| Spectral hash | 25.0 /1 | 26.6† | 50.0 /1 | 56.3† | 75.0 /1 |' \
+        ' 57.5† |' in text
+    assert '| PCA-ITQ |  | 41.2† |' in text  # not run yet
+    assert '† Excerpted by the paper from Erin Liong et al. (2015).' in text
+    assert 'over ten trials. mAP is the trapezoid rule' in text
     assert '1 runs, seeds 0, 2.0 hours' in text and 'abc' in text
     record, = [line for line in csv.DictReader(report.csv().splitlines())
                if line['metric'] == 'map_trapezoid'
@@ -133,10 +171,10 @@ def test_runs_what_is_missing(points, make):
                '--methods', 'linear-rim,deep-rim', '--seeds', 2]
     code, _, errors = make(*options, extra=QUICK[:4])
     assert code == 0, errors
-    _, path = result(points, 'points', 'deep-rim', 'seed1')
+    _, path = result(points, 'points-npz', 'deep-rim', 'seed1')
     table = path.parents[3] / 'table-3.md'
     before = path.stat().st_mtime_ns, table.read_text()
-    _, other = result(points, 'points', 'linear-rim', 'seed0')
+    _, other = result(points, 'points-npz', 'linear-rim', 'seed0')
     other.unlink()
 
     code, text, _ = make(*options, '--report', extra=QUICK[:4])
@@ -149,7 +187,7 @@ def test_runs_what_is_missing(points, make):
     assert (path.stat().st_mtime_ns, table.read_text()) == before
 
     # Means are those of the runs, seed by seed.
-    values = [100 * result(points, 'points', 'deep-rim', f'seed{i}')[0][
+    values = [100 * result(points, 'points-npz', 'deep-rim', f'seed{i}')[0][
         'accuracy'] for i in (0, 1)]
     line = next(line for line in before[1].splitlines()
                 if line.startswith('| Deep RIM'))
@@ -168,15 +206,15 @@ def test_a_failing_run_and_a_missing_data_set_are_told(points):
          '--datasets', 'points.npz,few.npz,none.npz', '--', *QUICK],
         capture_output=True, text=True)
     assert done.returncode == 1
-    assert 'few imsat-vat seed0: clustering.py: there are 30 points' \
+    assert 'few-npz imsat-vat seed0: clustering.py: there are 30 points' \
         in done.stderr
     assert 'there is no file none.npz' in done.stderr
-    assert result(points, 'points', 'imsat-vat', 'seed0')
+    assert result(points, 'points-npz', 'imsat-vat', 'seed0')
     assert 'IMSAT (VAT)' in done.stdout
 
 
 @pytest.mark.parametrize('options,sentence', [
-    (['3', '--methods', 'nope'], "no method 'nope'"),
+    (['3', '--methods', 'nope'], "no clustering method 'nope'"),
     (['3', '--datasets', 'nope'], "'nope' is not known"),
     (['3', '--seeds', 0], 'give a number from 1')])
 def test_bad_input(make, options, sentence):
@@ -205,6 +243,42 @@ def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path):
     assert {p.name for p in layers[0]} == {p.name for p in layers[1]}
 
 
+def test_data_sets_are_told_apart(points, make):
+    (points / 'other').mkdir()
+    numpy.savez('other/points.npz', x=X, y=Y)
+    options = ['3', '--methods', 'kmeans', '--datasets']
+    code, _, errors = make(*options, 'points.npz,other/points.npz', extra=())
+    assert code == 2 and 'two data sets are called points.npz' in errors
+
+    assert make(*options, 'points.npz', extra=())[0] == 0
+    numpy.savez('points.npz', x=X + 1, y=Y)
+    code, _, errors = make(*options, 'points.npz', extra=())
+    assert code == 2 and 'holds a run with another sha256' in errors
+
+
+def test_a_method_of_ones_own_gets_a_row(points, make):
+    # The paper has K-means in no table of affine distortions.
+    code, text, _ = make('4', '--methods', 'kmeans', '--datasets',
+                         'points.npz', extra=())
+    assert code == 0
+    assert re.search(r'^\| K-means \| \d+\.\d /1 \|  \|$', text, re.MULTILINE)
+
+
+def test_what_is_under_way_ends_with_the_script(points):
+    script = subprocess.Popen(
+        [sys.executable, str(SCRIPT), '4', '--methods', 'imsat-vat',
+         '--datasets', 'points.npz', '--', '--epochs', '100000',
+         '--batch-size', '50', '--hidden', '5-4'], stderr=subprocess.DEVNULL)
+    folder = points / 'results/tables/points-npz/imsat-vat/seed0'
+    while not (folder / 'config.json').exists():
+        assert script.poll() is None
+    script.terminate()
+    assert script.wait() == 130
+    # Nobody is at work there any more.
+    with filelock.FileLock(folder / '.lock').acquire(blocking=False):
+        pass
+
+
 def test_a_record_stands_for_its_runs(points, make):
     record = Record(points / 'runs.json')
     elsewhere = dict(accuracy=.25, seconds=None, device='cpu', threads=1,
@@ -222,14 +296,14 @@ def test_a_record_stands_for_its_runs(points, make):
 
     code, _, errors = make(*options, extra=None)
     assert code == 0, errors
-    folder = points / 'results' / 'tables' / 'points' / 'kmeans'
+    folder = points / 'results' / 'tables' / 'points-npz' / 'kmeans'
     assert [path.name for path in folder.iterdir()] == ['seed1']
     kept = json.loads((points / 'runs.json').read_text())['runs']
-    assert kept['points/kmeans/seed0']['accuracy'] == .25
-    one, path = result(points, 'points', 'kmeans', 'seed1')
+    assert kept['points-npz/kmeans/seed0']['accuracy'] == .25
+    one, path = result(points, 'points-npz', 'kmeans', 'seed1')
     for key in 'accuracy', 'nmi', 'seconds', 'device', 'threads':
-        assert kept['points/kmeans/seed1'][key] == one[key]
-    assert kept['points/kmeans/seed1']['commit'] == one['versions']['commit']
+        assert kept['points-npz/kmeans/seed1'][key] == one[key]
+    assert kept['points-npz/kmeans/seed1']['commit'] == one['versions']['commit']
 
     # What stands for the runs needs neither their folders nor their data.
     (points / 'points.npz').unlink()

@@ -57,6 +57,18 @@ def test_a_layer_without_noise_is_its_part_of_the_whole():
         y.array, by_hand([(1, model.decoder[1])], code, linear=0), 1e-4, 1e-5)
 
 
+def test_both_inputs_are_corrupted():
+    model, h = autoencoder(), RNG.normal(size=(6, 5)).astype('f')
+    y = model.denoise_layer(1, h, numpy.random.default_rng(3), .4)
+    # The mask of the layer's input is drawn before that of its inverse's.
+    rng = numpy.random.default_rng(3)
+    first, second = ((rng.random(shape, dtype='f') >= .4) / .6
+                     for shape in ((6, 5), (6, 8)))
+    code = by_hand([(1, model.encoder[1])], h * first, linear=2)
+    expected = by_hand([(1, model.decoder[1])], code * second, linear=0)
+    numpy.testing.assert_allclose(y.array, expected, 1e-4, 1e-5)
+
+
 def test_corruption():
     x = numpy.ones((400, 500), 'f')
     y = corrupt(chainer.Variable(x), numpy.random.default_rng(0), .2).array

@@ -18,31 +18,55 @@ def network():
     return model
 
 
+def terms(model, x):
+    """J_1 to J_4 of Erin Liong et al., number by number."""
+    layers = [(layer.W.array, layer.b.array) for layer in (model.l1, model.l2)]
+    h = x
+    for w, b in layers:
+        h = numpy.array([[numpy.tanh(sum(w[i, j] * v[j] for j in range(len(v)))
+                                     + b[i]) for i in range(len(b))]
+                         for v in h])
+    j = dict.fromkeys(
+        ('quantization', 'variance', 'orthogonality', 'decay'), 0.)
+    for column in h.T:
+        mean = sum(column) / 6
+        for v in column:
+            j['quantization'] += ((1 if v > 0 else -1) - v) ** 2 / 12
+            j['variance'] += (v - mean) ** 2 / 12
+    for w, b in layers:
+        for i, k in numpy.ndindex(len(w), len(w)):
+            j['orthogonality'] += (sum(w[i] * w[k]) - (i == k)) ** 2 / 2
+        for v in (*w.flat, *b):
+            j['decay'] += v ** 2 / 2
+    return j
+
+
 def test_terms_by_hand():
     model, x = network(), numpy.random.RandomState(1).normal(size=(6, 5))
-    (w1, b1), (w2, b2) = ((layer.W.array, layer.b.array)
-                          for layer in (model.l1, model.l2))
-    h = numpy.tanh(numpy.tanh(x @ w1.T + b1) @ w2.T + b2)
-    expected = dict(
-        quantization=sum((numpy.sign(v) - v) ** 2 for v in h.flat) / 12,
-        variance=h.var(axis=0).sum() / 2,
-        orthogonality=sum(((w @ w.T - numpy.eye(len(w))) ** 2).sum()
-                          for w in (w1, w2)) / 2,
-        decay=sum((a ** 2).sum() for a in (w1, w2, b1, b2)) / 2)
-    losses = deep_hash_losses(model, x)
+    expected, losses = terms(model, x), deep_hash_losses(model, x)
     assert losses.keys() == expected.keys()
     for name, value in expected.items():
         numpy.testing.assert_allclose(losses[name].array, value, 1e-12)
 
 
-def test_gradient():
+def test_loss_and_gradient_by_hand():
     model, x = network(), numpy.random.RandomState(1).normal(size=(6, 5))
 
-    def loss(x):
-        return DeepHasher(3, balance=.7, independence=.3, weight_decay=.2
-                          )._losses(model, x, None, 0)['loss']
-    gradient_check.check_backward(
-        loss, x, None, list(model.params()), dtype='d', atol=1e-6, rtol=1e-6)
+    def expected():
+        j = terms(model, x)
+        return numpy.array(j['quantization'] - .7 * j['variance']
+                           + .3 * j['orthogonality'] + .2 * j['decay']),
+    hasher = DeepHasher(3, balance=.7, independence=.3, weight_decay=.2)
+    losses = hasher._losses(model, x, None, 0)
+    numpy.testing.assert_allclose(losses['loss'].array, *expected(), 1e-12)
+    assert losses.keys() == {'loss', *terms(model, x)}
+    model.cleargrads()
+    losses['loss'].backward()
+    params = list(model.params())
+    gradients = gradient_check.numerical_grad(
+        expected, [param.array for param in params], (numpy.ones(()),), 1e-5)
+    for param, gradient in zip(params, gradients):
+        numpy.testing.assert_allclose(param.grad, gradient, 1e-6, 1e-8)
 
 
 def test_starts_from_the_principal_components():

@@ -2,6 +2,8 @@
 import inspect
 import warnings
 
+import chainer
+import chainer.functions as F
 import numpy
 import pytest
 import scipy.sparse
@@ -12,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import imsat
 from imsat import InputError, clustering_accuracy
+from imsat.devices import get_device
 from imsat.hamming import unpack_bits
 from imsat.methods import TASKS, get_method
 from imsat.methods.autoencoder import DEC
@@ -49,23 +52,136 @@ def test_the_papers_systems():
         'imsat-vat'}
 
 
+RIM = dict(regularizer='weight-decay', weight_decay=.005, lam=1)
+
+
 # Section 4.2.3, and what it refers to.
 @pytest.mark.parametrize('task,name,expected', [
     ('clustering', 'kmeans', dict(n_init=12)),
-    ('clustering', 'dec', dict(hidden=(500, 500, 2000), n_code=10, tol=.001)),
-    ('clustering', 'linear-rim', dict(hidden=(), weight_decay=.005)),
-    ('clustering', 'deep-rim', dict(hidden=(1200, 1200), weight_decay=.005)),
-    ('clustering', 'linear-imsat-vat', dict(hidden=(), lam=1.6, alpha=.4)),
-    ('clustering', 'imsat-rpt', dict(lam=.05, alpha=2.5)),
-    ('clustering', 'imsat-vat', dict(lam=.1, alpha=.25, n_neighbors=10)),
-    ('hashing', 'linear-rim', dict(hidden=(), weight_decay=.005)),
-    ('hashing', 'deep-rim', dict(weight_decay=.005)),
+    ('clustering', 'dae-kmeans', dict(
+        hidden=(500, 500, 2000), n_code=10, noise=.2)),
+    ('clustering', 'dec', dict(
+        hidden=(500, 500, 2000), n_code=10, noise=.2, n_init=20, tol=.001,
+        self_training_rate=.01)),
+    ('clustering', 'linear-rim', dict(RIM, hidden=(), mu=4)),
+    ('clustering', 'deep-rim', dict(RIM, hidden=(1200, 1200), mu=4)),
+    ('clustering', 'linear-imsat-vat', dict(
+        regularizer='vat', hidden=(), lam=1.6, alpha=.4, mu=4)),
+    ('clustering', 'imsat-rpt', dict(
+        regularizer='rpt', hidden=(1200, 1200), lam=.05, alpha=2.5, mu=4,
+        n_neighbors=10)),
+    ('clustering', 'imsat-vat', dict(
+        regularizer='vat', hidden=(1200, 1200), lam=.1, alpha=.25, mu=4,
+        n_neighbors=10, xi=10, power_iterations=1)),
+    ('clustering', 'imsat-affine', dict(
+        regularizer='affine', hidden=(1200, 1200), lam=.1, mu=4)),
+    ('clustering', 'imsat-vat-affine', dict(
+        regularizer='vat-affine', hidden=(1200, 1200), lam=.1, alpha=.25,
+        mu=4, n_neighbors=10)),
+    ('hashing', 'linear-rim', dict(RIM, hidden=())),
+    ('hashing', 'deep-rim', dict(RIM, hidden=(400, 400))),
     ('hashing', 'deep-hash', dict(hidden=(60, 30))),
     ('hashing', 'pca-itq', dict(iterations=50)),
-    ('hashing', 'imsat-vat', dict(lam=.1, alpha=.25, hidden=(400, 400)))])
+    ('hashing', 'imsat-vat', dict(
+        regularizer='vat', hidden=(400, 400), lam=.1, alpha=.25,
+        n_neighbors=10))])
 def test_hyper_parameters(task, name, expected):
     arguments = get_method(task, name).make().get_params()
     assert expected == {key: arguments[key] for key in expected}
+
+
+W = numpy.random.RandomState(0).normal(size=(12, 2))
+
+
+def regularize(task, name, w):
+    """A method's R of a network that is linear, and all inputs of it, the
+    clean ones first."""
+    inputs = []
+
+    def forward(x):
+        x = chainer.as_variable(x)
+        inputs.append(x.array)
+        return F.matmul(x, w)
+    model = make(task, name, distortion=dict(probability=1))
+    loss = model._regularizer(None)(
+        forward, model._objective().distance, X.astype('d'),
+        model._radius(X, get_device(-1)).astype('d'),
+        rng=numpy.random.default_rng(0))
+    return loss.array, inputs
+
+
+def kl(moved, w):
+    """Eq. 4 for a linear softmax, with the constant of the logarithms."""
+    p, q = (e / e.sum(axis=1, keepdims=True)
+            for e in (numpy.exp(x.astype('d') @ w) for x in (X, moved)))
+    return (p * numpy.log((p + 1e-8) / (q + 1e-8))).sum() / len(X)
+
+
+def radius(alpha):
+    """Eq. 17, t = 5."""
+    x = X.astype('d')
+    distances = numpy.linalg.norm(x[:, None] - x, axis=2)
+    return alpha * numpy.sort(distances, axis=1)[:, 5]
+
+
+def unit(d):
+    return d / numpy.linalg.norm(d, axis=-1, keepdims=True)
+
+
+# Of two classes, or one bit, the worst direction is that in which the only
+# difference of logits grows or falls.
+@pytest.mark.parametrize('task,name,alpha,w,direction', [
+    ('clustering', 'imsat-vat', .25, W, W[:, 0] - W[:, 1]),
+    ('clustering', 'linear-imsat-vat', .4, W, W[:, 0] - W[:, 1]),
+    ('clustering', 'imsat-vat-affine', .25, W, W[:, 0] - W[:, 1]),
+    ('hashing', 'imsat-vat', .25, W[:, :1], W[:, 0])])
+def test_vat_by_name(task, name, alpha, w, direction):
+    loss, inputs = regularize(task, name, w)
+    r = inputs[2] - X
+    numpy.testing.assert_allclose(abs(r @ unit(direction)), radius(alpha),
+                                  1e-5)
+    numpy.testing.assert_allclose(numpy.linalg.norm(r, axis=1),
+                                  radius(alpha), 1e-5)
+    if name == 'imsat-vat' and task == 'clustering':
+        numpy.testing.assert_allclose(loss, kl(inputs[2], w), 1e-9)
+
+
+def test_rpt_by_name():
+    normal = numpy.random.default_rng(0).standard_normal(X.shape)
+    moved = X + radius(2.5)[:, None] * unit(normal)
+    for w in (W, W[::-1]):  # whatever the network
+        loss, inputs = regularize('clustering', 'imsat-rpt', w)
+        numpy.testing.assert_allclose(inputs[-1], moved, 1e-5, 1e-6)
+        numpy.testing.assert_allclose(loss, kl(inputs[-1], w), 1e-9)
+
+
+def test_affine_by_name():
+    distort = imsat.AffineDistortion((3, 4), probability=1)
+    moved = distort(X.astype('d'), numpy.random.default_rng(0))
+    loss, _ = regularize('clustering', 'imsat-affine', W)
+    numpy.testing.assert_allclose(loss, kl(moved, W), 1e-9)
+
+
+def test_vat_and_affine_by_name():
+    loss, inputs = regularize('clustering', 'imsat-vat-affine', W)
+    rng = numpy.random.default_rng(0)
+    rng.standard_normal(X.shape)  # VAT's first direction
+    moved = imsat.AffineDistortion((3, 4), probability=1)(X.astype('d'), rng)
+    # Eq. 18.
+    numpy.testing.assert_allclose(
+        loss, (kl(inputs[2], W) + kl(moved, W)) / 2, 1e-9)
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('name', ['linear-rim', 'deep-rim'])
+def test_rim_by_name(task, name):
+    network = imsat.Encoder(12, 3, (5,))
+    network.l2.b.array[...] = [1, -2, 3]
+    regularizer = make(task, name)._regularizer(network)
+    squares = sum((param.array.astype('d') ** 2).sum()
+                  for param in network.params())
+    numpy.testing.assert_allclose(
+        regularizer(None, None, X).array, .0025 * squares, 1e-6)
 
 
 def test_an_argument_wins_over_a_default():
