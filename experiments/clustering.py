@@ -70,7 +70,7 @@ def read_prior(path):
             return check_prior(numpy.load(path, allow_pickle=False))
         text = Path(path).read_text(encoding='utf-8').replace(',', ' ')
         return check_prior(numpy.array(text.split(), dtype=float))
-    except ValueError as e:
+    except (ValueError, EOFError) as e:
         raise imsat.InputError(f'the prior {path} can not be used: {e}') from e
 
 
@@ -94,7 +94,8 @@ def run(args):
     model = make_model(args, n_clusters=args.clusters, prior=prior,
                        image_shape=data.image_shape)
     model.check(data.x, data.y)
-    with run_folder(args, describe(data)) as out:
+    given = {} if prior is None else {'prior': prior.tolist()}
+    with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)
         save_results(out, args, data, model)
 

@@ -216,8 +216,9 @@ def describe(data, **more):
 def run_folder(args, data):
     """The folder of a run, for a block that works in it alone.
 
-    Writes config.json; refuses a folder that holds another run, or where one
-    is at work.  ``data`` describes what is learnt from, besides the options.
+    Writes config.json; refuses a folder that holds another run or one that
+    could go on, or where one is at work.  ``data`` describes what is learnt
+    from, besides the options.
     """
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -231,13 +232,27 @@ def run_folder(args, data):
         config = dict(options=options_of(args), data=data,
                       versions=get_versions())
         path = out / 'config.json'
-        if path.exists():
+        # What was refused before it learnt anything left its options alone.
+        if path.exists() and {'log', 'result.json', 'snapshots'} & holds(out):
             earlier = load_json(path)
             for group in 'options', 'data':
                 refuse_another(out, earlier.get(group, {}), config[group])
+            if not args.resume and 'result.json' not in holds(out):
+                raise imsat.InputError(
+                    f'{out} holds a run that was interrupted; go on with it '
+                    f'by --resume, choose another --out or remove that folder')
         if not (args.resume and path.exists()):
             save_json(path, config)
         yield out
+
+
+def holds(out):
+    """Names of what a run left in its folder; ``snapshots`` stands for any.
+    """
+    names = {path.name for path in out.iterdir()}
+    if any(out.glob('**/snapshot-*.npz')):
+        names.add('snapshots')
+    return names
 
 
 def options_of(args):
@@ -253,7 +268,8 @@ def refuse_another(out, earlier, now):
         if before != value:
             raise imsat.InputError(
                 f'{out} holds a run with another {key} ({before} and not '
-                f'{value}); choose another --out or remove that folder')
+                f'{value}); ask for the same to go on with it, choose another '
+                f'--out or remove that folder')
 
 
 @functools.cache  # of the code that runs, whatever is checked out meanwhile

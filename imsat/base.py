@@ -1,5 +1,6 @@
 """What the estimators of all methods share."""
 import json
+import math
 import numbers
 import time
 from pathlib import Path
@@ -45,6 +46,16 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """
         if 'n_init' in self.get_params():
             self._check_whole('n_init', 1)
+        for name in ('lam', 'mu', 'alpha', 'xi', 'weight_decay',
+                     'learning_rate'):
+            value = getattr(self, name, 0)
+            if not isinstance(value, numbers.Real) \
+                    or not 0 <= value < math.inf:
+                raise InputError(f'{name} is {value!r}; give a finite number '
+                                 f'from 0')
+        if getattr(self, 'resume', False) and self.out is None:
+            raise InputError('resume goes on from the snapshots below out; '
+                             'give out, the folder that has them')
         if isinstance(self.random_state, numbers.Integral) \
                 and not 0 <= self.random_state < 2 ** 32:
             raise InputError(f'the seed is {self.random_state}; give one from '
@@ -135,7 +146,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             self.restarts_.append({
                 'seed': seed, 'log': [],
                 'seconds': time.perf_counter() - start, **restart})
-            if best is None or rank < best:
+            # A restart that diverged, whose rank is NaN, is never better.
+            if best is None or rank < best or numpy.isnan(best).any():
                 best = rank
                 self.best_restart_ = i
                 vars(self).update(fitted)

@@ -41,7 +41,8 @@ class IMSATEstimator(Estimator):
         power_iterations (int): Of VAT (Eq. 6).
         regularizer (str or callable): R of Eq. 1: ``'vat'``, ``'rpt'``,
             ``'weight-decay'``, ``'affine'``, ``'vat-affine'`` or a function
-            as in :mod:`imsat.regularizers`, e.g. ``augmentation(transform)``.
+            as in :mod:`imsat.regularizers`, e.g. ``augmentation(transform)``;
+            one whose attribute ``radius`` is False gets zeros for it.
         weight_decay (float): Rate of ``'weight-decay'``.
         image_shape (tuple): (height, width) of points that are images, which
             ``'affine'`` and ``'vat-affine'`` distort.
@@ -188,10 +189,15 @@ class IMSATEstimator(Estimator):
 
     def _radius(self, X, device):
         """alpha sigma_t(x) of Eq. 17, float32; zeros where R has no use."""
-        if not callable(self.regularizer) \
-                and not REGULARIZERS[self.regularizer].radius:
+        if not self._needs_radius():
             return numpy.zeros(X.shape[0], numpy.float32)
         return (self.alpha * self._sigma(X, device)).astype(numpy.float32)
+
+    def _needs_radius(self):
+        if callable(self.regularizer):
+            # A function of one's own that takes none says so.
+            return getattr(self.regularizer, 'radius', True)
+        return REGULARIZERS[self.regularizer].radius
 
     def _sigma(self, X, device):
         cache = default_cache() if self.cache is True else self.cache or None
@@ -224,18 +230,17 @@ class IMSATEstimator(Estimator):
                 raise InputError(f'{name} is {getattr(self, name)!r}; choose '
                                  f'one of {", ".join(known)}')
         self._check_at_most(n, 'batch_size', 'the size of a batch')
-        if callable(self.regularizer):
-            self._check_neighbors(n)
-        elif self.regularizer not in REGULARIZERS:
+        if not callable(self.regularizer) \
+                and self.regularizer not in REGULARIZERS:
             raise InputError(
                 f'regularizer is {self.regularizer!r}; choose one of '
                 f'{", ".join(REGULARIZERS)} or pass a function')
-        else:
-            needs = REGULARIZERS[self.regularizer]
-            if needs.radius:
-                self._check_neighbors(n)
-            if needs.images:
-                self.distort().check(X.shape[1])
+        if self._needs_radius():
+            self._check_neighbors(n)
+        if not callable(self.regularizer) \
+                and REGULARIZERS[self.regularizer].images:
+            self.distort().check(X.shape[1])
+        self._objective()
         get_device(self.device)
 
     def _check_neighbors(self, n):

@@ -1,5 +1,6 @@
 """Files that are whole or not there, and npz files without pickle."""
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -79,8 +80,11 @@ def load_npz(path):
             raise ValueError('it holds a single array')
         with npz:
             return {key: npz[key] for key in npz.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile,
-            zlib.error) as e:
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
+            NotImplementedError, RuntimeError, OSError) as e:
+        # A directory that points to before the file gives EINVAL.
+        if isinstance(e, OSError) and e.errno != errno.EINVAL:
+            raise
         reason = ' '.join(str(e).split()) or type(e).__name__
         raise InputError(f'{path} is damaged or no npz file without pickle '
                          f'({reason}); write it again with numpy.savez'
@@ -98,7 +102,7 @@ def look_up(path, is_whole):
         arrays = load_npz(path)
         if is_whole(arrays):
             return arrays
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (InputError, KeyError):
         pass

@@ -1,6 +1,7 @@
 """sigma_t(x), the distance to the t-th neighbour (Eq. 17), kept on disk."""
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 import numpy
@@ -55,8 +56,12 @@ def neighbor_distance(x, t=10, cache=None, progress=None):
             progress(n)
         return kept['sigma']
     sigma = _compute(x, t, progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_npz(path, {'sigma': sigma})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_npz(path, {'sigma': sigma})
+    except OSError as e:
+        warnings.warn(f'distances to neighbours are not kept ({e}); let '
+                      f'IMSAT_CACHE name a folder that can be written')
     return sigma
 
 

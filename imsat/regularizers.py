@@ -40,6 +40,7 @@ def augmentation(transform):
     def regularizer(forward, distance, x, radius=None, y=None, rng=None):
         return self_augmented_training(
             forward, distance, x, transform(x, rng), y)
+    regularizer.radius = False  # so that nobody computes sigma_t(x) for it
     return regularizer
 
 

@@ -69,12 +69,20 @@ def test_every_truncation_is_noticed(tmp_path):
 
 def test_a_flipped_bit_is_noticed(tmp_path):
     path = tmp_path / 'file.npz'
-    save_npz(path, {'x': numpy.zeros(500)})
-    content = bytearray(path.read_bytes())
-    content[2000] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match='damaged'):
-        load_npz(path)
+    save_npz(path, {'x': numpy.arange(5.)})
+    whole = path.read_bytes()
+    noticed = 0
+    for i in range(len(whole)):
+        content = bytearray(whole)
+        content[i] ^= 1 << i % 8
+        path.write_bytes(content)
+        try:
+            # Dates and the like are of no account.
+            numpy.testing.assert_array_equal(load_npz(path)['x'],
+                                             numpy.arange(5.))
+        except InputError:
+            noticed += 1
+    assert noticed > len(whole) / 2
 
 
 def test_a_single_array_is_no_npz(tmp_path):

@@ -183,6 +183,14 @@ class TestCache:
         assert path.read_bytes() == whole
 
 
+def test_what_can_not_be_kept_is_computed(tmp_path):
+    x = numpy.random.RandomState(0).normal(size=(20, 3))
+    (tmp_path / 'file').touch()
+    with pytest.warns(UserWarning, match='IMSAT_CACHE'):
+        sigma = neighbor_distance(x, 2, cache=tmp_path / 'file' / 'cache')
+    numpy.testing.assert_array_equal(sigma, neighbor_distance(x, 2))
+
+
 def test_the_authors_file(mnist_folder):
     """t = 11 on MNIST is the file that they ship, in the order of mldata."""
     from imsat.datasets import load_dataset

@@ -56,4 +56,8 @@ def check_points(x, y, source):
             raise InputError(f'y of {source} has shape {y.shape} for {len(x)} '
                              f'points; give one label for each, or leave y '
                              f'out')
+        if y.dtype.kind not in 'biufSU' or (y != y).any():
+            raise InputError(f'y of {source} has labels that are NaN or '
+                             f'neither numbers nor text; replace them, or '
+                             f'leave y out')
     return x, y

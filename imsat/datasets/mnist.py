@@ -17,11 +17,12 @@ FILES = {'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
 
 @register('mnist', Statistics(70000, 10, 784, 11))
 def load_mnist(files):
-    """MNIST from its four IDX files, or fetched where no folder is named.
+    """MNIST from its four IDX files, or fetched where there is none of them.
 
     They lie, plain or .gz, in the data folder or in its folder mnist/.
     """
-    images, labels = _fetch(files) if files.folder is None else _read(files)
+    is_there = any(files.look_up(*_places(name)) for name in FILES)
+    images, labels = _read(files) if is_there else _fetch(files)
     # 0..255 to -1..1, as the authors' code scales it.
     x = images.reshape(len(images), -1).astype(numpy.float32) / 128 - 1
     return Dataset('mnist', x, labels.astype(numpy.int64), (28, 28),
@@ -31,14 +32,15 @@ def load_mnist(files):
 def _read(files):
     parts = []
     for name, md5 in FILES.items():
-        path = files.find(
-            name, f'{name}.gz', f'mnist/{name}', f'mnist/{name}.gz',
-            get='put the four MNIST files there or leave --data-dir and '
-                'IMSAT_DATA out to fetch them')
+        path = files.find(*_places(name), get='put all four MNIST files there')
         parts.append(read_idx(path, md5))
     images = numpy.concatenate(parts[0::2])
     labels = numpy.concatenate(parts[1::2])
     return images, labels
+
+
+def _places(name):
+    return name, f'{name}.gz', f'mnist/{name}', f'mnist/{name}.gz'
 
 
 def _fetch(files):

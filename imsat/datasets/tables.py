@@ -32,16 +32,17 @@ def _npz(path):
     if 'x' not in arrays:
         raise InputError(f'{path} holds no array x; save it with '
                          f'numpy.savez(file, x=points, y=labels)')
-    notes = [str(note) for note in arrays.get('notes', ())]
+    notes = [str(note) for note in
+             numpy.atleast_1d(arrays.get('notes', []))]
     return arrays['x'], arrays.get('y'), notes
 
 
 def _csv(path):
     try:
-        with open(path, encoding='utf-8') as f:
+        with open(path, encoding='utf-8-sig') as f:
             names = [name.strip().strip('"') for name in
                      f.readline().split(',')]
-            has_names = not all(map(_is_number, names))
+            has_names = 'y' in names or not any(map(_is_number, names))
             label = names.index('y') if has_names and 'y' in names else None
             columns = [i for i in range(len(names)) if i != label]
             if not has_names:

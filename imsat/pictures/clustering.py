@@ -18,7 +18,7 @@ def contingency(path, labels, clusters):
     table = table[numpy.ix_(row_order, column_order)]
     share = table / table.sum(axis=1, keepdims=True)
     height, width = table.shape
-    figure = Figure((1.8 + .5 * min(width, 40), 1.4 + .42 * min(height, 40)),
+    figure = Figure((2.6 + .5 * min(width, 40), 1.6 + .42 * min(height, 40)),
                     layout='constrained')
     axes = figure.subplots()
     image = axes.imshow(share, cmap='Blues', vmin=0, vmax=1, aspect='auto')
@@ -32,8 +32,7 @@ def contingency(path, labels, clusters):
     axes.set_xlabel('cluster')
     axes.set_ylabel('label')
     right = table.diagonal().sum() / table.sum()
-    axes.set_title(f'points of each label in each cluster; '
-                   f'on the diagonal: {right:.1%}', fontsize=10)
+    axes.set_title(f'on the diagonal: {right:.1%}', fontsize=10)
     figure.colorbar(image, label='share of the label')
     save(figure, path)
 

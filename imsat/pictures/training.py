@@ -16,7 +16,7 @@ def learning_curves(path, logs, best=0):
     panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
               ('all/marginal_entropy', 'H(Y), nats: how even'),
               ('all/pairwise_information', 'bits share, nats: how redundant'),
-              ('main/sat', 'R: how fragile, or the decay'),
+              ('main/sat', 'R: the regulariser'),
               ('all/divergence', 'KL[P || Q], nats: how soft'),
               ('all/changed', 'share of points that moved'),
               ('main/reconstruction', 'mean square not reconstructed'),
@@ -35,11 +35,13 @@ def learning_curves(path, logs, best=0):
             axes.plot([entry['epoch'] for entry in entries],
                       [entry[key] for entry in entries],
                       color=BLUE if is_best else GREY,
+                      marker='.' if len(entries) < 5 else None,
                       linewidth=1.8 if is_best else 1,
                       zorder=2 if is_best else 1,
                       label='kept' if is_best else 'other restarts')
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('epoch')
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=.3)
     if len(logs) > 1:
         handles, labels = axes.get_legend_handles_labels()

@@ -66,7 +66,8 @@ def test_mnist_is_complete(mnist_folder):
     assert data.x.min() == -1 and data.x.max() == 255 / 128 - 1
 
 
-def test_mnist_fetched(monkeypatch):
+@pytest.mark.parametrize('folder', [None, 'without'])
+def test_mnist_fetched(monkeypatch, tmp_path, folder):
     def fetch(name, **kwargs):
         assert name == 'mnist_784'
         return sklearn.utils.Bunch(
@@ -74,7 +75,7 @@ def test_mnist_fetched(monkeypatch):
             target=LABELS.astype(str).astype(object))
     monkeypatch.delenv('IMSAT_DATA', raising=False)
     monkeypatch.setattr(sklearn.datasets, 'fetch_openml', fetch)
-    data = load_dataset('mnist')
+    data = load_dataset('mnist', folder and tmp_path / folder)
     numpy.testing.assert_array_equal(data.x, IMAGES.reshape(5, 12) / 128. - 1)
     numpy.testing.assert_array_equal(data.y, LABELS)
 

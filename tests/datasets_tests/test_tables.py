@@ -33,6 +33,18 @@ def test_csv(tmp_path, head, has_labels):
         assert data.y is None
 
 
+def test_csv_as_others_write_it(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('1,2\n3,4\n', encoding='utf-8-sig')  # Excel
+    assert load_dataset(str(path)).x.tolist() == [[1, 2], [3, 4]]
+    path.write_text('y,a\n1,2\n3,4\n', encoding='utf-8-sig')
+    assert load_dataset(str(path)).y.tolist() == ['1', '3']
+    path.write_text('0,1,y\n1,2,0\n3,4,1\n')  # pandas
+    data = load_dataset(str(path))
+    assert data.x.tolist() == [[1, 2], [3, 4]] and data.y.tolist() == [
+        '0', '1']
+
+
 @pytest.mark.parametrize('arrays,message', [
     (dict(points=X), 'no array x'),
     (dict(x=X[0]), r'shape \(2,\)'),
@@ -43,6 +55,8 @@ def test_csv(tmp_path, head, has_labels):
     (dict(x=numpy.where(X == X[2, 1], 1e39, X)), 'NaN or infinite'),
     (dict(x=X, y=Y[:-1]), 'one label for each'),
     (dict(x=X, y=X), 'one label for each'),
+    (dict(x=X, y=numpy.where(Y, Y, numpy.nan)), 'NaN or neither'),
+    (dict(x=X, y=Y * 1j), 'NaN or neither'),
     (dict(x=numpy.ones((6, 2))), 'nothing to cluster'),
 ])
 def test_bad_npz(tmp_path, arrays, message):
@@ -70,7 +84,8 @@ def test_damaged_npz(tmp_path, cut):
 @pytest.mark.parametrize('text,message', [
     ('', 'no points'), ('a,b\n', 'no points'), ('1,2\n3\n', 'can not be read'),
     ('1,2\n3,x\n', 'can not be read'), ('1,2\n3,\n', 'can not be read'),
-    ('1,2\n3,nan\n', 'row 1, column 1')])
+    ('1,2\n3,nan\n', 'row 1, column 1'), ('1,,2\n3,4,5\n', 'can not be read'),
+    ('1,NA\n3,4\n', 'can not be read')])
 def test_bad_csv(tmp_path, text, message):
     (tmp_path / 'a.csv').write_text(text)
     with pytest.raises(InputError, match=message) as info:
@@ -89,3 +104,5 @@ def test_notes_are_kept(tmp_path):
     assert load_dataset(str(tmp_path / 'a.npz')).notes == ['a', 'b']
     numpy.savez(tmp_path / 'b.npz', x=X)
     assert load_dataset(str(tmp_path / 'b.npz')).notes == []
+    numpy.savez(tmp_path / 'c.npz', x=X, notes='one')
+    assert load_dataset(str(tmp_path / 'c.npz')).notes == ['one']

@@ -1,0 +1,68 @@
+"""What a folder of --out holds is safe from other runs."""
+import argparse
+
+import filelock
+import pytest
+
+from common import run_folder
+from imsat import InputError
+from imsat.files import load_json
+
+DATA = {'n': 3, 'sha256': 'a'}
+
+
+def enter(out, resume=False, data=DATA, **options):
+    return run_folder(argparse.Namespace(out=str(out), resume=resume,
+                                         **options), data)
+
+
+def test_options_are_kept(tmp_path):
+    with enter(tmp_path / 'a' / 'b', seed=1) as out:
+        assert out == tmp_path / 'a' / 'b'
+    config = load_json(out / 'config.json')
+    assert config['options'] == {'seed': 1} and config['data'] == DATA
+
+
+@pytest.mark.parametrize('left', ['result.json', 'log', 'snapshot-000001.npz',
+                                  'restart-1/snapshot-000001.npz'])
+@pytest.mark.parametrize('resume', [False, True])
+def test_another_run_is_refused(tmp_path, left, resume):
+    with enter(tmp_path, seed=1):
+        (tmp_path / left).parent.mkdir(exist_ok=True)
+        (tmp_path / left).touch()
+    for change in dict(seed=2), dict(seed=1, data={**DATA, 'sha256': 'b'}):
+        with pytest.raises(InputError, match='holds a run with another'):
+            with enter(tmp_path, resume, **change):
+                pass
+    assert load_json(tmp_path / 'config.json')['options'] == {'seed': 1}
+    assert (tmp_path / left).exists()
+
+
+def test_what_learnt_nothing_gives_way(tmp_path):
+    with pytest.raises(InputError, match='for instance'):
+        with enter(tmp_path, seed=1):
+            raise InputError('delta is 0, for instance')
+    with enter(tmp_path, seed=2):
+        pass
+    assert load_json(tmp_path / 'config.json')['options'] == {'seed': 2}
+
+
+def test_an_interrupted_run_is_not_lost(tmp_path):
+    with enter(tmp_path, seed=1):
+        (tmp_path / 'snapshot-000001.npz').touch()
+    with pytest.raises(InputError, match='go on with it by --resume'):
+        with enter(tmp_path, seed=1):
+            pass
+    with enter(tmp_path, resume=True, seed=1):
+        (tmp_path / 'result.json').touch()
+    with enter(tmp_path, seed=1):  # finished: may be made again
+        pass
+
+
+def test_one_run_at_a_time(tmp_path):
+    with enter(tmp_path, seed=1):
+        with pytest.raises(InputError, match='another run is at work'):
+            with enter(tmp_path, resume=True, seed=1):
+                pass
+    with filelock.FileLock(tmp_path / '.lock').acquire(blocking=False):
+        pass
