@@ -123,6 +123,14 @@ def get_parser(task, description):
     return parser
 
 
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from '
+                                         f'1')
+    return number
+
+
 def hidden_sizes(text):
     if text == 'linear':
         return []

@@ -4,10 +4,13 @@
         --out DATA_DIR/stl-resnet50.npz
     python experiments/clustering.py --dataset stl --data-dir DATA_DIR
 
-The weights are those of chainer.links.ResNet50Layers.  Its class method
-convert_caffemodel_to_npz makes the file from ResNet-50-model.caffemodel, see
-https://github.com/KaimingHe/deep-residual-networks.  An interrupted run goes
-on where it was.
+The weights are those of chainer.links.ResNet50Layers.  The file is made from
+ResNet-50-model.caffemodel, which
+https://github.com/KaimingHe/deep-residual-networks has, in a minute by
+
+    {convert}
+
+An interrupted run goes on where it was.
 """
 import argparse
 import functools
@@ -15,16 +18,17 @@ import hashlib
 import sys
 from pathlib import Path
 
-from common import run_script
+from common import positive, run_script
 from imsat.datasets.features import save_features
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
 from imsat.features import ResNetFeatures
+from imsat.features.resnet import CONVERT
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__,
+        description=__doc__.format(convert=CONVERT),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--dataset', required=True, metavar='|'.join([*IMAGES, 'FILE.npz']),
@@ -39,9 +43,9 @@ def parse(argv):
         help='DATA_DIR/DATASET-resnet50.npz is where --dataset looks for it')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
-    add('--size', type=int, default=224, metavar='N',
+    add('--size', type=positive, default=224, metavar='N',
         help='pixels to which images are scaled; default 224')
-    add('--chunk', type=int, default=100, metavar='N',
+    add('--chunk', type=positive, default=100, metavar='N',
         help='images at a time; default 100')
     add('--quiet', action='store_true', help='no progress')
     return parser.parse_args(argv)

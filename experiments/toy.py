@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_circles, make_moons
 
 import imsat
-from common import main
+from common import main, positive
 from imsat.pictures.training import BLUE, ORANGE, save
 
 COLUMNS = {
@@ -30,8 +30,9 @@ def get_options(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('--out', default='toy.png', help='the picture')
-    add('--points', type=int, default=1000, help='of each data set')
-    add('--noise', type=float, default=.05)
+    add('--points', type=positive, default=1000, help='of each data set')
+    add('--noise', type=float, default=.05,
+        help='standard deviation of what is added to every point')
     add('--epochs', type=int, default=200)
     add('--restarts', type=int, default=4,
         help='the one with the lowest objective is shown')
@@ -46,6 +47,9 @@ def get_options(argv=None):
 
 
 def run(args):
+    if not args.noise >= 0:
+        raise imsat.InputError(f'--noise is {args.noise}; give a number from '
+                               f'0')
     data = {'circles': make_circles(args.points, noise=args.noise, factor=.3,
                                     random_state=args.seed),
             'moons': make_moons(args.points, noise=args.noise,
@@ -56,7 +60,8 @@ def run(args):
         x = ((x - x.mean(axis=0)) / x.std()).astype(numpy.float32)
         for axes, (title, arguments) in zip(row, COLUMNS.items()):
             model = imsat.IMSATClustering(2, **{
-                'hidden': (100, 100), 'n_init': args.restarts,
+                'hidden': (100, 100),
+                'batch_size': min(250, args.points), 'n_init': args.restarts,
                 'epochs': args.epochs, 'lam': args.lam, 'alpha': args.alpha,
                 'xi': args.xi, 'learning_rate': args.learning_rate,
                 'weight_decay': args.weight_decay,

@@ -179,8 +179,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_at_most(self, n, name, meaning):
         if getattr(self, name) > n:
             raise InputError(f'there are {n} points, n_samples = {n}, but '
-                             f'{meaning} is {getattr(self, name)}; choose at '
-                             f'most {n}')
+                             f'{name}, {meaning}, is {getattr(self, name)}; '
+                             f'choose at most {n}')
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -32,7 +32,7 @@ def how_many(count):
         reason = ' (CuPy is installed, but finds no CUDA driver and cuBLAS)'
     else:
         reason = " (CuPy is not installed: pip install 'imsat[cuda13]')"
-    return f'{count} can be used here{reason}'
+    return f'{count or "none"} can be used here{reason}'
 
 
 def count_gpus():

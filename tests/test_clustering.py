@@ -4,15 +4,19 @@ import numpy
 import pytest
 import scipy.sparse
 from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import check_estimator
 
 import imsat
 from imsat import IMSATClustering, InputError, clustering_accuracy
+from imsat.metrics import clustering_scores
 
 # Three round clusters that anything should find.
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 SMALL = dict(hidden=(30, 30), epochs=4, batch_size=50, random_state=1)
 LONGER = {**SMALL, 'epochs': 40}
+ONE_STEP = {**SMALL, 'epochs': 1, 'batch_size': 300}
 
 EXPECTED_FAILURES = {
     # The data of these two have ten and more rows of zeros alone, duplicates
@@ -107,6 +111,118 @@ def test_options(options):
     assert clustering_accuracy(Y, model.labels_) > .6
 
 
+@pytest.mark.parametrize('options', [
+    dict(), dict(alpha=.5), dict(n_neighbors=3), dict(xi=2.),
+    dict(power_iterations=3), dict(power_iterations=0),
+    dict(alpha=1., n_neighbors=20, xi=.5, power_iterations=2)])
+def test_options_of_vat(monkeypatch, options):
+    # What the network gets in a step: a batch, the steps of the power
+    # iteration, and the adversarial batch.
+    inputs, forward = [], imsat.Encoder.forward
+
+    def recording(self, x, update_statistics=True):
+        inputs.append(numpy.array(getattr(x, 'array', x), 'd'))
+        return forward(self, x, update_statistics)
+
+    class Updater(imsat.training.updater.IMSATUpdater):
+        def update_core(self):
+            with monkeypatch.context() as patch:
+                patch.setattr(imsat.Encoder, 'forward', recording)
+                super().update_core()
+    monkeypatch.setattr(imsat.training.train, 'IMSATUpdater', Updater)
+    IMSATClustering(3, **ONE_STEP, **options).fit(X)
+
+    options = {**dict(alpha=.25, n_neighbors=10, xi=10., power_iterations=1),
+               **options}
+    x, *steps, adversarial = inputs
+    assert len(steps) == options['power_iterations']
+    # float32 rounds coordinates up to 32 by 1e-6.
+    for step in steps:
+        numpy.testing.assert_allclose(
+            numpy.linalg.norm(step - x, axis=1), options['xi'], atol=2e-6)
+    # The first of kneighbors is the point itself.
+    t = options['n_neighbors']
+    distances, _ = NearestNeighbors(n_neighbors=t + 1).fit(X).kneighbors(x)
+    numpy.testing.assert_allclose(
+        numpy.linalg.norm(adversarial - x, axis=1),
+        options['alpha'] * distances[:, t], atol=2e-6)
+
+
+@pytest.mark.parametrize('options', [
+    dict(), dict(lam=.3), dict(mu=1.5), dict(lam=2., mu=.5)])
+def test_weights_of_the_information(options):
+    lam, mu = options.get('lam', .1), options.get('mu', 4)
+    model = IMSATClustering(3, **SMALL, **options).fit(X)
+    p = model.predict_proba(X)
+    mean = p.mean(axis=0)
+    information = lam * (-(p * numpy.log(p)).sum(axis=1).mean()
+                         + mu * (mean * numpy.log(mean)).sum())
+    restart, = model.restarts_
+    # The logarithms have 1e-8 inside, the expected values nothing.
+    numpy.testing.assert_allclose(restart['objective'] - restart['sat'],
+                                  information, rtol=1e-6)
+
+
+def test_sampling():
+    # A regularizer that looks at the batches of one epoch.
+    def shown(sampling):
+        batches = []
+
+        def look(forward, distance, x, radius, y=None, rng=None):
+            batches.append(x)
+            return imsat.rpt(forward, distance, x, radius, y, rng)
+        IMSATClustering(3, regularizer=look, sampling=sampling,
+                        **{**SMALL, 'epochs': 1}).fit(X)
+        return numpy.unique(numpy.concatenate(batches[:6]), axis=0)
+    points = numpy.unique(X.astype('f'), axis=0)
+    numpy.testing.assert_array_equal(shown('sweep'), points)
+    # 1 - (5 / 6)^6 = 67 % of them, with a deviation of 2 %.
+    assert abs(len(shown('permutation')) / 300 - .67) < .1
+
+
+def test_learning_rate():
+    # Adam's first step from 0 is proportional to it.
+    slow, fast = (IMSATClustering(3, learning_rate=rate, **ONE_STEP).fit(X)
+                  .encoder_.bn1.beta.array for rate in (.002, .004))
+    assert slow.all()
+    numpy.testing.assert_array_equal(fast, 2 * slow)
+
+
+@pytest.mark.parametrize('name,variances', [
+    ('original', [.1 / 2, .1 / 200, 1e-4 / 300]),
+    ('he', [.01 * 2 / 2, .01 * 2 / 200, 1e-8 * 2 / 300])])
+def test_initialization(name, variances):
+    # A rate at which nothing moves.
+    model = IMSATClustering(3, initialization=name, learning_rate=1e-15, **{
+        **ONE_STEP, 'hidden': (200, 300)}).fit(X)
+    for i, variance in enumerate(variances, 1):
+        w = model.encoder_[f'l{i}'].W.array
+        # Five standard deviations of a sample's variance.
+        assert abs(w.var() / variance - 1) < 5 * (2 / w.size) ** .5
+
+
+def test_scores_of_a_partly_wrong_clustering():
+    labels = numpy.array([0, 0, 0, 1, 1, 1])
+    clusters = numpy.array([5, 5, 2, 2, 2, 2])
+    # Of 15 pairs 4 are in one cluster rightly, of 6 in a class and 7 in a
+    # cluster: 4 - 6 * 7 / 15 over (6 + 7) / 2 - 6 * 7 / 15.
+    scores = clustering_scores(labels, clusters)
+    assert scores['accuracy'] == 5 / 6
+    assert scores['ari'] == pytest.approx(1.2 / 3.7, rel=1e-12)
+    log = numpy.log
+    shared = (2 * log(2) + log(.5) + 3 * log(1.5)) / 6
+    mean = (log(2) - (log(1 / 3) + 2 * log(2 / 3)) / 3) / 2
+    assert scores['nmi'] == pytest.approx(shared / mean, rel=1e-12)
+
+    rng = numpy.random.RandomState(0)
+    clusters = numpy.where(rng.uniform(size=300) < .3,
+                           rng.randint(4, size=300), Y)
+    scores = clustering_scores(Y, clusters)
+    assert 0 < scores['ari'] < 1 and 0 < scores['nmi'] < 1
+    assert scores['nmi'] == normalized_mutual_info_score(Y, clusters)
+    assert scores['ari'] == adjusted_rand_score(Y, clusters)
+
+
 def test_prior_is_met_within_delta():
     x, _ = make_blobs([150, 100, 50], centers=[[0, 0], [6, 0], [0, 6]],
                       random_state=0)
@@ -164,7 +280,7 @@ def test_one_of_its_own_can_not_be_saved(tmp_path):
 
 
 @pytest.mark.parametrize('options,message', [
-    (dict(batch_size=301), 'n_samples = 300.*size of a batch is 301'),
+    (dict(batch_size=301), 'n_samples = 300.*batch_size.* is 301'),
     (dict(n_clusters=301), 'n_samples = 300.*number of clusters is 301'),
     (dict(n_neighbors=300), 'choose one from 1 to 299'),
     (dict(n_neighbors=0), 'choose one from 1 to 299'),

@@ -108,3 +108,19 @@ def test_codes_of_other_sizes_have_both_tasks_as_ends():
         codes(y0)[0].array, clusters(y0)[0].array, 1e-12)
     numpy.testing.assert_allclose(
         codes.distance(y0, y1).array, clusters.distance(y0, y1).array, 1e-12)
+
+
+def test_serialized_under_the_constraint():
+    objective = ClusteringObjective(delta=.05)
+    for kl in (.4, .39):  # a first look, and one that has hardly shrunk
+        objective.after_epoch(Information(1., 1., kl))
+    saved = chainer.serializers.DictionarySerializer()
+    objective.serialize(saved)
+    assert saved.target == {'penalty': .8, 'last_kl': .39}
+
+    resumed = ClusteringObjective(delta=.05)
+    resumed.serialize(chainer.serializers.NpzDeserializer(
+        {'penalty': numpy.array(3.2), 'last_kl': numpy.array(.2)}))
+    # .19 is more than .9 times .2.
+    assert resumed.after_epoch(Information(1., 1., .19)) == {'penalty': 3.2}
+    assert resumed.penalty == 6.4

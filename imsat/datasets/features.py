@@ -32,8 +32,14 @@ def gist_of(name, images, labels, kind, verbose=True):
 def save_features(path, images, labels, compute, kind, notes, chunk=1000,
                   verbose=True):
     """Writes x, y and notes to an npz file, see :func:`extract`."""
-    if not Path(path).parent.is_dir():
-        raise InputError(f'there is no folder {Path(path).parent}; create it')
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f'there is no folder {path.parent}; create it')
+    if path.is_dir() or path.suffix != '.npz':
+        raise InputError(f'{path} is no name of a file that can be clustered; '
+                         f'give one that ends in .npz')
+    if not len(images):
+        raise InputError('there are no images; give a data set that has some')
     with extract(images, compute, kind, chunk, verbose) as x:
         arrays = {'x': x, 'notes': numpy.array(notes)}
         if labels is not None:
@@ -45,9 +51,9 @@ def resnet_features(name, files):
     """The data set that experiments/resnet_features.py wrote."""
     path = files.find(
         f'{name}-resnet50.npz',
-        get=f'make it with python experiments/resnet_features.py --dataset '
-            f'{name} --weights FILE --out {name}-resnet50.npz and put it '
-            f'there')
+        get=f'make it there with python experiments/resnet_features.py '
+            f'--dataset {name} --weights FILE --out {name}-resnet50.npz, whose '
+            f'--help says where the weights are')
     data = read_table(path)
     paper = SOURCES[name].paper
     shape = paper.points, paper.dimension

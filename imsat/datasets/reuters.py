@@ -85,9 +85,10 @@ def _fetch(files):
         rcv1 = sklearn.datasets.fetch_rcv1(download_if_missing=files.fetch)
     except (URLError, OSError) as e:
         raise InputError(
-            f'RCV1 could not be fetched ({e}); put rcv1_singleroot.npz into '
-            f'the folder that --data-dir or IMSAT_DATA names, or run where '
-            f'scikit-learn\'s fetch_rcv1() works') from e
+            f'RCV1 could not be fetched ({e}); run once where scikit-learn\'s '
+            f'fetch_rcv1() reaches the network, or put a sample of your own, '
+            f'rcv1_singleroot.npz, into the folder that --data-dir or '
+            f'IMSAT_DATA names') from e
     names = rcv1.target_names.tolist()
     roots = rcv1.target[:, [names.index(topic) for topic in TOPICS]].toarray()
     single = roots.sum(axis=1) == 1

@@ -7,13 +7,22 @@ from imsat.errors import InputError
 from imsat.files import load_npz
 
 
+# ResNet50Layers inherits this method, but fails in it, and today's protobuf
+# reads Chainer's description of the format only in Python.
+CONVERT = (
+    'PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python python -c "import imsat; '
+    'from chainer.links.model.vision.resnet import ResNetLayers; '
+    'ResNetLayers.convert_caffemodel_to_npz(\'ResNet-50-model.caffemodel\', '
+    '\'ResNet-50-model.npz\')"')
+
+
 class ResNetFeatures:
     """Calls with images give their 2,048 features at the layer pool5.
 
     Args:
         weights (path): An npz file of :class:`chainer.links.ResNet50Layers`,
-            which ``ResNet50Layers.convert_caffemodel_to_npz`` makes from
-            the model that the authors of ResNet published.
+            which the shell command :data:`CONVERT` makes from the model that
+            the authors of ResNet published.
         device (chainer.backend.Device): Where to compute.
 
     Raises:
@@ -22,15 +31,21 @@ class ResNetFeatures:
 
     def __init__(self, weights, device=None):
         self.device = device or chainer.get_device('@numpy')
-        load_npz(weights)  # says what is wrong with a damaged file
+        arrays = load_npz(weights)  # says what is wrong with a damaged file
         try:
             self.model = ResNet50Layers(pretrained_model=str(weights))
         except (KeyError, ValueError, TypeError) as e:
             reason = ' '.join(str(e).split())
             raise InputError(
                 f'{weights} does not hold the weights of Chainer\'s '
-                f'ResNet50Layers ({reason}); make it with '
-                f'ResNet50Layers.convert_caffemodel_to_npz') from e
+                f'ResNet50Layers ({reason}); make it with {CONVERT}') from e
+        known = chainer.serializers.DictionarySerializer()
+        known.save(self.model)
+        unknown = sorted(arrays.keys() - known.target.keys())
+        if unknown:
+            raise InputError(
+                f'{weights} holds {unknown[0]}, which ResNet-50 has not; give '
+                f'the weights of ResNet-50, as {CONVERT} makes them')
         self.model.to_device(self.device)
 
     def __call__(self, images, size=(224, 224)):

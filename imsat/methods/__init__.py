@@ -2,7 +2,8 @@
 
 A file of this folder holds a family of methods: its estimators, and the
 dictionaries ``CLUSTERING`` and ``HASHING`` of what can be chosen by name.
-A new file is found by itself.
+A new file is found by itself; a regulariser that it needs it adds to
+:data:`imsat.regularizers.REGULARIZERS`, under a name of its own.
 
 An estimator of a method is an :class:`imsat.base.Estimator` whose first
 argument is ``n_clusters`` or ``n_bits``.  After ``fit(X, y)`` one of

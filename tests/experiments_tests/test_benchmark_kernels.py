@@ -29,7 +29,7 @@ def test_without_a_gpu():
     line, = process.stderr.splitlines()
     assert line.startswith(
         'benchmark_kernels.py: kernels are measured on an NVIDIA GPU, and '
-        'GPU 0 is missing: 0 can be used here')
+        'GPU 0 is missing: none can be used here')
 
 
 @pytest.mark.parametrize('number', [-1, 99])

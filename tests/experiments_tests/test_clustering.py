@@ -182,8 +182,6 @@ BAD = {
     'half dataset': (b'PK\x03\x04', [], 'damaged'),
     'half IDX': (dict(x=X), ['--dataset', 'mnist', '--data-dir', '.'],
                  'fetch it again'),
-    'no MNIST': (dict(x=X), ['--dataset', 'mnist', '--data-dir', 'none'],
-                 'has no train-images'),
 }
 
 
@@ -229,3 +227,78 @@ def test_full_disk(points, limit):
     assert not list((points / 'out').rglob('*~'))  # no half-written file
     process = run(*options, '--resume', cwd=points)
     assert process.returncode == 0, process.stderr
+
+
+@pytest.fixture(scope='module')
+def half_learnt(tmp_path_factory):
+    """Folder of a short run with --mu within this process, and its figures.
+    """
+    import clustering
+    import imsat
+    out, figures = tmp_path_factory.mktemp('half_learnt'), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('IMSAT_CACHE', str(out / 'cache'))
+        patch.setattr(imsat.pictures.clustering, 'save',
+                      lambda figure, path: figures.update({path.stem: figure}))
+        clustering.run(clustering.get_options([
+            '--mu', '2', '--lam', '.3', '--hidden', '20', '--epochs', '3',
+            '--restarts', '1', '--no-kmeans', '--quiet', '--threads', '1',
+            '--out', str(out / 'out')]))
+    return out / 'out', figures
+
+
+def test_scores_are_those_of_sklearn(half_learnt):
+    from sklearn.datasets import load_digits
+    from sklearn import metrics
+    out, _ = half_learnt
+    result = json.loads((out / 'result.json').read_text())
+    labels = load_digits().target
+    clusters = load_npz(out / 'assignments.npz')['cluster']
+    assert result['nmi'] == metrics.normalized_mutual_info_score(
+        labels, clusters)
+    assert result['ari'] == metrics.adjusted_rand_score(labels, clusters)
+    assert .01 < result['ari'] < .99 and .01 < result['nmi'] < .99
+
+
+def test_mu(half_learnt):
+    out, _ = half_learnt
+    options = json.loads((out / 'config.json').read_text())['options']
+    assert (options['mu'], options['lam']) == (2, .3)
+    result = json.loads((out / 'result.json').read_text())
+    p = load_npz(out / 'assignments.npz')['probability'].astype('d')
+    mean = p.mean(axis=0)
+    information = .3 * (-(p * numpy.log(p)).sum(axis=1).mean()
+                        + 2 * (mean * numpy.log(mean)).sum())
+    # Probabilities are kept in float32.
+    numpy.testing.assert_allclose(result['objective'] - result['sat'],
+                                  information, rtol=1e-5)
+
+
+def test_pictures_are_of_the_assignments(half_learnt):
+    from sklearn.datasets import load_digits
+    data = load_digits()
+    out, figures = half_learnt
+    clusters = load_npz(out / 'assignments.npz')['cluster']
+    bars, = figures['cluster_sizes'].axes[0].containers
+    assert [bar.get_height() for bar in bars] == [
+        (clusters == k).sum() for k in range(10)]
+
+    axes = figures['contingency'].axes[0]
+    names = [[int(tick.get_text()) for tick in ticks] for ticks in (
+        axes.get_yticklabels(), axes.get_xticklabels())]
+    drawn = {text.get_position()[::-1]: int(text.get_text())
+             for text in axes.texts}
+    for i, label in enumerate(names[0]):
+        for j, cluster in enumerate(names[1]):
+            assert drawn.get((i, j), 0) == numpy.sum(
+                (data.target == label) & (clusters == cluster))
+    right = clustering_accuracy(data.target, clusters)
+    assert f'{right:.1%}' in axes.get_title()
+
+    canvas = numpy.ma.filled(
+        figures['cluster_samples'].axes[0].images[0].get_array(), numpy.nan)
+    cells = canvas.reshape(10, 9, 15, 9)[:, :8, :, :8].swapaxes(1, 2)
+    for k, row in enumerate(cells.reshape(10, 15, 64)):
+        members = {tuple(x) for x in data.data[clusters == k] / 8 - 1}
+        shown = {tuple(x) for x in row if not numpy.isnan(x).any()}
+        assert shown <= members and len(shown) == min(len(members), 15)

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 
+from imsat import IMSATClustering
 from imsat.files import load_npz
 from imsat.training.snapshot import snapshots
 
@@ -167,3 +169,23 @@ def test_another_run_is_not_overwritten(tmp_path):
         assert 'another lam (0.1 and not 0.2)' in process.stderr
     assert before == {path: path.read_bytes() for path in out.rglob('*')
                       if path.is_file()}
+
+
+def test_resumed_under_the_constraint(tmp_path):
+    # Half of the epochs, and then the others from their snapshot.
+    x = numpy.random.RandomState(0).normal(size=(200, 3))
+
+    def fit(epochs, **options):
+        # So slow that the divergence stays and the weight is always raised,
+        # but not before there are two divergences to compare.
+        return IMSATClustering(
+            4, hidden=(20,), epochs=epochs, batch_size=50, learning_rate=1e-5,
+            prior=[.4, .3, .2, .1], delta=.01, random_state=0, **options
+        ).fit(x).restarts_[0]
+    whole = fit(4)
+    fit(2, out=tmp_path)
+    resumed = fit(4, out=tmp_path, resume=True)
+    assert [entry['all/penalty'] for entry in resumed['log']] == [
+        .4, .4, .8, 1.6]
+    assert resumed['objective'] == whole['objective']
+    assert resumed['kl_to_prior'] == whole['kl_to_prior']

@@ -31,11 +31,13 @@ def test_damaged(resnet_weights, tmp_path):
         ResNetFeatures(path)
 
 
-@pytest.mark.parametrize('change', ['missing', 'shape'])
+@pytest.mark.parametrize('change', ['missing', 'shape', 'deeper'])
 def test_other_weights(resnet_weights, tmp_path, change):
     arrays = dict(numpy.load(resnet_weights))
     if change == 'missing':
         del arrays['res5/b2/conv2/W']
+    elif change == 'deeper':  # as ResNet-101 is
+        arrays['res4/b10/conv1/W'] = arrays['res4/b5/conv1/W']
     else:
         arrays['conv1/W'] = arrays['conv1/W'][:, :, :3, :3]
     numpy.savez(tmp_path / 'weights.npz', **arrays)

@@ -1,0 +1,79 @@
+"""What is drawn of clusters, as Matplotlib has it."""
+import numpy
+import pytest
+
+from imsat import pictures
+from imsat.pictures import clustering
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """``drawn(name, ...)``: the first axes of a picture of that name."""
+    def draw(name, *args, **kwargs):
+        figures = []
+        monkeypatch.setattr(clustering, 'save',
+                            lambda figure, path: figures.append(figure))
+        getattr(pictures, name)(tmp_path / 'a.png', *args, **kwargs)
+        figure, = figures
+        return figure.axes[0]
+    return draw
+
+
+@pytest.mark.parametrize('prior,expected', [
+    (None, [2, 2, 2, 2]), ([.5, .25, .125, .125], [4, 2, 1, 1])])
+def test_cluster_sizes(drawn, prior, expected):
+    clusters = numpy.array([3, 0, 1, 3, 1, 3, 3, 3])
+    axes = drawn('cluster_sizes', clusters, 4, prior)
+    bars, = axes.containers
+    assert [bar.get_height() for bar in bars] == [1, 2, 0, 5]
+    assert [bar.get_center()[0] for bar in bars] == [0, 1, 2, 3]
+    line, = set(axes.patches) - set(bars)
+    numpy.testing.assert_allclose(line.get_data().values, expected)
+
+
+def test_contingency(drawn):
+    labels = numpy.array([*'aaaabbbccccc'])
+    # 7 goes with a, 2 with b, 5 with c, and 9 with none.
+    clusters = numpy.array([7, 7, 7, 5, 2, 2, 9, 5, 5, 5, 5, 7])
+    table = [[3, 0, 1, 0], [0, 2, 0, 1], [1, 0, 4, 0]]
+    axes = drawn('contingency', labels, clusters)
+    assert [t.get_text() for t in axes.get_yticklabels()] == [*'abc']
+    assert [t.get_text() for t in axes.get_xticklabels()] == [*'7259']
+    written = numpy.zeros((3, 4), int)
+    for text in axes.texts:
+        j, i = text.get_position()
+        written[i, j] = text.get_text()
+    assert written.tolist() == table
+    numpy.testing.assert_allclose(
+        axes.images[0].get_array(),
+        [[.75, 0, .25, 0], [0, 2 / 3, 0, 1 / 3], [.2, 0, .8, 0]])
+    assert '75.0%' in axes.get_title()  # 9 of 12
+
+
+def test_contingency_of_few_clusters(drawn):
+    # Label 1 is left without a cluster and comes last.
+    axes = drawn('contingency', [0, 1, 2, 2, 0], [4, 4, 3, 3, 4])
+    assert [t.get_text() for t in axes.get_yticklabels()] == [*'021']
+    assert [t.get_text() for t in axes.get_xticklabels()] == [*'43']
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): '2', (1, 1): '2', (0, 2): '1'}
+
+
+def test_cluster_samples(drawn):
+    # Every point is an image of its own number.
+    clusters = numpy.random.RandomState(0).choice(4, 60, p=[.1, .3, .6, 0])
+    x = numpy.repeat(numpy.arange(60.)[:, None], 6, axis=1)
+    axes = drawn('cluster_samples', x, (2, 3), clusters, 4, columns=15)
+    canvas = numpy.ma.filled(axes.images[0].get_array(), numpy.nan)
+    # A line below and to the right of each.
+    assert canvas.shape == (4 * 3, 15 * 4)
+    cells = canvas.reshape(4, 3, 15, 4)
+    assert numpy.isnan(cells[:, 2]).all()
+    assert numpy.isnan(cells[..., 3]).all()
+    for k, row in enumerate(cells[:, :2, :, :3].swapaxes(1, 2)):
+        members, = numpy.nonzero(clusters == k)
+        shown = [image[0, 0] for image in row if not numpy.isnan(image).any()]
+        assert all((image == image[0, 0]).all() for image in row[:len(shown)])
+        assert len(shown) == len(set(shown)) == min(len(members), 15)
+        assert set(shown) <= set(members)
+    assert [t.get_text() for t in axes.get_yticklabels()] == [*'0123']
