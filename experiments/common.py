@@ -73,7 +73,7 @@ def get_parser(task, description):
         help='of every random number; default 0')
     add('--device', type=int, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
-    add('--threads', type=int, metavar='N',
+    add('--threads', type=positive, metavar='N',
         help='of BLAS; the last digits depend on it; default: all cores')
     add('--epochs', type=int,
         help='of floor(N / batch size) iterations each; IMSAT: 50')

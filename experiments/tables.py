@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common import run_script
+from common import positive, run_script
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.neighbors import digest
@@ -41,12 +41,13 @@ def get_options(argv=None):
     add('--methods', default='all', metavar='NAME,...',
         help='default all those of the table; others get a row below')
     add('--bits', type=int, default=16, help='of table 5; default 16')
-    add('--seeds', type=int, metavar='N',
+    add('--seeds', type=positive, metavar='N',
         help='0 to N - 1; the paper has 12, and 10 in table 5; default 1, '
              'with --report the first hundred')
-    add('--jobs', type=int, metavar='N',
+    add('--jobs', type=positive, metavar='N',
         help='runs at a time; default: one for every core')
-    add('--threads', type=int, default=1, help='of BLAS, each; default 1')
+    add('--threads', type=positive, default=1,
+        help='of BLAS, each; default 1')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
     add('--data-dir', metavar='DIR',
@@ -68,10 +69,6 @@ def get_options(argv=None):
         args.seeds = 100 if args.report else 1
     if args.jobs is None:
         args.jobs = devices.available_cores()
-    for name in 'seeds', 'jobs', 'threads':
-        if getattr(args, name) < 1:
-            raise imsat.InputError(f'--{name} is {getattr(args, name)}; give '
-                                   f'a number from 1')
     if args.record and args.extra:
         raise imsat.InputError(
             f'--record keeps runs without further options, and '

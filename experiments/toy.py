@@ -42,7 +42,7 @@ def get_options(argv=None):
     add('--xi', type=float, default=.1, help="of VAT's power iteration")
     add('--learning-rate', type=float, default=.01, help="Adam's alpha")
     add('--seed', type=int, default=0)
-    add('--threads', type=int, default=1)
+    add('--threads', type=positive, default=1)
     return parser.parse_args(argv)
 
 

@@ -14,10 +14,10 @@ def get_device(number):
     Raises:
         InputError: If there is no such GPU, or no CuPy.
     """
-    if number < 0:
+    if number == -1:
         return chainer.get_device('@numpy')
     count = count_gpus()
-    if number >= count:
+    if not 0 <= number < count:
         raise InputError(
             f'there is no GPU {number}: {how_many(count)}; use device -1, '
             'the CPU')
