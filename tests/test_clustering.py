@@ -92,6 +92,19 @@ def test_restarts():
         assert alone.objective_ == restart['objective']
 
 
+@pytest.mark.parametrize('objectives,best', [
+    ([numpy.nan, 2., 1.], 2), ([2., numpy.nan, 3.], 0),
+    ([numpy.nan, numpy.nan, 1.], 2)])
+def test_a_diverged_restart_is_not_kept(monkeypatch, objectives, best):
+    run, ranks = IMSATClustering._run, iter([(0., x) for x in objectives])
+
+    def ranked(*args):
+        return next(ranks), *run(*args)[1:]
+    monkeypatch.setattr(IMSATClustering, '_run', ranked)
+    model = IMSATClustering(3, n_init=3, **SMALL).fit(X)
+    assert model.best_restart_ == best
+
+
 def test_labels_only_add_to_the_log():
     with_labels = IMSATClustering(3, **SMALL).fit(X, Y)
     without = IMSATClustering(3, **SMALL).fit(X)
@@ -279,9 +292,16 @@ def test_one_of_its_own_can_not_be_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_augmentation_needs_no_neighbours():
+    duplicates = numpy.repeat(X[:20], 15, axis=0)
+    still = imsat.augmentation(lambda x, rng: x)
+    model = IMSATClustering(3, regularizer=still, **SMALL).fit(duplicates)
+    assert model.restarts_[0]['sat'] == pytest.approx(0, abs=1e-7)
+
+
 @pytest.mark.parametrize('options,message', [
     (dict(batch_size=301), 'n_samples = 300.*batch_size.* is 301'),
-    (dict(n_clusters=301), 'n_samples = 300.*number of clusters is 301'),
+    (dict(n_clusters=301), 'n_samples = 300.*n_clusters.* is 301'),
     (dict(n_neighbors=300), 'choose one from 1 to 299'),
     (dict(n_neighbors=0), 'choose one from 1 to 299'),
     (dict(n_clusters=0), 'n_clusters'), (dict(n_init=0), 'n_init'),
@@ -290,7 +310,11 @@ def test_one_of_its_own_can_not_be_saved(tmp_path):
     (dict(initialization='no'), 'he'), (dict(sampling='no'), 'sweep'),
     (dict(regularizer='no'), 'vat'), (dict(prior=[.5, .5]), '2 entries'),
     (dict(prior=[.5, .5, .5]), 'sum to 1'), (dict(delta=0.), 'delta'),
-    (dict(device=99), 'no GPU 99')])
+    (dict(device=99), 'no GPU 99'), (dict(device=-2), 'no GPU -2'),
+    *((dict.fromkeys([name], value), f'{name} is {value}; give a finite')
+      for name in ('lam', 'mu', 'alpha', 'xi', 'weight_decay')
+      for value in (numpy.nan, numpy.inf, -1.)),
+    (dict(resume=True), 'give out')])
 def test_bad_arguments(options, message):
     with pytest.raises(InputError, match=message) as info:
         IMSATClustering(**{'n_clusters': 3, **SMALL, **options}).fit(X)
