@@ -43,8 +43,11 @@ def test_resnet(images, tmp_path, resnet_weights):
                   '--weights', resnet_weights, '--size', 64, '--chunk', 2)
     assert process.returncode == 0 and '3/3' in process.stderr
     data = load_dataset(str(out))
-    numpy.testing.assert_allclose(
-        data.x, ResNetFeatures(resnet_weights)(IMAGES, (64, 64)), rtol=1e-3)
+    expected = ResNetFeatures(resnet_weights)(IMAGES, (64, 64))
+    # Chunks of 2 and of 3 images are summed in other orders, and small
+    # features are what is left of terms as large as the largest.
+    numpy.testing.assert_allclose(data.x, expected, rtol=1e-3,
+                                  atol=1e-6 * expected.max())
     assert data.y.tolist() == [0, 1, 0] and 'SHA-256' in data.notes[0]
 
 
