@@ -237,6 +237,9 @@ def run_folder(args, data):
         raise imsat.InputError(f'another run is at work in {out}; wait for '
                                f'its end or choose another --out') from e
     with lock:
+        # What was half written when an earlier attempt died.
+        for path in out.glob('**/.*~'):
+            path.unlink()
         config = dict(options=options_of(args), data=data,
                       versions=get_versions())
         path = out / 'config.json'

@@ -57,7 +57,8 @@ class IMSATEstimator(Estimator):
             ``IMSAT_CACHE`` or ~/.cache/imsat.
         out (path): Folder for Chainer's log and for snapshots; each restart
             has a folder of its own there if there are several.
-        resume (bool): Go on from the snapshots below ``out``.
+        resume (bool): Go on from the snapshots below ``out``; those of
+            another seed or of other data are refused.
         snapshot_seconds (float): At most one snapshot in so many seconds.
         verbose (bool): Show a progress bar.
         random_state (int, RandomState or None): An int is the seed of the

@@ -105,6 +105,15 @@ def test_a_diverged_restart_is_not_kept(monkeypatch, objectives, best):
     assert model.best_restart_ == best
 
 
+@pytest.mark.parametrize('x,options,message', [
+    (X, dict(random_state=2), 'another seed'), (X + 1, {}, 'other data')])
+def test_another_run_is_not_gone_on_with(tmp_path, x, options, message):
+    options = {**SMALL, 'out': tmp_path, **options}
+    IMSATClustering(3, **{**options, 'random_state': 1}).fit(X)
+    with pytest.raises(InputError, match=message):
+        IMSATClustering(3, **options, resume=True).fit(x)
+
+
 def test_labels_only_add_to_the_log():
     with_labels = IMSATClustering(3, **SMALL).fit(X, Y)
     without = IMSATClustering(3, **SMALL).fit(X)

@@ -56,12 +56,15 @@ def resume(folder, trainer):
 
     A damaged one is reported by a warning and the one before it used.
     """
-    for path in reversed(snapshots(folder)):
+    paths = snapshots(folder)
+    while paths:
+        path = paths.pop()
         try:
             state = load_npz(path)
         except InputError as e:
-            warnings.warn(f'{e.args[0].split(" (")[0]}; going back to the '
-                          f'snapshot before it')
+            then = 'going back to the one before it' if paths \
+                else 'starting over'
+            warnings.warn(f'{e.args[0].split(" (")[0]}; {then}')
             continue
         try:
             serializers.NpzDeserializer(state).load(trainer)

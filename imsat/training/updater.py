@@ -5,6 +5,7 @@ import chainer
 import scipy.sparse
 from chainer.training import updaters
 
+from imsat.neighbors import digest
 from imsat.training.random import DIRECTION, generator
 
 
@@ -55,9 +56,19 @@ class Updater(updaters.StandardUpdater):
         self.update_seconds += time.perf_counter() - start
 
     def serialize(self, serializer):
+        """ValueError for the state of another seed or of other data."""
         super().serialize(serializer)
         self.update_seconds = serializer('update_seconds',
                                          self.update_seconds)
+        seed = self.get_iterator('main').seed
+        if serializer('seed', seed) != seed:
+            raise ValueError('another seed')
+        if serializer('data', self._digest) != self._digest:
+            raise ValueError('other data')
+
+    @functools.cached_property
+    def _digest(self):
+        return digest(self.x)
 
 
 class IMSATUpdater(Updater):

@@ -135,7 +135,7 @@ def test_truncated_snapshot(tmp_path, uninterrupted, cut):
         'imsat.training.updater', 'IMSATUpdater.update_core', 29))
     assert process.returncode == 0, 'it started over'
     assert f'{newest.name} is damaged' in process.stderr
-    assert 'going back to the snapshot before it' in process.stderr
+    assert 'going back to the one before it' in process.stderr
     assert outcome(out) == uninterrupted
 
 

@@ -59,6 +59,14 @@ def test_an_interrupted_run_is_not_lost(tmp_path):
         pass
 
 
+def test_what_was_half_written_goes(tmp_path):
+    half = tmp_path / 'layer-1' / '.snapshot-000001.npz.abc~'
+    half.parent.mkdir()
+    half.touch()
+    with enter(tmp_path, resume=True, seed=1):
+        assert not half.exists() and half.parent.exists()
+
+
 def test_one_run_at_a_time(tmp_path):
     with enter(tmp_path, seed=1):
         with pytest.raises(InputError, match='another run is at work'):
