@@ -1,4 +1,5 @@
 import importlib.util
+import numbers
 import os
 import platform
 
@@ -14,6 +15,9 @@ def get_device(number):
     Raises:
         InputError: If there is no such GPU, or no CuPy.
     """
+    if not isinstance(number, numbers.Integral):
+        raise InputError(f'the device is {number!r}; give -1, the CPU, or the '
+                         f'number of a GPU')
     if number == -1:
         return chainer.get_device('@numpy')
     count = count_gpus()

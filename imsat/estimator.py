@@ -1,5 +1,6 @@
 """The estimators of all tasks that IMSAT and RIM learn."""
 import math
+import numbers
 
 import numpy
 
@@ -225,6 +226,11 @@ class IMSATEstimator(Estimator):
                             ('power_iterations', 0)):
             self._check_whole(name, least)
         super().check(X, y)
+        if numpy.ndim(self.hidden) != 1 or not all(
+                isinstance(units, numbers.Integral) and units > 0
+                for units in self.hidden):
+            raise InputError(f'hidden is {self.hidden!r}; give the units of '
+                             f'each hidden layer, e.g. (1200, 1200)')
         for name, known in (('initialization', INITIALIZATIONS),
                             ('sampling', SAMPLINGS)):
             if getattr(self, name) not in known:
@@ -245,7 +251,8 @@ class IMSATEstimator(Estimator):
         get_device(self.device)
 
     def _check_neighbors(self, n):
-        if not 1 <= self.n_neighbors < n:
+        if not isinstance(self.n_neighbors, numbers.Integral) \
+                or not 1 <= self.n_neighbors < n:
             raise InputError(f'{n} points have no neighbour number '
                              f'{self.n_neighbors}; choose one from 1 to '
                              f'{n - 1}')

@@ -323,6 +323,11 @@ def test_augmentation_needs_no_neighbours():
     *((dict.fromkeys([name], value), f'{name} is {value}; give a finite')
       for name in ('lam', 'mu', 'alpha', 'xi', 'weight_decay')
       for value in (numpy.nan, numpy.inf, -1.)),
+    *((dict(hidden=hidden), 'give the units of each')
+      for hidden in (20, '20-20', (0,), (20, 2.5))),
+    (dict(device='cuda'), "the device is 'cuda'"),
+    (dict(n_neighbors=2.5), 'choose one from 1 to 299'),
+    (dict(prior=.5), 'list of positive numbers'),
     (dict(resume=True), 'give out')])
 def test_bad_arguments(options, message):
     with pytest.raises(InputError, match=message) as info:
