@@ -25,9 +25,9 @@ from imsat.objectives import check_prior
 DIGITS_RESTARTS = 2
 # What the authors' code for clustering fixes besides; its mu is an option.
 FAITHFUL = dict(prior=None, delta=None)
-# Null in result.json for a method that has none.
-TERMS = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
-         'steps_per_second')
+# Results that not every method has, null in result.json without.
+OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
+            'steps_per_second')
 
 
 def get_options(argv=None):
@@ -105,7 +105,7 @@ def save_results(out, args, data, model):
     kmeans = None
     if args.kmeans and data.y is not None and args.method != 'kmeans':
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
-    result = dict.fromkeys(TERMS)
+    result = dict.fromkeys(OPTIONAL)
     result.update(
         method=args.method, dataset=data.name, notes=data.notes,
         n=len(data.x), clusters=args.clusters,

@@ -80,7 +80,8 @@ def get_parser(task, description):
     add('--batch-size', type=int, help='|B| of Eq. 15; IMSAT: 250')
     add('--hidden', type=hidden_sizes,
         help='units of the hidden layers (section 4.1), e.g. 1200-1200, or '
-             '"linear"')
+             '"linear"; of deep-hash 60-30, but for 32 bits the paper has '
+             '80-50')
     add('--restarts', type=int, metavar='N',
         help='runs from different seeds, of which the one with the lowest '
              'objective is kept, without labels; of K-means: initialisations; '
@@ -150,11 +151,7 @@ def parse(parser, argv, digits_restarts=1, faithful=()):
     chosen = {**FAITHFUL, **dict(faithful)} if args.faithful else {}
     parser.set_defaults(**chosen)
     if args.config:
-        config = load_json(args.config)
-        if not isinstance(config, dict) or 'options' not in config:
-            raise imsat.InputError(f'{args.config} is not the config.json of '
-                                   f'a run; name another file')
-        options = config['options']
+        options = load_config(args.config)['options']
         unknown = set(options) - set(vars(args))
         if unknown:
             raise imsat.InputError(f'{args.config} has options that are not '
@@ -237,18 +234,20 @@ def run_folder(args, data):
         raise imsat.InputError(f'another run is at work in {out}; wait for '
                                f'its end or choose another --out') from e
     with lock:
-        # What was half written when an earlier attempt died.
-        for path in out.glob('**/.*~'):
+        # What was half written when an earlier attempt died; nothing else
+        # that may lie there.
+        for path in out.glob('**/.snapshot-*.npz.*~'):
             path.unlink()
         config = dict(options=options_of(args), data=data,
                       versions=get_versions())
         path = out / 'config.json'
+        is_finished = (out / 'result.json').exists()
         # What was refused before it learnt anything left its options alone.
-        if path.exists() and {'log', 'result.json', 'snapshots'} & holds(out):
-            earlier = load_json(path)
+        if path.exists() and (is_finished or has_learnt(out)):
+            earlier = load_config(path)
             for group in 'options', 'data':
                 refuse_another(out, earlier.get(group, {}), config[group])
-            if not args.resume and 'result.json' not in holds(out):
+            if not (args.resume or is_finished):
                 raise imsat.InputError(
                     f'{out} holds a run that was interrupted; go on with it '
                     f'by --resume, choose another --out or remove that folder')
@@ -257,13 +256,19 @@ def run_folder(args, data):
         yield out
 
 
-def holds(out):
-    """Names of what a run left in its folder; ``snapshots`` stands for any.
-    """
-    names = {path.name for path in out.iterdir()}
-    if any(out.glob('**/snapshot-*.npz')):
-        names.add('snapshots')
-    return names
+def has_learnt(out):
+    """Whether a run left a log or a snapshot, its own or a restart's."""
+    return (out / 'log').exists() or any(out.glob('**/snapshot-*.npz'))
+
+
+def load_config(path):
+    """What a config.json says, a dict with ``options`` in any case."""
+    config = load_json(path)
+    if not isinstance(config, dict) \
+            or not isinstance(config.get('options'), dict):
+        raise imsat.InputError(f'{path} is not the config.json of a run; name '
+                               f'another file or remove it')
+    return config
 
 
 def options_of(args):

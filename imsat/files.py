@@ -81,8 +81,9 @@ def load_npz(path):
         with npz:
             return {key: npz[key] for key in npz.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
-            NotImplementedError, RuntimeError, OSError) as e:
-        # A directory that points to before the file gives EINVAL.
+            RuntimeError, OSError) as e:
+        # RuntimeError: a method of compression or encryption that there is
+        # not.  EINVAL: a directory that points to before the file.
         if isinstance(e, OSError) and e.errno != errno.EINVAL:
             raise
         reason = ' '.join(str(e).split()) or type(e).__name__

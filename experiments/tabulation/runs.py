@@ -9,7 +9,7 @@ from pathlib import Path
 
 import clustering
 import hashing
-from common import options_of, refuse_another
+from common import load_config, options_of, refuse_another
 from imsat.files import load_json
 
 SCRIPTS = {'clustering': clustering, 'hashing': hashing}
@@ -74,12 +74,12 @@ class Runs:
         path = self.out / run.folder / 'result.json'
         if not path.exists():
             return self.record and self.record.find(run)
-        earlier = load_json(path.parent / 'config.json')
+        earlier = load_config(path.parent / 'config.json')
         args = SCRIPTS[run.task].get_options(self._options(run))
         options = options_of(args)
         if options.get('clusters', 0) is None:
             del options['clusters']  # as many as classes, which the data tell
-        refuse_another(path.parent, earlier.get('options', {}), options)
+        refuse_another(path.parent, earlier['options'], options)
         if run.dataset in self.digests:
             refuse_another(path.parent, earlier.get('data', {}),
                            {'sha256': self.digests[run.dataset]})

@@ -38,6 +38,16 @@ def test_another_run_is_refused(tmp_path, left, resume):
     assert (tmp_path / left).exists()
 
 
+@pytest.mark.parametrize('text', ['[1]', '{}', '{"options": 3}'])
+def test_a_config_that_is_none(tmp_path, text):
+    (tmp_path / 'config.json').write_text(text)
+    (tmp_path / 'log').touch()
+    with pytest.raises(InputError, match='not the config.json of a run'):
+        with enter(tmp_path, resume=True, seed=1):
+            pass
+    assert (tmp_path / 'config.json').read_text() == text
+
+
 def test_what_learnt_nothing_gives_way(tmp_path):
     with pytest.raises(InputError, match='for instance'):
         with enter(tmp_path, seed=1):
@@ -63,8 +73,10 @@ def test_what_was_half_written_goes(tmp_path):
     half = tmp_path / 'layer-1' / '.snapshot-000001.npz.abc~'
     half.parent.mkdir()
     half.touch()
+    other = tmp_path / '.notes.txt~'  # of an editor's
+    other.touch()
     with enter(tmp_path, resume=True, seed=1):
-        assert not half.exists() and half.parent.exists()
+        assert not half.exists() and other.exists()
 
 
 def test_one_run_at_a_time(tmp_path):
