@@ -23,14 +23,15 @@ from pathlib import Path
 import numpy
 
 import imsat
-import kernel_report as report
-from common import fail, get_versions
+from benchmarks import kernel_report as report
+from common.scripts import fail
+from common.versions import get_versions
 from imsat import devices
-from imsat.files import save_json
-from kernel_arithmetic import limit
-from kernel_cases import CASES
-from kernel_cases.case import is_array
-from kernel_timing import Gpu, copy_speed, count_sets, medians
+from imsat.storage import save_json
+from benchmarks.kernel_arithmetic import limit
+from benchmarks.kernel_cases import CASES
+from benchmarks.kernel_cases.case import is_array
+from benchmarks.kernel_timing import Gpu, copy_speed, count_sets, medians
 
 # Seconds on an H200, about: to make inputs of a size and to check results,
 # to time a contestant, and to compile PyTorch's expression.

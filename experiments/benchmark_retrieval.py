@@ -19,8 +19,8 @@ import threadpoolctl
 from sklearn.metrics import average_precision_score
 
 from imsat import devices
-from imsat.hamming import hamming_distance, pack_bits
-from imsat.retrieval import retrieval_scores
+from imsat.retrieval.codes import hamming_distance, pack_bits
+from imsat.retrieval.scores import retrieval_scores
 
 
 def make_codes(rng, n, prototypes, flip):

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy
 import imsat
-from common import (
-    describe, get_parser, in_seconds, main, make_model, parse, run_folder,
-    save_log, training_results)
+from common.folders import describe, run_folder
+from common.options import get_parser, make_model, parse
+from common.results import in_seconds, save_log, training_results
+from common.scripts import main
 from imsat import pictures
 from imsat.datasets import load_dataset
-from imsat.files import save_json, save_npz
-from imsat.methods import get_method
+from imsat.storage import save_json, save_npz
+from paper.systems import get_system
 from imsat.metrics import clustering_scores
-from imsat.objectives import check_prior
+from imsat.losses.objectives import check_prior
 
 # What a newcomer sees in half a minute; see the README.
 DIGITS_RESTARTS = 2
@@ -76,7 +77,7 @@ def read_prior(path):
 
 def cluster_by_kmeans(data, n_clusters, seed):
     """Scores of K-means: 12 initialisations, the best objective (4.2.3)."""
-    kmeans = get_method('clustering', 'kmeans').make(
+    kmeans = get_system('clustering', 'kmeans').make(
         n_clusters=n_clusters, random_state=seed)
     return clustering_scores(data.y, kmeans.fit_predict(data.x))
 
@@ -141,7 +142,7 @@ def print_summary(out, data, result, names):
           f'clusters, {in_seconds(result)}')
     if result['accuracy'] is not None:
         print(f'{"":20}{"ACC":>7}{"NMI":>7}{"ARI":>7}')
-        title = get_method('clustering', result['method']).title
+        title = get_system('clustering', result['method']).title
         for name, scores in (title, result), ('K-means', result['kmeans']):
             if scores is not None:
                 print(f'{name:20}{scores["accuracy"]:7.1%}'

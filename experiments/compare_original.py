@@ -18,20 +18,22 @@ import numpy
 
 import imsat
 import chainer
-from common import get_versions, hidden_sizes, main
-from imsat import devices, pictures
+from common.options import hidden_sizes
+from common.scripts import main
+from common.versions import get_versions
+from imsat import devices
 from imsat.datasets import load_dataset
-from imsat.files import atomic_write
-from imsat.original import report
-from imsat.original.comparison import first_parting
-from imsat.original.definitions import Sizes, compare_definitions
-from imsat.original.functions import replay_functions
-from imsat.original.process import OriginalRun
-from imsat.original.replay import (
+from imsat.storage import atomic_write
+from original import pictures, report
+from original.comparison import first_parting
+from original.definitions import Sizes, compare_definitions
+from original.functions import replay_functions
+from original.process import OriginalRun
+from original.replay import (
     STEP_FILES, replay_forward, replay_steps, replay_terms)
-from imsat.original.source import COMMIT, read_original
-from imsat.original.traces import Trace
-from imsat.original.trajectory import compare_trajectory, draw_start
+from original.source import COMMIT, read_original
+from original.traces import Trace
+from original.trajectory import compare_trajectory, draw_start
 
 # Points that batches are drawn from.
 POINTS = 5000
@@ -229,7 +231,7 @@ def run_original(text, args, paths, device, out):
     comparisons = [c for trajectory in trajectories
                    for c in trajectory.judged]
     text.add(report.comparison_table(comparisons))
-    pictures.original_differences(out / 'differences.png', {
+    pictures.differences(out / 'differences.png', {
         t.section: {name: report.curves(found)
                     for name, found in report.lines(t).items()}
         for t in trajectories})

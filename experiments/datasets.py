@@ -12,7 +12,7 @@ import sys
 import numpy
 
 import imsat
-from common import run_script
+from common.scripts import run_script
 from imsat.datasets import SOURCES, load_dataset
 from imsat.datasets.sources import Statistics
 

@@ -10,12 +10,12 @@ import argparse
 import functools
 import sys
 
-from common import run_script
-from imsat.datasets.features import GIST_NOTES, save_features
+from common.scripts import run_script
+from imsat.datasets.prepared_features import GIST_NOTES, save_features
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
-from imsat.features import gist
-from imsat.features.gist import KINDS
+from imsat.datasets.features import gist
+from imsat.datasets.features.gist import KINDS
 
 
 def parse(argv):

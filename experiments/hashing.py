@@ -12,15 +12,17 @@ import time
 import numpy
 
 import imsat
-from common import (
-    describe, get_parser, in_seconds, main, make_model, parse, run_folder,
-    save_log, training_results)
-from imsat import pictures, retrieval
+from common.folders import describe, run_folder
+from common.options import get_parser, make_model, parse
+from common.results import in_seconds, save_log, training_results
+from common.scripts import main
+from imsat import pictures
+from imsat.retrieval import scores as retrieval
 from imsat.datasets import Dataset, load_dataset
 from imsat.datasets.split import split_queries
-from imsat.files import save_json, save_npz
-from imsat.hamming import unpack_bits
-from imsat.hashing import count_distinct
+from imsat.storage import save_json, save_npz
+from imsat.retrieval.codes import unpack_bits
+from imsat.estimators.hashing import count_distinct
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')

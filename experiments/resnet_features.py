@@ -18,12 +18,12 @@ import hashlib
 import sys
 from pathlib import Path
 
-from common import positive, run_script
-from imsat.datasets.features import save_features
+from common.scripts import positive, run_script
+from imsat.datasets.prepared_features import save_features
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
-from imsat.features import ResNetFeatures
-from imsat.features.resnet import CONVERT
+from imsat.datasets.features import ResNetFeatures
+from imsat.datasets.features.resnet import CONVERT
 
 
 def parse(argv):

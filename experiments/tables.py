@@ -19,11 +19,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common import positive, run_script
+from common.scripts import positive, run_script
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.neighbors import digest
-from tabulation.paper import get_table, methods_of
+from paper.tables import get_table, methods_of
 from tabulation.record import Record
 from tabulation.report import Report
 from tabulation.runs import Runs, do_all

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_circles, make_moons
 
 import imsat
-from common import main, positive
+from common.scripts import main, positive
 from imsat.pictures.training import BLUE, ORANGE, save
 
 COLUMNS = {

@@ -32,17 +32,17 @@ _find_kernels()
 
 from imsat import functions  # NOQA
 from imsat import links  # NOQA
-from imsat.augmentation import AffineDistortion  # NOQA
+from imsat.losses.augmentation import AffineDistortion  # NOQA
 from imsat.errors import InputError  # NOQA
 from imsat.links import Encoder  # NOQA
 from imsat.metrics import clustering_accuracy  # NOQA
 from imsat.neighbors import neighbor_distance  # NOQA
-from imsat.objectives import (  # NOQA
+from imsat.losses.objectives import (  # NOQA
     ClusteringObjective, CodeObjective, HashingObjective)
-from imsat.original.weights import load_original  # NOQA
-from imsat.regularizers import augmentation, rpt, vat, weight_decay  # NOQA
-from imsat.search import HammingIndex  # NOQA
-from imsat.clustering import IMSATClustering  # NOQA
-from imsat.hashing import IMSATHasher  # NOQA
+from imsat.links.original import load_original  # NOQA
+from imsat.losses.regularizers import augmentation, rpt, vat, weight_decay  # NOQA
+from imsat.retrieval.index import HammingIndex  # NOQA
+from imsat.estimators.clustering import IMSATClustering  # NOQA
+from imsat.estimators.hashing import IMSATHasher  # NOQA
 
 __version__ = '0.1.0'

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
-from imsat.files import look_up, save_npz
+from imsat.storage import look_up, save_npz
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse
 
 from imsat import InputError, neighbor_distance, neighbors
-from imsat.files import save_npz
+from imsat.storage import save_npz
 
 
 def naive(x, t):

@@ -2,7 +2,7 @@
 import json
 
 from imsat.errors import InputError
-from imsat.files import atomic_write, load_json
+from imsat.storage import atomic_write, load_json
 
 # What is kept of a result.json, where it has it.
 KEPT = ('accuracy', 'nmi', 'ari', 'objective', 'conditional_entropy',

@@ -7,10 +7,10 @@ import io
 import numpy
 from matplotlib.figure import Figure as Canvas
 
-from imsat.files import atomic_write
-from imsat.methods import get_method
+from imsat.storage import atomic_write
+from paper.systems import get_system
 from imsat.pictures.training import save
-from tabulation.paper import Figure, methods_of, swept
+from paper.tables import Figure, methods_of, swept
 
 FAR = '* More than two of the paper\'s standard deviations off.'
 OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
@@ -160,7 +160,7 @@ class Report:
         return dataset + self._mark(notes)
 
     def _method(self, row):
-        method = get_method(self.table.task, row.method)
+        method = get_system(self.table.task, row.method)
         return self.table.title_of(row) + self._mark(method.notes)
 
     def _mark(self, notes):
@@ -251,7 +251,7 @@ def draw_sweep(path, report):
                     [cell.mean for _, cell in points],
                     [cell.deviation or 0 for _, cell in points], marker='o',
                     markersize=3, capsize=2, linewidth=1,
-                    label=get_method('clustering', method).title)
+                    label=get_system('clustering', method).title)
         axes.set_xscale('log')
         axes.set_title(dataset)
         axes.set_xlabel('lambda, or rate of weight decay')

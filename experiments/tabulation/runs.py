@@ -9,8 +9,8 @@ from pathlib import Path
 
 import clustering
 import hashing
-from common import load_config, options_of, refuse_another
-from imsat.files import load_json
+from common.folders import load_config, options_of, refuse_another
+from imsat.storage import load_json
 
 SCRIPTS = {'clustering': clustering, 'hashing': hashing}
 # What begins with the training of another method, step for step; its

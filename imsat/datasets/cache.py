@@ -5,7 +5,7 @@ import json
 import numpy
 
 from imsat.datasets.dataset import Dataset
-from imsat.files import look_up, save_npz
+from imsat.storage import look_up, save_npz
 from imsat.neighbors import default_cache
 
 # To be raised when a preparation changes: what was kept is then left alone.

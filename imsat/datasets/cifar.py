@@ -1,6 +1,6 @@
 import numpy
 
-from imsat.datasets.features import gist_of, resnet_features
+from imsat.datasets.prepared_features import gist_of, resnet_features
 from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError
 

@@ -6,7 +6,7 @@ from imsat.datasets.sources import Files
 from imsat.datasets.stl import read_stl
 from imsat.datasets.svhn import read_svhn
 from imsat.errors import InputError
-from imsat.files import load_npz
+from imsat.storage import load_npz
 
 IMAGES = {'cifar10': read_cifar10, 'cifar100': read_cifar100,
           'stl': read_stl, 'svhn': read_svhn}

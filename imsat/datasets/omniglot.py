@@ -1,7 +1,7 @@
 import numpy
 from PIL import Image
 
-from imsat.augmentation import AffineDistortion
+from imsat.losses.augmentation import AffineDistortion
 from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError

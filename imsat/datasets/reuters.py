@@ -9,7 +9,7 @@ from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
-from imsat.files import load_npz
+from imsat.storage import load_npz
 
 TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
 

@@ -1,6 +1,6 @@
 import numpy
 
-from imsat.datasets.features import resnet_features
+from imsat.datasets.prepared_features import resnet_features
 from imsat.datasets.sources import Statistics, check_md5, register
 from imsat.errors import InputError
 

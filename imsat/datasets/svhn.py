@@ -4,7 +4,7 @@ import zlib
 import numpy
 import scipy.io.matlab
 
-from imsat.datasets.features import gist_of
+from imsat.datasets.prepared_features import gist_of
 from imsat.datasets.sources import Statistics, check_md5, register
 from imsat.errors import InputError
 

@@ -5,7 +5,7 @@ import numpy
 
 from imsat.datasets.dataset import Dataset, check_points
 from imsat.errors import InputError
-from imsat.files import load_npz
+from imsat.storage import load_npz
 
 
 def read_table(path):

@@ -1,12 +1,15 @@
+"""Differentiable functions of the paper, on NumPy's and CuPy's arrays."""
 from imsat.functions.affine import affine_transform
-from imsat.functions.batch_normalization_relu import batch_normalization_relu
-from imsat.functions.bit_information import (
-    bit_information_matrix, sigmoid_information)
-from imsat.functions.code_information import code_information
 from imsat.functions.divergence import code_kl, sigmoid_kl, softmax_kl
-from imsat.functions.information import softmax_information
+from imsat.functions.entropy import softmax_entropy
+from imsat.functions.mutual_information import pairwise_mutual_information
+from imsat.functions.mutual_information_of_bits import (
+    sigmoid_mutual_information)
+from imsat.functions.mutual_information_of_codes import (
+    code_mutual_information)
+from imsat.functions.normalization import batch_normalization_relu
 
-__all__ = ['affine_transform', 'batch_normalization_relu',
-           'bit_information_matrix', 'code_information', 'code_kl',
-           'sigmoid_information', 'sigmoid_kl', 'softmax_information',
+__all__ = ['affine_transform', 'batch_normalization_relu', 'code_kl',
+           'code_mutual_information', 'pairwise_mutual_information',
+           'sigmoid_kl', 'sigmoid_mutual_information', 'softmax_entropy',
            'softmax_kl']

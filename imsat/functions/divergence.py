@@ -5,7 +5,7 @@ from chainer.utils import type_check
 
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
-from imsat.functions.code_information import heads
+from imsat.functions.mutual_information import heads
 from imsat.functions.composition import FusedFunction
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import log_softmax, softmax_backward

@@ -2,9 +2,7 @@
 from imsat.pictures.clustering import (
     cluster_samples, cluster_sizes, contingency)
 from imsat.pictures.hashing import bits, nearest_images, retrieval
-from imsat.pictures.original import differences as original_differences
 from imsat.pictures.training import learning_curves
 
 __all__ = ['bits', 'cluster_samples', 'cluster_sizes', 'contingency',
-           'learning_curves', 'nearest_images', 'original_differences',
-           'retrieval']
+           'learning_curves', 'nearest_images', 'retrieval']

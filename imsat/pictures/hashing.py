@@ -2,7 +2,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from imsat.functions import bit_information_matrix
+from imsat.functions import pairwise_mutual_information
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 
 
@@ -37,7 +37,7 @@ def bits(path, p):
     Args:
         p (array): p(Y_d = 1|x) of all data, shape (N, D), float64.
     """
-    information = bit_information_matrix(p)
+    information = pairwise_mutual_information(p)
     n_bits = p.shape[1]
     figure = Figure((8, 3.4), layout='constrained')
     left, right = figure.subplots(1, 2)

@@ -1,7 +1,7 @@
 """What every picture shares, and the curves that every training leaves."""
 from matplotlib.figure import Figure
 
-from imsat.files import atomic_write
+from imsat.storage import atomic_write
 
 BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 

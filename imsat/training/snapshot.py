@@ -8,7 +8,7 @@ from chainer import serializers
 from chainer.training import extension
 
 from imsat.errors import InputError
-from imsat.files import load_npz, save_npz
+from imsat.storage import load_npz, save_npz
 
 KEEP = 2
 

@@ -20,7 +20,7 @@ def train(model, x, radius, objective, regularizer, *, epochs=50,
         x (array or sparse matrix): Shape (N, d).
         radius (array): Shape (N,), alpha sigma_t(x) of Eq. 17.
         objective, regularizer: See :class:`Objective` and
-            :mod:`imsat.regularizers`.
+            :mod:`imsat.losses.regularizers`.
         epochs (int): Of ``N // batch_size`` iterations each.
         learning_rate (float): Adam's alpha.
         summarize: What else to log, a function from the logits of all data

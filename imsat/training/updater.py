@@ -82,7 +82,7 @@ class IMSATUpdater(Updater):
         iterator, optimizer, x, device: See :class:`Updater`.
         radius (array): Shape (N,), the size of each point's perturbation.
         objective: E.g. :class:`objectives.ClusteringObjective`.
-        regularizer: See :mod:`imsat.regularizers`.
+        regularizer: See :mod:`imsat.losses.regularizers`.
         seed (int): Of the random directions, together with the iteration.
     """
 

@@ -10,9 +10,9 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    affine, batch_normalization_relu, bit_information, centred_products,
-    code_information, directions, hamming, launch, nearest, sigmoid_kl,
-    softmax_information, softmax_kl)
+    affine, batch_normalization_relu, sigmoid_mutual_information, centred_products,
+    code_mutual_information, directions, hamming, launch, nearest, sigmoid_kl,
+    softmax_entropy, softmax_kl)
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith('linux'),
@@ -56,13 +56,13 @@ def log_sum_exp(y):
     return numpy.log(numpy.exp(y - y.max(axis=1, keepdims=True)).sum(axis=1))
 
 
-def test_softmax_information():
+def test_softmax_entropy():
     tail = last(3, WIDTH)
     y = ending_in(tail, ROWS)
-    _, saved = softmax_information.forward(y)
+    _, saved = softmax_entropy.forward(y)
     assert_close(saved.largest[-3:], tail.max(axis=1))
     assert_close(saved.log_sum[-3:], log_sum_exp(tail))
-    gy = softmax_information.backward(y, saved, simt.asarray(G))
+    gy = softmax_entropy.backward(y, saved, simt.asarray(G))
     p = numpy.exp(tail - tail.max(axis=1, keepdims=True)
                   - log_sum_exp(tail)[:, None])
     slope = -(numpy.log(p + 1e-8) + p / (p + 1e-8))
@@ -79,36 +79,36 @@ def test_softmax_information_by_columns():
     shape, chunk = launch.columns(ROWS, WIDTH)
     chunks = shape.grid[1]
     scaled, offsets = (simt.virtual((chunks, WIDTH), 'f') for _ in range(2))
-    softmax_information._source.launch(
-        'softmax_information_columns', shape,
+    softmax_entropy._source.launch(
+        'softmax_entropy_columns', shape,
         (y, largest, log_sum, ROWS, WIDTH, chunk, 1e-8, offsets, scaled),
         T='float32')
     n = ROWS - (chunks - 1) * chunk  # of p = 1 before the sum is known
     assert scaled[-1].tolist() == [n] + (WIDTH - 1) * [n - 1]
 
 
-def test_bit_information():
+def test_sigmoid_mutual_information():
     tail = last(3, WIDTH)
     y = ending_in(tail, ROWS)
-    _, saved = bit_information.forward(y)
+    _, saved = sigmoid_mutual_information.forward(y)
     p = 1 / (1 + numpy.exp(-tail.astype('d')))
     assert_close(saved.p[-3:], p)
-    gy = bit_information.backward(y, saved, simt.asarray(G))
+    gy = sigmoid_mutual_information.backward(y, saved, simt.asarray(G))
     assert_close(gy[-3:], G / ROWS * p * (1 - p) * -tail)
 
 
 @pytest.mark.parametrize('sizes', [[2, 3], [5]])
-def test_code_information(sizes):
+def test_code_mutual_information(sizes):
     tail = last(3, WIDTH)
     y = ending_in(tail, ROWS)
-    _, saved = code_information.forward(y, sizes)
+    _, saved = code_mutual_information.forward(y, sizes)
     first = tail[:, :sizes[0]]
     assert_close(saved.largest[-3:, 0], first.max(axis=1))
     assert_close(saved.log_sum[-3:, 0], log_sum_exp(first))
     p = numpy.exp(first - first.max(axis=1, keepdims=True)
                   - log_sum_exp(first)[:, None])
     assert_close(saved.p[-3:, :sizes[0]], p)
-    gy = code_information.backward(y, sizes, saved, simt.asarray(G))
+    gy = code_mutual_information.backward(y, sizes, saved, simt.asarray(G))
     assert_close(gy[-3:, :sizes[0]], G / ROWS * p * (
         (p * numpy.log(p)).sum(axis=1, keepdims=True) - numpy.log(p)))
 

@@ -9,8 +9,8 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, bit_information, code_information,
-    directions, kernels, launch, runtime, sigmoid_kl, softmax_information,
+    arguments, batch_normalization_relu, sigmoid_mutual_information, code_mutual_information,
+    directions, kernels, launch, runtime, sigmoid_kl, softmax_entropy,
     softmax_kl, sums)
 
 Y = numpy.zeros((4, 3), 'f')
@@ -104,13 +104,13 @@ CALLS = {
         Y, V, V, V, V, how=lambda f, x, gamma, beta, *running: f(
             x, gamma, beta, 1e-5, *running)),
     'batch_normalization_relu.backward': Call(Y, V, V, (V, V), Y),
-    'bit_information.forward': Call(Y),
-    'bit_information.backward': Call(
+    'sigmoid_mutual_information.forward': Call(Y),
+    'sigmoid_mutual_information.backward': Call(
         Y, (Y, Y[:2], V, SQUARE, V), G, G, G),
     'centred_products.covariances': Call(Y, V),
     'centred_products.times': Call(Y, V, SQUARE),
-    'code_information.forward': Call(Y, how=lambda f, y: f(y, [1, 2])),
-    'code_information.backward': Call(
+    'code_mutual_information.forward': Call(Y, how=lambda f, y: f(y, [1, 2])),
+    'code_mutual_information.backward': Call(
         Y, (Y, PAIR, PAIR, V, V, SQUARE, V), G, G, G,
         how=lambda f, y, *arrays: f(y, [1, 2], *arrays)),
     'directions.random': Call(how=lambda f: f((5, 3), 'f', 0)),
@@ -132,8 +132,8 @@ CALLS = {
         how=lambda f, y, squares, so_far: f(y, squares, 2, 3, so_far)),
     'sigmoid_kl.forward': Call(Y, Y),
     'sigmoid_kl.backward': Call(Y, Y, G),
-    'softmax_information.forward': Call(Y, V),
-    'softmax_information.backward': Call(
+    'softmax_entropy.forward': Call(Y, V),
+    'softmax_entropy.backward': Call(
         Y, (FIRST, FIRST, V, V), G, G, G),
     'softmax_kl.forward': Call(Y, Y),
     'softmax_kl.backward': Call(Y, Y, (PAIR, PAIR), G),
@@ -212,9 +212,9 @@ def test_every_array_is_checked(device, name, monkeypatch):
 
 
 @pytest.mark.parametrize('function', [
-    lambda y: softmax_information.forward(y, eps=-1),
-    lambda y: bit_information.forward(y, eps=-1),
-    lambda y: code_information.forward(y, [1, 2], -1),
+    lambda y: softmax_entropy.forward(y, eps=-1),
+    lambda y: sigmoid_mutual_information.forward(y, eps=-1),
+    lambda y: code_mutual_information.forward(y, [1, 2], -1),
     lambda y: softmax_kl.forward(y, y, eps=-1),
     lambda y: sigmoid_kl.forward(y, y, eps=-1),
     lambda y: batch_normalization_relu.forward(y, y[0], y[0], eps=-1),

@@ -5,7 +5,7 @@ from chainer.backends.cuda import to_cpu
 from scipy import stats
 
 from imsat.cuda import directions, kernels, launch
-from imsat.regularizers import scale_rows
+from imsat.losses.regularizers import scale_rows
 
 # Counter, key and result, from the authors' Random123.
 VECTORS = [

@@ -30,10 +30,10 @@ def test_names_are_unique():
 @pytest.mark.parametrize('line', [
     'struct Softmax {', '__device__ T row_sum(T value) { '
     'return reduce_row(value, Sum()); }',
-    'extern "C" __global__ void softmax_information_columns('])
+    'extern "C" __global__ void softmax_entropy_columns('])
 def test_lines_keep_their_numbers(line):
     # Of the source and of what it includes, for the compilers' messages.
-    source, = (s for s in SOURCES if s.name == 'softmax_information.cu')
+    source, = (s for s in SOURCES if s.name == 'softmax_entropy.cu')
     lines = source.text({'T': 'float32'}).splitlines()
     i = lines.index(line)
     directive = max(j for j in range(i) if lines[j].startswith('#line'))

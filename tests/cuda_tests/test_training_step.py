@@ -8,14 +8,14 @@ import simt
 from chainer.backends._cpu import CpuDevice
 
 from imsat.cuda import runtime
-from imsat.original import replay
-from imsat.original.comparison import first_parting
-from imsat.original.traces import Trace
+from original import replay
+from original.comparison import first_parting
+from original.traces import Trace
 
 KERNELS = {
-    'cluster': ['softmax_information_rows', 'softmax_information_backward',
+    'cluster': ['softmax_entropy_rows', 'softmax_entropy_backward',
                 'softmax_kl_forward', 'softmax_kl_backward'],
-    'hash': ['bit_information_columns', 'bit_information_backward',
+    'hash': ['sigmoid_mutual_information_columns', 'sigmoid_mutual_information_backward',
              'sigmoid_kl_forward', 'sigmoid_kl_backward1']}
 
 

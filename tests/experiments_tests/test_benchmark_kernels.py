@@ -10,7 +10,7 @@ import benchmark_kernels
 import numpy
 import pytest
 from benchmark_kernels import choose, describe, measure
-from kernel_cases import CASES
+from benchmarks.kernel_cases import CASES
 from PIL import Image
 
 import imsat
@@ -40,7 +40,7 @@ def test_no_such_gpu(number):
 
 @pytest.mark.parametrize('options,message', [
     (['--kernel', 'softmin'], 'no kernel is called softmin; choose from '
-     'softmax_information_forward, '),
+     'softmax_entropy_forward, '),
     (['--json', 'nowhere/a.json'], 'nowhere/a.json would be in a folder that '
      'does not exist; make it first'),
     (['--picture', 'nowhere/a.png'], 'nowhere/a.png would be ')])

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.cluster import KMeans
 
 from imsat import IMSATClustering, clustering_accuracy
-from imsat.files import load_npz
+from imsat.storage import load_npz
 
 SCRIPT = Path(__file__).parents[2] / 'experiments' / 'clustering.py'
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--restarts', '2']

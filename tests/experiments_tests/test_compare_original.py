@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imsat import InputError
-from imsat.original.departures import DEPARTURES
+from original.departures import DEPARTURES
 
 EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
 SMALL = ('--hidden', '9-8', '--dim', 7, '--clusters', 4, '--bits', 5,

@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 from imsat.datasets import load_dataset
-from imsat.features import ResNetFeatures, gist
+from imsat.datasets.features import ResNetFeatures, gist
 
 SCRIPTS = Path(__file__).parents[2] / 'experiments'
 RNG = numpy.random.default_rng(0)

@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
 from imsat import IMSATHasher
-from imsat.files import load_npz
-from imsat.hamming import unpack_bits
+from imsat.storage import load_npz
+from imsat.retrieval.codes import unpack_bits
 
 SCRIPT = Path(__file__).parents[2] / 'experiments' / 'hashing.py'
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--threads', '1']

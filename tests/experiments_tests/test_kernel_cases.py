@@ -4,9 +4,9 @@ import importlib.util
 import numpy
 import pytest
 import simt
-from kernel_arithmetic import INSTRUCTIONS, RARE
-from kernel_cases import CASES
-from kernel_cases.case import is_array
+from benchmarks.kernel_arithmetic import INSTRUCTIONS, RARE
+from benchmarks.kernel_cases import CASES
+from benchmarks.kernel_cases.case import is_array
 
 from imsat.cuda import kernels
 
@@ -15,14 +15,14 @@ WITHOUT_CASE = set()
 
 # By hand, in elements of 4 bytes, for 7 rows of 5, or of 9 in directions.
 N_ELEMENTS = {
-    'softmax_information_forward': 35 + 35 + 7 * 4 + 5 * 2,
-    'softmax_information_backward': 35 + 35 + 7 * 2 + 5 * 2,
-    'bit_information_forward': 3 * 35 + 3 * 25 + 13 * 5,
-    'bit_information_backward': 5 * 35 + 25 + 3 * 5,
+    'softmax_entropy_forward': 35 + 35 + 7 * 4 + 5 * 2,
+    'softmax_entropy_backward': 35 + 35 + 7 * 2 + 5 * 2,
+    'sigmoid_mutual_information_forward': 3 * 35 + 3 * 25 + 13 * 5,
+    'sigmoid_mutual_information_backward': 5 * 35 + 25 + 3 * 5,
     # 3 heads of 4 values; tables of int64.
-    'code_information_forward':
+    'code_mutual_information_forward':
         4 * 84 + 4 * 21 + 3 * 144 + 11 * 12 + 2 * (2 * 12 + 4),
-    'code_information_backward':
+    'code_mutual_information_backward':
         5 * 84 + 2 * 21 + 144 + 3 * 12 + 2 * 4,
     'softmax_kl_forward': 70 + 7 * 4,
     'softmax_kl_backward': 70 + 70 + 7 * 4,

@@ -1,4 +1,4 @@
-import kernel_report
+from benchmarks import kernel_report
 import pytest
 from PIL import Image
 

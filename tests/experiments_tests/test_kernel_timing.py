@@ -1,9 +1,9 @@
 import types
 
-import kernel_timing
+from benchmarks import kernel_timing
 import numpy
 import pytest
-from kernel_timing import copy_speed, count_sets, medians
+from benchmarks.kernel_timing import copy_speed, count_sets, medians
 
 
 def steps(gpu, name, durations):

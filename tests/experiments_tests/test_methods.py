@@ -8,7 +8,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from imsat.files import load_npz
+from imsat.storage import load_npz
 
 SCRIPTS = Path(__file__).parents[2] / 'experiments'
 RNG = numpy.random.RandomState(0)

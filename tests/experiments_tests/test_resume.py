@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 from imsat import IMSATClustering
-from imsat.files import load_npz
+from imsat.storage import load_npz
 from imsat.training.snapshot import snapshots
 
 EXPERIMENTS = Path(__file__).parents[2] / 'experiments'

@@ -4,9 +4,9 @@ import argparse
 import filelock
 import pytest
 
-from common import run_folder
+from common.folders import run_folder
 from imsat import InputError
-from imsat.files import load_json
+from imsat.storage import load_json
 
 DATA = {'n': 3, 'sha256': 'a'}
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import tables
-from imsat.methods import TASKS
-from tabulation.paper import RETRIEVAL, SWEEP, get_table, swept
+from paper.systems import SYSTEMS
+from paper.tables import RETRIEVAL, SWEEP, get_table, swept
 from tabulation.record import Record
 from tabulation.report import Cell, Figure, Report
 from tabulation.runs import BEGINS_WITH, Run, Runs, do_all
@@ -101,7 +101,7 @@ def test_excerpts_of_the_paper():
 @pytest.mark.parametrize('name', ['3', '4', '5', 'sweep'])
 def test_every_row_has_a_method_and_a_folder_of_its_own(name):
     table = get_table(name)
-    assert all(row.method in TASKS[table.task] for row in table.rows)
+    assert all(row.method in SYSTEMS[table.task] for row in table.rows)
     folders = {table.run(row, 'mnist', 0).folder for row in table.rows}
     assert len(folders) == len(table.rows)
 

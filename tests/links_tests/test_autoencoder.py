@@ -4,7 +4,7 @@ import numpy
 
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, corrupt, encode, target_distribution)
-from imsat.methods.autoencoder import divergence
+from imsat.estimators.autoencoder import divergence
 
 RNG = numpy.random.RandomState(0)
 X = RNG.normal(size=(6, 7)).astype('f')

@@ -1,0 +1,75 @@
+"""Entropies of softmax outputs, Eqs. 8 to 10 of the paper."""
+import collections
+
+from imsat.cuda import arguments, kernels, launch, runtime
+from imsat.cuda.sums import sum_rows
+
+Saved = collections.namedtuple(
+    'Saved', ['largest', 'log_sum', 'entropy_slope', 'kl_slope'])
+
+_source = kernels.Source('softmax_entropy.cu')
+
+
+def forward(y, prior=None, eps=1e-8):
+    """H(Y|X), H(Y) and KL[p(y) || q(y)], in nats.
+
+    Args:
+        y (cupy.ndarray): Logits, shape (B, K), float32 or float64.
+        prior (cupy.ndarray): q(y), shape (K,), of y's dtype; None: uniform.
+        eps (float): Added inside every logarithm, at least 0.
+
+    Returns:
+        Array of shape (3,), NaN for an empty batch; and what
+        :func:`backward` needs.
+    """
+    y = arguments.array('y', y, (None, None))
+    prior = arguments.optional('prior', prior, y.shape[1:], (y.dtype,))
+    eps = arguments.number('eps', eps)
+    (n, k), dtype, empty = y.shape, y.dtype, runtime.current.empty
+    rows = launch.rows(n, k)
+    columns, chunk = launch.columns(n, k)
+    # As many blocks, so that all three values come in as many parts.
+    by_column = launch.shape(rows.grid, (launch.THREADS,))
+    conditional, marginal, kl = partials = empty((3, rows.grid[0]), dtype)
+    chunks = columns.grid[1]
+    offsets, scaled = empty((2, chunks, k), dtype)
+    saved = Saved(empty(n, dtype), empty(n, dtype), empty(k, dtype),
+                  empty(k, dtype))
+
+    _source.launch('softmax_entropy_rows', rows, (
+        y, n, k, eps, saved.largest, saved.log_sum, conditional), T=dtype)
+    _source.launch('softmax_entropy_columns', columns, (
+        y, saved.largest, saved.log_sum, n, k, chunk, eps, offsets, scaled),
+        T=dtype)
+    _source.launch('softmax_entropy_marginal', by_column, (
+        offsets, scaled, chunks, n, k, prior, eps, saved.entropy_slope,
+        saved.kl_slope, marginal, kl), T=dtype)
+    return sum_rows(partials), saved
+
+
+def backward(y, saved, g_conditional=None, g_marginal=None, g_kl=None,
+             eps=1e-8):
+    """The gradient with respect to the logits.
+
+    Args:
+        y (cupy.ndarray): As in :func:`forward`.
+        saved (Saved): What that returned.
+        g_conditional, g_marginal, g_kl (cupy.ndarray): Gradients with respect
+            to its three values, 0-dimensional, of y's dtype; None for 0.
+        eps (float): As in :func:`forward`.
+
+    Returns:
+        Array of y's shape.
+    """
+    y = arguments.array('y', y, (None, None))
+    n, k = y.shape
+    saved = [arguments.array(name, x, (size,), (y.dtype,))
+             for name, x, size in zip(Saved._fields, saved, (n, n, k, k))]
+    eps = arguments.number('eps', eps)
+    gs = arguments.gradients(
+        y.dtype, g_conditional=g_conditional, g_marginal=g_marginal,
+        g_kl=g_kl)
+    gy = runtime.current.empty(y.shape, y.dtype)
+    _source.launch('softmax_entropy_backward', launch.rows(n, k),
+                   (y, *saved, n, k, eps, *gs, gy), T=y.dtype)
+    return gy

@@ -1,0 +1,12 @@
+"""What experiments/benchmark_kernels.py measures: a file for each family.
+
+To add a kernel, declare a :class:`Case`, or with :func:`differentiable` two,
+in the file of its family and name that file here.
+"""
+from benchmarks.kernel_cases import (
+    affine, batch_normalization, directions, divergence, hamming, information,
+    nearest, pairs)
+
+CASES = (*information.CASES, *pairs.CASES, *divergence.CASES,
+         *directions.CASES, *affine.CASES, *batch_normalization.CASES,
+         *nearest.CASES, *hamming.CASES)

@@ -1,0 +1,91 @@
+"""The folder of a run, for one run alone and nothing lost in it."""
+import contextlib
+from pathlib import Path
+
+import filelock
+
+import imsat
+from common.versions import get_versions
+from imsat.neighbors import digest
+from imsat.storage import load_json, save_json
+
+# Options that say how to run, not what to compute.
+RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
+               'snapshot_seconds', 'kmeans')
+
+
+def describe(data, **more):
+    """What config.json says of the points that are learnt from."""
+    return dict(n=len(data.x), dimension=data.x.shape[1],
+                sha256=digest(data.x), notes=data.notes, **more)
+
+
+@contextlib.contextmanager
+def run_folder(args, data):
+    """The folder of a run, for a block that works in it alone.
+
+    Writes config.json; refuses a folder that holds another run or one that
+    could go on, or where one is at work.  ``data`` describes what is learnt
+    from, besides the options.
+    """
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        # Freed by the system if the process dies.
+        lock = filelock.FileLock(out / '.lock').acquire(blocking=False)
+    except filelock.Timeout as e:
+        raise imsat.InputError(f'another run is at work in {out}; wait for '
+                               f'its end or choose another --out') from e
+    with lock:
+        # What was half written when an earlier attempt died; nothing else
+        # that may lie there.
+        for path in out.glob('**/.snapshot-*.npz.*~'):
+            path.unlink()
+        config = dict(options=options_of(args), data=data,
+                      versions=get_versions())
+        path = out / 'config.json'
+        is_finished = (out / 'result.json').exists()
+        # What was refused before it learnt anything left its options alone.
+        if path.exists() and (is_finished or has_learnt(out)):
+            earlier = load_config(path)
+            for group in 'options', 'data':
+                refuse_another(out, earlier.get(group, {}), config[group])
+            if not (args.resume or is_finished):
+                raise imsat.InputError(
+                    f'{out} holds a run that was interrupted; go on with it '
+                    f'by --resume, choose another --out or remove that folder')
+        if not (args.resume and path.exists()):
+            save_json(path, config)
+        yield out
+
+
+def has_learnt(out):
+    """Whether a run left a log or a snapshot, its own or a restart's."""
+    return (out / 'log').exists() or any(out.glob('**/snapshot-*.npz'))
+
+
+def load_config(path):
+    """What a config.json says, a dict with ``options`` in any case."""
+    config = load_json(path)
+    if not isinstance(config, dict) \
+            or not isinstance(config.get('options'), dict):
+        raise imsat.InputError(f'{path} is not the config.json of a run; name '
+                               f'another file or remove it')
+    return config
+
+
+def options_of(args):
+    """The options that say what is computed, for config.json."""
+    return {key: value for key, value in vars(args).items()
+            if key not in RUN_OPTIONS}
+
+
+def refuse_another(out, earlier, now):
+    """Raises InputError if the run in a folder differs from this one."""
+    for key, value in now.items():
+        before = earlier.get(key)
+        if before != value:
+            raise imsat.InputError(
+                f'{out} holds a run with another {key} ({before} and not '
+                f'{value}); ask for the same to go on with it, choose another '
+                f'--out or remove that folder')

@@ -1,0 +1,67 @@
+"""What every script does alike: threads, errors, exit codes."""
+import argparse
+import errno
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import threadpoolctl
+
+import imsat
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from '
+                                         f'1')
+    return number
+
+
+def fail(message):
+    message = ' '.join(str(message).split())
+    print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)
+    return 2
+
+
+def run_script(function, resume='the same command goes on where it was'):
+    """Calls a script's function; an error that the user can mend becomes a
+    sentence.
+
+    Args:
+        function: Called without arguments.
+        resume (str): What to do after an interruption; None for nothing.
+
+    Returns:
+        int: The exit code: what the function returns, 0 for None; 1 if
+        nobody reads what it prints, 2 after an error, 130 after Ctrl-C.
+    """
+    warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
+    then = f'; {resume}' if resume else ''
+    try:
+        return function() or 0
+    except imsat.InputError as e:
+        return fail(e)
+    except BrokenPipeError:
+        # "| head" has seen enough; what is left to print has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return fail(f'{e}; free some space: what was saved before is '
+                        f'whole{then}')
+        return fail(f'{e}; name another file or folder, or change its '
+                    f'permissions')
+    except KeyboardInterrupt:
+        print(f'\nstopped{then}', file=sys.stderr)
+        return 130
+
+
+def main(run, parse, resume='--resume goes on from the last snapshot'):
+    """:func:`run_script` of ``run(parse())``, with ``--threads``."""
+    def function():
+        args = parse()
+        with threadpoolctl.threadpool_limits(args.threads):
+            return run(args)
+    return run_script(function, resume)

@@ -1,0 +1,152 @@
+"""Markdown of what was compared with the original."""
+import statistics
+
+from original.comparison import format_tolerance
+from original.departures import DEPARTURES
+from original.replay import is_noise
+
+PRECISIONS = {'d': 'float64', 'f': 'float32'}
+
+
+def table(header, rows):
+    """A Markdown table that is readable as text too."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    lines = [header, ['-' * width for width in widths], *rows]
+    return '\n'.join(
+        '| ' + ' | '.join(cell.ljust(width)
+                          for cell, width in zip(line, widths)) + ' |'
+        for line in lines) + '\n'
+
+
+def comparison_table(comparisons):
+    """A row for each quantity, over all steps, in both precisions.
+
+    Differences are the largest; what is allowed stands beside it, of the step
+    at which most of it was used.
+    """
+    groups = {}
+    for c in comparisons:
+        group = groups.setdefault((c.section, c.quantity), {})
+        group.setdefault(c.dtype.char, []).append(c)
+    header = ['', 'quantity']
+    for precision in PRECISIONS.values():
+        header += [f'{precision}: absolute', 'relative', 'allowed']
+    rows, last = [], None
+    for (section, quantity), group in groups.items():
+        row = ['' if section == last else section, quantity]
+        last = section
+        for dtype in PRECISIONS:
+            found = group.get(dtype)
+            row += _differences(found) if found else [''] * 3
+        rows.append(row)
+    return table(header, rows)
+
+
+def _differences(comparisons):
+    worst = max(comparisons, key=lambda c: (not c.agrees, c.absolute))
+    allowed = format_tolerance(worst)
+    if not worst.agrees:
+        allowed += ' EXCEEDED'
+    return [f'{max(c.absolute for c in comparisons):.1e}',
+            f'{max(c.relative for c in comparisons):.1e}', allowed]
+
+
+def summary_table(comparisons):
+    """How many comparisons of each section agree."""
+    sections = {}
+    for c in comparisons:
+        sections.setdefault(c.section, {}).setdefault(
+            c.dtype.char, []).append(c)
+    rows = []
+    for section, group in sections.items():
+        row = [section]
+        for dtype in PRECISIONS:
+            found = group.get(dtype, [])
+            relative = max((c.relative for c in found
+                            if not is_noise(c.quantity)), default=0)
+            row += [f'{sum(c.agrees for c in found)} of {len(found)}',
+                    f'{relative:.0e}']
+        rows.append(row)
+    return table(['', 'float64: agree', 'largest relative',
+                  'float32: agree', 'largest relative'], rows)
+
+
+def timing_table(timings):
+    """Milliseconds of functions, see :class:`definitions.Timing`."""
+    return table(
+        ['', 'function', 'precision', 'original, ms', 'ours, ms', 'ratio'],
+        [[t.section, t.function, t.dtype, f'{t.original * 1e3:.2f}',
+          f'{t.ours * 1e3:.2f}', f'{t.original / t.ours:.2f}x']
+         for t in timings])
+
+
+def speed_table(trajectories):
+    """Milliseconds an iteration, medians."""
+    rows = []
+    for trajectory in trajectories:
+        for dtype, precision in PRECISIONS.items():
+            theirs, ours = (statistics.median(seconds[dtype]) for seconds in (
+                trajectory.original, trajectory.ours))
+            rows.append([trajectory.section, precision,
+                         f'{theirs * 1e3:.0f}', f'{ours * 1e3:.0f}',
+                         f'{theirs / ours:.2f}x'])
+    return table(['', 'precision', 'original, ms', 'ours, ms', 'ratio'], rows)
+
+
+# What the curves are of: names of quantities begin so.
+GROUPS = {'losses': ('loss', 'cond', 'marg', 'pairwise'),
+          'gradients': 'grad.', 'weights and statistics': 'after.'}
+
+
+def curve(comparisons, group):
+    """The largest relative difference of a group at each step.
+
+    Arrays that rounding decides are left out.
+    """
+    steps = {}
+    for c in comparisons:
+        if c.quantity.startswith(GROUPS[group]) and not is_noise(c.quantity):
+            steps[c.step] = max(c.relative, steps.get(c.step, 0.))
+    return [steps[step] for step in sorted(steps)]
+
+
+def lines(trajectory):
+    """What there are curves of: names to comparisons of one precision."""
+    return {'float64': trajectory.double,
+            'float32, single steps': trajectory.steps,
+            'float32, free': trajectory.single,
+            'original, float32 and float64': trajectory.itself}
+
+
+def curves(comparisons):
+    return {group: curve(comparisons, group) for group in GROUPS}
+
+
+def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
+    """How the differences grow, ours with it and the original's with itself.
+
+    The last column counts the iterations that agree, until the first that
+    does not.
+    """
+    steps = max(len(t.ours['d']) for t in trajectories)
+    shown = sorted({step for step in (*shown, steps) if step <= steps})
+    rows = []
+    for t in trajectories:
+        for name, comparisons in lines(t).items():
+            for group in GROUPS:
+                values = curve(comparisons, group)
+                parted = min((
+                    c.step for c in comparisons if not c.agrees
+                    and c.quantity.startswith(GROUPS[group])
+                    and not is_noise(c.quantity)), default=steps + 1)
+                rows.append([t.section, name, group,
+                             *(f'{values[step - 1]:.0e}' for step in shown),
+                             parted - 1])
+    return table(['', '', 'of', *(f'step {step}' for step in shown),
+                  'agree'], rows)
+
+
+def departures_table():
+    return table(['what', 'paper', 'original', 'here by default, and why',
+                  'switch'], DEPARTURES)

@@ -1,0 +1,318 @@
+"""Clustering of codes: dAE+K-means and DEC (Xie et al. 2016)."""
+import functools
+import math
+
+import chainer
+import chainer.functions as F
+import numpy
+import scipy.sparse
+from chainer import backend
+from sklearn.base import ClusterMixin
+from sklearn.cluster import KMeans
+
+from imsat.estimators.base import Estimator, on_device
+from imsat.devices import get_device
+from imsat.errors import InputError
+from imsat.links.autoencoder import (
+    Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
+from imsat.metrics import clustering_accuracy
+from imsat.training.adam import Adam
+from imsat.training.evaluation import (
+    Evaluator, predict, predict_logits, softmax)
+from imsat.training.iterators import SAMPLINGS
+from imsat.training.phases import Phases
+from imsat.training.random import NOISE, generator
+
+ITERATIONS = 20_000  # of the fine-tuning, by default
+
+
+class DAEKMeans(ClusterMixin, Estimator):
+    """K-means on the code of a stacked denoising autoencoder.
+
+    Each layer learns to undo the corruption of its own input; then all of
+    them, without noise, to reconstruct the data.  Points are moved so that
+    their smallest value is 0 (the background of images) and scaled so that
+    :math:`||x||^2 / d` is 1 on average.
+
+    Xie et al. train by SGD, whatever the data 50,000 iterations a layer and
+    100,000 of all layers together; here Adam takes a fifth of that.
+
+    Args:
+        n_clusters (int): K.
+        hidden (sequence of int): Units of the encoder's hidden layers.
+        n_code (int): Dimension of the code.
+        n_init (int): Initialisations of K-means.
+        noise (float): Share of the inputs that is set to 0.
+        epochs (int): Of all layers together, each layer having half as many
+            before; None for as many as make 20,000 iterations.
+        batch_size (int): At most the number of points.
+        learning_rate (float): Adam's alpha.
+        sampling, device, out, resume, snapshot_seconds, verbose,
+            random_state: See :class:`imsat.estimators.imsat.IMSATEstimator`.
+
+    Attributes:
+        encoder_ (StudentClusters): The encoder and its centres.
+        shift_, scale_ (float): The encoder takes (x - shift) scale.
+        labels_ (array): Cluster of every training point, shape (N,).
+        objective_ (float): K-means' sum of squares, in the code.
+    """
+    _arrays = 'shift_', 'scale_'
+    _accept_sparse = 'csr'
+    _last_epochs = 0  # of whatever follows the fine-tuning, at most
+
+    def __init__(self, n_clusters=10, *, hidden=(500, 500, 2000), n_code=10,
+                 n_init=12, noise=.2, epochs=None, batch_size=256,
+                 learning_rate=.001, sampling='sweep', device=-1, out=None,
+                 resume=False, snapshot_seconds=10., verbose=False,
+                 random_state=None):
+        self.n_clusters = n_clusters
+        self.hidden = hidden
+        self.n_code = n_code
+        self.n_init = n_init
+        self.noise = noise
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.sampling = sampling
+        self.device = device
+        self.out = out
+        self.resume = resume
+        self.snapshot_seconds = snapshot_seconds
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learns from X, shape (N, d), dense or scipy sparse.
+
+        ``y``, labels of shape (N,), never changes what is learnt.
+        """
+        X = self._check_data(X)
+        y = None if y is None else numpy.asarray(y)
+        self.check(X, y)
+        device = get_device(self.device)
+        self._fit_scale(X)
+        x = on_device(self._scale(X), device)
+        steps = X.shape[0] // self.batch_size
+        epochs = self.epochs or -(-ITERATIONS // steps)
+        total = epochs + len(self._sizes) * half(epochs) + self._last_epochs
+        run = functools.partial(self._run, x, y, device, epochs)
+        best = self._learn(run, n=1, steps=total * steps)
+        self.labels_ = best['logits'].argmax(axis=1)
+        return self
+
+    def check(self, X, y=None):
+        for name in ('n_clusters', 'n_code', 'batch_size'):
+            self._check_whole(name, 1)
+        if self.epochs is not None:
+            self._check_whole('epochs', 1)
+        super().check(X, y)
+        for name, meaning in (('n_clusters', 'the number of clusters'),
+                              ('batch_size', 'the size of a batch')):
+            self._check_at_most(X.shape[0], name, meaning)
+        if not 0 <= self.noise < 1:
+            raise InputError(f'noise is {self.noise!r}; give a share from 0 '
+                             f'to less than 1')
+        if self.sampling not in SAMPLINGS:
+            raise InputError(f'sampling is {self.sampling!r}; choose one of '
+                             f'{", ".join(SAMPLINGS)}')
+        get_device(self.device)
+
+    def transform(self, X):
+        """The code, shape (N, n_code), float32."""
+        X = self._check_new(X)
+        network = self.encoder_
+        return predict(functools.partial(encode, network.encoder),
+                       self._scale(X), network.device)
+
+    def predict(self, X):
+        """The cluster of each point, shape (N,)."""
+        return self._logits(X).argmax(axis=1)
+
+    def _run(self, x, labels, device, epochs, seed, folder, progress):
+        phases = Phases(self, x, seed, folder, progress)
+        autoencoder = Autoencoder(x.shape[1], self._sizes,
+                                  numpy.random.RandomState(seed))
+        autoencoder.to_device(device)
+        for i in range(len(self._sizes)):
+            phases.run(f'layer-{i + 1}', autoencoder, Adam(self.learning_rate),
+                       functools.partial(denoising_loss, i, self.noise, seed),
+                       half(epochs))
+        phases.run('fine-tuning', autoencoder, Adam(self.learning_rate),
+                   reconstruction_loss, epochs)
+        reconstruction = float(phases.log[-1]['main/reconstruction'])
+
+        encoder = autoencoder.encoder
+        code = predict(functools.partial(encode, encoder), x, device)
+        kmeans = KMeans(self.n_clusters, n_init=self.n_init,
+                        random_state=seed).fit(code)
+        network = StudentClusters(encoder.copy(), kmeans.cluster_centers_)
+        network.to_device(device)
+        restart = {'reconstruction': reconstruction,
+                   'objective': float(kmeans.inertia_)}
+        restart.update(self._train_clusters(network, x, labels, phases))
+        restart.update(phases.summary(), logits=predict_logits(network, x))
+        return 0, restart, {'encoder_': network}
+
+    def _train_clusters(self, network, x, labels, phases):
+        """Trains the clusters further; returns what to add to a restart."""
+        return {}
+
+    def _network(self, rng=None):
+        encoder = Autoencoder(self.n_features_in_, self._sizes, rng).encoder
+        return StudentClusters(encoder.copy(), numpy.zeros(
+            (self.n_clusters, self.n_code), numpy.float32))
+
+    def _fit_scale(self, X):
+        # Zeros of sparse data stay where they are.
+        sparse = scipy.sparse.issparse(X)
+        self.shift_ = 0. if sparse else float(X.min())
+        values = X.data if sparse else X - numpy.float32(self.shift_)
+        squares = numpy.square(values).sum(dtype=numpy.float64)
+        self.scale_ = float(numpy.sqrt(
+            X.shape[0] * X.shape[1] / squares)) if squares else 1.
+
+    def _scale(self, X):
+        if not scipy.sparse.issparse(X):
+            X = X - numpy.float32(self.shift_)
+        return X * numpy.float32(self.scale_)
+
+    def _logits(self, X):
+        X = self._check_new(X)
+        return predict_logits(self.encoder_, self._scale(X))
+
+    @property
+    def _sizes(self):
+        return *self.hidden, self.n_code
+
+    @property
+    def _n_features_out(self):
+        return self.n_code
+
+
+class DEC(DAEKMeans):
+    """Deep embedded clustering (Xie et al. 2016).
+
+    The encoder of :class:`DAEKMeans` and its centres go on to learn from
+    their own confident assignments: KL[P || Q] is minimised by SGD with
+    momentum, where P, a sharpened Q, is taken anew from all data after every
+    epoch, until less than ``tol`` of the points change their cluster.
+
+    Args:
+        n_init (int): Initialisations of K-means, 20 in Xie et al.
+        tol (float): Share of the points, .001 there.
+        max_epochs (int): Of this last phase, at most.
+        self_training_rate (float): Its constant learning rate, .01 there.
+
+    Others: see :class:`DAEKMeans`.
+
+    Attributes:
+        objective_ (float): KL[P || Q] in nats a point, of all data.
+    """
+
+    def __init__(self, n_clusters=10, *, hidden=(500, 500, 2000), n_code=10,
+                 n_init=20, noise=.2, epochs=None, batch_size=256,
+                 learning_rate=.001, tol=.001, max_epochs=100,
+                 self_training_rate=.01, sampling='sweep', device=-1,
+                 out=None, resume=False, snapshot_seconds=10., verbose=False,
+                 random_state=None):
+        super().__init__(
+            n_clusters, hidden=hidden, n_code=n_code, n_init=n_init,
+            noise=noise, epochs=epochs, batch_size=batch_size,
+            learning_rate=learning_rate, sampling=sampling, device=device,
+            out=out, resume=resume, snapshot_seconds=snapshot_seconds,
+            verbose=verbose, random_state=random_state)
+        self.tol = tol
+        self.max_epochs = max_epochs
+        self.self_training_rate = self_training_rate
+
+    def predict_proba(self, X):
+        """q of Eq. 1 of Xie et al., shape (N, K), float64."""
+        return softmax(self._logits(X))
+
+    def check(self, X, y=None):
+        self._check_whole('max_epochs', 1)
+        super().check(X, y)
+
+    def _train_clusters(self, network, x, labels, phases):
+        training = SelfTraining(network, x, labels)
+        optimizer = chainer.optimizers.MomentumSGD(
+            self.self_training_rate, momentum=.9)
+        phases.run('self-training', network, optimizer, training.losses,
+                   self.max_epochs, [training],
+                   lambda: training.changed < self.tol)
+        return {'objective': training.divergence,
+                'changed': training.changed}
+
+    @property
+    def _last_epochs(self):
+        return self.max_epochs
+
+
+def half(epochs):
+    return -(-epochs // 2)
+
+
+def denoising_loss(layer, noise, seed, model, x, index, step):
+    """Mean square of what a layer and its inverse miss of their input."""
+    h = chainer.as_variable(x)
+    with chainer.no_backprop_mode():
+        for i in range(layer):
+            h = encode_layer(model.encoder, i, h)
+    rng = generator(seed, NOISE, step, layer)
+    y = model.denoise_layer(layer, h.array, rng, noise)
+    loss = F.mean_squared_error(y, h.array)
+    return {'loss': loss, 'reconstruction': loss}
+
+
+def reconstruction_loss(model, x, index, step):
+    loss = F.mean_squared_error(model(x), x)
+    return {'loss': loss, 'reconstruction': loss}
+
+
+class SelfTraining(Evaluator):
+    """DEC's last phase: its target, its loss and when it is done.
+
+    Attributes:
+        p (array): Eq. 3 of Xie et al. of all data, shape (N, K).
+        changed (float): Share of the points whose cluster the last epoch
+            changed.
+        divergence (float): KL[P || Q] of all data after it, in nats a point.
+    """
+
+    def __init__(self, model, x, labels):
+        super().__init__(model, x, self._summarize)
+        self.labels = labels
+        self.changed, self.divergence = math.inf, 0.
+        logits = predict_logits(model, x)
+        self.clusters = logits.argmax(axis=1)
+        self.p = model.device.send(self._target(logits))
+
+    def losses(self, model, x, index, step):
+        return {'loss': divergence(self.p[index], model(x))}
+
+    def _summarize(self, logits):
+        clusters = logits.argmax(axis=1)
+        self.changed = float((clusters != self.clusters).mean())
+        self.clusters[...] = clusters
+        p = self._target(logits)
+        self.divergence = float(divergence(p, logits).array)
+        self.p[...] = self.model.device.send(p)
+        report = {'changed': self.changed, 'divergence': self.divergence}
+        if self.labels is not None:
+            report['accuracy'] = clustering_accuracy(self.labels, clusters)
+        return report
+
+    def _target(self, logits):
+        return target_distribution(softmax(logits)).astype(numpy.float32)
+
+    def serialize(self, serializer):
+        for name in 'p', 'clusters', 'changed', 'divergence':
+            setattr(self, name, serializer(name, getattr(self, name)))
+
+
+def divergence(p, logits):
+    """KL[P || Q] in nats a point (Eq. 2 of Xie et al.), differentiable to
+    the logits of Q; p is an array of shape (B, K)."""
+    xp = backend.get_array_module(p)
+    entropy = -(p * xp.log(xp.maximum(p, 1e-30))).sum()
+    return (-F.sum(p * F.log_softmax(logits)) - entropy) / len(p)

@@ -1,0 +1,203 @@
+"""Hashing by principal components: PCA-ITQ and spectral hashing."""
+import numpy
+
+from imsat.estimators.base import Estimator
+from imsat.errors import InputError
+from imsat.retrieval.codes import check_n_bits, pack_bits
+
+BLOCK = 5000  # points at a time: bounds memory
+
+
+class ProjectionHasher(Estimator):
+    """A hasher that starts from the principal components of the data.
+
+    Attributes:
+        mean_ (array): Shape (d,).
+        components_ (array): Shape (d, P), orthonormal columns, the direction
+            of the largest variance first.
+        codes_ (array): Codes of the training points, shape
+            (N, ceil(D / 8)), uint8.
+    """
+    _arrays = 'mean_', 'components_'
+
+    def check(self, X, y=None):
+        check_n_bits(self.n_bits)
+        super().check(X, y)
+
+    def transform(self, X):
+        """Packed codes, shape (N, ceil(D / 8)), uint8."""
+        X = self._check_new(X)
+        return pack_bits(self._bits(self._project(X)))
+
+    def _fit_pca(self, X, n):
+        self.mean_, self.components_ = principal_components(X, n)
+        return self._project(X)
+
+    def _project(self, X):
+        # In blocks, as the products turn X into float64.
+        return numpy.concatenate([
+            (X[start:start + BLOCK] - self.mean_) @ self.components_
+            for start in range(0, len(X), BLOCK)])
+
+    @property
+    def _n_features_out(self):
+        return (self.n_bits + 7) // 8
+
+
+def principal_components(x, n):
+    """Mean, shape (d,), and the first n directions of the largest variance,
+    shape (d, n), of x, in float64."""
+    mean = x.mean(axis=0, dtype=numpy.float64)
+    # Products in x's dtype would lose what is small beside the mean.
+    covariance = numpy.zeros((x.shape[1], x.shape[1]))
+    for start in range(0, len(x), BLOCK):
+        centred = x[start:start + BLOCK] - mean
+        covariance += centred.T @ centred
+    _, vectors = numpy.linalg.eigh(covariance)
+    return mean, vectors[:, ::-1][:, :n].copy()
+
+
+class ITQHasher(ProjectionHasher):
+    """PCA-ITQ (Gong et al. 2013): the rotation of the principal components
+    that comes nearest to the corners of the cube.
+
+    Args:
+        n_bits (int): D, at most the d features.
+        n_init (int): Random rotations to start from.
+        iterations (int): Of alternating codes and rotation; Gong et al.
+            take 50.
+        random_state (int, RandomState or None): Of the first rotation.
+
+    Attributes:
+        rotation_ (array): Shape (D, D), orthogonal.
+        objective_ (float): Mean of :math:`||b - v R||^2`, the quantisation
+            error.
+
+    Others: see :class:`ProjectionHasher`.
+    """
+    _arrays = 'mean_', 'components_', 'rotation_'
+
+    def __init__(self, n_bits=16, *, n_init=1, iterations=50,
+                 random_state=None):
+        self.n_bits = n_bits
+        self.n_init = n_init
+        self.iterations = iterations
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learns from X, shape (N, d); ignores ``y``."""
+        X = self._check_data(X)
+        self.check(X)
+        v = self._fit_pca(X, self.n_bits)
+
+        def run(seed, folder, progress):
+            rotation, errors = rotate_to_codes(
+                v, self.iterations, numpy.random.RandomState(seed))
+            log = [{'epoch': i + 1, 'all/quantization': error}
+                   for i, error in enumerate(errors)]
+            return (errors[-1], {'objective': errors[-1], 'log': log},
+                    {'rotation_': rotation})
+        self._learn(run)
+        self.codes_ = pack_bits(self._bits(v))
+        return self
+
+    def check(self, X, y=None):
+        self._check_whole('iterations', 1)
+        super().check(X, y)
+        if self.n_bits > X.shape[1]:
+            raise InputError(f'{X.shape[1]} features have no {self.n_bits} '
+                             f'principal components; ask PCA-ITQ for at most '
+                             f'{X.shape[1]} bits')
+
+    def _bits(self, v):
+        return v @ self.rotation_ > 0
+
+
+def rotate_to_codes(v, iterations, rng):
+    """Alternates the best codes for a rotation and the best rotation for
+    codes (section 3.2 of Gong et al.).
+
+    Args:
+        v (array): Shape (N, D), centred.
+        rng (numpy.random.RandomState): Of the first rotation.
+
+    Returns:
+        tuple: The rotation R, shape (D, D), and the error, the mean of
+        :math:`||sign(v R) - v R||^2`, after every iteration.
+    """
+    n_bits = v.shape[1]
+    rotation, _, _ = numpy.linalg.svd(rng.normal(size=(n_bits, n_bits)))
+    errors = []
+    for _ in range(iterations):
+        codes = numpy.where(v @ rotation > 0, 1., -1.)
+        # Orthogonal Procrustes: the nearest rotation of v to the codes.
+        left, _, right = numpy.linalg.svd(v.T @ codes)
+        rotation = left @ right
+        rotated = v @ rotation
+        difference = numpy.where(rotated > 0, 1., -1.) - rotated
+        errors.append(float(numpy.einsum('ij,ij', difference, difference)
+                            / len(v)))
+    return rotation, errors
+
+
+class SpectralHasher(ProjectionHasher):
+    """Spectral hashing (Weiss et al. 2008).
+
+    The data are taken to fill the box of their principal components evenly.
+    The bits are the signs of the D eigenfunctions of that box that vary
+    slowest, constants apart: :math:`cos(k \\pi (v_j - a_j) / (b_j - a_j))`.
+
+    Args:
+        n_bits (int): D.
+        random_state: Not used; the codes have no chance in them.
+
+    Attributes:
+        low_, extent_ (array): a and b - a, shape (P,), P = min(D, d).
+        axes_, modes_ (array): j and k of every bit, shape (D,).
+
+    Others: see :class:`ProjectionHasher`.
+    """
+    _arrays = ('mean_', 'components_', 'low_', 'extent_', 'axes_', 'modes_')
+
+    def __init__(self, n_bits=16, *, random_state=None):
+        self.n_bits = n_bits
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learns from X, shape (N, d); ignores ``y``."""
+        X = self._check_data(X)
+        self.check(X)
+
+        def run(seed, folder, progress):
+            v = self._fit_pca(X, self.n_bits)
+            self.low_ = v.min(axis=0)
+            self.extent_ = v.max(axis=0) - self.low_
+            self.axes_, self.modes_, eigenvalues = slowest_modes(
+                self.extent_, self.n_bits)
+            self.codes_ = pack_bits(self._bits(v))
+            return 0, {'objective': float(eigenvalues.sum())}, {}
+        self._learn(run, n=1)
+        return self
+
+    def _bits(self, v):
+        phase = (v - self.low_) / numpy.where(self.extent_, self.extent_, 1)
+        return numpy.cos(numpy.pi * self.modes_ * phase[:, self.axes_]) > 0
+
+
+def slowest_modes(extent, n):
+    """The n eigenfunctions of a box with the smallest eigenvalues.
+
+    Args:
+        extent (array): Lengths of the sides, shape (P,); sides of length 0
+            have none.
+
+    Returns:
+        tuple: Axis j, mode k >= 1 and eigenvalue :math:`(k \\pi / L_j)^2` of
+        each, three arrays of shape (n,), in ascending order.
+    """
+    modes = numpy.arange(1, n + 1)
+    with numpy.errstate(divide='ignore'):
+        eigenvalues = (numpy.pi * modes / extent[:, None]) ** 2
+    order = numpy.argsort(eigenvalues, axis=None, kind='stable')[:n]
+    axes, columns = numpy.unravel_index(order, eigenvalues.shape)
+    return axes, modes[columns], eigenvalues[axes, columns]

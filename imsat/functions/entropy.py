@@ -1,0 +1,109 @@
+"""Entropies of the outputs, Eqs. 8 and 9."""
+import collections
+import math
+
+import chainer.functions as F
+import numpy
+
+from imsat.cuda import runtime
+from imsat.cuda import softmax_entropy as kernels
+from imsat.functions.composition import (
+    FusedFunction, check_logits, scalars)
+from imsat.functions.softmax import (
+    entropy_slope, log_softmax, mean_with_logs, softmax_backward)
+
+Information = collections.namedtuple(
+    'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
+
+
+class SoftmaxEntropy(FusedFunction):
+
+    def __init__(self, prior, eps):
+        self.prior, self.eps = prior, eps
+
+    def check_type_forward(self, in_types):
+        check_logits(in_types)
+
+    def forward_cpu(self, inputs):
+        y, = inputs
+        eps, n = self.eps, len(y)
+        log_p = log_softmax(y)
+        p = numpy.exp(log_p)
+        log_p, mean, log_mean = mean_with_logs(p, log_p, eps)
+        log_q = self._log_prior(numpy, y)
+        self._saved = p, log_p, mean, log_mean, log_q
+        self.retain_inputs((0,))
+        return (numpy.asarray(-(p * log_p).sum() / n, y.dtype),
+                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
+                numpy.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
+
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        p, log_p, mean, log_mean, log_q = self._saved
+        eps, n = self.eps, len(p)
+        gp = 0
+        g_conditional, g_marginal, g_kl = grad_outputs
+        if g_conditional is not None:
+            gp = -g_conditional / n * entropy_slope(p, log_p, eps)
+        slope = entropy_slope(mean, log_mean, eps)
+        if g_marginal is not None:
+            gp = gp - g_marginal / n * slope
+        if g_kl is not None:
+            gp = gp + g_kl / n * (slope - log_q)
+        return softmax_backward(p, gp),
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0,))
+        y, = inputs
+        prior = self.prior
+        if prior is not None:
+            prior = runtime.current.asarray(prior, y.dtype)
+        values, self._saved = kernels.forward(y, prior, self.eps)
+        return scalars(values)
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(
+            *inputs, self._saved, *grad_outputs, self.eps),
+
+    def _compose(self, y):
+        p = F.softmax(y)
+        mean = F.mean(p, axis=0)
+        if self.eps:
+            log_p, log_mean = F.log(p + self.eps), F.log(mean + self.eps)
+        else:
+            log_p = F.log_softmax(y)
+            log_mean = F.logsumexp(log_p, axis=0) - math.log(len(y))
+        log_q = self._log_prior(y.xp, y)
+        return (-F.sum(p * log_p) / len(y), -F.sum(mean * log_mean),
+                F.sum(mean * (log_mean - log_q)))
+
+    def _log_prior(self, xp, y):
+        prior = self.prior
+        if prior is None:
+            prior = xp.full(y.shape[1], 1 / y.shape[1], y.dtype)
+        return xp.log(xp.asarray(prior, y.dtype) + self.eps)
+
+
+def softmax_entropy(y, prior=None, eps=1e-8):
+    r"""How much a softmax output says of its input.
+
+    .. math::
+        H(Y|X) &= \tfrac{1}{B} \sum_i h(p(y|x_i)) \quad\text{(Eq. 9)} \\
+        H(Y) &= h(p(y)), \quad p(y) = \tfrac{1}{B} \sum_i p(y|x_i)
+            \quad\text{(Eqs. 8, 15)} \\
+        KL[p(y) || q(y)] &= \sum_y p(y) \log (p(y) / q(y))
+            \quad\text{(Eq. 10)}
+
+    in nats, where :math:`h(p) = -\sum_y p(y) \log (p(y) + eps)`; the
+    divergence has ``eps`` inside its logarithms too.  Values and gradients
+    are finite for any finite logits, ``eps=0`` included.
+
+    Args:
+        y (Variable or array): Logits, shape (B, K), of a float dtype.
+        prior (array): q(y), shape (K,); None for the uniform one.
+        eps (float): The authors' code has 1e-8 in every logarithm.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy, kl_to_prior)``, three
+        0-dimensional Variables.
+    """
+    return Information(*SoftmaxEntropy(prior, eps).apply((y,)))

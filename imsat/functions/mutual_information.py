@@ -1,0 +1,142 @@
+"""I(Y_d; Y_d') of pairs of outputs, Eq. 13, shared by the fused functions."""
+import collections
+
+import chainer.functions as F
+import numpy
+from chainer import backend
+
+CodeInformation = collections.namedtuple(
+    'CodeInformation', ['conditional_entropy', 'marginal_entropy',
+                        'pairwise_information'])
+
+
+def pairwise_mutual_information(p, sizes=None):
+    r"""The mutual information of all pairs of outputs, Eq. 13.
+
+    .. math::
+        I(Y_d; Y_{d'}) = \sum_{y_d, y_{d'}} p(y_d, y_{d'})
+        \log \frac{p(y_d, y_{d'})}{p(y_d) p(y_{d'})}
+
+    where :math:`p(y_d, y_{d'})` is the mean over all points of the product of
+    both, as in Eq. 15.
+
+    Args:
+        p (array): Shape (N, D), of a float dtype: p(Y_d = 1|x) of D bits; or,
+            with ``sizes``, the probabilities of all values of one output
+            after the other, shape (N, V_1 + ... + V_M).
+        sizes (sequence of int): V_1, ..., V_M; None for bits.
+
+    Returns:
+        array: Shape (D, D) or (M, M), in nats, with a diagonal of zeros.
+
+    Example:
+        Two bits that are always equal share log 2 nats.
+
+        >>> p = numpy.array([[0., 0.], [1., 1.]])
+        >>> imsat.functions.pairwise_mutual_information(p).round(3)
+        array([[0.   , 0.693],
+               [0.693, 0.   ]])
+    """
+    xp = backend.get_array_module(p)
+    mean = p.mean(axis=0)
+    centred = p - mean
+    if sizes is None:
+        n_bits = p.shape[1]
+        cells, _, _ = cells_of_bits(
+            xp.stack([mean, 1 - mean]), centred, eps=0)
+        return cells.reshape(2, n_bits, 2, n_bits).sum(axis=(0, 2))
+    cells, _, _ = cells_of_pairs(
+        mean, centred.T @ centred / len(p), same_head(xp, sizes), eps=0)
+    return xp.stack([xp.stack([cells[rows, columns].sum()
+                               for columns in heads(sizes)])
+                     for rows in heads(sizes)])
+
+
+def heads(sizes):
+    """The slice of columns of each of the outputs with ``sizes`` values."""
+    ends = numpy.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends)]
+
+
+def same_head(xp, sizes):
+    """Shape (S, S), whether two values are of one of the outputs."""
+    head = xp.asarray(numpy.repeat(numpy.arange(len(sizes)), sizes))
+    return head[:, None] == head
+
+
+def same_bit(xp, n_bits):
+    """:func:`same_head` of bits, all ones before all zeros."""
+    return xp.tile(xp.eye(n_bits, dtype=bool), (2, 2))
+
+
+def cells_of_bits(mean, centred, eps):
+    """:func:`cells_of_pairs` of bits, whose values are 1, then 0.
+
+    Args:
+        mean (array): Of both values, shape (2, D).
+        centred (array): p(Y_d = 1|x) less its mean, shape (B, D).
+    """
+    xp = backend.get_array_module(centred)
+    c = centred.T @ centred / len(centred)
+    return cells_of_pairs(
+        mean.reshape(-1), xp.block([[c, -c], [-c, c]]), same_bit(xp, len(c)),
+        eps)
+
+
+def cells_of_pairs(mean, covariance, same, eps):
+    r"""What the cells of all tables of two outputs add to their information.
+
+    They sum to :math:`I(Y_m; Y_{m'})` over a table, and over everything to
+    the sum over all ordered pairs :math:`m \ne m'`.
+
+    A cell has probability :math:`p_u p_v + c_{uv}`.  Taken from the
+    covariance, the logarithm of its ratio to :math:`p_u p_v` keeps all its
+    digits where the outputs are nearly independent: what single precision
+    makes of the difference of two joint probabilities there is a thousand
+    times larger than the information.
+
+    Args:
+        mean (array): p_u of the S values of all outputs, shape (S,).
+        covariance (array): c_uv over the batch, shape (S, S).
+        same (array): Shape (S, S), whether u and v are values of one output.
+        eps (float): :math:`\log((p_{uv} + eps) / (p_u p_v + eps))`.
+
+    Returns:
+        tuple: The cells in nats, shape (S, S), and the gradients of their sum
+        to ``covariance`` (with the means held) and to ``mean`` (with the
+        covariances held).  The first is less 1, which the covariances with
+        all values of an output, whose sum is 0, do not notice, and next to
+        which it would lose its digits.
+    """
+    xp = backend.get_array_module(mean)
+    independent = mean[:, None] * mean
+    joint = independent + covariance
+    if eps:
+        xp.maximum(joint, 0, out=joint)
+        base = independent + eps
+    else:
+        tiny = xp.finfo(mean.dtype).tiny
+        xp.maximum(joint, tiny, out=joint)
+        base = xp.maximum(independent, tiny)
+    ratio = covariance / base
+    log_ratio = xp.where(
+        ratio > -.5, xp.log1p(xp.maximum(ratio, -.5)),
+        xp.log((joint + eps) / base))
+    log_ratio[same] = 0
+    cells = joint * log_ratio
+    slope, slope_independent = log_ratio, log_ratio - ratio
+    if eps:
+        slope = log_ratio - eps / (joint + eps)
+        slope_independent += ratio * eps / (joint + eps)
+    slope[same] = slope_independent[same] = 0
+    return cells, slope, 2 * slope_independent @ mean
+
+
+def compose_pairs(p, same, eps):
+    """:func:`cells_of_pairs` of probabilities (B, S), in Chainer's
+    functions."""
+    mean = F.mean(p, axis=0)
+    joint = F.matmul(p, p, transa=True) / len(p)
+    independent = F.matmul(mean[:, None], mean[None])
+    ratio = F.log((joint + eps) / (independent + eps))
+    return F.sum(F.where(same, p.xp.zeros_like(joint.array), joint * ratio))

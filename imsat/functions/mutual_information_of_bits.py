@@ -1,0 +1,106 @@
+"""Information of hash bits, Eq. 14."""
+import chainer.functions as F
+import numpy
+
+from imsat.cuda import sigmoid_mutual_information as kernels
+from imsat.functions.composition import (
+    FusedFunction, check_logits, scalars)
+from imsat.functions.mutual_information import (
+    CodeInformation, cells_of_bits, compose_pairs, same_bit)
+from imsat.functions.sigmoid import bit_probabilities, bit_softmax
+from imsat.functions.softmax import entropy_slope, log_mean_exp
+
+
+class SigmoidMutualInformation(FusedFunction):
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def check_type_forward(self, in_types):
+        check_logits(in_types)
+
+    def forward_cpu(self, inputs):
+        y, = inputs
+        eps, (n, n_bits) = self.eps, y.shape
+        # The two values of a bit, 1 and 0, shape (2, B, D).
+        sides, log_sides = numpy.stack(bit_softmax(y)).reshape(
+            2, 2, n, n_bits)
+        if eps:
+            log_sides = numpy.log(sides + eps)
+        mean = sides.mean(axis=1)
+        log_mean = (numpy.log(mean + eps) if eps
+                    else log_mean_exp(log_sides, 1))
+        centred = sides[0] - mean[0]
+        cells, slope, slope_mean = cells_of_bits(mean, centred, eps)
+        sign = numpy.asarray([1, -1], y.dtype)
+        slope = numpy.einsum('a,adbe,b->de', sign,
+                             slope.reshape(2, n_bits, 2, n_bits), sign)
+        self._saved = (sides, log_sides, mean, log_mean, centred, slope,
+                       slope_mean.reshape(2, n_bits))
+        self.retain_inputs((0,))
+        return (numpy.asarray(-(sides * log_sides).sum() / n, y.dtype),
+                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
+                numpy.asarray(cells.sum(), y.dtype))
+
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        sides, log_sides, mean, log_mean, centred, slope, slope_mean = \
+            self._saved
+        eps, n = self.eps, len(centred)
+        g_conditional, g_marginal, g_pairs = grad_outputs
+        # To p, of which the second side is the complement.
+        gp = 0
+        if g_conditional is not None:
+            slopes = entropy_slope(sides, log_sides, eps)
+            gp = g_conditional / n * (slopes[1] - slopes[0])
+        if g_marginal is not None:
+            slopes = entropy_slope(mean, log_mean, eps)
+            gp = gp + g_marginal / n * (slopes[1] - slopes[0])
+        if g_pairs is not None:
+            gp = gp + g_pairs / n * (
+                2 * centred @ slope + slope_mean[0] - slope_mean[1])
+        return gp * sides[0] * sides[1],
+
+    def forward_gpu(self, inputs):
+        self.retain_inputs((0,))
+        values, self._saved = kernels.forward(*inputs, self.eps)
+        return scalars(values)
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        return kernels.backward(
+            *inputs, self._saved, *grad_outputs, self.eps),
+
+    def _compose(self, y):
+        conditional = marginal = 0
+        sides = bit_probabilities(y, self.eps)
+        for p, log_p in sides:
+            mean = F.mean(p, axis=0)
+            conditional -= F.sum(p * log_p) / len(p)
+            marginal -= F.sum(mean * F.log(mean + self.eps))
+        p = F.concat([p for p, _ in sides], axis=1)
+        return conditional, marginal, compose_pairs(
+            p, same_bit(y.xp, y.shape[1]), self.eps)
+
+
+def sigmoid_mutual_information(y, eps=1e-8):
+    r"""How much D hash bits say of their input, to second order.
+
+    .. math::
+        \sum_d H(Y_d|X), \quad \sum_d H(Y_d), \quad
+        \sum_{d \ne d'} I(Y_d; Y_{d'})
+
+    for bits with :math:`p(Y_d = 1|x) = \sigma(y_d)`.  Eq. 14 is the second
+    less the first less the third; the third, over ordered pairs, counts every
+    pair twice.  All tables of two bits follow from one D x D matrix.
+
+    Args:
+        y (Variable or array): Logits, shape (B, D), of a float dtype; on a
+            GPU D is at most 8192, since matrices of all pairs are kept.
+        eps (float): Added inside every logarithm, as in
+            :func:`softmax_entropy`.
+
+    Returns:
+        ``(conditional_entropy, marginal_entropy, pairwise_information)`` in
+        nats, three 0-dimensional Variables; they and their gradients are
+        finite for any finite logits.
+    """
+    return CodeInformation(*SigmoidMutualInformation(eps).apply((y,)))

@@ -1,0 +1,86 @@
+"""Networks that the authors' code has saved, and ours for it.
+
+Both go by ``serializers.save_npz``'s names: ``l1/W``, ``bn1/avg_mean``.
+"""
+import chainer
+import numpy
+
+from imsat.errors import InputError
+from imsat.storage import load_npz
+from imsat.links import Encoder
+
+
+def names_of(encoder):
+    """Names of all arrays of an encoder: ``l1.W``, ..., ``bn2.avg_var``."""
+    n_hidden = encoder.n_hidden
+    return [f'l{i}.{name}' for i in range(1, n_hidden + 2)
+            for name in ('W', 'b')] + [
+        f'bn{i}.{name}' for i in range(1, n_hidden + 1)
+        for name in ('gamma', 'beta', 'avg_mean', 'avg_var')]
+
+
+def array_of(encoder, name):
+    layer, attribute = name.split('.')
+    array = getattr(encoder[layer], attribute)
+    return getattr(array, 'array', array)
+
+
+def set_arrays(encoder, arrays):
+    """Fills an encoder, on a CPU, from a dict by :func:`names_of`."""
+    for name in names_of(encoder):
+        array_of(encoder, name)[...] = arrays[name]
+
+
+def load_original(path):
+    """The encoder that Chainer's ``serializers.save_npz`` wrote to ``path``.
+
+    For instance from the authors' code, with Chainer 1.x::
+
+        serializers.save_npz('encoder.npz', enc)
+
+    Predictions are the same.  (On a CPU Chainer 1 saved running variances
+    that are 2e-5 too large, and it predicted with those.)
+
+    Args:
+        path (path): An npz file.
+
+    Returns:
+        Encoder: On the CPU, in float32, of the depth and the sizes that the
+        arrays have; ``IMSATClustering.from_encoder`` and
+        ``IMSATHasher.from_encoder`` make an estimator of it.
+
+    Raises:
+        InputError: For a file that holds no such encoder.
+    """
+    return encoder_from(load_npz(path), path)
+
+
+def encoder_from(arrays, path):
+    """An encoder from the arrays of a file, named ``path`` in errors."""
+    n_hidden = 0
+    while f'l{n_hidden + 2}/W' in arrays:
+        n_hidden += 1
+    sizes = []
+    for i in range(1, n_hidden + 2):
+        w = arrays.get(f'l{i}/W')
+        if w is None or w.ndim != 2 or sizes and sizes[-1] != w.shape[1]:
+            raise InputError(
+                f'{path} holds no encoder of this project or of the authors\' '
+                f'code: '
+                + (f'l{i}/W is missing' if w is None else
+                   f'l{i}/W has shape {w.shape}')
+                + '; save one with serializers.save_npz')
+        sizes += [*([] if sizes else [w.shape[1]]), w.shape[0]]
+    with chainer.using_config('dtype', numpy.float32):
+        encoder = Encoder(sizes[0], sizes[-1], sizes[1:-1])
+    for name in names_of(encoder):
+        value, array = arrays.get(name.replace('.', '/')), array_of(encoder,
+                                                                    name)
+        if value is None or value.shape != array.shape:
+            found = 'is missing' if value is None else \
+                f'has shape {value.shape} instead of {array.shape}'
+            raise InputError(f'{path} holds no whole encoder: '
+                             f'{name.replace(".", "/")} {found}; save it '
+                             f'again with serializers.save_npz')
+        array[...] = value
+    return encoder

@@ -1,0 +1,203 @@
+"""How well items of a query's class come first by Hamming distance.
+
+``calc_*`` counts, ``eval_*`` scores the counts.  All scores but one need only
+the number of items at each distance, in all and relevant: those at one
+distance are tied, and the conventions differ in what they make of ties.
+"""
+import numpy
+from scipy.special import digamma
+
+from imsat.errors import InputError
+from imsat.retrieval.codes import distance_histograms, to_numpy
+from imsat.retrieval.index import HammingIndex
+
+
+def retrieval_scores(query_codes, query_labels, gallery_codes,
+                     gallery_labels, n_bits):
+    """The paper's three scores (section 4.3), in every convention.
+
+    An item is relevant to a query if it has the same label.
+
+    Args:
+        query_codes, gallery_codes (array): Packed codes, shapes
+            (Q, ceil(n_bits / 8)) and (N, ceil(n_bits / 8)), uint8.  Those
+            on a GPU are compared there; what comes of it is on the CPU.
+        query_labels, gallery_labels (array): Shapes (Q,) and (N,), of any
+            type that sorts.  Each label of a query is in the gallery.
+        n_bits (int): D.
+
+    Returns:
+        dict: What :func:`eval_histograms` gives, and ``precision_at_500``:
+        the share of relevant items among the first 500, those of equal
+        distance in the gallery's order; of 500 also where the gallery is
+        smaller, as in the authors' code.
+
+    Raises:
+        InputError: If codes or labels don't go together.
+    """
+    histograms = calc_histograms(query_codes, query_labels, gallery_codes,
+                                 gallery_labels, n_bits)
+    first = calc_relevant_among_first(
+        query_codes, query_labels, gallery_codes, gallery_labels, n_bits, 500)
+    return {**eval_histograms(*histograms),
+            'precision_at_500': float(first.mean() / 500)}
+
+
+def calc_histograms(query_codes, query_labels, gallery_codes, gallery_labels,
+                    n_bits):
+    """``total`` and ``relevant``, NumPy arrays of shape (Q, D + 1), int64.
+
+    Column d counts a query's items at distance d.  Arguments and errors as
+    in :func:`retrieval_scores`.
+    """
+    query_labels, gallery_labels = match_labels(
+        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
+    return tuple(map(to_numpy, distance_histograms(
+        query_codes, query_labels, gallery_codes, gallery_labels, n_bits)))
+
+
+def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
+                              gallery_labels, n_bits, k):
+    """How many of the first k items of each query are relevant.
+
+    Items of equal distance come in the gallery's order.  Arguments and
+    errors as in :func:`retrieval_scores`.
+
+    Returns:
+        numpy.ndarray: Shape (Q,), int64; of all items if there are less
+        than k.
+    """
+    query_labels, gallery_labels = match_labels(
+        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
+    index = HammingIndex(n_bits)
+    index.add(gallery_codes)
+    _, ids = index.search(query_codes, min(k, len(index)))
+    return (gallery_labels[to_numpy(ids)] == query_labels[:, None]).sum(axis=1)
+
+
+def eval_histograms(total, relevant):
+    """Scores from histograms of distances, as means over queries.
+
+    Args:
+        total, relevant (array): As :func:`calc_histograms` gives them.
+
+    Returns:
+        dict: of floats, and an int:
+
+        - ``map_trapezoid``, mAP as the authors have it, of scikit-learn up
+          to 0.18: the trapezoid rule over the groups of ties;
+        - ``map_step``, scikit-learn's since 0.19: all of a group count with
+          the precision at its end;
+        - ``map_expected``, the mean over all orders of the ties;
+        - ``precision_at_500_expected``, likewise, divided by 500;
+        - ``precision_at_r2``, among distances up to 2; 0 if there are none;
+        - ``empty_balls``, the number of queries for which there are none.
+    """
+    trapezoid, step, expected = calc_average_precision(total, relevant)
+    first = expected_relevant(total, relevant, [500])
+    in_ball = total[:, :3].sum(axis=1)
+    precision = relevant[:, :3].sum(axis=1) / numpy.maximum(in_ball, 1)
+    return {'map_trapezoid': float(trapezoid.mean()),
+            'map_step': float(step.mean()),
+            'map_expected': float(expected.mean()),
+            'precision_at_500_expected': float(first.mean() / 500),
+            'precision_at_r2': float(precision.mean()),
+            'empty_balls': int((in_ball == 0).sum())}
+
+
+def calc_average_precision(total, relevant):
+    """Average precision of each query by three rules, see eval_histograms.
+
+    Returns:
+        tuple: ``trapezoid``, ``step`` and ``expected``, shape (Q,), float64.
+    """
+    total_after = numpy.cumsum(total, axis=1)
+    relevant_after = numpy.cumsum(relevant, axis=1)
+    total_before, relevant_before = total_after - total, \
+        relevant_after - relevant
+    precision = numpy.ones((total.shape[0], total.shape[1] + 1))
+    numpy.divide(relevant_after, total_after, out=precision[:, 1:],
+                 where=total_after > 0)
+    after, before = precision[:, 1:], precision[:, :-1]
+    share = relevant / relevant.sum(axis=1, keepdims=True)
+
+    # Position i of a group holds a relevant item with probability r / t; then
+    # R + 1 + (i - 1) slope of the first T + i are relevant, where R and T
+    # came before the group.  1 / (T + i) adds up to a harmonic difference.
+    slope = (relevant - 1) / numpy.maximum(total - 1, 1)
+    harmonic = digamma(total_after + 1) - digamma(total_before + 1)
+    in_group = (relevant_before + 1 - slope * (total_before + 1)) * harmonic \
+        + slope * total
+    expected = share * in_group / numpy.maximum(total, 1)
+    return ((share * (after + before) / 2).sum(axis=1),
+            (share * after).sum(axis=1), expected.sum(axis=1))
+
+
+def expected_relevant(total, relevant, numbers):
+    """Relevant items among the first, the mean over all orders of ties.
+
+    Args:
+        total, relevant (array): As :func:`calc_histograms` gives them.
+        numbers (array): Shape (M,), how many items are retrieved.
+
+    Returns:
+        numpy.ndarray: Shape (Q, M), float64.
+    """
+    total = numpy.cumsum(numpy.insert(total, 0, 0, axis=1), axis=1)
+    relevant = numpy.cumsum(numpy.insert(relevant, 0, 0, axis=1), axis=1)
+    return numpy.array([numpy.interp(numbers, *query)
+                        for query in zip(total, relevant)])
+
+
+def eval_curves(total, relevant, n_points=200):
+    """Precision and recall against the number of items retrieved.
+
+    Means over queries and over all orders of ties.  Precision against
+    recall is the usual precision-recall curve.
+
+    Args:
+        total, relevant (array): As :func:`calc_histograms` gives them.
+        n_points (int): At most so many points, evenly spaced on a
+            logarithmic axis.
+
+    Returns:
+        tuple: ``numbers``, from 1 to N, int64, ``precision`` and ``recall``,
+        float64, all of one length.
+    """
+    n = total[0].sum()
+    numbers = numpy.unique(numpy.geomspace(1, n, n_points).round().astype(
+        numpy.int64))
+    found = expected_relevant(total, relevant, numbers)
+    recall = found / relevant.sum(axis=1, keepdims=True)
+    return numbers, found.mean(axis=0) / numbers, recall.mean(axis=0)
+
+
+def match_labels(query_labels, gallery_labels, n_queries, n_gallery):
+    """Both labels as the numbers of the gallery's classes.
+
+    Raises:
+        InputError: If they are not one for each item, one is missing, or the
+            gallery lacks the class of a query.
+    """
+    labels = []
+    for name, n, these in (('queries', n_queries, query_labels),
+                           ('gallery items', n_gallery, gallery_labels)):
+        these = to_numpy(these)
+        if these.shape != (n,) or not n:
+            raise InputError(f'the labels of {n} {name} have shape '
+                             f'{these.shape}; give one label for each, and '
+                             f'at least one')
+        # NaN differs from itself.
+        if (these != these).any() or None in these.tolist():
+            raise InputError(f'a label of the {name} is missing; leave out '
+                             f'what has no label')
+        labels.append(these)
+    query_labels, gallery_labels = labels
+    classes, gallery_numbers = numpy.unique(gallery_labels,
+                                            return_inverse=True)
+    known = numpy.isin(query_labels, classes)
+    if not known.all():
+        raise InputError(f'no item of the gallery has the label '
+                         f'{query_labels[~known][0]} of a query; leave out '
+                         f'queries of classes that the gallery lacks')
+    return numpy.searchsorted(classes, query_labels), gallery_numbers

@@ -1,0 +1,65 @@
+import numpy
+import pytest
+
+from imsat.datasets.features import extract
+
+IMAGES = numpy.arange(25.).reshape(5, 5)
+
+
+class Compute:
+    """Doubles; stops at the call number ``stop``."""
+
+    def __init__(self, stop=None):
+        self.calls, self.stop = [], stop
+
+    def __call__(self, part):
+        self.calls.append(len(part))
+        if len(self.calls) == self.stop:
+            raise RuntimeError('stopped')
+        return 2 * part
+
+
+def run(compute, images=IMAGES, kind='double'):
+    with extract(images, compute, kind, chunk=2, verbose=False) as x:
+        numpy.testing.assert_array_equal(x, 2 * images)
+        assert x.dtype == numpy.float32
+
+
+def test_resumes(tmp_path):
+    with pytest.raises(RuntimeError):
+        run(Compute(stop=3))
+    compute = Compute()
+    # Other images and other features start from the beginning.
+    run(compute, IMAGES + 1)
+    run(compute, kind='other')
+    assert compute.calls == [2, 2, 1] * 2
+    compute = Compute()
+    run(compute)
+    assert compute.calls == [1]
+    assert not list((tmp_path / 'cache').iterdir())
+
+
+def test_chunks_stay_until_they_are_saved():
+    with pytest.raises(RuntimeError):
+        with extract(IMAGES, Compute(), 'double', 2, False):
+            raise RuntimeError('the disk is full')
+    compute = Compute()
+    run(compute)
+    assert not compute.calls
+
+
+def test_damaged_chunk(tmp_path):
+    with pytest.raises(RuntimeError):
+        run(Compute(stop=3))
+    path, _ = sorted((tmp_path / 'cache').glob('*/*.npz'))
+    path.write_bytes(path.read_bytes()[:50])
+    compute = Compute()
+    with pytest.warns(UserWarning, match='damaged'):
+        run(compute)
+    assert compute.calls == [2, 1]
+
+
+def test_progress(capsys):
+    with extract(IMAGES, Compute(), 'double', 2):
+        pass
+    assert '5/5' in capsys.readouterr().err

@@ -1,0 +1,25 @@
+import numpy
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+
+from imsat.estimators.kmeans import KMeansClustering
+
+X = (load_digits().data / 8 - 1).astype('f')
+
+
+def test_is_scikit_learns():
+    model = KMeansClustering(10, n_init=3, random_state=7).fit(X)
+    expected = KMeans(10, n_init=3, random_state=7).fit(X)
+    numpy.testing.assert_array_equal(model.labels_, expected.labels_)
+    numpy.testing.assert_allclose(model.objective_, expected.inertia_, 1e-6)
+    numpy.testing.assert_array_equal(model.predict(X[:50]),
+                                     expected.predict(X[:50]))
+    numpy.testing.assert_allclose(model.transform(X[:50]),
+                                  expected.transform(X[:50]), 1e-4)
+
+
+def test_the_best_of_its_initialisations_is_kept():
+    one = [KMeans(10, n_init=1, random_state=seed).fit(X).inertia_
+           for seed in range(6)]
+    assert KMeansClustering(10, random_state=0).fit(X).objective_ \
+        < numpy.median(one)

@@ -1,0 +1,126 @@
+import chainer
+import numpy
+import pytest
+
+from imsat import (
+    ClusteringObjective, CodeObjective, HashingObjective, InputError)
+from imsat.functions.entropy import Information
+
+Y = chainer.Variable(numpy.random.RandomState(0).normal(0, 2, (50, 4)))
+P = numpy.exp(Y.array) / numpy.exp(Y.array).sum(axis=1, keepdims=True)
+CONDITIONAL = -(P * numpy.log(P)).sum() / 50
+MEAN = P.mean(axis=0)
+MARGINAL = -(MEAN * numpy.log(MEAN)).sum()
+PRIOR = numpy.array([.4, .3, .2, .1])
+KL = (MEAN * numpy.log(MEAN / PRIOR)).sum()
+
+
+@pytest.mark.parametrize('arguments,expected', [
+    (dict(), .1 * (CONDITIONAL - 4 * MARGINAL)),
+    (dict(lam=.7, mu=1), .7 * (CONDITIONAL - MARGINAL)),
+    (dict(prior=PRIOR), .1 * CONDITIONAL + .4 * KL),
+    (dict(prior=PRIOR, delta=.01, mu=2), .1 * CONDITIONAL + .2 * KL),
+    (dict(delta=.01), .1 * CONDITIONAL + .4 * (numpy.log(4) - MARGINAL)),
+])
+def test_by_hand(arguments, expected):
+    loss, information = ClusteringObjective(**arguments)(Y)
+    # The logarithms have 1e-8 inside, the expected values nothing.
+    numpy.testing.assert_allclose(loss.array, expected, 1e-6)
+    numpy.testing.assert_allclose(
+        information.conditional_entropy.array, CONDITIONAL, 1e-6)
+
+
+def test_fixed_weight_and_divergence_differ_by_a_constant():
+    y = chainer.Variable(Y.array)
+    gradients = []
+    for arguments in (dict(), dict(prior=numpy.full(4, .25))):
+        y.cleargrad()
+        ClusteringObjective(**arguments)(y)[0].backward()
+        gradients.append(y.grad)
+    numpy.testing.assert_allclose(*gradients, rtol=1e-6, atol=1e-12)
+
+
+def test_the_penalty_grows_until_the_constraint_holds():
+    objective = ClusteringObjective(prior=PRIOR, delta=.05)
+    weights = []
+    # first look; shrinks; stays; grows; shrinks a little; met; grows, met
+    for kl in (.4, .3, .3, .35, .34, .01, .05):
+        weights.append(objective.penalty)
+        information = Information(1., 1., kl)
+        assert objective.after_epoch(information) == {'penalty': weights[-1]}
+    assert weights == [.4, .4, .4, .8, 1.6, 3.2, 3.2]
+    assert objective.penalty == 3.2
+    fixed = ClusteringObjective(prior=PRIOR)
+    assert fixed.after_epoch(Information(1., 1., 9)) == {}
+    assert fixed.penalty == .4
+
+
+def test_restarts_under_the_constraint():
+    objective = ClusteringObjective(prior=PRIOR, delta=.05)
+
+    def rank(sat, kl):
+        return objective.rank(sat, Information(1., 1., kl))
+    assert rank(.5, .01) < rank(.6, .01)
+    assert rank(.9, .01) < rank(.1, .06) < rank(.1, .07)
+
+
+@pytest.mark.parametrize('prior', [
+    [.5, .6], [.5, .5, 0], [-.5, 1.5], [[.5, .5]], [.5, numpy.nan], []])
+def test_what_is_no_prior(prior):
+    with pytest.raises(InputError, match='sum to 1'):
+        ClusteringObjective(prior=prior)
+
+
+@pytest.mark.parametrize('delta', [0, -1, numpy.nan])
+def test_what_is_no_tolerance(delta):
+    with pytest.raises(InputError, match='delta'):
+        ClusteringObjective(delta=delta)
+
+
+def test_hashing_by_hand():
+    # A bit that is certain and even, and its copy, and one that knows nothing:
+    # two bits of log 2, which they share, counted in both orders.
+    y = numpy.array([[1e3, 1e3, 0.], [-1e3, -1e3, 0.]] * 5)
+    loss, information = HashingObjective(lam=.7)(y)
+    log_2 = numpy.log(2)
+    numpy.testing.assert_allclose(
+        [term.array for term in information],
+        [log_2, 3 * log_2, 2 * log_2], 1e-6)
+    # Eq. 14: each copy tells log 2 of the input, less what it shares twice.
+    numpy.testing.assert_allclose(loss.array, .7 * 0 * log_2, atol=1e-6)
+
+
+def test_codes_of_other_sizes_have_both_tasks_as_ends():
+    y0, y1 = numpy.random.RandomState(1).normal(0, 2, (2, 9, 4))
+    bits = HashingObjective(.3)
+    clusters = ClusteringObjective(.3, mu=1)  # Eq. 7
+
+    def pairs(y):
+        return numpy.stack([y, 0 * y], axis=2).reshape(9, 8)
+    codes = CodeObjective([2] * 4, .3)
+    numpy.testing.assert_allclose(
+        codes(pairs(y0))[0].array, bits(y0)[0].array, 1e-12)
+    numpy.testing.assert_allclose(
+        codes.distance(pairs(y0), pairs(y1)).array,
+        bits.distance(y0, y1).array, 1e-12)
+    codes = CodeObjective([4], .3)
+    numpy.testing.assert_allclose(
+        codes(y0)[0].array, clusters(y0)[0].array, 1e-12)
+    numpy.testing.assert_allclose(
+        codes.distance(y0, y1).array, clusters.distance(y0, y1).array, 1e-12)
+
+
+def test_serialized_under_the_constraint():
+    objective = ClusteringObjective(delta=.05)
+    for kl in (.4, .39):  # a first look, and one that has hardly shrunk
+        objective.after_epoch(Information(1., 1., kl))
+    saved = chainer.serializers.DictionarySerializer()
+    objective.serialize(saved)
+    assert saved.target == {'penalty': .8, 'last_kl': .39}
+
+    resumed = ClusteringObjective(delta=.05)
+    resumed.serialize(chainer.serializers.NpzDeserializer(
+        {'penalty': numpy.array(3.2), 'last_kl': numpy.array(.2)}))
+    # .19 is more than .9 times .2.
+    assert resumed.after_epoch(Information(1., 1., .19)) == {'penalty': 3.2}
+    assert resumed.penalty == 6.4

@@ -1,0 +1,191 @@
+import chainer
+import chainer.functions as F
+import numpy
+import pytest
+from chainer.backends.cuda import to_cpu
+
+import imsat
+from imsat import augmentation, rpt, vat, weight_decay
+from imsat.functions import softmax_kl
+from imsat.losses.regularizers import (
+    mean_of, scale_rows, self_augmented_training)
+
+RNG = numpy.random.RandomState(0)
+W = RNG.normal(size=(4, 6))
+X = RNG.normal(size=(5, 6))
+RADIUS = numpy.linspace(.1, .5, 5)
+DIRECTION = RNG.normal(size=X.shape)
+
+
+def forward(x):
+    return F.matmul(chainer.as_variable(x), W, transb=True)
+
+
+def on(xp, *arrays):
+    """A forward pass and arrays on a device."""
+    w = xp.asarray(W)
+    return (lambda x: F.matmul(chainer.as_variable(x), w, transb=True),
+            *map(xp.asarray, arrays))
+
+
+def softmax(y):
+    e = numpy.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def kl_by_hand(x, moved):
+    p, q = softmax(x @ W.T), softmax(moved @ W.T)
+    return (p * numpy.log((p + 1e-8) / (q + 1e-8))).sum() / len(p)
+
+
+def test_vat_by_hand(xp):
+    # The gradient of the divergence by central differences.
+    d = DIRECTION / numpy.linalg.norm(DIRECTION, axis=1)[:, None]
+    gradient = numpy.empty_like(d)
+    for index in numpy.ndindex(*d.shape):
+        step = numpy.zeros_like(d)
+        step[index] = 1e-6
+        gradient[index] = (kl_by_hand(X, X + .5 * (d + step))
+                           - kl_by_hand(X, X + .5 * (d - step))) / 2e-6
+    d = gradient / numpy.linalg.norm(gradient, axis=1)[:, None]
+    expected = kl_by_hand(X, X + RADIUS[:, None] * d)
+    forward, x, radius, direction = on(xp, X, RADIUS, DIRECTION)
+    actual = vat(forward, softmax_kl, x, radius, direction=direction, xi=.5)
+    numpy.testing.assert_allclose(to_cpu(actual.array), expected, 1e-6)
+
+
+def test_vat_is_worse_than_chance():
+    # What makes the direction adversarial.
+    random = rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    for iterations in (1, 3):
+        adversarial = vat(forward, softmax_kl, X, RADIUS,
+                          direction=DIRECTION, xi=.1,
+                          power_iterations=iterations)
+        assert adversarial.array > 1.5 * random.array
+
+
+def test_rpt_by_hand():
+    d = DIRECTION / numpy.linalg.norm(DIRECTION, axis=1)[:, None]
+    actual = rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    numpy.testing.assert_allclose(
+        actual.array, kl_by_hand(X, X + RADIUS[:, None] * d), 1e-12)
+
+
+def test_no_power_iteration_is_rpt():
+    numpy.testing.assert_allclose(
+        vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION,
+            power_iterations=0).array,
+        rpt(forward, softmax_kl, X, RADIUS, direction=DIRECTION).array)
+
+
+def test_augmentation_by_hand():
+    def flip(x, rng):
+        return x[:, ::-1] + rng.normal(size=x.shape)
+    actual = augmentation(flip)(
+        forward, softmax_kl, X, rng=numpy.random.default_rng(3))
+    moved = X[:, ::-1] + numpy.random.default_rng(3).normal(size=X.shape)
+    numpy.testing.assert_allclose(actual.array, kl_by_hand(X, moved), 1e-12)
+
+
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_vat_of_a_zero_gradient(xp, dtype):
+    # A network that ignores its input moves nothing, and gives no NaN.
+    x, radius, w = map(xp.asarray, (
+        X.astype(dtype), RADIUS.astype(dtype), numpy.zeros((6, 4), dtype)))
+    loss = vat(lambda x: F.matmul(chainer.as_variable(x), w),
+               softmax_kl, x, radius, rng=numpy.random.default_rng(0))
+    assert loss.array == 0
+
+
+def test_scale_rows(xp):
+    d = numpy.array([[3, 4], [0, 0], [3e-30, 4e-30], [3e30, -4e30]], 'f')
+    numpy.testing.assert_allclose(
+        to_cpu(scale_rows(xp.asarray(d))),
+        [[.6, .8], [0, 0], [.6, .8], [.6, -.8]], 1e-6)
+    radius = xp.asarray(numpy.array([10, 1, 5, .5], 'f'))
+    numpy.testing.assert_allclose(
+        to_cpu(scale_rows(xp.asarray(d), radius)),
+        [[6, 8], [0, 0], [3, 4], [.3, -.4]], 1e-6)
+
+
+def test_known_logits_save_a_pass_and_stay_constant():
+    calls = []
+
+    def counting(x):
+        calls.append(x)
+        return forward(x)
+
+    y = chainer.Variable(forward(X).array)
+    given = self_augmented_training(counting, softmax_kl, X, X + 1, y)
+    assert len(calls) == 1
+    given.backward()
+    assert y.grad is None
+    computed = self_augmented_training(counting, softmax_kl, X, X + 1)
+    assert len(calls) == 3
+    assert given.array == computed.array
+
+
+def test_vat_differentiates_no_parameter_on_the_way():
+    weight = chainer.Parameter(W.copy())
+
+    def forward(x):
+        return F.matmul(chainer.as_variable(x), weight, transb=True)
+    vat(forward, softmax_kl, X, RADIUS, direction=DIRECTION)
+    assert weight.grad is None
+
+
+def test_directions_repeat_with_the_generator(xp):
+    forward, x, radius = on(xp, X, RADIUS)
+
+    def loss(seed):
+        return vat(forward, softmax_kl, x, radius,
+                   rng=numpy.random.default_rng(seed)).array
+    assert loss(1) == loss(1) != loss(2)
+
+
+@pytest.mark.parametrize('weights_only', [False, True])
+def test_weight_decay_is_chainers(weights_only):
+    rate, network = .3, imsat.Encoder(6, 4, (5,))
+    network.l2.b.array[...] = [1, -2, 3, .5]
+    network.cleargrads()
+    loss = weight_decay(rate, network, weights_only)(None, None, X)
+    squares = sum((layer.W.array ** 2).sum()
+                  for layer in (network.l1, network.l2))
+    if not weights_only:
+        squares += 14.25 + 5  # the biases above and the five scales of 1
+    numpy.testing.assert_allclose(loss.array, rate / 2 * squares, 1e-6)
+    loss.backward()
+    gradients = {name: param.grad for name, param in network.namedparams()}
+    hook = chainer.optimizer_hooks.WeightDecay(rate)
+    for name, param in network.namedparams():
+        if weights_only and not name.endswith('W'):
+            assert gradients[name] is None
+            continue
+        param.grad = numpy.zeros_like(param.array)
+        param.update_rule = chainer.optimizers.SGD().create_update_rule()
+        hook(param.update_rule, param)
+        numpy.testing.assert_allclose(gradients[name], param.grad, 1e-6)
+
+
+def test_half_and_half():
+    first, second = 3., 5.
+    both = mean_of(lambda *args, **kwargs: chainer.Variable(
+        numpy.array(first)), lambda *args, **kwargs: chainer.Variable(
+        numpy.array(second)))
+    assert both(forward, softmax_kl, X, RADIUS).array == 4
+
+
+def test_vat_and_affine():
+    # Eq. 18 from its parts, with the same random numbers.
+    model = imsat.IMSATClustering(
+        4, regularizer='vat-affine', image_shape=(2, 3), xi=.5,
+        distortion=dict(probability=1))
+    both = model._regularizer(None)(
+        forward, softmax_kl, X, RADIUS, rng=numpy.random.default_rng(0))
+    rng = numpy.random.default_rng(0)
+    first = vat(forward, softmax_kl, X, RADIUS, rng=rng, xi=.5)
+    moved = imsat.AffineDistortion((2, 3), probability=1)(X, rng)
+    second = kl_by_hand(X, moved)
+    assert second > .01
+    numpy.testing.assert_allclose(both.array, (first.array + second) / 2,
+                                  1e-9)

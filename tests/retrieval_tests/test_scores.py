@@ -1,0 +1,208 @@
+import itertools
+
+import numpy
+import pytest
+from sklearn.metrics import average_precision_score
+
+from imsat import InputError
+from imsat.retrieval.codes import hamming_distance, pack_bits
+from imsat.retrieval.scores import (
+    calc_average_precision, calc_histograms, calc_relevant_among_first,
+    eval_curves, expected_relevant, retrieval_scores)
+
+
+def random_case(n_queries, n_items, n_bits, classes, seed=0):
+    rng = numpy.random.RandomState(seed)
+    q_labels = rng.randint(classes, size=n_queries)
+    # The first class has twice as many items.
+    g_labels = rng.permutation(
+        numpy.arange(n_items) % (classes + 1) % classes)
+    prototype = rng.rand(classes, n_bits)
+    return tuple(itertools.chain(*(
+        (pack_bits(rng.rand(len(labels), n_bits) < prototype[labels]), labels)
+        for labels in (q_labels, g_labels)))) + (n_bits,)
+
+
+def golden_case(trace, xp=numpy):
+    return (pack_bits(xp.asarray(trace['q_codes'])), trace['q_labels'],
+            pack_bits(xp.asarray(trace['g_codes'])), trace['g_labels'],
+            trace['q_codes'].shape[1])
+
+
+def distance_and_relevance(q, q_labels, g, g_labels, n_bits):
+    return (hamming_distance(q, g).astype(int),
+            g_labels == q_labels[:, None])
+
+
+def average_precision(relevant):
+    """The definition, for items in an order without ties."""
+    hits = numpy.flatnonzero(relevant)
+    return ((1 + numpy.arange(len(hits))) / (1 + hits)).mean()
+
+
+def tie_orders(distance):
+    return [order for order in itertools.permutations(range(len(distance)))
+            if (numpy.diff(distance[list(order)]) >= 0).all()]
+
+
+@pytest.mark.parametrize('case', 'ABCDE')
+def test_golden(golden, xp, case):
+    trace = golden('metrics')(f'hash.{case}')
+    scores = retrieval_scores(*golden_case(trace, xp))
+    for name, key in (
+            ('map_trapezoid', 'mAP'),
+            ('map_trapezoid', 'derived.mAP_trapezoid'),
+            ('map_step', 'mAP_sklearn020'),
+            ('map_step', 'derived.mAP_step'),
+            ('precision_at_500', 'derived.precN_stable'),
+            ('precision_at_500_expected',
+             'derived.precN_expected_random_ties'),
+            ('precision_at_r2', 'precR')):
+        assert scores[name] == pytest.approx(trace[key], abs=1e-12), name
+        assert type(scores[name]) is float
+    assert scores['empty_balls'] == (trace['n_withinR'] == 0).sum()
+    assert type(scores['empty_balls']) is int
+    assert len(scores) == 7
+
+
+@pytest.mark.parametrize('case', 'ABCDE')
+def test_golden_per_query(golden, xp, case):
+    trace = golden('metrics')(f'hash.{case}')
+    total, relevant = calc_histograms(*golden_case(trace, xp))
+    trapezoid, step, _ = calc_average_precision(total, relevant)
+    numpy.testing.assert_allclose(trapezoid, trace['ap_per_query'], 0, 1e-12)
+    numpy.testing.assert_allclose(step, trace['ap_per_query_sklearn020'], 0,
+                                  1e-12)
+    in_ball = total[:, :3].sum(axis=1)
+    numpy.testing.assert_array_equal(in_ball, trace['n_withinR'])
+    numpy.testing.assert_allclose(
+        relevant[:, :3].sum(axis=1),
+        trace['precR_per_query'] * in_ball, 0, 1e-9)
+
+
+@pytest.mark.parametrize('case', 'ABCD')
+def test_precision_at_500_of_the_original(golden, case):
+    # Its sort is unstable.  With the gallery in the order that it gave for a
+    # query, the order of ties is the gallery's.
+    trace = golden('metrics')(f'hash.{case}')
+    q, q_labels, g, g_labels, n_bits = golden_case(trace)
+    for i, order in enumerate(trace['order_quicksort']):
+        first = calc_relevant_among_first(
+            q[[i]], q_labels[[i]], g[order], g_labels[order], n_bits, 500)
+        assert first[0] / 500 == pytest.approx(trace['precN_per_query'][i],
+                                               abs=1e-12)
+
+
+@pytest.mark.parametrize('n_bits', [4, 16, 64])
+def test_step_is_that_of_scikit_learn(n_bits):
+    case = random_case(15, 300, n_bits, 3)
+    distance, relevance = distance_and_relevance(*case)
+    _, step, _ = calc_average_precision(*calc_histograms(*case))
+    numpy.testing.assert_allclose(
+        step, [average_precision_score(r, -d)
+               for d, r in zip(distance, relevance)], 1e-12)
+
+
+@pytest.mark.parametrize('n_bits', [1, 2, 8])
+def test_expected_by_every_order_of_ties(n_bits):
+    case = random_case(6, 7, n_bits, 2, seed=n_bits)
+    distance, relevance = distance_and_relevance(*case)
+    total, relevant = calc_histograms(*case)
+    _, _, expected = calc_average_precision(total, relevant)
+    numbers = numpy.arange(1, 8)
+    among_first = expected_relevant(total, relevant, numbers)
+    for i in range(6):
+        orders = [relevance[i][list(order)]
+                  for order in tie_orders(distance[i])]
+        assert expected[i] == pytest.approx(
+            numpy.mean([average_precision(order) for order in orders]))
+        numpy.testing.assert_allclose(
+            among_first[i], numpy.cumsum(orders, axis=1).mean(axis=0))
+
+
+def test_expected_of_a_large_gallery():
+    total = numpy.array([[1, 2, 0, 300000, 2, 5000000]])
+    relevant = numpy.array([[1, 1, 0, 12345, 2, 7]])
+    expected, rank, found = 0, 0, 0
+    for t, r in zip(total[0], relevant[0]):
+        if r:
+            i = numpy.arange(1, t + 1)
+            expected += (r / t * (
+                found + 1 + (i - 1) * (r - 1) / max(t - 1, 1)) / (rank + i)
+            ).sum() / relevant.sum()
+        rank, found = rank + t, found + r
+    assert calc_average_precision(total, relevant)[2][0] == pytest.approx(
+        expected, abs=1e-9)
+
+
+@pytest.mark.parametrize('n_items', [300, 500, 1200])
+def test_precision_at_500_takes_ties_in_order(n_items):
+    case = random_case(20, n_items, 6, 3)
+    distance, relevance = distance_and_relevance(*case)
+    order = numpy.argsort(distance, axis=1, kind='stable')[:, :500]
+    found = numpy.take_along_axis(relevance, order, axis=1).sum(axis=1)
+    assert retrieval_scores(*case)['precision_at_500'] == pytest.approx(
+        found.mean() / 500, rel=1e-12)
+
+
+def test_curves():
+    case = random_case(8, 30, 3, 3)
+    total, relevant = calc_histograms(*case)
+    numbers, precision, recall = eval_curves(total, relevant)
+    numpy.testing.assert_array_equal(numbers, numpy.arange(1, 31))
+    distance, relevance = distance_and_relevance(*case)
+    rng = numpy.random.RandomState(0)
+    drawn = numpy.zeros((8, 30))
+    for _ in range(2000):
+        shuffled = rng.permutation(30)
+        order = shuffled[numpy.argsort(distance[:, shuffled], axis=1,
+                                       kind='stable')]
+        drawn += numpy.take_along_axis(relevance, order, axis=1) / 2000
+    found = numpy.cumsum(drawn, axis=1)
+    # Standard error of a mean of 2,000 counts that vary by 1 or so, averaged
+    # over 8 queries: .01.
+    numpy.testing.assert_allclose(precision * numbers, found.mean(axis=0), 0,
+                                  .05)
+    numpy.testing.assert_allclose(
+        recall, (found / relevance.sum(axis=1)[:, None]).mean(axis=0), 0,
+        .005)
+    assert recall[-1] == pytest.approx(1)
+    assert len(eval_curves(total, relevant, 5)[0]) == 5
+
+
+def test_any_kind_of_label(xp):
+    q, q_labels, g, g_labels, n_bits = random_case(10, 50, 8, 3)
+    expected = retrieval_scores(q, q_labels, g, g_labels, n_bits)
+    q, g = xp.asarray(q), xp.asarray(g)
+    names = numpy.array(['cat', 'ape', 'bee'])
+    for labels in (names[q_labels], names[g_labels]), (
+            xp.asarray(q_labels), xp.asarray(g_labels)):
+        assert retrieval_scores(q, labels[0], g, labels[1], n_bits) \
+            == expected
+
+
+@pytest.mark.parametrize('q_labels,g_labels,message', [
+    (None, [0, 1, 1], 'labels of 2 queries'),
+    ([0], [0, 1, 1], 'labels of 2 queries'),
+    ([0, 1], None, 'labels of 3 gallery items'),
+    ([0, numpy.nan], [0, 1, 1], 'label of the queries is missing'),
+    ([0, 1], [0, None, 1], 'label of the gallery items is missing'),
+    ([0, 7], [0, 1, 1], 'has the label 7'),
+    (['a', 'c'], ['a', 'b', 'b'], 'has the label c')])
+def test_labels(q_labels, g_labels, message):
+    with pytest.raises(InputError, match=message):
+        retrieval_scores(pack_bits([[0], [1]]), q_labels,
+                         pack_bits([[0], [1], [1]]), g_labels, 1)
+
+
+def test_nothing_to_rank():
+    none, one = pack_bits(numpy.zeros((0, 4))), pack_bits([[0, 1, 1, 0]])
+    for q, g in ((none, one), (one, none)):
+        with pytest.raises(InputError, match='at least one'):
+            retrieval_scores(q, [0] * len(q), g, [0] * len(g), 4)
+
+
+def test_codes_of_another_width():
+    with pytest.raises(InputError, match='16 bits'):
+        retrieval_scores(numpy.zeros((1, 2), 'u1'), [0],
+                         numpy.zeros((1, 4), 'u1'), [0], 16)

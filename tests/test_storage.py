@@ -1,0 +1,100 @@
+import os
+
+import numpy
+import pytest
+
+from imsat.errors import InputError
+from imsat.storage import atomic_write, load_json, load_npz, save_json, save_npz
+
+
+class Sabotage(Exception):
+    pass
+
+
+def test_what_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'file'
+    path.write_text('old')
+    with pytest.raises(Sabotage):
+        with atomic_write(path, 'w') as f:
+            f.write('half')
+            raise Sabotage
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_has_the_name_before_the_end(tmp_path):
+    with atomic_write(tmp_path / 'file') as f:
+        f.write(b'half')
+        assert not (tmp_path / 'file').exists()
+    assert (tmp_path / 'file').read_bytes() == b'half'
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
+def test_permissions_are_those_of_open(tmp_path):
+    (tmp_path / 'plain').write_text('')
+    save_json(tmp_path / 'file', {})
+    assert (tmp_path / 'file').stat().st_mode == \
+        (tmp_path / 'plain').stat().st_mode
+
+
+def test_npz(tmp_path):
+    arrays = {'b/c': numpy.arange(3.), 'a': 'text', 'd': 2}
+    save_npz(tmp_path / 'one.npz', arrays)
+    save_npz(tmp_path / 'two.npz', dict(reversed(arrays.items())))
+    assert (tmp_path / 'one.npz').read_bytes() == \
+        (tmp_path / 'two.npz').read_bytes()
+    loaded = load_npz(tmp_path / 'one.npz')
+    assert set(loaded) == set(arrays) and loaded['a'] == 'text'
+    numpy.testing.assert_array_equal(loaded['b/c'], arrays['b/c'])
+
+
+def test_npz_without_pickle(tmp_path):
+    with pytest.raises(TypeError, match="'none'"):
+        save_npz(tmp_path / 'file.npz', {'none': None})
+    assert not list(tmp_path.iterdir())
+    numpy.savez(tmp_path / 'file.npz', x=numpy.array([None]))
+    with pytest.raises(InputError, match='without pickle'):
+        load_npz(tmp_path / 'file.npz')
+
+
+def test_every_truncation_is_noticed(tmp_path):
+    save_npz(tmp_path / 'whole.npz', {'x': numpy.arange(50.), 'y': 1})
+    whole = (tmp_path / 'whole.npz').read_bytes()
+    path = tmp_path / 'cut.npz'
+    for size in range(0, len(whole), 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match='damaged'):
+            load_npz(path)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / 'file.npz'
+    save_npz(path, {'x': numpy.arange(5.)})
+    whole = path.read_bytes()
+    noticed = 0
+    for i in range(len(whole)):
+        content = bytearray(whole)
+        content[i] ^= 1 << i % 8
+        path.write_bytes(content)
+        try:
+            # Dates and the like are of no account.
+            numpy.testing.assert_array_equal(load_npz(path)['x'],
+                                             numpy.arange(5.))
+        except InputError:
+            noticed += 1
+    assert noticed > len(whole) / 2
+
+
+def test_a_single_array_is_no_npz(tmp_path):
+    with open(tmp_path / 'file.npz', 'wb') as f:
+        numpy.save(f, numpy.ones(3))
+    with pytest.raises(InputError, match='single array'):
+        load_npz(tmp_path / 'file.npz')
+
+
+def test_json(tmp_path):
+    save_json(tmp_path / 'a', {'b': [1, None]})
+    assert load_json(tmp_path / 'a') == {'b': [1, None]}
+    (tmp_path / 'a').write_text('{"b"')
+    with pytest.raises(InputError, match='not valid JSON'):
+        load_json(tmp_path / 'a')
