@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy
+
 import imsat
 from common.folders import describe, run_folder
 from common.options import get_parser, make_model, parse
@@ -17,52 +18,26 @@ from common.results import in_seconds, save_log, training_results
 from common.scripts import main
 from imsat import pictures
 from imsat.datasets import load_dataset
+from imsat.losses.objectives import check_prior
+from imsat.metrics import clustering_scores
 from imsat.storage import save_json, save_npz
 from paper.systems import get_system
-from imsat.metrics import clustering_scores
-from imsat.losses.objectives import check_prior
 
 # What a newcomer sees in half a minute; see the README.
 DIGITS_RESTARTS = 2
-# What the authors' code for clustering fixes besides; its mu is an option.
-FAITHFUL = dict(prior=None, delta=None)
+UNDECIDED = {'clusters': 'the number of classes, where there are labels'}
 # Results that not every method has, null in result.json without.
 OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
             'steps_per_second')
 
 
 def get_options(argv=None):
-    parser = get_parser('clustering', __doc__)
-    add = parser.add_argument
-    add('--clusters', type=int, metavar='K',
-        help='K; default: the number of classes, where there are labels')
-    add('--mu', type=float,
-        help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code '
-             'and the default; the penalty of Eq. 10 starts at lambda mu')
-    add('--prior', metavar='FILE',
-        help='q(y) of Eq. 10, K numbers that sum to 1 (text or .npy); '
-             'default uniform')
-    add('--delta', type=float, metavar='D',
-        help='tolerance of Eq. 10 in nats: the penalty grows until '
-             'KL[p(y) || q(y)] <= D (the paper: .01 h(q)); default: none, the '
-             'fixed weight mu')
-    add('--distortion', type=distortion, metavar='NAME=VALUE,...',
-        help='of the affine methods, by default rotation=10,shear=.3,'
-             'scale=.2,shift=2,probability=.5: degrees, shares and pixels, '
-             'either way, and how often each is applied; center=ROW:COLUMN '
-             'names the pixel that stays, by default the middle')
-    add('--no-kmeans', dest='kmeans', action='store_false',
+    parser = get_parser('clustering', __doc__, UNDECIDED)
+    parser.add_argument(
+        '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters')
-    return parse(parser, argv, DIGITS_RESTARTS, FAITHFUL)
-
-
-def distortion(text):
-    pairs = [pair.split('=') for pair in text.split(',')]
-    ranges = {name: [float(place) for place in value.split(':')]
-              if name == 'center' else float(value) for name, value in pairs}
-    imsat.AffineDistortion((1, 1), **ranges)  # TypeError for another name
-    return ranges
+    return parse(parser, argv, DIGITS_RESTARTS, UNDECIDED)
 
 
 def read_prior(path):
@@ -85,15 +60,14 @@ def cluster_by_kmeans(data, n_clusters, seed):
 def run(args):
     data = load_dataset(args.dataset, args.data_dir,
                         verbose=not args.quiet)
-    if args.clusters is None:
+    if args.clusters is None:  # as many as classes
         if data.y is None:
             raise imsat.InputError(f'{args.dataset} has no labels to count; '
                                    f'say how many clusters with --clusters K')
         args.clusters = len(numpy.unique(data.y))
     prior = None if args.prior is None else read_prior(args.prior)
 
-    model = make_model(args, n_clusters=args.clusters, prior=prior,
-                       image_shape=data.image_shape)
+    model = make_model(args, prior=prior, image_shape=data.image_shape)
     model.check(data.x, data.y)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:

@@ -21,21 +21,15 @@ from imsat.retrieval import scores as retrieval
 from imsat.datasets import Dataset, load_dataset
 from imsat.datasets.split import split_queries
 from imsat.storage import save_json, save_npz
-from imsat.retrieval.codes import unpack_bits
-from imsat.estimators.hashing import count_distinct
+from imsat.retrieval.codes import count_distinct, unpack_bits
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
-
-# What the authors' code for hashing fixes besides.
-FAITHFUL = dict(queries_per_class=100, train_on='all')
 
 
 def get_options(argv=None):
     parser = get_parser('hashing', __doc__)
     add = parser.add_argument
-    add('--bits', type=int, default=16, metavar='D',
-        help='D of Eq. 14, the length of the codes; default 16')
     add('--queries-per-class', type=int, default=100, metavar='N',
         help='drawn by --seed (section 4.3), half of a class that has fewer '
              'than 2 N points; default 100')
@@ -45,7 +39,7 @@ def get_options(argv=None):
     add('--query', metavar='FILE',
         help='queries of your own, FILE.npz or .csv as for --dataset')
     add('--gallery', metavar='FILE', help='and what is searched for them')
-    args = parse(parser, argv, faithful=FAITHFUL)
+    args = parse(parser, argv)
     if (args.query is None) != (args.gallery is None):
         raise imsat.InputError('--query and --gallery go together; give both '
                                'files or neither')
@@ -88,7 +82,7 @@ def run(args):
         retrieval.match_labels(data.y[query], data.y[gallery],
                                len(query), len(gallery))
     x = data.x if args.train_on == 'all' else data.x[gallery]
-    model = make_model(args, n_bits=args.bits)
+    model = make_model(args)
     model.check(x)
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)

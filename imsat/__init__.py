@@ -32,17 +32,18 @@ _find_kernels()
 
 from imsat import functions  # NOQA
 from imsat import links  # NOQA
-from imsat.losses.augmentation import AffineDistortion  # NOQA
 from imsat.errors import InputError  # NOQA
+from imsat.estimators import (  # NOQA
+    DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
+    KMeansClustering, SpectralHasher)
 from imsat.links import Encoder  # NOQA
+from imsat.links.original import load_original  # NOQA
+from imsat.losses import (  # NOQA
+    RPT, VAT, Affine, AffineDistortion, Augmentation, ClusteringObjective,
+    CodeObjective, HashingObjective, IMSATLoss, Mean, Objective, Regularizer,
+    WeightDecay, rpt, vat)
 from imsat.metrics import clustering_accuracy  # NOQA
 from imsat.neighbors import neighbor_distance  # NOQA
-from imsat.losses.objectives import (  # NOQA
-    ClusteringObjective, CodeObjective, HashingObjective)
-from imsat.links.original import load_original  # NOQA
-from imsat.losses.regularizers import augmentation, rpt, vat, weight_decay  # NOQA
-from imsat.retrieval.index import HammingIndex  # NOQA
-from imsat.estimators.clustering import IMSATClustering  # NOQA
-from imsat.estimators.hashing import IMSATHasher  # NOQA
+from imsat.retrieval import HammingIndex  # NOQA
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

@@ -1,5 +1,31 @@
+"""What is raised where a user can mend something."""
+
+
 class InputError(ValueError):
     """Data, a file or an option that can't be used.
 
-    Its message is one sentence that says what to do.
+    The message is one sentence that says what to do.
     """
+
+
+class ArgumentError(InputError):
+    """An argument that can't be used.
+
+    The library calls it by its name.  A script, whose user has never seen
+    that name, says ``option`` in its place.
+
+    Args:
+        argument (str): Its name.
+        problem (str): The rest of the sentence: what it is, what to do.
+        option (str): As a script calls it, ``'--restarts'``; None where it
+            has no option.
+
+    Example:
+        >>> from imsat.errors import ArgumentError
+        >>> print(ArgumentError('epochs', 'is 0; give a whole number from 1'))
+        epochs is 0; give a whole number from 1
+    """
+
+    def __init__(self, argument, problem, option=None):
+        super().__init__(f'{argument} {problem}')
+        self.argument, self.problem, self.option = argument, problem, option

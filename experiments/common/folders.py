@@ -5,9 +5,10 @@ from pathlib import Path
 import filelock
 
 import imsat
+from common.options import default_options, load_config
 from common.versions import get_versions
 from imsat.neighbors import digest
-from imsat.storage import load_json, save_json
+from imsat.storage import save_json
 
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
@@ -48,8 +49,10 @@ def run_folder(args, data):
         # What was refused before it learnt anything left its options alone.
         if path.exists() and (is_finished or has_learnt(out)):
             earlier = load_config(path)
-            for group in 'options', 'data':
-                refuse_another(out, earlier.get(group, {}), config[group])
+            # An option that the earlier run did not know had its default.
+            refuse_another(out, {**default_options(args.task, args.method),
+                                 **earlier['options']}, config['options'])
+            refuse_another(out, earlier.get('data', {}), config['data'])
             if not (args.resume or is_finished):
                 raise imsat.InputError(
                     f'{out} holds a run that was interrupted; go on with it '
@@ -62,16 +65,6 @@ def run_folder(args, data):
 def has_learnt(out):
     """Whether a run left a log or a snapshot, its own or a restart's."""
     return (out / 'log').exists() or any(out.glob('**/snapshot-*.npz'))
-
-
-def load_config(path):
-    """What a config.json says, a dict with ``options`` in any case."""
-    config = load_json(path)
-    if not isinstance(config, dict) \
-            or not isinstance(config.get('options'), dict):
-        raise imsat.InputError(f'{path} is not the config.json of a run; name '
-                               f'another file or remove it')
-    return config
 
 
 def options_of(args):

@@ -1,36 +1,32 @@
-"""The options of a run, from the command line or a config.json."""
+"""The options of a run, from the command line or a config.json.
+
+Every parameter of a system's estimator is an option, made from its
+declaration; see :mod:`imsat.parameters`.
+"""
 import argparse
 import warnings
 from pathlib import Path
 
 import imsat
-from common.folders import load_config
 from common.scripts import positive
 from imsat import devices
 from imsat.datasets import SOURCES
+from imsat.parameters import Choice, declarations, option_of
+from imsat.storage import load_json
+from paper.departures import faithful
 from paper.systems import SYSTEMS, get_system
 
-# What the authors' code fixes and every script here has an option for; the
-# table of departures in imsat/original says what differs otherwise.
-FAITHFUL = dict(method='imsat-vat', epochs=50, batch_size=250, restarts=1,
-                neighbor=11, xi=10, power_iterations=1,
-                initialization='original', sampling='permutation')
-
 DEFAULT_METHOD = 'imsat-vat'
-# Options of a method, of no use to some.
-METHOD_OPTIONS = {
-    'device', 'epochs', 'batch_size', 'hidden', 'restarts', 'lam', 'alpha',
-    'weight_decay', 'neighbor', 'xi', 'power_iterations', 'initialization',
-    'sampling', 'mu', 'prior', 'delta', 'distortion'}
-# Options of the methods that their estimators call otherwise.
-ARGUMENTS = {'restarts': 'n_init', 'neighbor': 'n_neighbors',
-             'seed': 'random_state'}
 
 
-def get_parser(task, description):
-    """The options that all tasks have.
+def get_parser(task, description, undecided=None):
+    """The options that all tasks have, and those of the task's systems.
 
-    Those without a default here take that of the method, see ``parse``.
+    Those without a default here take that of the system, see :func:`parse`.
+
+    Args:
+        undecided (dict): Options that the script itself chooses later, and
+            what it chooses, in words.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -38,9 +34,7 @@ def get_parser(task, description):
     parser.set_defaults(task=task)
     add = parser.add_argument
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
-        help=f'one of {", ".join(SYSTEMS[task])}; default '
-             f'{DEFAULT_METHOD}; options without a default below have that '
-             f'of the method (section 4.2.3)')
+        help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--dataset', default='digits', metavar='NAME|FILE',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y, or FILE.csv, a point a line (a column named y holds '
@@ -54,44 +48,8 @@ def get_parser(task, description):
              f'the method if it is another than {DEFAULT_METHOD}')
     add('--seed', type=int, default=0, metavar='N',
         help='of every random number; default 0')
-    add('--device', type=int, metavar='-1|N',
-        help='-1 the CPU, N GPU number N; default -1')
     add('--threads', type=positive, metavar='N',
         help='of BLAS; the last digits depend on it; default: all cores')
-    add('--epochs', type=int,
-        help='of floor(N / batch size) iterations each; IMSAT: 50')
-    add('--batch-size', type=int, help='|B| of Eq. 15; IMSAT: 250')
-    add('--hidden', type=hidden_sizes,
-        help='units of the hidden layers (section 4.1), e.g. 1200-1200, or '
-             '"linear"; of deep-hash 60-30, but for 32 bits the paper has '
-             '80-50')
-    add('--restarts', type=int, metavar='N',
-        help='runs from different seeds, of which the one with the lowest '
-             'objective is kept, without labels; of K-means: initialisations; '
-             'IMSAT: 1, as in the paper')
-    add('--lam', type=float,
-        help='lambda of Eqs. 1, 7, 10, 14: weight of the information; '
-             'IMSAT (VAT): .1')
-    add('--alpha', type=float,
-        help='Eq. 17: perturbations have length alpha sigma_t(x); IMSAT '
-             '(VAT): .25')
-    add('--weight-decay', type=float, metavar='RATE',
-        help='R of Eq. 1 is RATE / 2 times the squares of all parameters; '
-             'RIM: .005')
-    add('--neighbor', type=int, metavar='T',
-        help='t of Eq. 17, the paper\'s 10 by default (the authors\' code '
-             'takes the 11th)')
-    add('--xi', type=float,
-        help='step of the finite difference in Eq. 6\'s power iteration, in '
-             'the units of the data; default 10')
-    add('--power-iterations', type=int, metavar='N',
-        help='of Eq. 6, each a forward and a backward pass; default 1')
-    add('--initialization', choices=sorted(imsat.links.INITIALIZATIONS),
-        help='of the weights: "original", the default, as the authors\' code '
-             'draws them; "he" smaller, see the README')
-    add('--sampling', choices=imsat.training.iterators.SAMPLINGS,
-        help='the first |B| of a fresh permutation every iteration, as in the '
-             'authors\' code (IMSAT), or a sweep over all points')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -104,26 +62,91 @@ def get_parser(task, description):
         help='least time between two snapshots, at ends of epochs; default '
              '10')
     add('--quiet', action='store_true', help='no progress, no summary')
+    group = parser.add_argument_group(
+        'options of the method', 'by default those of the paper, section '
+        '4.2.3, for the method')
+    for option, users in parameters_of(task).items():
+        add_parameter(group, option, users, (undecided or {}).get(option))
     return parser
 
 
-def hidden_sizes(text):
-    if text == 'linear':
+def parameters_of(task):
+    """What the systems of a task have in common and by themselves.
+
+    Returns:
+        dict: By option, the systems that take it: their name, the parameter's
+        Declaration and its default there.
+    """
+    options = {}
+    for name, system in SYSTEMS[task].items():
+        defaults = system.get_defaults()
+        for argument, declaration in declarations(system.estimator).items():
+            option = option_of(argument, declaration)
+            if option not in ('', 'seed') and argument in defaults:
+                options.setdefault(option, {})[name] = (
+                    declaration, defaults[argument])
+    return options
+
+
+def add_parameter(parser, option, users, default=None):
+    """An option for a parameter of some systems, see parameters_of.
+
+    ``default`` says what is taken where no system's default is.
+    """
+    declaration, _ = users.get(DEFAULT_METHOD) or next(iter(users.values()))
+    kind, others = declaration.kind, {}
+    if isinstance(kind, Choice):
+        others['choices'] = kind.names
+    else:
+        others['metavar'] = kind.metavar
+        others['type'] = _parser_of(kind)
+    parser.add_argument(
+        f'--{option.replace("_", "-")}', **others,
+        help='; '.join([declaration.help, *(
+            [f'default {default}'] if default else _defaults(users))]))
+
+
+def _parser_of(kind):
+    def parse(text):
+        try:
+            return kind.parse(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} can not be read' + (
+                    f'; {kind.wanted}' if kind.wanted else '')) from None
+    return parse
+
+
+def _defaults(users):
+    """What help says of the defaults: the one of the default method, or the
+    first, and then who has another."""
+    groups = {}
+    for name in sorted(users, key=lambda name: name != DEFAULT_METHOD):
+        groups.setdefault(_shown(users[name][1]), []).append(name)
+    if list(groups) == ['none']:
         return []
-    sizes = [int(size) for size in text.split('-')]
-    if min(sizes) < 1:
-        raise ValueError
-    return sizes
+    (first, _), *rest = groups.items()
+    return [f'default {first}', *(f'{", ".join(names)}: {default}'
+                                  for default, names in rest)]
 
 
-def parse(parser, argv, digits_restarts=1, faithful=()):
+def _shown(value):
+    if value is None:
+        return 'none'
+    if isinstance(value, tuple):
+        return '-'.join(map(str, value)) or 'linear'
+    return f'{value:g}' if isinstance(value, float) else str(value)
+
+
+def parse(parser, argv, digits_restarts=1, undecided=()):
     """Options from the command line and, below them, a config.json.
 
-    ``faithful`` are options besides :data:`FAITHFUL` with the values that the
-    authors' code has.
+    Args:
+        digits_restarts (int): Default of --restarts for what a newcomer runs.
+        undecided (collection of str): As for :func:`get_parser`.
     """
     args = parser.parse_args(argv)
-    chosen = {**FAITHFUL, **dict(faithful)} if args.faithful else {}
+    chosen = faithful(args.task) if args.faithful else {}
     parser.set_defaults(**chosen)
     if args.config:
         options = load_config(args.config)['options']
@@ -140,7 +163,7 @@ def parse(parser, argv, digits_restarts=1, faithful=()):
                 f'but {getattr(args, name)} was asked for; leave one of them '
                 f'out')
     del args.faithful  # it stands in the other options
-    choose_defaults(args, digits_restarts)
+    choose_defaults(args, digits_restarts, undecided)
     if args.threads is None:
         args.threads = devices.available_cores()
     if args.out is None:
@@ -150,27 +173,33 @@ def parse(parser, argv, digits_restarts=1, faithful=()):
     return args
 
 
-def choose_defaults(args, digits_restarts):
+def choose_defaults(args, digits_restarts, undecided):
     """Gives the options that were not given their method's defaults.
 
     Those that the method makes no use of are None, and warned of.
     """
-    defaults = get_system(args.task, args.method).get_defaults()
+    get_system(args.task, args.method)
+    defaults = default_options(args.task, args.method)
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
-        defaults['n_init'] = digits_restarts
-    for option in sorted(METHOD_OPTIONS & vars(args).keys()):
-        argument = ARGUMENTS.get(option, option)
+        defaults['restarts'] = digits_restarts
+    for option in sorted(parameters_of(args.task)):
         value = getattr(args, option)
-        if argument not in defaults:
+        if option not in defaults:
             if value is not None:
                 warnings.warn(f'{args.method} makes no use of --'
                               + option.replace('_', '-'))
             setattr(args, option, None)
-        elif value is None:
-            value = defaults[argument]
-            # As JSON gives it back.
-            setattr(args, option,
-                    list(value) if isinstance(value, tuple) else value)
+        elif value is None and option not in undecided:
+            setattr(args, option, defaults[option])
+
+
+def default_options(task, method):
+    """The defaults of a system, by option, as JSON gives them back."""
+    defaults = {option: users[method][1]
+                for option, users in parameters_of(task).items()
+                if method in users}
+    return {option: list(value) if isinstance(value, tuple) else value
+            for option, value in defaults.items()}
 
 
 def make_model(args, **arguments):
@@ -178,9 +207,24 @@ def make_model(args, **arguments):
 
     Whatever the estimator doesn't take is left out.
     """
-    method = get_system(args.task, args.method)
-    given = dict(vars(args), cache=True, verbose=not args.quiet, **arguments)
-    for option, argument in ARGUMENTS.items():
-        given[argument] = given.pop(option)
-    return method.make(**{name: given[name] for name in method.get_defaults()
-                          if name in given})
+    system = get_system(args.task, args.method)
+    known = declarations(system.estimator)
+    given = {argument: getattr(args, option_of(argument, declaration))
+             for argument, declaration in known.items()
+             if hasattr(args, option_of(argument, declaration))}
+    given.update(out=args.out, resume=args.resume,
+                 snapshot_seconds=args.snapshot_seconds, cache=True,
+                 verbose=not args.quiet, **arguments)
+    chosen = known.keys() - system.fixed.keys()
+    return system.make(**{argument: value for argument, value in given.items()
+                          if argument in chosen})
+
+
+def load_config(path):
+    """What a config.json says, a dict with ``options`` in any case."""
+    config = load_json(path)
+    if not isinstance(config, dict) \
+            or not isinstance(config.get('options'), dict):
+        raise imsat.InputError(f'{path} is not the config.json of a run; name '
+                               f'another file or remove it')
+    return config

@@ -9,21 +9,17 @@ def training_results(args, model, scores=None):
 
     ``scores`` gives those of a restart, from its logits.
     """
-    best = model.restarts_[model.best_restart_]
-    hidden = 'logits', 'log'
-    kept = {key: value for key, value in best.items() if key not in hidden}
+    restarts, best = model.restarts_, model.best_restart_
     return {
-        **kept, 'seed': args.seed,
-        'seconds': sum(r['seconds'] for r in model.restarts_),
+        **restarts[best].summary(), 'seed': args.seed,
+        'seconds': sum(restart.seconds for restart in restarts),
         'device': devices.describe(devices.get_device(
             -1 if args.device is None else args.device)),
         'threads': args.threads,
         'restarts': [
-            {**{key: value for key, value in restart.items()
-                if key not in hidden},
-             **(scores(restart['logits']) if scores else {}),
-             'kept': i == model.best_restart_}
-            for i, restart in enumerate(model.restarts_)],
+            {**restart.summary(), **(scores(restart.logits) if scores else {}),
+             'kept': i == best}
+            for i, restart in enumerate(restarts)],
         'versions': get_versions()}
 
 
@@ -32,7 +28,7 @@ def save_log(out, model):
 
     Returns the names of the pictures.
     """
-    logs = [restart['log'] for restart in model.restarts_]
+    logs = [restart.log for restart in model.restarts_]
     if not logs[0]:
         return []
     save_json(out / 'log', logs[model.best_restart_])

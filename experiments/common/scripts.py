@@ -9,6 +9,7 @@ from pathlib import Path
 import threadpoolctl
 
 import imsat
+from imsat.errors import ArgumentError
 
 
 def positive(text):
@@ -41,6 +42,8 @@ def run_script(function, resume='the same command goes on where it was'):
     then = f'; {resume}' if resume else ''
     try:
         return function() or 0
+    except ArgumentError as e:
+        return fail(f'{e.option or e.argument} {e.problem}')
     except imsat.InputError as e:
         return fail(e)
     except BrokenPipeError:

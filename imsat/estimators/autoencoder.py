@@ -7,26 +7,26 @@ import chainer.functions as F
 import numpy
 import scipy.sparse
 from chainer import backend
-from sklearn.base import ClusterMixin
 from sklearn.cluster import KMeans
 
-from imsat.estimators.base import Estimator, on_device
 from imsat.devices import get_device
-from imsat.errors import InputError
+from imsat.estimators.base import (
+    Clusterer, Restart, TrainedEstimator, estimator, send)
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
+from imsat.parameters import Number, Whole, again, parameter
+from imsat.randomness import NOISE, generator
 from imsat.training.adam import Adam
-from imsat.training.evaluation import (
-    Evaluator, predict, predict_logits, softmax)
-from imsat.training.iterators import SAMPLINGS
+from imsat.training.evaluation import predict, predict_logits, softmax
+from imsat.training.extensions import Evaluator
 from imsat.training.phases import Phases
-from imsat.training.random import NOISE, generator
 
 ITERATIONS = 20_000  # of the fine-tuning, by default
 
 
-class DAEKMeans(ClusterMixin, Estimator):
+@estimator
+class DAEKMeans(Clusterer, TrainedEstimator):
     """K-means on the code of a stacked denoising autoencoder.
 
     Each layer learns to undo the corruption of its own input; then all of
@@ -45,77 +45,64 @@ class DAEKMeans(ClusterMixin, Estimator):
         noise (float): Share of the inputs that is set to 0.
         epochs (int): Of all layers together, each layer having half as many
             before; None for as many as make 20,000 iterations.
-        batch_size (int): At most the number of points.
-        learning_rate (float): Adam's alpha.
-        sampling, device, out, resume, snapshot_seconds, verbose,
-            random_state: See :class:`imsat.estimators.imsat.IMSATEstimator`.
+
+    Others: see :class:`imsat.estimators.base.TrainedEstimator`.
 
     Attributes:
         encoder_ (StudentClusters): The encoder and its centres.
         shift_, scale_ (float): The encoder takes (x - shift) scale.
         labels_ (array): Cluster of every training point, shape (N,).
         objective_ (float): K-means' sum of squares, in the code.
+
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(60, 4))
+        >>> model = imsat.DAEKMeans(3, hidden=(8,), n_code=2, epochs=1,
+        ...                         batch_size=20, random_state=0).fit(x)
+        >>> model.transform(x).shape
+        (60, 2)
     """
     _arrays = 'shift_', 'scale_'
     _accept_sparse = 'csr'
     _last_epochs = 0  # of whatever follows the fine-tuning, at most
 
-    def __init__(self, n_clusters=10, *, hidden=(500, 500, 2000), n_code=10,
-                 n_init=12, noise=.2, epochs=None, batch_size=256,
-                 learning_rate=.001, sampling='sweep', device=-1, out=None,
-                 resume=False, snapshot_seconds=10., verbose=False,
-                 random_state=None):
-        self.n_clusters = n_clusters
-        self.hidden = hidden
-        self.n_code = n_code
-        self.n_init = n_init
-        self.noise = noise
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.sampling = sampling
-        self.device = device
-        self.out = out
-        self.resume = resume
-        self.snapshot_seconds = snapshot_seconds
-        self.verbose = verbose
-        self.random_state = random_state
+    hidden: tuple = again(TrainedEstimator, 'hidden',
+                          default=(500, 500, 2000))
+    n_code: int = parameter(10, Whole(1), 'dimension of the code')
+    n_init: int = again(TrainedEstimator, 'n_init', default=12)
+    noise: float = parameter(
+        .2, Number(0, 1, open=')'), 'share of the inputs that is set to 0')
+    epochs: int | None = again(TrainedEstimator, 'epochs', default=None,
+                               kind=Whole(1, optional=True))
+    batch_size: int = again(TrainedEstimator, 'batch_size', default=256,
+                            kind=Whole(1))
+    learning_rate: float = again(TrainedEstimator, 'learning_rate',
+                                 default=.001)
+    sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
         """
-        X = self._check_data(X)
-        y = None if y is None else numpy.asarray(y)
-        self.check(X, y)
+        X, y = self._check_data(X, y)
         device = get_device(self.device)
         self._fit_scale(X)
-        x = on_device(self._scale(X), device)
+        x = send(self._scale(X), device)
         steps = X.shape[0] // self.batch_size
         epochs = self.epochs or -(-ITERATIONS // steps)
         total = epochs + len(self._sizes) * half(epochs) + self._last_epochs
-        run = functools.partial(self._run, x, y, device, epochs)
-        best = self._learn(run, n=1, steps=total * steps)
-        self.labels_ = best['logits'].argmax(axis=1)
+        # Not n_init, which is that of K-means.
+        restarts = self.restarts(1, total * steps)
+        for seed, session in restarts:
+            phases = Phases(session, x, self.batch_size, self.sampling, seed)
+            network, terms = self._train_code(phases, device, epochs, seed)
+            terms.update(self._train_clusters(network, x, y, phases))
+            logits = predict_logits(network, x)
+            restarts.add(Restart(
+                seed, terms.pop('objective'), phases.seconds, phases.log,
+                phases.steps_per_second, logits, terms),
+                encoder_=network, labels_=logits.argmax(axis=1))
         return self
-
-    def check(self, X, y=None):
-        for name in ('n_clusters', 'n_code', 'batch_size'):
-            self._check_whole(name, 1)
-        if self.epochs is not None:
-            self._check_whole('epochs', 1)
-        super().check(X, y)
-        for name, meaning in (('n_clusters', 'the number of clusters'),
-                              ('batch_size', 'the size of a batch')):
-            self._check_at_most(X.shape[0], name, meaning)
-        if not 0 <= self.noise < 1:
-            raise InputError(f'noise is {self.noise!r}; give a share from 0 '
-                             f'to less than 1')
-        if self.sampling not in SAMPLINGS:
-            raise InputError(f'sampling is {self.sampling!r}; choose one of '
-                             f'{", ".join(SAMPLINGS)}')
-        get_device(self.device)
 
     def transform(self, X):
         """The code, shape (N, n_code), float32."""
@@ -128,8 +115,9 @@ class DAEKMeans(ClusterMixin, Estimator):
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
-    def _run(self, x, labels, device, epochs, seed, folder, progress):
-        phases = Phases(self, x, seed, folder, progress)
+    def _train_code(self, phases, device, epochs, seed):
+        """The encoder and its centres by K-means, and what is said of it."""
+        x = phases.x
         autoencoder = Autoencoder(x.shape[1], self._sizes,
                                   numpy.random.RandomState(seed))
         autoencoder.to_device(device)
@@ -147,14 +135,11 @@ class DAEKMeans(ClusterMixin, Estimator):
                         random_state=seed).fit(code)
         network = StudentClusters(encoder.copy(), kmeans.cluster_centers_)
         network.to_device(device)
-        restart = {'reconstruction': reconstruction,
-                   'objective': float(kmeans.inertia_)}
-        restart.update(self._train_clusters(network, x, labels, phases))
-        restart.update(phases.summary(), logits=predict_logits(network, x))
-        return 0, restart, {'encoder_': network}
+        return network, {'reconstruction': reconstruction,
+                         'objective': float(kmeans.inertia_)}
 
     def _train_clusters(self, network, x, labels, phases):
-        """Trains the clusters further; returns what to add to a restart."""
+        """Trains the clusters further; returns what to add to the terms."""
         return {}
 
     def _network(self, rng=None):
@@ -189,6 +174,7 @@ class DAEKMeans(ClusterMixin, Estimator):
         return self.n_code
 
 
+@estimator
 class DEC(DAEKMeans):
     """Deep embedded clustering (Xie et al. 2016).
 
@@ -207,31 +193,26 @@ class DEC(DAEKMeans):
 
     Attributes:
         objective_ (float): KL[P || Q] in nats a point, of all data.
-    """
 
-    def __init__(self, n_clusters=10, *, hidden=(500, 500, 2000), n_code=10,
-                 n_init=20, noise=.2, epochs=None, batch_size=256,
-                 learning_rate=.001, tol=.001, max_epochs=100,
-                 self_training_rate=.01, sampling='sweep', device=-1,
-                 out=None, resume=False, snapshot_seconds=10., verbose=False,
-                 random_state=None):
-        super().__init__(
-            n_clusters, hidden=hidden, n_code=n_code, n_init=n_init,
-            noise=noise, epochs=epochs, batch_size=batch_size,
-            learning_rate=learning_rate, sampling=sampling, device=device,
-            out=out, resume=resume, snapshot_seconds=snapshot_seconds,
-            verbose=verbose, random_state=random_state)
-        self.tol = tol
-        self.max_epochs = max_epochs
-        self.self_training_rate = self_training_rate
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(60, 4))
+        >>> model = imsat.DEC(3, hidden=(8,), n_code=2, epochs=1,
+        ...                   max_epochs=2, batch_size=20, random_state=0)
+        >>> model.fit(x).predict_proba(x).shape
+        (60, 3)
+    """
+    n_init: int = again(DAEKMeans, 'n_init', default=20)
+    tol: float = parameter(
+        .001, Number(), 'DEC trains until less than this share of the points '
+        'change their cluster')
+    max_epochs: int = parameter(
+        100, Whole(1), 'of DEC\'s last phase, at most')
+    self_training_rate: float = parameter(
+        .01, Number(), 'learning rate of DEC\'s last phase')
 
     def predict_proba(self, X):
         """q of Eq. 1 of Xie et al., shape (N, K), float64."""
         return softmax(self._logits(X))
-
-    def check(self, X, y=None):
-        self._check_whole('max_epochs', 1)
-        super().check(X, y)
 
     def _train_clusters(self, network, x, labels, phases):
         training = SelfTraining(network, x, labels)

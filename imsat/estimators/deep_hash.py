@@ -1,22 +1,23 @@
+"""Deep Hash, to compare with."""
 import chainer.functions as F
 import numpy
 from chainer import backend
 
-from imsat.estimators.base import Estimator
 from imsat.devices import get_device
-from imsat.errors import InputError
-from imsat.retrieval.codes import check_n_bits, pack_bits
-from imsat.estimators.hashing import count_distinct
-from imsat.links.tanh_network import TanhNetwork
+from imsat.estimators.base import Hasher, Restart, TrainedEstimator, estimator
 from imsat.estimators.projection import principal_components
+from imsat.links.tanh_network import TanhNetwork
+from imsat.parameters import Number, again, parameter
+from imsat.retrieval.codes import count_distinct, pack_bits
 from imsat.training.adam import Adam
-from imsat.training.evaluation import Evaluator, predict_logits
-from imsat.training.iterators import SAMPLINGS, IndexIterator
-from imsat.training.train import run_trainer
+from imsat.training.evaluation import predict_logits
+from imsat.training.extensions import Evaluator
+from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
 
-class DeepHasher(Estimator):
+@estimator
+class DeepHasher(Hasher, TrainedEstimator):
     """Deep Hash (Erin Liong et al. 2015), trained without labels.
 
     A network of hyperbolic tangents whose outputs are near -1 and 1, vary
@@ -34,17 +35,12 @@ class DeepHasher(Estimator):
         n_bits (int): D, from 1 to 256.
         hidden (sequence of int): Units of the hidden layers, the paper's
             for 16 bits by default; for 32 it takes 80-50.
-        n_init (int): Runs, of which the one with the lowest objective is
-            kept.
-        epochs (int): Of ``N // batch_size`` iterations each.
-        batch_size (int): At most the number of points.
         balance (float): lambda_1, weight of the variance.
         independence (float): lambda_2, weight of orthogonality.
         weight_decay (float): lambda_3, weight of the squares of all
             parameters.
-        learning_rate (float): Adam's alpha.
-        sampling, device, out, resume, snapshot_seconds, verbose,
-            random_state: See :class:`imsat.estimators.imsat.IMSATEstimator`.
+
+    Others: see :class:`imsat.estimators.base.TrainedEstimator`.
 
     Attributes:
         encoder_ (TanhNetwork): The network.
@@ -53,35 +49,31 @@ class DeepHasher(Estimator):
             D principal components have variance 1 on average.
         codes_ (array): Codes of the training points, shape
             (N, ceil(D / 8)), uint8.
+
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
+        >>> hasher = imsat.DeepHasher(4, hidden=(6,), epochs=2, batch_size=20,
+        ...                           random_state=0).fit(x)
+        >>> hasher.codes_.shape
+        (60, 1)
     """
     _arrays = 'mean_', 'scale_'
 
-    def __init__(self, n_bits=16, *, hidden=(60, 30), n_init=1, epochs=20,
-                 batch_size=250, balance=1., independence=1.,
-                 weight_decay=.001, learning_rate=.001, sampling='sweep',
-                 device=-1, out=None, resume=False, snapshot_seconds=10.,
-                 verbose=False, random_state=None):
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.n_init = n_init
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.balance = balance
-        self.independence = independence
-        self.weight_decay = weight_decay
-        self.learning_rate = learning_rate
-        self.sampling = sampling
-        self.device = device
-        self.out = out
-        self.resume = resume
-        self.snapshot_seconds = snapshot_seconds
-        self.verbose = verbose
-        self.random_state = random_state
+    hidden: tuple = again(TrainedEstimator, 'hidden', default=(60, 30))
+    epochs: int = again(TrainedEstimator, 'epochs', default=20)
+    balance: float = parameter(
+        1., Number(), 'weight of the variance of Deep Hash\'s outputs')
+    independence: float = parameter(
+        1., Number(), 'weight of the orthogonality of Deep Hash\'s weights')
+    weight_decay: float = parameter(
+        .001, Number(), 'rate of Deep Hash\'s weight decay')
+    learning_rate: float = again(TrainedEstimator, 'learning_rate',
+                                 default=.001)
+    sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
-        X = self._check_data(X)
-        self.check(X)
+        X, _ = self._check_data(X)
         device = get_device(self.device)
         first = self._network().l1
         mean, components = principal_components(X, len(first.W))
@@ -91,33 +83,25 @@ class DeepHasher(Estimator):
         spread = numpy.sqrt(numpy.mean(spread ** 2))
         self.scale_ = numpy.float32(1 / spread if spread else 1)
         x = device.send(self._scale(X))
-
-        def run(seed, folder, progress):
-            return self._run(x, components, device, seed, folder, progress)
-        best = self._learn(
-            run, steps=self.epochs * (X.shape[0] // self.batch_size))
-        self.codes_ = pack_bits(best['logits'] > 0)
+        restarts = self.restarts(
+            self.n_init, self.epochs * (X.shape[0] // self.batch_size))
+        for seed, session in restarts:
+            network = self._network()
+            network.l1.W.array[:components.shape[1]] = components.T
+            network.to_device(device)
+            training = session.run(
+                Updater(IndexIterator(len(x), self.batch_size, self.sampling,
+                                      seed),
+                        Adam(self.learning_rate).setup(network), x,
+                        self._losses, device),
+                self.epochs, [Evaluator(network, x, count_codes)])
+            restarts.add(
+                Restart(seed, float(training.log[-1]['main/loss']),
+                        logits=predict_logits(network, x), **vars(training)),
+                encoder_=network)
+        best = self.restarts_[self.best_restart_]
+        self.codes_ = pack_bits(best.logits > 0)
         return self
-
-    def _run(self, x, components, device, seed, folder, progress):
-        network = self._network()
-        network.l1.W.array[:components.shape[1]] = components.T
-        network.to_device(device)
-        updater = Updater(
-            IndexIterator(len(x), self.batch_size, self.sampling, seed),
-            Adam(self.learning_rate).setup(network), x, self._losses,
-            device=device)
-        codes = Evaluator(network, x, lambda outputs: {
-            'distinct_codes': count_distinct(pack_bits(outputs > 0))})
-        log, seconds, steps_per_second = run_trainer(
-            updater, self.epochs, [codes], folder=folder, resume=self.resume,
-            snapshot_seconds=self.snapshot_seconds, progress=progress)
-        objective = log[-1]['main/loss']
-        restart = dict(
-            objective=float(objective), seconds=seconds, log=log,
-            steps_per_second=steps_per_second,
-            logits=predict_logits(network, x))
-        return objective, restart, {'encoder_': network}
 
     def _losses(self, network, x, index, step):
         losses = deep_hash_losses(network, x)
@@ -134,23 +118,13 @@ class DeepHasher(Estimator):
     def _scale(self, X):
         return (X - self.mean_) * self.scale_
 
-    def check(self, X, y=None):
-        check_n_bits(self.n_bits)
-        for name, least in (('epochs', 1), ('batch_size', 2)):
-            self._check_whole(name, least)
-        super().check(X, y)
-        self._check_at_most(X.shape[0], 'batch_size', 'the size of a batch')
-        if self.sampling not in SAMPLINGS:
-            raise InputError(f'sampling is {self.sampling!r}; choose one of '
-                             f'{", ".join(SAMPLINGS)}')
-        get_device(self.device)
-
     def _network(self, rng=None):
         return TanhNetwork(self.n_features_in_, (*self.hidden, self.n_bits))
 
-    @property
-    def _n_features_out(self):
-        return (self.n_bits + 7) // 8
+
+def count_codes(outputs):
+    """What is logged of the outputs of all data, shape (N, D)."""
+    return {'distinct_codes': count_distinct(pack_bits(outputs > 0))}
 
 
 def deep_hash_losses(network, x):

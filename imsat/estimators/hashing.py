@@ -1,95 +1,94 @@
+"""Hash codes by IMSAT (section 3.4)."""
 import numpy
 
-from imsat.cuda import hamming as kernels
+from imsat.estimators.base import Hasher, estimator
 from imsat.estimators.imsat import IMSATEstimator
-from imsat.retrieval.codes import MOST_BITS, on_device, pack_bits
+from imsat.functions.mutual_information import heads
 from imsat.losses.objectives import HashingObjective
-from imsat.training.evaluation import information_of
+from imsat.parameters import again
+from imsat.retrieval.codes import codes_of, codes_of_heads, count_distinct
+from imsat.training.evaluation import information_of, softmax
 
 
-class IMSATHasher(IMSATEstimator):
+@estimator
+class IMSATHasher(Hasher, IMSATEstimator):
     """Hash codes by IMSAT (section 3.4), in scikit-learn's form.
+
+    With ``objective=imsat.CodeObjective(sizes)`` the codes have M outputs of
+    V_1, ..., V_M values instead of D bits (section 3.2.1).
 
     Args:
         n_bits (int): D, from 1 to 256.
 
-    Other arguments, attributes and errors: see :class:`IMSATEstimator`.
+    Other arguments, attributes and errors: see
+    :class:`imsat.estimators.imsat.IMSATEstimator`.
 
     Attributes:
-        codes_ (array): Codes of the training points, shape (N, ceil(D / 8)),
-            uint8, see :func:`imsat.retrieval.codes.pack_bits`.
-    """
+        codes_ (array): Codes of the training points: bits, shape
+            (N, ceil(D / 8)), uint8, see :func:`imsat.retrieval.pack_bits`;
+            or M values each, shape (N, M), see
+            :func:`imsat.retrieval.codes.codes_of_heads`.
 
-    def __init__(self, n_bits=16, *, hidden=(400, 400),
-                 initialization='original', n_init=1, epochs=50,
-                 batch_size=250, lam=.1, alpha=.25, n_neighbors=10, xi=10.,
-                 power_iterations=1, regularizer='vat', weight_decay=.005,
-                 image_shape=None, distortion=None, sampling='permutation',
-                 learning_rate=.002, device=-1, cache=False, out=None,
-                 resume=False, snapshot_seconds=10., verbose=False,
-                 random_state=None):
-        super().__init__(
-            hidden, initialization, n_init, epochs, batch_size, lam, alpha,
-            n_neighbors, xi, power_iterations, regularizer, weight_decay,
-            image_shape, distortion, sampling, learning_rate, device, cache,
-            out, resume, snapshot_seconds, verbose, random_state)
-        self.n_bits = n_bits
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(200, 4))
+        >>> hasher = imsat.IMSATHasher(12, hidden=(20,), epochs=2,
+        ...                            batch_size=50, random_state=0).fit(x)
+        >>> hasher.codes_.shape, hasher.codes_.dtype
+        ((200, 2), dtype('uint8'))
+    """
+    hidden: tuple = again(IMSATEstimator, 'hidden', default=(400, 400))
+
+    def make_objective(self):
+        """``objective``, or else the HashingObjective of the arguments."""
+        if self.objective is not None:
+            return self.objective
+        return HashingObjective(self.lam)
 
     def fit(self, X, y=None):
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
-        self.codes_ = codes_of(best['logits'])
+        self.codes_ = self._codes(best.logits)
         return self
 
     def transform(self, X):
-        """Packed codes, shape (N, ceil(D / 8)), uint8."""
-        return codes_of(self._logits(X))
+        """Codes of the points of X, as ``codes_``."""
+        return self._codes(self._logits(X))
 
     def predict_proba(self, X):
-        """p(Y_d = 1|x), shape (N, D), float64."""
-        return 1 / (1 + numpy.exp(-self._logits(X).astype(numpy.float64)))
+        """p(Y_d = 1|x), shape (N, D), float64; of M outputs the
+        probabilities of all their values, shape (N, V_1 + ... + V_M)."""
+        logits = self._logits(X)
+        if self._sizes is None:
+            return 1 / (1 + numpy.exp(-logits.astype(numpy.float64)))
+        return numpy.concatenate(
+            [softmax(logits[:, head]) for head in heads(self._sizes)], axis=1)
 
     def score(self, X, y=None):
-        """Eq. 14 of the codes of X, in nats: the information of all bits
+        """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
-        information = information_of(self._objective(), self._logits(X))
-        return -self._objective().combine(information) / self.lam
+        information = information_of(self.make_objective(), self._logits(X))
+        return (information.marginal_entropy
+                - information.conditional_entropy
+                - information.pairwise_information)
 
-    def check(self, X, y=None):
-        self._check_whole('n_bits', 1, MOST_BITS)
-        super().check(X, y)
+    @property
+    def _sizes(self):
+        return self.make_objective().sizes
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # codes are uint8
-        return tags
+    def _codes(self, logits):
+        if self._sizes is None:
+            return codes_of(logits)
+        return codes_of_heads(logits, self._sizes)
 
     @property
     def _n_outputs(self):
-        return self.n_bits
+        return self.n_bits if self._sizes is None else sum(self._sizes)
 
     @property
     def _n_features_out(self):
-        return (self.n_bits + 7) // 8
+        if self._sizes is None:
+            return super()._n_features_out
+        return len(self._sizes)
 
-    def _objective(self):
-        return HashingObjective(self.lam)
-
-    def _summarizer(self, labels):
-        return lambda logits: {'distinct_codes': count_distinct(
-            codes_of(logits))}
-
-
-def codes_of(logits):
-    """A bit is 1 where its probability exceeds a half, strictly.
-
-    Args:
-        logits (array): Shape (N, D), float32 or float64.
-    """
-    if on_device(logits):
-        return kernels.pack_bits(logits)
-    return pack_bits(logits > 0)
-
-
-def count_distinct(codes):
-    return len(numpy.unique(codes, axis=0))
+    def _summarize(self, logits, labels):
+        return {'distinct_codes': count_distinct(self._codes(logits))}

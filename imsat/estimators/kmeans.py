@@ -1,13 +1,16 @@
+"""K-means, to compare with."""
 import numpy
-from sklearn.base import ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 
-from imsat.estimators.base import Estimator
+from imsat.estimators.base import (
+    Clusterer, Estimator, Restart, TrainedEstimator, estimator)
+from imsat.parameters import again
 
 
-class KMeansClustering(ClusterMixin, Estimator):
+@estimator
+class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
 
     Args:
@@ -19,35 +22,31 @@ class KMeansClustering(ClusterMixin, Estimator):
     Attributes:
         centers_ (array): Shape (K, d), float32.
         labels_ (array): Cluster of every training point, shape (N,).
+
+    Example:
+        >>> x = numpy.array([[0.], [1.], [9.], [10.]])
+        >>> model = imsat.KMeansClustering(2, random_state=0).fit(x)
+        >>> sorted(model.centers_.ravel().tolist())
+        [0.5, 9.5]
     """
     _arrays = 'centers_',
     _accept_sparse = 'csr'
 
-    def __init__(self, n_clusters=10, *, n_init=12, random_state=None):
-        self.n_clusters = n_clusters
-        self.n_init = n_init
-        self.random_state = random_state
+    n_init: int = again(TrainedEstimator, 'n_init', default=12)
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or sparse; ignores ``y``."""
-        X = self._check_data(X)
-        self.check(X)
-
-        def run(seed, folder, progress):
+        X, _ = self._check_data(X)
+        restarts = self.restarts()
+        for seed, _ in restarts:
             kmeans = KMeans(self.n_clusters, n_init=self.n_init,
                             random_state=seed).fit(X)
-            return (kmeans.inertia_,
-                    {'objective': float(kmeans.inertia_),
-                     'logits': -kmeans.transform(X)},
-                    {'centers_': kmeans.cluster_centers_,
-                     'labels_': kmeans.labels_.astype(numpy.int64)})
-        self._learn(run, n=1)
+            restarts.add(
+                Restart(seed, float(kmeans.inertia_),
+                        logits=-kmeans.transform(X)),
+                centers_=kmeans.cluster_centers_,
+                labels_=kmeans.labels_.astype(numpy.int64))
         return self
-
-    def check(self, X, y=None):
-        self._check_whole('n_clusters', 1)
-        super().check(X, y)
-        self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
     def transform(self, X):
         """Distances to the centres, shape (N, K)."""

@@ -1,14 +1,16 @@
 """Hashing by principal components: PCA-ITQ and spectral hashing."""
 import numpy
 
-from imsat.estimators.base import Estimator
-from imsat.errors import InputError
-from imsat.retrieval.codes import check_n_bits, pack_bits
+from imsat.estimators.base import (
+    Estimator, Hasher, Restart, TrainedEstimator, estimator)
+from imsat.parameters import Whole, again, argument_error, parameter
+from imsat.retrieval.codes import pack_bits
 
 BLOCK = 5000  # points at a time: bounds memory
 
 
-class ProjectionHasher(Estimator):
+@estimator
+class ProjectionHasher(Hasher, Estimator):
     """A hasher that starts from the principal components of the data.
 
     Attributes:
@@ -19,10 +21,6 @@ class ProjectionHasher(Estimator):
             (N, ceil(D / 8)), uint8.
     """
     _arrays = 'mean_', 'components_'
-
-    def check(self, X, y=None):
-        check_n_bits(self.n_bits)
-        super().check(X, y)
 
     def transform(self, X):
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
@@ -39,10 +37,6 @@ class ProjectionHasher(Estimator):
             (X[start:start + BLOCK] - self.mean_) @ self.components_
             for start in range(0, len(X), BLOCK)])
 
-    @property
-    def _n_features_out(self):
-        return (self.n_bits + 7) // 8
-
 
 def principal_components(x, n):
     """Mean, shape (d,), and the first n directions of the largest variance,
@@ -57,6 +51,7 @@ def principal_components(x, n):
     return mean, vectors[:, ::-1][:, :n].copy()
 
 
+@estimator
 class ITQHasher(ProjectionHasher):
     """PCA-ITQ (Gong et al. 2013): the rotation of the principal components
     that comes nearest to the corners of the cube.
@@ -74,40 +69,41 @@ class ITQHasher(ProjectionHasher):
             error.
 
     Others: see :class:`ProjectionHasher`.
+
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
+        >>> hasher = imsat.ITQHasher(4, random_state=0).fit(x)
+        >>> hasher.transform(x).shape
+        (60, 1)
     """
     _arrays = 'mean_', 'components_', 'rotation_'
 
-    def __init__(self, n_bits=16, *, n_init=1, iterations=50,
-                 random_state=None):
-        self.n_bits = n_bits
-        self.n_init = n_init
-        self.iterations = iterations
-        self.random_state = random_state
+    n_init: int = again(TrainedEstimator, 'n_init')
+    iterations: int = parameter(
+        50, Whole(1), 'of PCA-ITQ: alternating codes and rotation')
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
-        X = self._check_data(X)
-        self.check(X)
+        X, _ = self._check_data(X)
         v = self._fit_pca(X, self.n_bits)
-
-        def run(seed, folder, progress):
+        restarts = self.restarts(self.n_init)
+        for seed, _ in restarts:
             rotation, errors = rotate_to_codes(
                 v, self.iterations, numpy.random.RandomState(seed))
             log = [{'epoch': i + 1, 'all/quantization': error}
                    for i, error in enumerate(errors)]
-            return (errors[-1], {'objective': errors[-1], 'log': log},
-                    {'rotation_': rotation})
-        self._learn(run)
+            restarts.add(Restart(seed, errors[-1], log=log),
+                         rotation_=rotation)
         self.codes_ = pack_bits(self._bits(v))
         return self
 
     def check(self, X, y=None):
-        self._check_whole('iterations', 1)
         super().check(X, y)
         if self.n_bits > X.shape[1]:
-            raise InputError(f'{X.shape[1]} features have no {self.n_bits} '
-                             f'principal components; ask PCA-ITQ for at most '
-                             f'{X.shape[1]} bits')
+            raise argument_error(
+                self, 'n_bits', f'is {self.n_bits}, but {X.shape[1]} features '
+                f'have no more than {X.shape[1]} principal components; ask '
+                f'PCA-ITQ for at most {X.shape[1]} bits')
 
     def _bits(self, v):
         return v @ self.rotation_ > 0
@@ -140,6 +136,7 @@ def rotate_to_codes(v, iterations, rng):
     return rotation, errors
 
 
+@estimator
 class SpectralHasher(ProjectionHasher):
     """Spectral hashing (Weiss et al. 2008).
 
@@ -156,27 +153,26 @@ class SpectralHasher(ProjectionHasher):
         axes_, modes_ (array): j and k of every bit, shape (D,).
 
     Others: see :class:`ProjectionHasher`.
+
+    Example:
+        >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
+        >>> imsat.SpectralHasher(12).fit(x).codes_.shape
+        (60, 2)
     """
     _arrays = ('mean_', 'components_', 'low_', 'extent_', 'axes_', 'modes_')
 
-    def __init__(self, n_bits=16, *, random_state=None):
-        self.n_bits = n_bits
-        self.random_state = random_state
-
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
-        X = self._check_data(X)
-        self.check(X)
-
-        def run(seed, folder, progress):
+        X, _ = self._check_data(X)
+        restarts = self.restarts()
+        for seed, _ in restarts:
             v = self._fit_pca(X, self.n_bits)
             self.low_ = v.min(axis=0)
             self.extent_ = v.max(axis=0) - self.low_
             self.axes_, self.modes_, eigenvalues = slowest_modes(
                 self.extent_, self.n_bits)
-            self.codes_ = pack_bits(self._bits(v))
-            return 0, {'objective': float(eigenvalues.sum())}, {}
-        self._learn(run, n=1)
+            restarts.add(Restart(seed, float(eigenvalues.sum())))
+        self.codes_ = pack_bits(self._bits(v))
         return self
 
     def _bits(self, v):

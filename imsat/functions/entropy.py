@@ -12,8 +12,8 @@ from imsat.functions.composition import (
 from imsat.functions.softmax import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 
-Information = collections.namedtuple(
-    'Information', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
+Entropies = collections.namedtuple(
+    'Entropies', ['conditional_entropy', 'marginal_entropy', 'kl_to_prior'])
 
 
 class SoftmaxEntropy(FusedFunction):
@@ -106,4 +106,4 @@ def softmax_entropy(y, prior=None, eps=1e-8):
         ``(conditional_entropy, marginal_entropy, kl_to_prior)``, three
         0-dimensional Variables.
     """
-    return Information(*SoftmaxEntropy(prior, eps).apply((y,)))
+    return Entropies(*SoftmaxEntropy(prior, eps).apply((y,)))

@@ -1,78 +1,146 @@
-"""What is minimised beside the regulariser."""
+"""What is minimised beside the regulariser, as values."""
+import dataclasses
+import functools
 import math
 
 import numpy
 
 from imsat.errors import InputError
 from imsat.functions import (
-    code_mutual_information, code_kl, sigmoid_mutual_information, sigmoid_kl,
+    code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
+from imsat.parameters import (
+    Kind, Number, argument_error, check_parameters, is_whole, parameter)
+
+# Declared once, for every objective.
+_lam = functools.partial(
+    parameter, .1, Number(), 'lambda of Eqs. 1, 7, 10, 14: weight of the '
+    'information', kw_only=False)
 
 
 class Objective:
     """The information term of a task, from the logits of a batch.
 
-    A task says which terms it is made of (``information``, a function from
-    logits to a namedtuple), how they add up (``combine``) and which
+    One of your own is a frozen dataclass that says which terms it is made of
+    (``information``, a function from logits to a namedtuple of
+    0-dimensional Variables), how they add up (``combine``) and which
     ``distance`` of predictions SAT uses.
+
+    Attributes:
+        sizes (tuple): V_1, ..., V_M of an output of M dimensions that each
+            are a softmax; None where the outputs are one softmax or bits.
+        tolerance (float): delta of Eq. 10; None without a constraint.
+        penalty (float): Weight of the constraint at the start; None without.
+        growth (float): Factor by which it grows.
     """
+    sizes = None
+    tolerance = None
+    penalty = None
+    growth = None
 
-    def __call__(self, y):
-        """The term to minimise, and its parts, from logits (B, M)."""
-        information = self.information(y)
-        return self.combine(information), information
+    def __post_init__(self):
+        check_parameters(self)
 
-    def after_epoch(self, information):
-        """Hook that learns from the terms of all data; returns what to log.
+    def __call__(self, y, penalty=None):
+        """The term to minimise, and what it is made of, from logits (B, M).
         """
-        return {}
+        information = self.information(y)
+        return self.combine(information, penalty), information
 
-    def rank(self, sat, information):
+    def check(self, n_outputs):
+        """Raises InputError unless it suits so many outputs."""
+
+    def information(self, y):
+        """The terms of logits y, shape (B, M), a namedtuple."""
+        raise TypeError(f'{type(self).__name__} does not say what it is made '
+                        f'of; define information')
+
+    def combine(self, information, penalty=None):
+        """The term to minimise; ``penalty`` is the weight of a constraint
+        that has grown."""
+        raise TypeError(f'{type(self).__name__} does not say how its terms '
+                        f'add up; define combine')
+
+    def distance(self, y0, y1):
+        """How far predictions moved, from logits y0 to logits y1."""
+        raise TypeError(f'{type(self).__name__} does not say how far '
+                        f'predictions are apart; define distance')
+
+    def rank(self, sat, information, penalty=None):
         """What restarts are compared by; the smallest is the best.
 
         The objective itself, from figures of all data.
         """
-        return 0., sat + self.combine(information)
-
-    def serialize(self, serializer):
-        pass
+        return 0., sat + self.combine(information, penalty)
 
 
-class HashingObjective(Objective):
-    r"""Eq. 14, the information of D hash bits up to pairs, to be maximised:
+class PairsObjective(Objective):
+    """Of M outputs: the information of each, less what pairs share."""
+    lam: float
 
-    .. math::
-        \lambda \Big(\sum_d H(Y_d|X) - \sum_d H(Y_d)
-        + \sum_{d \ne d'} I(Y_d; Y_{d'})\Big)
-
-    Args:
-        lam (float): lambda, the weight of the information.
-    """
-
-    information = staticmethod(sigmoid_mutual_information)
-    distance = staticmethod(sigmoid_kl)
-
-    def __init__(self, lam=.1):
-        self.lam = lam
-
-    def combine(self, information):
+    def combine(self, information, penalty=None):
         return self.lam * (information.conditional_entropy
                            - information.marginal_entropy
                            + information.pairwise_information)
 
 
-class CodeObjective(HashingObjective):
-    """:class:`HashingObjective` for M outputs of V_m values each (section
-    3.2.1), of which clustering is M = 1 and hashing V_m = 2.
+@dataclasses.dataclass(frozen=True)
+class HashingObjective(PairsObjective):
+    r"""Eq. 14, the information of D hash bits up to pairs, to be maximised.
+
+    .. math::
+        \lambda \Big(\sum_d H(Y_d|X) - \sum_d H(Y_d)
+        + \sum_{d \ne d'} I(Y_d; Y_{d'})\Big)
+
+    is minimised.
+
+    Args:
+        lam (float): lambda, the weight of the information.
+
+    Example:
+        >>> imsat.HashingObjective(lam=.2)
+        HashingObjective(lam=0.2)
+    """
+    lam: float = _lam()
+
+    information = staticmethod(sigmoid_mutual_information)
+    distance = staticmethod(sigmoid_kl)
+
+
+class Sizes(Kind):
+    """V_1, ..., V_M."""
+    wanted = 'give the number of values of each output, e.g. (10, 10, 10)'
+
+    def allows(self, value):
+        return numpy.ndim(value) == 1 and len(value) > 0 \
+            and all(is_whole(size) and size > 1 for size in value)
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeObjective(PairsObjective):
+    """:class:`HashingObjective` for M outputs of V_m values each.
+
+    Section 3.2.1, of which clustering is M = 1 and hashing V_m = 2.
 
     Args:
         sizes (sequence of int): V_1, ..., V_M.
         lam (float): lambda, the weight of the information.
-    """
 
-    def __init__(self, sizes, lam=.1):
-        super().__init__(lam)
-        self.sizes = tuple(sizes)
+    Example:
+        Codes of three digits from 0 to 9.
+
+        >>> imsat.CodeObjective((10, 10, 10))
+        CodeObjective(sizes=(10, 10, 10), lam=0.1)
+    """
+    sizes: tuple = parameter((), Sizes(), 'V_1, ..., V_M of section 3.2.1',
+                             kw_only=False)
+    lam: float = _lam()
+
+    def check(self, n_outputs):
+        if sum(self.sizes) != n_outputs:
+            raise argument_error(
+                self, 'sizes', f'sum to {sum(self.sizes)}, but the network '
+                f'has {n_outputs} outputs; give it as many')
 
     def information(self, y):
         return code_mutual_information(y, self.sizes)
@@ -81,6 +149,26 @@ class CodeObjective(HashingObjective):
         return code_kl(y0, y1, self.sizes)
 
 
+class Prior(Kind):
+    """Positive numbers that sum to 1, one a cluster."""
+    metavar = 'FILE'
+
+    def problem(self, value):
+        if value is None and self.optional:
+            return None
+        wanted = 'must be positive numbers that sum to 1, one a cluster'
+        try:
+            prior = numpy.asarray(value, dtype=numpy.float64)
+        except (TypeError, ValueError):
+            return f'{wanted}; these are no numbers'
+        if prior.ndim == 1 and numpy.all(prior > 0) \
+                and math.isclose(prior.sum(), 1, abs_tol=1e-6):
+            return None
+        return (f'{wanted}; these have shape {prior.shape} and sum to '
+                f'{prior.sum():.6g}')
+
+
+@dataclasses.dataclass(frozen=True)
 class ClusteringObjective(Objective):
     r"""The information term of clustering.
 
@@ -91,9 +179,8 @@ class ClusteringObjective(Objective):
 
     With a tolerance delta it is the constrained form of Eq. 10, solved by the
     penalty method: :math:`\lambda H(Y|X) + w KL[p(y) || q(y)]`, where w
-    starts at lambda mu and :meth:`after_epoch` raises it for as long as the
-    divergence exceeds delta and does not shrink by itself.  (The paper's own
-    sequence of weights, in its Appendix B, could not be had.)
+    starts at lambda mu and :class:`imsat.training.extensions.GrowingPenalty`
+    raises it.
 
     Args:
         lam (float): lambda, the weight of the information.
@@ -102,64 +189,67 @@ class ClusteringObjective(Objective):
         delta (float): Tolerance in nats; None for the fixed weight mu.
             Section 4.2.3 takes .01 h(q).
         growth (float): Factor by which the weight is raised.
+
+    Example:
+        >>> imsat.ClusteringObjective(mu=1).penalty
+        0.1
     """
+    lam: float = _lam()
+    mu: float = parameter(
+        4., Number(), 'weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the '
+        'authors\' code; the penalty of Eq. 10 starts at lambda mu',
+        kw_only=False)
+    prior: object = parameter(
+        None, Prior(optional=True), 'q(y) of Eq. 10, K numbers that sum to 1 (text or '
+        '.npy); default uniform', kw_only=False)
+    delta: float | None = parameter(
+        None, Number(0, open='(', optional=True), 'tolerance of Eq. 10 in '
+        'nats: the penalty grows until KL[p(y) || q(y)] <= delta (the paper: '
+        '.01 h(q)); default: none, the fixed weight mu', kw_only=False)
+    growth: float = parameter(2., Number(1), 'of the penalty', kw_only=False)
 
     distance = staticmethod(softmax_kl)
 
-    def __init__(self, lam=.1, mu=4., prior=None, delta=None, growth=2.):
-        if prior is not None:
-            prior = check_prior(prior)
-        if delta is not None and not delta > 0:
-            raise InputError(f'delta is {delta}; give a tolerance above 0')
-        self.lam, self.mu, self.delta, self.growth = lam, mu, delta, growth
-        self.prior = prior
-        self.penalty = lam * mu
-        self.last_kl = math.inf
+    @property
+    def tolerance(self):
+        return self.delta
+
+    @property
+    def penalty(self):
+        return self.lam * self.mu
+
+    def check(self, n_outputs):
+        if self.prior is not None and len(self.prior) != n_outputs:
+            raise argument_error(
+                self, 'prior', f'has {len(self.prior)} entries for '
+                f'{n_outputs} clusters; give one each')
 
     def information(self, y):
         prior = self.prior
         if prior is not None:
-            prior = prior.astype(y.dtype)
+            prior = check_prior(prior).astype(y.dtype)
         return softmax_entropy(y, prior)
 
-    def combine(self, information):
+    def combine(self, information, penalty=None):
         loss = self.lam * information.conditional_entropy
         if self.prior is None and self.delta is None:
-            return loss - self.lam * self.mu * information.marginal_entropy
-        return loss + self.penalty * information.kl_to_prior
+            return loss - self.penalty * information.marginal_entropy
+        return loss + (self.penalty if penalty is None else penalty) \
+            * information.kl_to_prior
 
-    def after_epoch(self, information):
-        """Raises the penalty where KL[p(y) || q(y)] of all data demands it:
-        above delta and not a tenth below what it was at the last call.
-        """
-        if self.delta is None:
-            return {}
-        log = {'penalty': self.penalty}
-        if information.kl_to_prior > max(self.delta, .9 * self.last_kl):
-            self.penalty *= self.growth
-        self.last_kl = information.kl_to_prior
-        return log
-
-    def rank(self, sat, information):
+    def rank(self, sat, information, penalty=None):
         """As for any objective; under Eq. 10, first by how much the
         constraint is violated."""
         if self.delta is None:
-            return super().rank(sat, information)
+            return super().rank(sat, information, penalty)
         return (max(information.kl_to_prior - self.delta, 0.),
                 sat + self.lam * information.conditional_entropy)
-
-    def serialize(self, serializer):
-        self.penalty = serializer('penalty', self.penalty)
-        self.last_kl = serializer('last_kl', self.last_kl)
 
 
 def check_prior(prior):
     """A class prior as float64; InputError if it is none."""
+    problem = Prior().problem(prior)
+    if problem:
+        raise InputError(f'the prior {problem}')
     prior = numpy.asarray(prior, dtype=numpy.float64)
-    if prior.ndim != 1 or not numpy.all(prior > 0) \
-            or not math.isclose(prior.sum(), 1, abs_tol=1e-6):
-        raise InputError(
-            f'the prior must be a list of positive numbers that sum to 1, '
-            f'one a cluster; these have shape {prior.shape} and sum to '
-            f'{prior.sum():.6g}')
     return prior / prior.sum()

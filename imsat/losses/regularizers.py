@@ -1,7 +1,6 @@
-"""R of Eq. 1, self-augmented training (section 3.2.2) above all, as pure
-functions.
+"""R of Eq. 1, self-augmented training (section 3.2.2) above all.
 
-Every regulariser is called as ``(forward, distance, x, radius, y, rng)``:
+The pure functions are called as ``(forward, distance, x, radius, y, rng)``:
 
 - ``forward``: from a batch to logits, without touching running statistics;
 - ``distance``: of two sets of logits, e.g. :func:`functions.softmax_kl`;
@@ -12,10 +11,14 @@ Every regulariser is called as ``(forward, distance, x, radius, y, rng)``:
   shape (B, M), never differentiated;
 - ``rng``: ``numpy.random.Generator`` for all that is random,
 
-and returns a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.  Those
-with a name are in ``REGULARIZERS``.
+and return a 0-dimensional Variable, R_SAT of Eq. 4 up to a constant.
+
+Around them are values, one for each regulariser: a :class:`Regularizer` holds
+its parameters and says what it needs.  Those with a name are in
+:data:`REGULARIZERS`.
 """
-import collections
+import collections.abc
+import dataclasses
 import functools
 
 import chainer
@@ -23,6 +26,10 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import directions, runtime
+from imsat.losses.augmentation import AffineDistortion
+from imsat.parameters import (
+    Choice, Kind, Number, OneOf, Whole, again,
+    check_parameters, from_arguments, is_whole, parameter)
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
@@ -30,18 +37,16 @@ def self_augmented_training(forward, distance, x, augmented, y=None):
     return distance(_clean(forward, x, y), forward(augmented))
 
 
-def augmentation(transform):
+def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
+                 transform):
     """The regulariser of any augmentation T (section 3.2.2).
 
     Args:
         transform: Function ``(x, rng)`` to the augmented batch, an array or
             Variable of x's shape.
     """
-    def regularizer(forward, distance, x, radius=None, y=None, rng=None):
-        return self_augmented_training(
-            forward, distance, x, transform(x, rng), y)
-    regularizer.radius = False  # so that nobody computes sigma_t(x) for it
-    return regularizer
+    return self_augmented_training(
+        forward, distance, x, transform(x, rng), y)
 
 
 def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
@@ -56,8 +61,8 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
         x + radius.astype(d.dtype, copy=False)[:, None] * d, y)
 
 
-def vat(forward, distance, x, radius, y=None, rng=None, direction=None,
-        xi=10., power_iterations=1):
+def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
+        xi, power_iterations):
     """Virtual adversarial training: r of Eq. 6 (Miyato et al. 2016).
 
     The direction in which ``distance`` grows fastest is found by power
@@ -99,7 +104,7 @@ def scale_rows(d, radius=None):
     return d
 
 
-def weight_decay(rate, network, weights_only=False):
+def weight_decay(network, rate, weights_only=False):
     """The regulariser of RIM: rate / 2 times the squares of all parameters.
 
     Its gradient is that of ``chainer.optimizer_hooks.WeightDecay(rate)``.
@@ -107,51 +112,16 @@ def weight_decay(rate, network, weights_only=False):
     the scale of the weights beneath, it undoes it.
 
     Args:
+        network (chainer.Link): Whose parameters.
         weights_only (bool): Leave biases, scales and shifts alone, as Gomes
             et al. (2010) do with the biases of linear RIM.
     """
     params = [param for param in network.params()
               if param.name == 'W' or not weights_only]
-
-    def regularizer(forward, distance, x, radius=None, y=None, rng=None):
-        # Each as one row: a pass over memory and no temporaries.
-        return rate / 2 * sum(
-            F.sum(F.batch_l2_norm_squared(F.reshape(param, (1, -1))))
-            for param in params)
-    return regularizer
-
-
-def mean_of(first, second):
-    """Eq. 18: half of one regulariser and half of the other."""
-    def regularizer(forward, distance, x, radius, y=None, rng=None):
-        y = _clean(forward, x, y)
-        return .5 * first(forward, distance, x, radius, y=y, rng=rng) \
-            + .5 * second(forward, distance, x, radius, y=y, rng=rng)
-    return regularizer
-
-
-def _vat_of(model, network):
-    return functools.partial(
-        vat, xi=model.xi, power_iterations=model.power_iterations)
-
-
-# ``make(model, network)`` gives the function, from the arguments of an
-# estimator and its network; ``radius`` and ``images`` say what it needs.
-Entry = collections.namedtuple('Entry', ('make', 'radius', 'images'),
-                               defaults=(False, False))
-
-REGULARIZERS = {
-    'vat': Entry(_vat_of, radius=True),
-    'rpt': Entry(lambda model, network: rpt, radius=True),
-    'weight-decay': Entry(
-        lambda model, network: weight_decay(model.weight_decay, network)),
-    'affine': Entry(lambda model, network: augmentation(model.distort()),
-                    images=True),
-    'vat-affine': Entry(
-        lambda model, network: mean_of(_vat_of(model, network),
-                                       augmentation(model.distort())),
-        radius=True, images=True),
-}
+    # Each as one row: a pass over memory and no temporaries.
+    return rate / 2 * sum(
+        F.sum(F.batch_l2_norm_squared(F.reshape(param, (1, -1))))
+        for param in params)
 
 
 def _clean(forward, x, y):
@@ -169,3 +139,262 @@ def _unit_rows(x, rng, direction):
         # On the GPU from the start, by a generator keyed by this one.
         return directions.random(x.shape, dtype, seed=rng.integers(2 ** 63))
     return scale_rows(rng.standard_normal(x.shape, dtype=dtype))
+
+
+class Regularizer:
+    """R of Eq. 1 as a value.
+
+    One of your own defines ``__call__``, is a frozen dataclass if it has
+    parameters, and says what it needs.
+
+    Attributes:
+        needs_radius (bool): Whether it needs sigma_t(x) of Eq. 17.
+        needs_images (bool): Whether points have to be images.
+    """
+    needs_radius = False
+    needs_images = False
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        """R of a batch, a 0-dimensional Variable.
+
+        Args:
+            network (chainer.Link): Called as ``network(x,
+                update_statistics=False)`` it gives logits, shape (B, M).
+            distance, x, radius, y, rng: As for the functions of this module.
+        """
+        raise TypeError(f'{type(self).__name__} does not say what it costs; '
+                        f'define __call__')
+
+    def __post_init__(self):
+        check_parameters(self)
+
+    def check(self, dimension):
+        """Raises InputError unless it suits points of so many features."""
+
+
+def _perturbed(network):
+    # A perturbed batch leaves no trace in the running statistics.
+    return functools.partial(network, update_statistics=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class VAT(Regularizer):
+    """Virtual adversarial training, :func:`vat` (Eqs. 5 and 6).
+
+    Args:
+        xi (float): Step of the power iteration's finite difference, in the
+            units of the data.
+        power_iterations (int): From 0, which leaves a random direction.
+
+    Example:
+        >>> imsat.VAT(xi=1.)
+        VAT(xi=1.0, power_iterations=1)
+    """
+    needs_radius = True
+
+    xi: float = parameter(
+        10., Number(), 'step of the finite difference in Eq. 6\'s power '
+        'iteration, in the units of the data', kw_only=False)
+    power_iterations: int = parameter(
+        1, Whole(0), 'of Eq. 6, each a forward and a backward pass',
+        kw_only=False)
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return vat(_perturbed(network), distance, x, radius, y, rng,
+                   xi=self.xi, power_iterations=self.power_iterations)
+
+
+@dataclasses.dataclass(frozen=True)
+class RPT(Regularizer):
+    """Random perturbation training, :func:`rpt` (section 3.2.2).
+
+    Example:
+        >>> imsat.RPT().needs_radius
+        True
+    """
+    needs_radius = True
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return rpt(_perturbed(network), distance, x, radius, y, rng)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightDecay(Regularizer):
+    """Weight decay, the regulariser of RIM, :func:`weight_decay`.
+
+    Args:
+        rate (float): Half of it times the squares of all parameters.
+        weights_only (bool): Leave biases, scales and shifts alone.
+
+    Example:
+        >>> imsat.WeightDecay(.01).needs_radius
+        False
+    """
+    rate: float = parameter(
+        .005, Number(), 'R of Eq. 1 is RATE / 2 times the squares of all '
+        'parameters', argument='weight_decay', kw_only=False)
+    weights_only: bool = False
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return weight_decay(network, self.rate, self.weights_only)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation(Regularizer):
+    """Self-augmented training by any augmentation T, :func:`augmentation`.
+
+    Args:
+        transform: Function ``(x, rng)`` of a batch, an array of shape (B, d),
+            and a ``numpy.random.Generator`` to the augmented batch, an array
+            or Variable of x's shape.
+
+    Example:
+        >>> mirror = imsat.Augmentation(lambda x, rng: x[:, ::-1])
+        >>> model = imsat.IMSATClustering(10, regularizer=mirror)
+    """
+    transform: collections.abc.Callable
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
+                            transform=self.transform)
+
+
+class Shape(Kind):
+    """(height, width)."""
+    wanted = 'give the (height, width) of the images'
+
+    def allows(self, value):
+        return numpy.ndim(value) == 1 and len(value) == 2 \
+            and all(is_whole(side) and side > 0 for side in value)
+
+
+class Ranges(Kind):
+    """Arguments of AffineDistortion, by name."""
+    metavar = 'NAME=VALUE,...'
+    wanted = 'give a dict of arguments of imsat.AffineDistortion'
+
+    def allows(self, value):
+        if not isinstance(value, collections.abc.Mapping):
+            return False
+        try:
+            AffineDistortion((1, 1), **value)
+        except TypeError:
+            return False
+        return 'image_shape' not in value
+
+    def parse(self, text):
+        pairs = [pair.split('=') for pair in text.split(',')]
+        ranges = {name: [float(place) for place in value.split(':')]
+                  if name == 'center' else float(value)
+                  for name, value in pairs}
+        if not self.allows(ranges):
+            raise ValueError
+        return ranges
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine(Regularizer):
+    """Self-augmented training by random affine distortions (section 4.2.4).
+
+    Args:
+        image_shape (tuple): (height, width) of the points, which are images.
+        distortion (dict): How far, arguments of
+            :class:`imsat.AffineDistortion`; None for its defaults.
+
+    Example:
+        >>> imsat.Affine((28, 28), dict(rotation=5)).needs_images
+        True
+    """
+    needs_images = True
+
+    image_shape: tuple | None = parameter(
+        None, Shape(optional=True), 'height and width of images', option='',
+        kw_only=False)
+    distortion: dict | None = parameter(
+        None, Ranges(optional=True), 'of the affine methods, by default '
+        'rotation=10,shear=.3,scale=.2,shift=2,probability=.5: degrees, '
+        'shares and pixels, either way, and how often each is applied; '
+        'center=ROW:COLUMN names the pixel that stays, by default the middle',
+        kw_only=False)
+
+    def transform(self):
+        """The random distortion, an :class:`imsat.AffineDistortion`."""
+        return AffineDistortion(self.image_shape, **(self.distortion or {}))
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
+                            transform=self.transform())
+
+    def check(self, dimension):
+        self.transform().check(dimension)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean(Regularizer):
+    """Half of one regulariser and half of another (Eq. 18).
+
+    Args:
+        first, second (Regularizer): Any two.
+
+    Example:
+        >>> imsat.Mean(imsat.VAT(), imsat.Affine((28, 28))).needs_images
+        True
+    """
+    first: Regularizer
+    second: Regularizer
+
+    @property
+    def needs_radius(self):
+        return self.first.needs_radius or self.second.needs_radius
+
+    @property
+    def needs_images(self):
+        return self.first.needs_images or self.second.needs_images
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        y = _clean(_perturbed(network), x, y)
+        return .5 * self.first(network, distance, x, radius, y, rng) \
+            + .5 * self.second(network, distance, x, radius, y, rng)
+
+    def check(self, dimension):
+        self.first.check(dimension)
+        self.second.check(dimension)
+
+
+def _vat_affine(arguments):
+    return Mean(from_arguments(VAT, arguments),
+                from_arguments(Affine, arguments))
+
+
+# By name: a class, made from those of an estimator's arguments that it
+# declares, or a function of these arguments.
+REGULARIZERS = {
+    'vat': VAT, 'rpt': RPT, 'weight-decay': WeightDecay, 'affine': Affine,
+    'vat-affine': _vat_affine}
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class RegularizerParameters:
+    """What an estimator takes to make a regulariser.
+
+    A regulariser by name is made from the others of these parameters; a
+    value brings its own.
+    """
+    regularizer: str | Regularizer = parameter(
+        'vat', OneOf(Regularizer, f'choose one of {", ".join(REGULARIZERS)} '
+                     f'or give a value such as imsat.VAT(xi=1)',
+                     Choice(REGULARIZERS)), 'R of Eq. 1', option='')
+    xi: float = again(VAT, 'xi')
+    power_iterations: int = again(VAT, 'power_iterations')
+    weight_decay: float = again(WeightDecay, 'rate')
+    image_shape: tuple | None = again(Affine, 'image_shape')
+    distortion: dict | None = again(Affine, 'distortion')
+
+    def make_regularizer(self):
+        """The Regularizer of ``regularizer``."""
+        if isinstance(self.regularizer, Regularizer):
+            return self.regularizer
+        make = REGULARIZERS[self.regularizer]
+        arguments = vars(self)
+        return from_arguments(make, arguments) if isinstance(make, type) \
+            else make(arguments)

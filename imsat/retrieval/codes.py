@@ -274,3 +274,40 @@ def _distinct(words, labels):
     inverse[order] = pair
     return (words.compress(new, axis=1), labels[new], inverse,
             numpy.bincount(pair))
+
+
+def code_width(n_bits):
+    return -(-n_bits // 8)
+
+
+def codes_of(logits):
+    """A bit is 1 where its probability exceeds a half, strictly.
+
+    Args:
+        logits (array): Shape (N, D), float32 or float64.
+    """
+    if on_device(logits):
+        return kernels.pack_bits(logits)
+    return pack_bits(logits > 0)
+
+
+def count_distinct(codes):
+    return len(numpy.unique(codes, axis=0))
+
+
+def codes_of_heads(logits, sizes):
+    """The most probable value of each of M outputs.
+
+    Args:
+        logits (numpy.ndarray): Of one output after the other, shape
+            (N, V_1 + ... + V_M).
+        sizes (sequence of int): V_1, ..., V_M.
+
+    Returns:
+        numpy.ndarray: Shape (N, M), uint8, or uint16 for more than 256
+        values.
+    """
+    dtype = numpy.uint8 if max(sizes) <= 256 else numpy.uint16
+    ends = numpy.cumsum(sizes)
+    return numpy.stack([logits[:, end - size:end].argmax(axis=1)
+                        for size, end in zip(sizes, ends)], 1).astype(dtype)

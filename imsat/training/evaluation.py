@@ -1,12 +1,9 @@
 """What the network says of all data."""
-import functools
-
 import chainer
 import numpy
 from chainer import backend
-from chainer.training import extension
 
-from imsat.training.random import EVALUATION, generator
+from imsat.randomness import EVALUATION, generator
 from imsat.training.updater import batch_of, dense
 
 BATCH = 1000
@@ -43,43 +40,26 @@ def information_of(objective, logits):
     return type(terms)(*(float(term.array) for term in terms))
 
 
-def regularization_of(model, x, radius, regularizer, distance, batch_size,
-                      seed=0):
-    """R_SAT of all data (Eq. 4), in batches as in training.
+def regularization_of(loss, network, x, batch_size, seed=0):
+    """R of Eq. 1 of all data, in batches as in training.
 
     The batches and random directions depend on ``seed`` alone, so that
     restarts are measured alike.
+
+    Args:
+        loss (IMSATLoss): Whose regulariser.
+        network (chainer.Link): The network.
+        x (array or sparse matrix): All data, shape (N, d).
     """
     n = x.shape[0]
     order = generator(seed, EVALUATION).permutation(n)
     total, steps = 0., n // batch_size
-    forward = functools.partial(model, update_statistics=False)
     for step in range(steps):
         index = order[step * batch_size:(step + 1) * batch_size]
-        sat = regularizer(forward, distance, batch_of(x, index, model.device),
-                          radius[model.device.send(index)],
-                          rng=generator(seed, EVALUATION, step + 1))
+        sat = loss.regularizer(
+            network, loss.objective.distance,
+            batch_of(x, index, network.device),
+            loss.radius[network.device.send(index)],
+            rng=generator(seed, EVALUATION, step + 1))
         total += float(sat.array)
     return total / steps
-
-
-class Evaluator(extension.Extension):
-    """Reports what the network says of all data after every epoch.
-
-    Args:
-        model (chainer.Link): The network.
-        x (array or sparse matrix): All data, shape (N, d).
-        summarize: Function from the logits, shape (N, M), to a dict of what
-            to report.
-    """
-    trigger = 1, 'epoch'
-    default_name = 'evaluator'
-    priority = extension.PRIORITY_WRITER
-
-    def __init__(self, model, x, summarize):
-        self.model, self.x, self.summarize = model, x, summarize
-
-    def __call__(self, trainer):
-        report = self.summarize(predict_logits(self.model, self.x))
-        chainer.report({f'all/{name}': value
-                        for name, value in report.items()})

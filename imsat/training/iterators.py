@@ -1,6 +1,6 @@
 import chainer
 
-from imsat.training.random import ORDER, generator
+from imsat.randomness import ORDER, generator
 
 SAMPLINGS = 'permutation', 'sweep'
 

@@ -51,7 +51,7 @@ def snapshots(folder):
                   if re.fullmatch(r'snapshot-\d{6}\.npz', path.name))
 
 
-def resume(folder, trainer):
+def resume_from(folder, trainer):
     """Loads the newest snapshot that is whole; False if there is none.
 
     A damaged one is reported by a warning and the one before it used.
@@ -71,6 +71,6 @@ def resume(folder, trainer):
         except (KeyError, ValueError, TypeError) as e:
             raise InputError(
                 f'{path} is of another run or version ({e}); choose another '
-                f'folder or start over without --resume') from e
+                f'folder or start over without resuming') from e
         return True
     return False

@@ -11,7 +11,7 @@ from imsat.estimators.autoencoder import (
     DEC, DAEKMeans, SelfTraining, denoising_loss)
 from imsat.training.iterators import IndexIterator
 from imsat.training.phases import Phases
-from imsat.training.random import NOISE, generator
+from imsat.randomness import NOISE, generator
 from imsat.training.snapshot import snapshots
 
 X, Y = make_blobs(200, 10, centers=3, cluster_std=1.5, random_state=0)
@@ -29,7 +29,7 @@ def dec(tmp_path_factory):
 
 
 def test_phases(dec):
-    log = dec.restarts_[0]['log']
+    log = dec.restarts_[0].log
     phases = [entry['phase'] for entry in log]
     assert list(dict.fromkeys(phases)) == [*PHASES, 'self-training']
     assert [phases.count(phase) for phase in PHASES] == [15, 15, 15, 30]
@@ -95,12 +95,12 @@ def test_noise_of_the_first_step():
     y = (x * first @ initial.encoder[0].W.array.T * second
          ) @ initial.decoder[0].W.array.T
     numpy.testing.assert_allclose(
-        model.restarts_[0]['log'][0]['main/reconstruction'],
+        model.restarts_[0].log[0]['main/reconstruction'],
         ((y - x) ** 2).mean(), 1e-5)
 
 
 def test_stops_when_few_points_change(dec):
-    log = [entry for entry in dec.restarts_[0]['log']
+    log = [entry for entry in dec.restarts_[0].log
            if entry['phase'] == 'self-training']
     changed = [entry['all/changed'] for entry in log]
     assert len(changed) > 2 and changed[-1] < .001
@@ -196,7 +196,7 @@ def test_changes_are_counted_from_the_last_epoch():
 
 def test_tolerance_of_one_stops_at_once():
     model = DEC(3, epochs=2, tol=1.1, **SMALL).fit(X)
-    assert [entry['phase'] for entry in model.restarts_[0]['log']
+    assert [entry['phase'] for entry in model.restarts_[0].log
             ].count('self-training') == 1
 
 
@@ -254,5 +254,5 @@ def test_bad_arguments(arguments, message):
 
 def test_no_tolerance_runs_to_the_end():
     model = DEC(3, epochs=2, tol=0, max_epochs=4, **SMALL).fit(X)
-    assert [entry['phase'] for entry in model.restarts_[0]['log']
+    assert [entry['phase'] for entry in model.restarts_[0].log
             ].count('self-training') == 4

@@ -76,20 +76,20 @@ def test_sparse(device_number):
 
 def test_restarts():
     model = IMSATClustering(3, n_init=3, **SMALL).fit(X, Y)
-    objectives = [r['objective'] for r in model.restarts_]
+    objectives = [r.objective for r in model.restarts_]
     assert len(set(objectives)) == 3
     assert model.best_restart_ == int(numpy.argmin(objectives))
     assert model.objective_ == min(objectives)
     best = model.restarts_[model.best_restart_]
     numpy.testing.assert_array_equal(model.labels_,
-                                     best['logits'].argmax(axis=1))
-    assert best['log'][-1]['all/accuracy'] == \
+                                     best.logits.argmax(axis=1))
+    assert best.log[-1]['all/accuracy'] == \
         clustering_accuracy(Y, model.labels_)
     # A restart is a run of its own from the seed that is recorded.
     for restart in model.restarts_:
         alone = IMSATClustering(
-            3, **{**SMALL, 'random_state': restart['seed']}).fit(X)
-        assert alone.objective_ == restart['objective']
+            3, **{**SMALL, 'random_state': restart.seed}).fit(X)
+        assert alone.objective_ == restart.objective
 
 
 @pytest.mark.parametrize('objectives,best', [
@@ -118,13 +118,13 @@ def test_labels_only_add_to_the_log():
     with_labels = IMSATClustering(3, **SMALL).fit(X, Y)
     without = IMSATClustering(3, **SMALL).fit(X)
     assert with_labels.objective_ == without.objective_
-    assert 'all/accuracy' not in without.restarts_[0]['log'][-1]
+    assert 'all/accuracy' not in without.restarts_[0].log[-1]
 
 
 @pytest.mark.parametrize('options', [
     dict(sampling='sweep'), dict(regularizer='rpt'), dict(hidden=()),
     dict(initialization='he'), dict(power_iterations=2),
-    dict(regularizer=imsat.augmentation(
+    dict(regularizer=imsat.Augmentation(
         lambda x, rng: x + rng.normal(0, .3, x.shape).astype('f'))),
     dict(delta=.01)])
 def test_options(options):
@@ -181,7 +181,7 @@ def test_weights_of_the_information(options):
                          + mu * (mean * numpy.log(mean)).sum())
     restart, = model.restarts_
     # The logarithms have 1e-8 inside, the expected values nothing.
-    numpy.testing.assert_allclose(restart['objective'] - restart['sat'],
+    numpy.testing.assert_allclose(restart.objective - restart.terms['sat'],
                                   information, rtol=1e-6)
 
 
@@ -190,10 +190,11 @@ def test_sampling():
     def shown(sampling):
         batches = []
 
-        def look(forward, distance, x, radius, y=None, rng=None):
-            batches.append(x)
-            return imsat.rpt(forward, distance, x, radius, y, rng)
-        IMSATClustering(3, regularizer=look, sampling=sampling,
+        class Look(imsat.RPT):
+            def __call__(self, network, distance, x, *args, **kwargs):
+                batches.append(x)
+                return super().__call__(network, distance, x, *args, **kwargs)
+        IMSATClustering(3, regularizer=Look(), sampling=sampling,
                         **{**SMALL, 'epochs': 1}).fit(X)
         return numpy.unique(numpy.concatenate(batches[:6]), axis=0)
     points = numpy.unique(X.astype('f'), axis=0)
@@ -253,7 +254,7 @@ def test_prior_is_met_within_delta():
     mean = model.predict_proba(x).mean(axis=0)
     divergence = (mean * numpy.log(mean / prior)).sum()
     assert divergence <= .01
-    numpy.testing.assert_allclose(model.restarts_[0]['kl_to_prior'],
+    numpy.testing.assert_allclose(model.restarts_[0].terms['kl_to_prior'],
                                   divergence, 1e-4)
 
 
@@ -261,7 +262,7 @@ def test_penalty_is_raised_while_the_divergence_is_too_big():
     # A tolerance that is never met.
     model = IMSATClustering(3, delta=1e-12, **LONGER).fit(X)
     weight, last = .4, numpy.inf
-    for entry in model.restarts_[0]['log']:
+    for entry in model.restarts_[0].log:
         assert entry['all/penalty'] == weight
         kl = entry['all/kl_to_prior']
         weight *= 2 if kl > .9 * last else 1
@@ -294,8 +295,33 @@ def test_load_what_is_none(tmp_path, content):
         IMSATClustering.load(path)
 
 
+@pytest.mark.parametrize('value', [
+    imsat.VAT(.5, 2), imsat.RPT(), imsat.WeightDecay(.01),
+    imsat.Affine((1, 2), dict(rotation=5)),
+    imsat.Mean(imsat.VAT(1.), imsat.Affine((1, 2)))])
+def test_values_are_saved(tmp_path, value):
+    objective = imsat.ClusteringObjective(.2, 3, [.2, .3, .5])
+    model = IMSATClustering(3, regularizer=value, objective=objective,
+                            **{**SMALL, 'epochs': 1}).fit(X)
+    model.save(tmp_path / 'model.npz')
+    loaded = IMSATClustering.load(tmp_path / 'model.npz')
+    assert loaded.objective == objective
+    numpy.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    assert type(loaded.regularizer) is type(value)
+    assert loaded.score(X) == model.score(X)
+
+
+def test_a_value_wins_over_arguments():
+    by_value = IMSATClustering(
+        3, regularizer=imsat.VAT(xi=.5), xi=7.,
+        objective=imsat.ClusteringObjective(lam=.3), lam=9., **SMALL).fit(X)
+    by_name = IMSATClustering(3, xi=.5, lam=.3, **SMALL).fit(X)
+    assert by_value.objective_ == by_name.objective_
+
+
 def test_one_of_its_own_can_not_be_saved(tmp_path):
-    model = IMSATClustering(3, regularizer=imsat.rpt, **SMALL).fit(X)
+    still = imsat.Augmentation(lambda x, rng: x)
+    model = IMSATClustering(3, regularizer=still, **SMALL).fit(X)
     with pytest.raises(InputError, match='of your own'):
         model.save(tmp_path / 'model.npz')
     assert not list(tmp_path.iterdir())
@@ -303,31 +329,38 @@ def test_one_of_its_own_can_not_be_saved(tmp_path):
 
 def test_augmentation_needs_no_neighbours():
     duplicates = numpy.repeat(X[:20], 15, axis=0)
-    still = imsat.augmentation(lambda x, rng: x)
+    still = imsat.Augmentation(lambda x, rng: x)
     model = IMSATClustering(3, regularizer=still, **SMALL).fit(duplicates)
-    assert model.restarts_[0]['sat'] == pytest.approx(0, abs=1e-7)
+    assert model.restarts_[0].terms['sat'] == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize('options,message', [
-    (dict(batch_size=301), 'n_samples = 300.*batch_size.* is 301'),
-    (dict(n_clusters=301), 'n_samples = 300.*n_clusters.* is 301'),
+    (dict(batch_size=301), 'batch_size is 301.*n_samples = 300'),
+    (dict(n_clusters=301), 'n_clusters is 301.*n_samples = 300'),
     (dict(n_neighbors=300), 'choose one from 1 to 299'),
-    (dict(n_neighbors=0), 'choose one from 1 to 299'),
+    (dict(n_neighbors=0), 'n_neighbors is 0; give a whole number from 1'),
     (dict(n_clusters=0), 'n_clusters'), (dict(n_init=0), 'n_init'),
     (dict(epochs=2.5), 'epochs'), (dict(batch_size=1), 'batch_size'),
     (dict(power_iterations=-1), 'power_iterations'),
     (dict(initialization='no'), 'he'), (dict(sampling='no'), 'sweep'),
     (dict(regularizer='no'), 'vat'), (dict(prior=[.5, .5]), '2 entries'),
     (dict(prior=[.5, .5, .5]), 'sum to 1'), (dict(delta=0.), 'delta'),
-    (dict(device=99), 'no GPU 99'), (dict(device=-2), 'no GPU -2'),
+    (dict(device=99), 'no GPU 99'), (dict(device=-2), 'device is -2'),
     *((dict.fromkeys([name], value), f'{name} is {value}; give a finite')
       for name in ('lam', 'mu', 'alpha', 'xi', 'weight_decay')
       for value in (numpy.nan, numpy.inf, -1.)),
     *((dict(hidden=hidden), 'give the units of each')
       for hidden in (20, '20-20', (0,), (20, 2.5))),
-    (dict(device='cuda'), "the device is 'cuda'"),
-    (dict(n_neighbors=2.5), 'choose one from 1 to 299'),
-    (dict(prior=.5), 'list of positive numbers'),
+    (dict(device='cuda'), "device is 'cuda'"),
+    (dict(n_neighbors=2.5), 'n_neighbors is 2.5'),
+    (dict(prior=.5), 'must be positive numbers'),
+    (dict(objective=imsat.CodeObjective((2, 2))), 'sizes sum to 4'),
+    (dict(objective=imsat.HashingObjective), 'give a value such as'),
+    (dict(regularizer=imsat.VAT), 'give a value such as'),
+    (dict(epochs=True), 'epochs is True'), (dict(verbose=2), 'verbose is 2'),
+    (dict(batch_size=10 ** 30), 'batch_size'),
+    (dict(random_state='a'), "random_state is 'a'"),
+    (dict(out=''), "out is ''"), (dict(cache=3), 'cache is 3'),
     (dict(resume=True), 'give out')])
 def test_bad_arguments(options, message):
     with pytest.raises(InputError, match=message) as info:

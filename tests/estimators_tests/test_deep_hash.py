@@ -85,7 +85,7 @@ def test_starts_from_the_principal_components():
 
 def test_learns():
     model = DeepHasher(12, epochs=20, random_state=0).fit(X)
-    log = model.restarts_[0]['log']
+    log = model.restarts_[0].log
     assert log[-1]['main/loss'] < log[0]['main/loss']
     assert log[-1]['all/distinct_codes'] == len(
         numpy.unique(model.codes_, axis=0)) > 100

@@ -9,7 +9,7 @@ import imsat
 from imsat import IMSATClustering, IMSATHasher, InputError
 from imsat.functions import sigmoid_mutual_information
 from imsat.retrieval.codes import to_numpy, unpack_bits
-from imsat.estimators.hashing import codes_of
+from imsat.retrieval.codes import codes_of
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6], [6, 6]],
                   random_state=0)
@@ -73,21 +73,21 @@ def test_score_is_the_information():
                                   marginal - conditional - pairs, 1e-4)
     for restart in model.restarts_:
         numpy.testing.assert_allclose(
-            restart['objective'], restart['sat'] + .1 * (
-                restart['conditional_entropy'] - restart['marginal_entropy']
-                + restart['pairwise_information']), 1e-12)
-    objectives = [restart['objective'] for restart in model.restarts_]
+            restart.objective, restart.terms['sat'] + .1 * (
+                restart.terms['conditional_entropy'] - restart.terms['marginal_entropy']
+                + restart.terms['pairwise_information']), 1e-12)
+    objectives = [restart.objective for restart in model.restarts_]
     assert model.objective_ == min(objectives)
 
 
 def test_log():
     model = IMSATHasher(5, **SMALL).fit(X)
-    last = model.restarts_[0]['log'][-1]
+    last = model.restarts_[0].log[-1]
     assert last['all/distinct_codes'] == len(numpy.unique(model.codes_))
     for key in ('conditional_entropy', 'marginal_entropy',
                 'pairwise_information'):
         numpy.testing.assert_allclose(last[f'all/{key}'],
-                                      model.restarts_[0][key])
+                                      model.restarts_[0].terms[key])
 
 
 def test_save_and_load(tmp_path):

@@ -98,14 +98,15 @@ def regularize(task, name, w):
     clean ones first."""
     inputs = []
 
-    def forward(x):
+    def forward(x, update_statistics):
+        assert not update_statistics
         x = chainer.as_variable(x)
         inputs.append(x.array)
         return F.matmul(x, w)
     model = make(task, name, distortion=dict(probability=1))
-    loss = model._regularizer(None)(
-        forward, model._objective().distance, X.astype('d'),
-        model._radius(X, get_device(-1)).astype('d'),
+    loss = model.make_regularizer()(
+        forward, model.make_objective().distance, X.astype('d'),
+        model.radius(X).astype('d'),
         rng=numpy.random.default_rng(0))
     return loss.array, inputs
 
@@ -177,11 +178,11 @@ def test_vat_and_affine_by_name():
 def test_rim_by_name(task, name):
     network = imsat.Encoder(12, 3, (5,))
     network.l2.b.array[...] = [1, -2, 3]
-    regularizer = make(task, name)._regularizer(network)
+    regularizer = make(task, name).make_regularizer()
     squares = sum((param.array.astype('d') ** 2).sum()
                   for param in network.params())
     numpy.testing.assert_allclose(
-        regularizer(None, None, X).array, .0025 * squares, 1e-6)
+        regularizer(network, None, X).array, .0025 * squares, 1e-6)
 
 
 def test_an_argument_wins_over_a_default():
@@ -207,13 +208,13 @@ def test_protocol(task, name, tmp_path, monkeypatch):
     numpy.testing.assert_array_equal(outcome(model, X), outcome(again, X))
 
     best = model.restarts_[model.best_restart_]
-    assert best['objective'] == model.objective_
+    assert best.objective == model.objective_
     assert numpy.isfinite(model.objective_)
-    assert best['seconds'] > 0 and best['seed'] == 0
+    assert best.seconds > 0 and best.seed == 0
     if task == 'clustering':
         numpy.testing.assert_array_equal(model.predict(X), model.labels_)
         assert model.labels_.dtype == numpy.int64
-        assert best['logits'].shape == (300, 3)
+        assert best.logits.shape == (300, 3)
         assert model.transform(X).shape[0] == 300
     else:
         numpy.testing.assert_array_equal(model.transform(X), model.codes_)

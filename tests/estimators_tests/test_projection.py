@@ -78,10 +78,10 @@ class TestITQ:
         v = (X - X.mean(axis=0, dtype='d')) @ model.components_
         bits = unpack_bits(model.codes_, 16)
         numpy.testing.assert_array_equal(bits, v @ model.rotation_ > 0)
-        assert model.objective_ == model.restarts_[0]['log'][-1][
+        assert model.objective_ == model.restarts_[0].log[-1][
             'all/quantization']
         several = ITQHasher(16, n_init=4, random_state=0).fit(X)
-        objectives = [r['objective'] for r in several.restarts_]
+        objectives = [r.objective for r in several.restarts_]
         assert several.objective_ == min(objectives) <= model.objective_
         assert len(set(objectives)) == 4
 

@@ -7,11 +7,11 @@ from chainer import gradient_check
 from sklearn.datasets import load_iris
 
 from imsat import (
-    ClusteringObjective, Encoder, IMSATClustering, weight_decay)
+    ClusteringObjective, Encoder, IMSATClustering, IMSATLoss, WeightDecay)
 from paper.systems import get_system
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
-from imsat.training.updater import IMSATUpdater
+from imsat.training.updater import Updater
 
 X, Y = load_iris(return_X_y=True)
 X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype('f')
@@ -70,10 +70,11 @@ def test_linear_rim_is_gemclus():
 
     def train(seed):
         encoder = Encoder(4, 3, (), rng=numpy.random.RandomState(seed))
-        updater = IMSATUpdater(
+        updater = Updater(
             IndexIterator(150, 150, seed=seed), Adam(.01).setup(encoder), X,
-            numpy.zeros(150), ClusteringObjective(lam=1, mu=1),
-            weight_decay(RATE, encoder, weights_only=True))
+            IMSATLoss(ClusteringObjective(lam=1, mu=1),
+                      WeightDecay(RATE, weights_only=True),
+                      numpy.zeros(150)))
         for _ in range(1500):
             updater.update()
         return encoder.l1.W.array.T.astype('d'), encoder.l1.b.array
@@ -90,15 +91,15 @@ def network(dtype):
     return encoder
 
 
-def deep_rim(encoder):
+def deep_rim():
     """R and the rest of Eq. 1, as the estimator puts them together."""
     model = get_system('clustering', 'deep-rim').make(n_clusters=3)
-    return model._regularizer(encoder), model._objective()
+    return model.make_regularizer(), model.make_objective()
 
 
 def test_gradient_of_deep_rim():
     encoder = network('d')
-    regularizer, information = deep_rim(encoder)
+    regularizer, information = deep_rim()
 
     def loss(x):
         y = encoder(x, update_statistics=False)
@@ -113,16 +114,16 @@ def test_gradient_of_deep_rim():
 
 def test_a_step_follows_that_gradient():
     x, encoder = X[:20].astype('d'), network('d')
-    regularizer, information = deep_rim(encoder)
+    regularizer, information = deep_rim()
     y = encoder(x, update_statistics=False)
     (regularizer(encoder, None, x) + information(y)[0]).backward()
     expected = {name: param.array - param.grad
                 for name, param in encoder.namedparams()}
 
     encoder = network('d')
-    IMSATUpdater(
+    Updater(
         IndexIterator(20, 20), chainer.optimizers.SGD(1).setup(encoder), x,
-        numpy.zeros(20), *deep_rim(encoder)[::-1]).update()
+        IMSATLoss(information, regularizer, numpy.zeros(20))).update()
     for name, param in encoder.namedparams():
         numpy.testing.assert_allclose(param.array, expected[name], 1e-9,
                                       1e-12)

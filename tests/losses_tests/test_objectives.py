@@ -4,7 +4,7 @@ import pytest
 
 from imsat import (
     ClusteringObjective, CodeObjective, HashingObjective, InputError)
-from imsat.functions.entropy import Information
+from imsat.functions.entropy import Entropies
 
 Y = chainer.Variable(numpy.random.RandomState(0).normal(0, 2, (50, 4)))
 P = numpy.exp(Y.array) / numpy.exp(Y.array).sum(axis=1, keepdims=True)
@@ -40,26 +40,11 @@ def test_fixed_weight_and_divergence_differ_by_a_constant():
     numpy.testing.assert_allclose(*gradients, rtol=1e-6, atol=1e-12)
 
 
-def test_the_penalty_grows_until_the_constraint_holds():
-    objective = ClusteringObjective(prior=PRIOR, delta=.05)
-    weights = []
-    # first look; shrinks; stays; grows; shrinks a little; met; grows, met
-    for kl in (.4, .3, .3, .35, .34, .01, .05):
-        weights.append(objective.penalty)
-        information = Information(1., 1., kl)
-        assert objective.after_epoch(information) == {'penalty': weights[-1]}
-    assert weights == [.4, .4, .4, .8, 1.6, 3.2, 3.2]
-    assert objective.penalty == 3.2
-    fixed = ClusteringObjective(prior=PRIOR)
-    assert fixed.after_epoch(Information(1., 1., 9)) == {}
-    assert fixed.penalty == .4
-
-
 def test_restarts_under_the_constraint():
     objective = ClusteringObjective(prior=PRIOR, delta=.05)
 
     def rank(sat, kl):
-        return objective.rank(sat, Information(1., 1., kl))
+        return objective.rank(sat, Entropies(1., 1., kl))
     assert rank(.5, .01) < rank(.6, .01)
     assert rank(.9, .01) < rank(.1, .06) < rank(.1, .07)
 
@@ -110,17 +95,16 @@ def test_codes_of_other_sizes_have_both_tasks_as_ends():
         codes.distance(y0, y1).array, clusters.distance(y0, y1).array, 1e-12)
 
 
-def test_serialized_under_the_constraint():
-    objective = ClusteringObjective(delta=.05)
-    for kl in (.4, .39):  # a first look, and one that has hardly shrunk
-        objective.after_epoch(Information(1., 1., kl))
-    saved = chainer.serializers.DictionarySerializer()
-    objective.serialize(saved)
-    assert saved.target == {'penalty': .8, 'last_kl': .39}
+@pytest.mark.parametrize('objective,n_outputs', [
+    (CodeObjective((3, 2)), 6),
+    (ClusteringObjective(prior=[.5, .5]), 3)])
+def test_outputs_of_another_number(objective, n_outputs):
+    objective.check(n_outputs - 1)
+    with pytest.raises(InputError, match=f'{n_outputs} (outputs|clusters)'):
+        objective.check(n_outputs)
 
-    resumed = ClusteringObjective(delta=.05)
-    resumed.serialize(chainer.serializers.NpzDeserializer(
-        {'penalty': numpy.array(3.2), 'last_kl': numpy.array(.2)}))
-    # .19 is more than .9 times .2.
-    assert resumed.after_epoch(Information(1., 1., .19)) == {'penalty': 3.2}
-    assert resumed.penalty == 6.4
+
+@pytest.mark.parametrize('sizes', [(), (1, 2), (2., 3), 4, None])
+def test_what_are_no_sizes(sizes):
+    with pytest.raises(InputError, match='sizes'):
+        CodeObjective(sizes)

@@ -5,10 +5,10 @@ import pytest
 from chainer.backends.cuda import to_cpu
 
 import imsat
-from imsat import augmentation, rpt, vat, weight_decay
+from imsat import rpt
 from imsat.functions import softmax_kl
 from imsat.losses.regularizers import (
-    mean_of, scale_rows, self_augmented_training)
+    augmentation, scale_rows, self_augmented_training, weight_decay)
 
 RNG = numpy.random.RandomState(0)
 W = RNG.normal(size=(4, 6))
@@ -19,6 +19,16 @@ DIRECTION = RNG.normal(size=X.shape)
 
 def forward(x):
     return F.matmul(chainer.as_variable(x), W, transb=True)
+
+
+def network(x, update_statistics):
+    assert not update_statistics  # by what is perturbed
+    return forward(x)
+
+
+def vat(forward, distance, x, radius, **arguments):
+    return imsat.vat(forward, distance, x, radius, **{
+        'xi': 10., 'power_iterations': 1, **arguments})
 
 
 def on(xp, *arrays):
@@ -81,8 +91,8 @@ def test_no_power_iteration_is_rpt():
 def test_augmentation_by_hand():
     def flip(x, rng):
         return x[:, ::-1] + rng.normal(size=x.shape)
-    actual = augmentation(flip)(
-        forward, softmax_kl, X, rng=numpy.random.default_rng(3))
+    actual = augmentation(forward, softmax_kl, X, transform=flip,
+                          rng=numpy.random.default_rng(3))
     moved = X[:, ::-1] + numpy.random.default_rng(3).normal(size=X.shape)
     numpy.testing.assert_allclose(actual.array, kl_by_hand(X, moved), 1e-12)
 
@@ -148,7 +158,7 @@ def test_weight_decay_is_chainers(weights_only):
     rate, network = .3, imsat.Encoder(6, 4, (5,))
     network.l2.b.array[...] = [1, -2, 3, .5]
     network.cleargrads()
-    loss = weight_decay(rate, network, weights_only)(None, None, X)
+    loss = weight_decay(network, rate, weights_only)
     squares = sum((layer.W.array ** 2).sum()
                   for layer in (network.l1, network.l2))
     if not weights_only:
@@ -167,12 +177,46 @@ def test_weight_decay_is_chainers(weights_only):
         numpy.testing.assert_allclose(gradients[name], param.grad, 1e-6)
 
 
+# What a value computes is what the function of the same name does.
+@pytest.mark.parametrize('value,function', [
+    (imsat.VAT(.5, 2), lambda rng: vat(
+        forward, softmax_kl, X, RADIUS, rng=rng, xi=.5, power_iterations=2)),
+    (imsat.RPT(), lambda rng: rpt(forward, softmax_kl, X, RADIUS, rng=rng)),
+    (imsat.Augmentation(lambda x, rng: x + rng.normal(size=x.shape)),
+     lambda rng: self_augmented_training(
+         forward, softmax_kl, X, X + rng.normal(size=X.shape)))])
+def test_values(value, function):
+    loss = value(network, softmax_kl, X, RADIUS,
+                 rng=numpy.random.default_rng(0))
+    expected = function(numpy.random.default_rng(0))
+    assert loss.array == expected.array > 0
+    assert value.needs_radius == (not isinstance(value, imsat.Augmentation))
+    assert not value.needs_images
+
+
+def test_weight_decay_as_a_value():
+    network = imsat.Encoder(6, 4, (5,))
+    value = imsat.WeightDecay(.3)
+    assert not value.needs_radius
+    assert value(network, softmax_kl, X).array \
+        == weight_decay(network, .3).array > 0
+
+
+class Constant(imsat.Regularizer):
+
+    def __init__(self, value):
+        self.value = numpy.array(value)
+
+    def __call__(self, network, distance, x, radius, y, rng):
+        return chainer.Variable(self.value)
+
+
 def test_half_and_half():
-    first, second = 3., 5.
-    both = mean_of(lambda *args, **kwargs: chainer.Variable(
-        numpy.array(first)), lambda *args, **kwargs: chainer.Variable(
-        numpy.array(second)))
-    assert both(forward, softmax_kl, X, RADIUS).array == 4
+    both = imsat.Mean(Constant(3.), Constant(5.))
+    assert both(network, softmax_kl, X, RADIUS).array == 4
+    assert not both.needs_radius and not both.needs_images
+    assert imsat.Mean(Constant(1.), imsat.VAT()).needs_radius
+    assert imsat.Mean(imsat.Affine((2, 3)), Constant(1.)).needs_images
 
 
 def test_vat_and_affine():
@@ -180,12 +224,28 @@ def test_vat_and_affine():
     model = imsat.IMSATClustering(
         4, regularizer='vat-affine', image_shape=(2, 3), xi=.5,
         distortion=dict(probability=1))
-    both = model._regularizer(None)(
-        forward, softmax_kl, X, RADIUS, rng=numpy.random.default_rng(0))
+    both = model.make_regularizer()
+    assert both == imsat.Mean(
+        imsat.VAT(.5), imsat.Affine((2, 3), dict(probability=1)))
+    loss = both(network, softmax_kl, X, RADIUS,
+                rng=numpy.random.default_rng(0))
     rng = numpy.random.default_rng(0)
     first = vat(forward, softmax_kl, X, RADIUS, rng=rng, xi=.5)
     moved = imsat.AffineDistortion((2, 3), probability=1)(X, rng)
     second = kl_by_hand(X, moved)
     assert second > .01
-    numpy.testing.assert_allclose(both.array, (first.array + second) / 2,
+    numpy.testing.assert_allclose(loss.array, (first.array + second) / 2,
                                   1e-9)
+
+
+@pytest.mark.parametrize('make,message', [
+    (lambda: imsat.VAT(xi=-1), 'xi is -1; give a finite number from 0'),
+    (lambda: imsat.VAT(power_iterations=1.5),
+     'power_iterations is 1.5; give a whole number from 0'),
+    (lambda: imsat.WeightDecay(True), 'weight_decay is True; give a finite'),
+    (lambda: imsat.Affine((2,)), r'image_shape is \(2,\); give the'),
+    (lambda: imsat.Affine((2, 3), dict(tilt=1)), 'give a dict of arguments'),
+    (lambda: imsat.Affine((2, 3)).check(7), 'no images of shape')])
+def test_what_is_no_value(make, message):
+    with pytest.raises(imsat.InputError, match=message):
+        make()

@@ -3,7 +3,7 @@ import numpy
 import pytest
 
 from imsat.training.iterators import IndexIterator, sample_permutation
-from imsat.training.random import generator, restart_seeds
+from imsat.randomness import generator, restart_seeds
 
 
 def test_samples_as_the_original_does(golden):

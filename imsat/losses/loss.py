@@ -1,0 +1,52 @@
+"""Eq. 1 on one screen."""
+from imsat.losses.objectives import Objective
+from imsat.losses.regularizers import Regularizer
+from imsat.randomness import DIRECTION, generator
+
+
+class IMSATLoss:
+    r"""What a training step minimises, Eq. 1.
+
+    .. math::
+        R_{SAT}(\theta; T) + \lambda (H(Y|X) - \mu H(Y))
+
+    for clustering, and for hashing with the information of Eq. 14.
+
+    The clean batch goes through the network once: its logits, which update
+    the running statistics, serve the information term, and as a constant the
+    regulariser, whose own passes leave no trace in the statistics.
+
+    Args:
+        objective (Objective): The information term, e.g.
+            :class:`imsat.ClusteringObjective`.
+        regularizer (Regularizer): R, e.g. :class:`imsat.VAT`.
+        radius (array): alpha sigma_t(x) of Eq. 17, shape (N,), in the units
+            of the data.
+        seed (int): Of all that is random, together with the step.
+
+    Attributes:
+        penalty (float): Weight of the constraint of Eq. 10; it grows.
+    """
+
+    def __init__(self, objective: Objective, regularizer: Regularizer, radius,
+                 seed=0):
+        self.objective, self.regularizer = objective, regularizer
+        self.radius, self.seed = radius, seed
+        self.penalty = objective.penalty
+
+    def __call__(self, network, x, index, step):
+        """The loss of a batch and its terms, 0-dimensional Variables.
+
+        Args:
+            network (chainer.Link): From a batch to logits, e.g.
+                :class:`imsat.Encoder`.
+            x (array): The batch, shape (B, d).
+            index (array): Which points of all these are, shape (B,).
+            step (int): Number of the iteration.
+        """
+        y = network(x)
+        term, information = self.objective(y, self.penalty)
+        sat = self.regularizer(
+            network, self.objective.distance, x, self.radius[index], y=y,
+            rng=generator(self.seed, DIRECTION, step))
+        return {'loss': sat + term, 'sat': sat, **information._asdict()}

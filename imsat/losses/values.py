@@ -1,0 +1,44 @@
+"""Regularisers and objectives in a file, without pickle."""
+import dataclasses
+
+import numpy
+
+from imsat.errors import InputError
+from imsat.losses.objectives import (
+    ClusteringObjective, CodeObjective, HashingObjective)
+from imsat.losses.regularizers import (
+    RPT, VAT, Affine, Mean, WeightDecay)
+
+VALUES = {cls.__name__: cls for cls in (
+    VAT, RPT, WeightDecay, Affine, Mean, ClusteringObjective, CodeObjective,
+    HashingObjective)}
+
+
+def to_json(value):
+    """What JSON has no form for, as something that it has.
+
+    A value becomes ``{'value': its class, field: ...}``.
+
+    Raises:
+        InputError: For a value of one's own, whose code is in no file.
+    """
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        return value.tolist()
+    if type(value) in VALUES.values():
+        return {'value': type(value).__name__, **{
+            field.name: getattr(value, field.name)
+            for field in dataclasses.fields(value)}}
+    if isinstance(value, tuple | list):
+        return list(value)
+    raise InputError(f'an estimator with {type(value).__name__} of your own '
+                     f"can't be saved; save encoder_ with "
+                     f'chainer.serializers.save_npz')
+
+
+def from_json(given):
+    """The inverse of :func:`to_json` for what JSON gives back."""
+    if isinstance(given, dict):
+        fields = {key: from_json(item) for key, item in given.items()}
+        name = fields.pop('value', None)
+        return fields if name is None else VALUES[name](**fields)
+    return given

@@ -1,0 +1,258 @@
+"""Parameters that are declared once.
+
+A parameter is a field of a dataclass, an estimator or a value such as
+:class:`imsat.VAT`.  What it may be, what it means and how a script calls it
+stand beside its default; ``__init__``, the checks and the command line are
+made from that.
+"""
+import dataclasses
+import math
+import numbers
+import os
+
+import numpy
+
+from imsat.errors import ArgumentError
+
+MOST = 2 ** 31 - 1  # of a count
+
+
+class Kind:
+    """What a parameter may be.
+
+    Args:
+        optional (bool): Whether it may be None as well.
+    """
+    metavar = None
+    wanted = ''  # ends the sentence of an error
+
+    def __init__(self, optional=False):
+        self.optional = optional
+
+    def allows(self, value):
+        return True
+
+    def problem(self, value):
+        """What is wrong with a value, in words; None if nothing is."""
+        if value is None and self.optional or self.allows(value):
+            return None
+        return f'is {_shown(value)}; {self.wanted}'
+
+    def parse(self, text):
+        """The value of a text on the command line, or ValueError."""
+        return text
+
+
+class Number(Kind):
+    """A finite number.
+
+    Args:
+        least, most (float): Its bounds.
+        open (str): ``'('`` without the least, ``')'`` without the most.
+    """
+    metavar = 'X'
+    parse = staticmethod(float)
+
+    def __init__(self, least=0, most=math.inf, open='', optional=False):
+        super().__init__(optional)
+        self.least, self.most, self.open = least, most, open
+        bounds = f'above {least}' if '(' in open else f'from {least}'
+        if most < math.inf:
+            bounds += f' to {"less than " if ")" in open else ""}{most}'
+        self.wanted = f'give a finite number {bounds}'
+
+    def allows(self, value):
+        return is_number(value) and math.isfinite(value) \
+            and self.least <= value <= self.most \
+            and not ('(' in self.open and value == self.least) \
+            and not (')' in self.open and value == self.most)
+
+
+class Whole(Kind):
+    """A whole number from ``least`` to ``most``."""
+    metavar = 'N'
+    parse = staticmethod(int)
+
+    def __init__(self, least, most=MOST, optional=False):
+        super().__init__(optional)
+        self.least, self.most = least, most
+        self.wanted = f'give a whole number from {least}' + (
+            f' to {most}' if most < MOST else '')
+
+    def allows(self, value):
+        return is_whole(value) and self.least <= value <= self.most
+
+    def problem(self, value):
+        problem = super().problem(value)
+        if problem and is_whole(value) and value > MOST:
+            return f'{problem} to {MOST}' if self.most == MOST else problem
+        return problem
+
+
+class Choice(Kind):
+    """One of some names."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.names = tuple(names)
+        self.wanted = f'choose one of {", ".join(self.names)}'
+
+    def allows(self, value):
+        return isinstance(value, str) and value in self.names
+
+
+class Flag(Kind):
+    """True or False."""
+    wanted = 'give True or False'
+
+    def allows(self, value):
+        return isinstance(value, bool | numpy.bool_)
+
+
+class Place(Kind):
+    """A path, None for none; with ``flag`` a bool as well."""
+    wanted = 'give a path, or None'
+
+    def __init__(self, flag=False):
+        super().__init__(optional=True)
+        self.flag = flag
+
+    def allows(self, value):
+        if isinstance(value, bool):
+            return self.flag
+        return isinstance(value, str | os.PathLike) and os.fspath(value) != ''
+
+
+class Units(Kind):
+    """Units of the hidden layers; none for a linear network."""
+    metavar = 'H-H'
+    wanted = 'give the units of each hidden layer, e.g. (1200, 1200)'
+
+    def allows(self, value):
+        return isinstance(value, tuple | list | numpy.ndarray) \
+            and numpy.ndim(value) == 1 and all(
+                is_whole(units) and 0 < units <= MOST for units in value)
+
+    def parse(self, text):
+        return [] if text == 'linear' else list(map(int, text.split('-')))
+
+
+class Seed(Kind):
+    """A whole number, a ``numpy.random.RandomState``, or None."""
+    wanted = ('give a whole number from 0 to 2**32 - 1, a '
+              'numpy.random.RandomState or None')
+    parse = staticmethod(int)
+
+    def __init__(self):
+        super().__init__(optional=True)
+
+    def allows(self, value):
+        return isinstance(value, numpy.random.RandomState) \
+            or is_whole(value) and 0 <= value < 2 ** 32
+
+
+class OneOf(Kind):
+    """An instance of a class, or what another kind allows.
+
+    Args:
+        kind (Kind): Of what is no such instance; None for nothing else.
+    """
+
+    def __init__(self, cls, wanted, kind=None, optional=False):
+        super().__init__(optional)
+        self.cls, self.kind, self.wanted = cls, kind, wanted
+
+    def allows(self, value):
+        return isinstance(value, self.cls) \
+            or self.kind is not None and self.kind.allows(value)
+
+
+def is_whole(value):
+    """Whether a value is a whole number, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_number(value):
+    """Whether a value is a real number, and no bool."""
+    return isinstance(value, numbers.Real) \
+        and not isinstance(value, bool | numpy.bool_)
+
+
+def _shown(value):
+    text = ' '.join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + '...'
+
+
+@dataclasses.dataclass(frozen=True)
+class Declaration:
+    """What is known of a parameter beside its name and default.
+
+    Args:
+        kind (Kind): What it may be.
+        help (str): What it means, with its equation or section.
+        option (str): As scripts call it, by default as here; '' where they
+            have no option for it.
+        argument (str): As an estimator calls it, by default as here.
+        how (bool): Whether it says how to run and not what to compute.
+    """
+    kind: Kind
+    help: str = ''
+    option: str | None = None
+    argument: str | None = None
+    how: bool = False
+
+
+def parameter(default, kind, help='', *, option=None, argument=None,
+              how=False, kw_only=True):
+    """A field of a dataclass with its :class:`Declaration`."""
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={
+        'declaration': Declaration(kind, help, option, argument, how)})
+
+
+def again(cls, name, **changes):
+    """The parameter ``name`` of ``cls``, declared there, for another class.
+
+    Args:
+        changes: Another ``default``, ``kind`` or ``help``.
+    """
+    field = cls.__dataclass_fields__[name]
+    declaration = field.metadata['declaration']
+    default = changes.pop('default', field.default)
+    return dataclasses.field(default=default, kw_only=True, metadata={
+        'declaration': dataclasses.replace(declaration, **changes)})
+
+
+def declarations(cls):
+    """Every parameter of a class or an instance: its Declaration by name."""
+    return {field.name: field.metadata['declaration']
+            for field in dataclasses.fields(cls)
+            if 'declaration' in field.metadata}
+
+
+def option_of(name, declaration):
+    """How scripts call a parameter: ``'n_init'`` is ``'restarts'``."""
+    return name if declaration.option is None else declaration.option
+
+
+def argument_error(owner, name, problem):
+    """The ArgumentError of a parameter of a class or an instance."""
+    declaration = declarations(owner)[name]
+    option = option_of(name, declaration)
+    return ArgumentError(
+        declaration.argument or name, problem,
+        f'--{option.replace("_", "-")}' if option else None)
+
+
+def check_parameters(owner):
+    """Raises ArgumentError for a parameter that is not of its kind."""
+    for name, declaration in declarations(owner).items():
+        problem = declaration.kind.problem(getattr(owner, name))
+        if problem:
+            raise argument_error(owner, name, problem)
+
+
+def from_arguments(cls, arguments):
+    """The value of a class from a dict of an estimator's arguments."""
+    return cls(**{name: arguments[declaration.argument or name]
+                  for name, declaration in declarations(cls).items()
+                  if (declaration.argument or name) in arguments})

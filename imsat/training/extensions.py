@@ -1,0 +1,65 @@
+"""What is done around the steps: evaluation, Eq. 10's penalty, a bar."""
+import math
+
+import chainer
+from chainer.training import extension
+
+from imsat.training.evaluation import predict_logits
+
+
+class Evaluator(extension.Extension):
+    """Reports what the network says of all data after every epoch.
+
+    Args:
+        model (chainer.Link): The network.
+        x (array or sparse matrix): All data, shape (N, d).
+        summarize: Function from the logits, shape (N, M), to a dict of what
+            to report.
+    """
+    trigger = 1, 'epoch'
+    default_name = 'evaluator'
+    priority = extension.PRIORITY_WRITER
+
+    def __init__(self, model, x, summarize):
+        self.model, self.x, self.summarize = model, x, summarize
+
+    def __call__(self, trainer):
+        report = self.summarize(predict_logits(self.model, self.x))
+        chainer.report({f'all/{name}': value
+                        for name, value in report.items()})
+
+
+class GrowingPenalty(extension.Extension):
+    """The penalty method for the constraint of Eq. 10, KL <= delta.
+
+    After every epoch it multiplies the weight by ``growth`` where
+    KL[p(y) || q(y)] of all data demands it: above delta and not a tenth below
+    what it was an epoch before.  (The paper's own sequence of weights, in its
+    Appendix B, could not be had.)
+
+    It reads what :class:`Evaluator` has reported, and reports the weight with
+    which the epoch was trained.
+
+    Args:
+        loss (IMSATLoss): Whose ``penalty`` grows.
+        delta (float): Tolerance in nats.
+        growth (float): Factor.
+    """
+    trigger = 1, 'epoch'
+    default_name = 'penalty'
+    priority = extension.PRIORITY_EDITOR  # after Evaluator, before the log
+
+    def __init__(self, loss, delta, growth):
+        self.loss, self.delta, self.growth = loss, delta, growth
+        self.last_kl = math.inf
+
+    def __call__(self, trainer):
+        chainer.report({'all/penalty': self.loss.penalty})
+        kl = trainer.observation['all/kl_to_prior']
+        if kl > max(self.delta, .9 * self.last_kl):
+            self.loss.penalty *= self.growth
+        self.last_kl = kl
+
+    def serialize(self, serializer):
+        self.loss.penalty = serializer('penalty', self.loss.penalty)
+        self.last_kl = serializer('last_kl', self.last_kl)

@@ -1,0 +1,91 @@
+"""What a training needs around its steps."""
+import dataclasses
+from pathlib import Path
+
+from chainer import training
+from chainer.training import extensions
+
+from imsat.training.snapshot import Snapshot, resume_from, snapshots
+
+
+@dataclasses.dataclass
+class Training:
+    """What has become of a training.
+
+    Attributes:
+        log (list of dict): Chainer's, an entry an epoch.
+        seconds (float): In all.
+        steps_per_second (float): Evaluation and snapshots not counted.
+    """
+    log: list
+    seconds: float
+    steps_per_second: float
+
+
+@dataclasses.dataclass
+class Session:
+    """Where a training leaves its log and snapshots, and how it is shown.
+
+    Args:
+        folder (path): For the log and the snapshots; None for neither.
+        resume (bool): Whether to go on from the newest snapshot there;
+            otherwise those that are there are removed.
+        snapshot_seconds (float): At most one snapshot in so many seconds.
+        progress (Extension): Called after each iteration; None for none.
+    """
+    folder: Path | None = None
+    resume: bool = False
+    snapshot_seconds: float = 10.
+    progress: training.Extension | None = None
+
+    def below(self, name):
+        """The session of a part, in a folder of its own."""
+        if self.folder is None:
+            return self
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return dataclasses.replace(self, folder=folder)
+
+    def run(self, updater, epochs, evaluators=(), is_done=None):
+        """Trains with Chainer's Trainer.
+
+        Args:
+            updater (Updater): What is done in a step.
+            epochs (int): At most so many.
+            evaluators (sequence of Extension): Run before the log is written.
+            is_done: Function ``()`` that may end the run before; None for
+                none.
+
+        Returns:
+            Training: Its log and times.
+        """
+        trainer = training.Trainer(
+            updater, _stop_trigger(epochs, is_done),
+            out='.' if self.folder is None else str(self.folder))
+        for evaluator in evaluators:
+            trainer.extend(evaluator)
+        # Chainer takes ``filename=None`` for 'log', and only this for no
+        # file.
+        log = extensions.LogReport(
+            log_name=None if self.folder is None else 'log')
+        trainer.extend(log)
+        if self.folder is not None:
+            trainer.extend(
+                Snapshot(self.folder, epochs, self.snapshot_seconds))
+        if self.resume:
+            resume_from(self.folder, trainer)
+        elif self.folder is not None:
+            for path in snapshots(self.folder):
+                path.unlink()
+        if self.progress is not None:
+            trainer.extend(self.progress)
+        trainer.run(show_loop_exception_msg=False)
+        return Training(
+            log.log, trainer.elapsed_time,
+            updater.iteration / max(updater.update_seconds, 1e-9))
+
+
+def _stop_trigger(epochs, is_done):
+    if is_done is None:
+        return epochs, 'epoch'
+    return lambda trainer: trainer.updater.epoch >= epochs or is_done()

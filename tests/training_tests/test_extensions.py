@@ -1,0 +1,52 @@
+import types
+
+import chainer
+import numpy
+import pytest
+
+from imsat.training.extensions import GrowingPenalty
+
+PENALTY = .4
+
+
+def observe(extension, kl):
+    """What the extension reports after an epoch of that divergence."""
+    report = {}
+    reporter = chainer.Reporter()
+    with reporter, reporter.scope(report):
+        extension(types.SimpleNamespace(
+            observation={'all/kl_to_prior': kl}))
+    return report
+
+
+@pytest.fixture
+def loss():
+    return types.SimpleNamespace(penalty=PENALTY)
+
+
+def test_the_penalty_grows_until_the_constraint_holds(loss):
+    extension = GrowingPenalty(loss, delta=.05, growth=2.)
+    weights = []
+    # first look; shrinks; stays; grows; shrinks a little; met; grows, met
+    for kl in (.4, .3, .3, .35, .34, .01, .05):
+        weights.append(loss.penalty)
+        assert observe(extension, kl) == {'all/penalty': weights[-1]}
+    assert weights == [.4, .4, .4, .8, 1.6, 3.2, 3.2]
+    assert loss.penalty == 3.2
+
+
+def test_serialized(loss):
+    extension = GrowingPenalty(loss, .05, 2.)
+    for kl in (.4, .39):  # a first look, and one that has hardly shrunk
+        observe(extension, kl)
+    saved = chainer.serializers.DictionarySerializer()
+    extension.serialize(saved)
+    assert saved.target == {'penalty': .8, 'last_kl': .39}
+
+    resumed = types.SimpleNamespace(penalty=PENALTY)
+    extension = GrowingPenalty(resumed, .05, 2.)
+    extension.serialize(chainer.serializers.NpzDeserializer(
+        {'penalty': numpy.array(3.2), 'last_kl': numpy.array(.2)}))
+    # .19 is more than .9 times .2.
+    assert observe(extension, .19) == {'all/penalty': 3.2}
+    assert resumed.penalty == 6.4
