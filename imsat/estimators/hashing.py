@@ -2,7 +2,7 @@ import numpy
 
 from imsat.cuda import hamming as kernels
 from imsat.estimators.imsat import IMSATEstimator
-from imsat.retrieval.codes import MOST_BITS, on_device, pack_bits
+from imsat.retrieval.codes import MOST_BITS, are_on_gpu, pack_bits
 from imsat.losses.objectives import HashingObjective
 from imsat.training.evaluation import information_of
 
@@ -86,7 +86,7 @@ def codes_of(logits):
     Args:
         logits (array): Shape (N, D), float32 or float64.
     """
-    if on_device(logits):
+    if are_on_gpu(logits):
         return kernels.pack_bits(logits)
     return pack_bits(logits > 0)
 
