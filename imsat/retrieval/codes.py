@@ -23,6 +23,7 @@ from imsat.errors import InputError
 Array: TypeAlias = Any  # of NumPy or of CuPy
 
 MOST_BITS = 256
+MOST_VALUES = 1 << 16  # of a head
 # Codes at a time: bounds memory, and keeps a block's distances in the cache.
 BLOCK = 1 << 16
 
@@ -120,11 +121,14 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
     Args:
         logits (array): Shape (N, V_1 + ... + V_M), float32 or float64, those
             of one head after the other.
-        sizes (sequence of int): V_1, ..., V_M.
+        sizes (sequence of int): V_1, ..., V_M, each from 1 to 65,536.
 
     Returns:
         numpy.ndarray: Shape (N, M), uint8, or uint16 where a head has more
         than 256 values.
+
+    Raises:
+        InputError: If logits and sizes don't go together.
 
     Example:
         Two heads, of three values and of two.
@@ -133,7 +137,13 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
         >>> imsat.retrieval.head_codes_of(logits, [3, 2])
         array([[1, 0]], dtype=uint8)
     """
-    heads = numpy.split(to_numpy(logits), numpy.cumsum(sizes)[:-1], axis=1)
+    logits = to_numpy(logits)
+    if logits.ndim != 2 or logits.shape[1] != sum(sizes) \
+            or not 1 <= min(sizes) <= max(sizes) <= MOST_VALUES:
+        raise InputError(f'logits of shape {logits.shape} are none of heads '
+                         f'with {list(sizes)} values; give as many columns as '
+                         f'values, from 1 to {MOST_VALUES:,} a head')
+    heads = numpy.split(logits, numpy.cumsum(sizes)[:-1], axis=1)
     return numpy.stack([head.argmax(axis=1) for head in heads], axis=1).astype(
         numpy.uint8 if max(sizes) <= 256 else numpy.uint16)
 

@@ -83,6 +83,20 @@ def test_head_codes_of_logits(array_module, sizes, dtype):
         assert row == []
 
 
+@pytest.mark.parametrize('shape,sizes', [
+    ((3, 6), [3, 4]), ((3, 6), [3, 2]), ((6,), [6]), ((3, 2), [2, 0]),
+    ((3, 65537), [65537])])
+def test_no_logits_of_these_heads(shape, sizes):
+    with pytest.raises(InputError, match='from 1 to 65,536 a head'):
+        head_codes_of(numpy.zeros(shape, 'f'), sizes)
+
+
+def test_head_of_many_values():
+    logits = numpy.zeros((1, 65536), 'f')
+    logits[0, -1] = 1
+    assert head_codes_of(logits, [65536]).tolist() == [[65535]]
+
+
 def test_count_distinct():
     assert count_distinct(pack_bits([[0] * 9, [1] * 9, [0] * 9])) == 2
     assert count_distinct(numpy.array([[1, 2], [2, 1], [1, 3]], 'u2')) == 3
