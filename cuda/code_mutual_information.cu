@@ -1,9 +1,10 @@
 // Entropies of softmax heads, one after the other in the columns of y, shape
-// (rows, width), and the information of pairs of heads.
+// (rows, width), and the mutual information of pairs of heads, Eq. 13.
 //
 // Lanes share a head of a row (reduce.cuh) to leave its largest logit and the
-// logarithm of its sum.  From there on it is as with bits (sigmoid_mutual_information.cu),
-// but for the tables of two heads, of which every cell is a pair of columns.
+// logarithm of its sum.  From there on it is as with bits
+// (sigmoid_mutual_information.cu), but for the tables of two heads, of which
+// every cell is a pair of columns.
 //
 // starts: where each head begins and the last one ends, heads + 1 numbers;
 // head_of: the head of each column.

@@ -48,7 +48,8 @@ def rows(n_rows, width):
 
 
 def pairs_of_columns(width):
-    """For kernels whose threads share the pairs of a column (``mutual_information.cuh``).
+    """For kernels whose threads share the pairs of a column, as in
+    ``mutual_information.cuh``.
 
     Since a pair takes long each thread has one, where there are few.
     """

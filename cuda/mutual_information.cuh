@@ -1,6 +1,7 @@
-// What the information of bits (sigmoid_mutual_information.cu) and of softmax heads
-// (code_mutual_information.cu) have in common, above all that of pairs of outputs, by
-// imsat/functions/mutual_information.py; with entropy.cuh and reduce.cuh.
+// The mutual information of pairs of outputs, Eq. 13, and what else bits
+// (sigmoid_mutual_information.cu) and softmax heads
+// (code_mutual_information.cu) have in common; the formulas are those of
+// imsat/functions/mutual_information.py.  With entropy.cuh and reduce.cuh.
 #define TINY T(sizeof(T) == 4 ? 1.17549435e-38 : 2.2250738585072014e-308)
 
 // log p for eps = 0 of a p that may have been rounded to 0; what is left out
@@ -9,7 +10,7 @@ __device__ T log_of_mean(T p, T eps) {
     return log_plus(p, log(max(p, TINY)), eps);
 }
 
-// What a cell p q + covariance of a table adds to the information; its
+// What a cell p q + covariance of a table adds to the mutual information; its
 // derivatives by the covariance, less 1, and by p q.
 struct Cell {
     T information, slope, slope_independent;
@@ -38,8 +39,8 @@ __device__ T covariance_of_pair(
     return sum;
 }
 
-// What a pair of columns adds to the information, its derivative by their
-// covariance, and what it adds to half of that by the mean of the first.
+// What a pair of columns adds to the mutual information, its derivative by
+// their covariance, and what it adds to half of that by the mean of the first.
 struct Pair {
     T information, slope, by_mean;
 };

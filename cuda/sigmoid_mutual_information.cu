@@ -1,10 +1,10 @@
 // Entropies of bits with p(Y = 1) = sigmoid(y), y of shape (rows, width), and
-// the information of their pairs.
+// the mutual information of pairs of them, Eq. 13.
 //
 // One pass over y writes p and sums down the columns: blocks as in
 // columns.cuh leave the sums of their chunk of rows, and lanes share a column
-// to add these up in order (mutual_information.cuh).  With the covariances (centred_products.cu) lanes
-// share a bit and go over its pairs (reduce.cuh).
+// to add these up in order (mutual_information.cuh).  With the covariances
+// (centred_products.cu) lanes share a bit and go over its pairs (reduce.cuh).
 #include "reduce.cuh"
 #include "columns.cuh"
 #include "entropy.cuh"

@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy
 
 import imsat
-from benchmarks import kernel_report as report
-from common.scripts import fail
+from benchmarks.kernels import report
+from benchmarks.kernels.arithmetic import limit
+from benchmarks.kernels.cases import CASES
+from benchmarks.kernels.cases.case import is_array
+from benchmarks.kernels.timing import Gpu, copy_speed, count_sets, medians
+from common.scripts import run_script
 from common.versions import get_versions
 from imsat import devices
 from imsat.storage import save_json
-from benchmarks.kernel_arithmetic import limit
-from benchmarks.kernel_cases import CASES
-from benchmarks.kernel_cases.case import is_array
-from benchmarks.kernel_timing import Gpu, copy_speed, count_sets, medians
 
 # Seconds on an H200, about: to make inputs of a size and to check results,
 # to time a contestant, and to compile PyTorch's expression.
@@ -244,11 +244,8 @@ def run(args):
     return int(any('ours' in row['failed'] for row in results['rows']))
 
 
-def main():
-    try:
-        return run(get_options())
-    except (imsat.InputError, OSError) as e:
-        return fail(e)
+def main(argv=None):
+    return run_script(lambda: run(get_options(argv)), resume=None)
 
 
 if __name__ == '__main__':

@@ -9,18 +9,38 @@ prototype of the item's class with each bit flipped with probability --flip;
 .5 makes them random, with the fewest duplicates.
 """
 import argparse
+import functools
 import statistics
 import sys
-import time
 import tracemalloc
 
 import numpy
-import threadpoolctl
 from sklearn.metrics import average_precision_score
 
+from common import markdown
+from common.scripts import main, positive
+from common.timing import time_in_turns
 from imsat import devices
-from imsat.retrieval.codes import hamming_distance, pack_bits
-from imsat.retrieval.scores import retrieval_scores
+from imsat.retrieval import hamming_distance, pack_bits, retrieval_scores
+
+HEAD = ('bits', 'flipped', 'ours, s', 'scikit-learn, s', 'ratio',
+        'ours, peak MB')
+
+
+def get_options(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add('--queries', type=positive, default=1000, help='how many')
+    add('--items', type=positive, default=69000, help='of the gallery')
+    add('--bits', type=positive, nargs='+', default=[16, 32, 64, 256],
+        help='of a code')
+    add('--flip', type=float, nargs='+', default=[.1, .5],
+        help='probabilities')
+    add('--repeats', type=positive, default=3, help='timed, of each')
+    add('--threads', type=positive, default=1, help='of BLAS and OpenMP')
+    return parser.parse_args(argv)
 
 
 def make_codes(rng, n, prototypes, flip):
@@ -37,62 +57,44 @@ def loop_over_queries(q, q_labels, g, g_labels, n_bits):
     return {'map_step': numpy.mean(precision)}
 
 
-def seconds_and_score(function, case):
-    start = time.perf_counter()
-    scores = function(*case)
-    return time.perf_counter() - start, scores['map_step']
+def check(scores):
+    ours, theirs = (each['map_step'] for each in scores.values())
+    if abs(ours - theirs) > 1e-9:
+        sys.exit(f'mAP is {ours} here and {theirs} there')
 
 
-def peak_memory(function, case):
+def peak_memory(function):
     tracemalloc.start()
-    function(*case)
+    function()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--queries', type=int, default=1000)
-    parser.add_argument('--items', type=int, default=69000)
-    parser.add_argument('--bits', type=int, nargs='+',
-                        default=[16, 32, 64, 256])
-    parser.add_argument('--flip', type=float, nargs='+', default=[.1, .5])
-    parser.add_argument('--repeats', type=int, default=3)
-    args = parser.parse_args()
-
-    print(f'{args.queries} queries, {args.items} items of 10 classes, '
-          f'medians of {args.repeats}, one thread, '
-          f'{devices.describe(devices.get_device(-1))}\n')
-    print('| bits | flipped | ours, s | scikit-learn, s | ratio | '
-          'ours, peak MB |\n|---|---|---|---|---|---|')
-    rng = numpy.random.default_rng(0)
-    with threadpoolctl.threadpool_limits(1):
-        for n_bits in args.bits:
-            for flip in args.flip:
-                prototypes = rng.integers(2, size=(10, n_bits)) == 1
-                case = (*make_codes(rng, args.queries, prototypes, flip),
-                        *make_codes(rng, args.items, prototypes, flip),
-                        n_bits)
-                measure(case, flip, args.repeats)
-
-
 def measure(case, flip, repeats):
-    times = [], []
-    for _ in range(repeats):
-        ours, score = seconds_and_score(retrieval_scores, case)
-        theirs, expected = seconds_and_score(loop_over_queries, case)
-        if abs(score - expected) > 1e-9:
-            sys.exit(f'mAP is {score} here and {expected} there')
-        times[0].append(ours)
-        times[1].append(theirs)
-    ours, theirs = map(statistics.median, times)
-    print(f'| {case[-1]} | {flip:g} | {ours:.2f} | {theirs:.2f} | '
-          f'{theirs / ours:.0f}x | '
-          f'{peak_memory(retrieval_scores, case) / 1e6:.0f} |', flush=True)
+    """The cells of a row."""
+    contestants = {'ours': functools.partial(retrieval_scores, *case),
+                   'theirs': functools.partial(loop_over_queries, *case)}
+    ours, theirs = map(statistics.median, time_in_turns(
+        contestants, repeats, warm_up=0, check=check).values())
+    return (case[-1], f'{flip:g}', f'{ours:.2f}', f'{theirs:.2f}',
+            f'{theirs / ours:.0f}x',
+            f'{peak_memory(contestants["ours"]) / 1e6:.0f}')
+
+
+def run(args):
+    print(f'{args.queries} queries, {args.items} items of 10 classes, '
+          f'medians of {args.repeats}, threads: {args.threads}, '
+          f'{devices.describe(devices.get_device(-1))}\n')
+    print(markdown.head(HEAD, numbers=len(HEAD)))
+    rng = numpy.random.default_rng(0)
+    for n_bits in args.bits:
+        for flip in args.flip:
+            prototypes = rng.integers(2, size=(10, n_bits)) == 1
+            case = (*make_codes(rng, args.queries, prototypes, flip),
+                    *make_codes(rng, args.items, prototypes, flip), n_bits)
+            print(markdown.row(measure(case, flip, args.repeats)), flush=True)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main(run, get_options, resume=None))

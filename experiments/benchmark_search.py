@@ -7,80 +7,92 @@ give the same answer, ties included.  HammingIndex takes one thread, FAISS
 --threads.
 """
 import argparse
+import functools
 import statistics
 import sys
-import time
 
 import numpy
 
 import imsat
+from common import markdown
+from common.scripts import main, positive
+from common.timing import time_in_turns
 from imsat import devices
+from imsat.retrieval import HammingIndex, code_width
+
+HEAD = ('codes', 'bits', 'k', 'HammingIndex, ms a query', 'FAISS',
+        'FAISS / HammingIndex')
+
+
+def get_options(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add('--sizes', type=positive, nargs='+',
+        default=[69000, 10 ** 6, 10 ** 7], help='how many codes')
+    add('--bits', type=positive, nargs='+', default=[16, 32, 64, 256],
+        help='of a code')
+    add('--k', type=positive, nargs='+', default=[10, 500],
+        help='neighbours of a query')
+    add('--queries', type=positive, default=32, help='how many')
+    add('--repeats', type=positive, default=5, help='timed, of each')
+    add('--threads', type=positive, default=1, help='of FAISS')
+    return parser.parse_args(argv)
+
+
+def find_faiss():
+    try:
+        import faiss
+    except ImportError:
+        raise imsat.InputError("FAISS is not installed; pip install "
+                               "'imsat[faiss]'") from None
+    return faiss
 
 
 def random_codes(rng, n, n_bits):
-    width = -(-n_bits // 8)
+    width = code_width(n_bits)
     codes = rng.integers(256, size=(n, width), dtype=numpy.uint8)
     codes[:, -1] &= 256 - (1 << 8 * width - n_bits)
     return codes
 
 
-def seconds(search, queries, k):
-    start = time.perf_counter()
-    answer = search(queries, k)
-    return time.perf_counter() - start, answer
+def check(answers):
+    ours, theirs = answers.values()
+    if not all(map(numpy.array_equal, ours, theirs)):
+        sys.exit('FAISS gives another answer')
 
 
 def measure(index, flat, queries, k, repeats):
     """Medians of both, in ms a query."""
-    times = [], []
-    for _ in range(repeats):
-        ours, answer = seconds(index.search, queries, k)
-        theirs, expected = seconds(flat.search, queries, k)
-        if not all(map(numpy.array_equal, answer, expected)):
-            sys.exit('FAISS gives another answer')
-        times[0].append(ours)
-        times[1].append(theirs)
-    return [statistics.median(each) / len(queries) * 1e3 for each in times]
+    times = time_in_turns(
+        {'ours': functools.partial(index.search, queries, k),
+         'theirs': functools.partial(flat.search, queries, k)},
+        repeats, warm_up=0, check=check)
+    return [statistics.median(each) / len(queries) * 1e3
+            for each in times.values()]
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--sizes', type=int, nargs='+',
-                        default=[69000, 10 ** 6, 10 ** 7])
-    parser.add_argument('--bits', type=int, nargs='+',
-                        default=[16, 32, 64, 256])
-    parser.add_argument('--k', type=int, nargs='+', default=[10, 500])
-    parser.add_argument('--queries', type=int, default=32)
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--threads', type=int, default=1, help='of FAISS')
-    args = parser.parse_args()
-    try:
-        import faiss
-    except ImportError:
-        print("FAISS is not installed; pip install 'imsat[faiss]'",
-              file=sys.stderr)
-        sys.exit(2)
+def run(args):
+    faiss = find_faiss()
     faiss.omp_set_num_threads(args.threads)
-
     print(f'{args.queries} queries, medians of {args.repeats}, FAISS '
-          f'{faiss.__version__} with {args.threads} threads, '
+          f'{faiss.__version__}, threads: {args.threads}, '
           f'{devices.describe(devices.get_device(-1))}\n')
-    print('| codes | bits | k | HammingIndex, ms a query | FAISS | '
-          'FAISS / HammingIndex |\n|---|---|---|---|---|---|')
+    print(markdown.head(HEAD, numbers=len(HEAD)))
     rng = numpy.random.default_rng(0)
     for size in args.sizes:
         for n_bits in args.bits:
-            index = imsat.HammingIndex(n_bits)
+            index = HammingIndex(n_bits)
             index.add(random_codes(rng, size, n_bits))
             flat = index.to_faiss()
             queries = random_codes(rng, args.queries, n_bits)
             for k in args.k:
                 ours, theirs = measure(index, flat, queries, k, args.repeats)
-                print(f'| {size:,} | {n_bits} | {k} | {ours:.3f} | '
-                      f'{theirs:.3f} | {theirs / ours:.2f} |', flush=True)
+                print(markdown.row((
+                    f'{size:,}', n_bits, k, f'{ours:.3f}', f'{theirs:.3f}',
+                    f'{theirs / ours:.2f}')), flush=True)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main(run, get_options, resume=None))

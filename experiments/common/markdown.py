@@ -6,14 +6,22 @@ def row(cells):
     return f'| {" | ".join(map(str, cells))} |'
 
 
+def head(header, numbers=0):
+    """The first two lines, to be followed by a :func:`row` at a time.
+
+    Args:
+        header (sequence): The titles.
+        numbers (int): So many of the last columns are set flush right.
+    """
+    words = len(header) - numbers
+    return row(header) + '\n|' + '---|' * words + '---:|' * numbers
+
+
 def table(header, rows, numbers=0):
     """A table, without a last line end.
 
     Args:
-        header (sequence): Its titles.
+        header, numbers: As in :func:`head`.
         rows (iterable of sequence): Of cells, as many as titles each.
-        numbers (int): So many of the last columns are set flush right.
     """
-    words = len(header) - numbers
-    rule = '|' + '---|' * words + '---:|' * numbers
-    return '\n'.join([row(header), rule, *map(row, rows)])
+    return '\n'.join([head(header, numbers), *map(row, rows)])

@@ -6,7 +6,7 @@ from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.losses.objectives import HashingObjective
 from imsat.parameters import again
-from imsat.retrieval.codes import codes_of, codes_of_heads, count_distinct
+from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
 from imsat.training.evaluation import information_of, softmax
 
 
@@ -27,7 +27,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         codes_ (array): Codes of the training points: bits, shape
             (N, ceil(D / 8)), uint8, see :func:`imsat.retrieval.pack_bits`;
             or M values each, shape (N, M), see
-            :func:`imsat.retrieval.codes.codes_of_heads`.
+            :func:`imsat.retrieval.codes.head_codes_of`.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(200, 4))
@@ -78,7 +78,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
     def _codes(self, logits):
         if self._sizes is None:
             return codes_of(logits)
-        return codes_of_heads(logits, self._sizes)
+        return head_codes_of(logits, self._sizes)
 
     @property
     def _n_outputs(self):

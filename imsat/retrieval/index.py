@@ -1,5 +1,8 @@
-"""Exact search among packed hash codes by Hamming distance."""
+"""Exact search among hash codes by Hamming distance."""
 import numbers
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any
 
 import numpy
 from chainer.backend import get_array_module
@@ -7,10 +10,10 @@ from chainer.backend import get_array_module
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
 from imsat.errors import InputError
-from imsat.storage import load_npz, save_npz
 from imsat.retrieval.codes import (
-    check_codes, check_n_bits, distance_blocks, from_words, on_device,
-    to_numpy, to_words)
+    Array, are_on_gpu, check_codes, check_head_codes, check_n_bits,
+    code_width, distance_blocks, from_words, to_numpy, to_words)
+from imsat.storage import load_npz, save_npz
 
 
 class HammingIndex:
@@ -30,47 +33,60 @@ class HammingIndex:
     Attributes:
         n_bits (int): D.
         ids (array): Numbers of the codes that are there, ascending, int64.
-        codes (array): These codes, shape (N, ceil(D / 8)), uint8, where
-            they are.
+        codes (array): These codes, shape (N, W), uint8, where they are; W is
+            :func:`~imsat.retrieval.code_width`.
 
     Raises:
         InputError: (a ValueError) here and in every method, for codes or
             arguments that can't be used, in one sentence.
+
+    Example:
+        >>> codes = imsat.retrieval.pack_bits(
+        ...     [[0, 0, 0], [0, 0, 1], [0, 1, 1]])
+        >>> index = imsat.retrieval.HammingIndex(n_bits=3)
+        >>> index.add(codes)
+        array([0, 1, 2])
+        >>> distances, ids = index.search(codes[2:], k=2)
+        >>> distances
+        array([[0, 1]], dtype=int32)
+        >>> ids
+        array([[2, 1]])
     """
 
-    def __init__(self, n_bits):
+    def __init__(self, n_bits: int) -> None:
         check_n_bits(n_bits)
         self.n_bits = int(n_bits)
         self._next_id = 0
         # What was added since the last search waits in parts.
-        self._words = [to_words(numpy.empty((0, -(-n_bits // 8)),
+        self._words = [to_words(numpy.empty((0, code_width(n_bits)),
                                             numpy.uint8))]
         self._ids = [numpy.empty(0, numpy.int64)]
-        self._ids_on_device = None  # of a search there, until they change
+        # Of a search there, until they change.
+        self._ids_on_device: Array = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(map(len, self._ids))
 
     @property
-    def ids(self):
+    def ids(self) -> numpy.ndarray:
         return self._all_ids().copy()
 
     @property
-    def codes(self):
+    def codes(self) -> Array:
         return from_words(self._all_words(), self.n_bits)
 
-    def _all_ids(self):
+    def _all_ids(self) -> numpy.ndarray:
         if len(self._ids) > 1:
             self._ids = [numpy.concatenate(self._ids)]
         return self._ids[0]
 
-    def _all_words(self):
+    def _all_words(self) -> Array:
         if len(self._words) > 1:
             xp = get_array_module(self._words[0])
             self._words = [xp.concatenate(self._words, axis=1)]
         return self._words[0]
 
-    def _all_ids_on_device(self):
+    def _all_ids_on_device(self) -> Array:
         ids = self._all_ids()
         if ids[-1] < len(ids):  # ascending from 0 without a gap
             return None
@@ -78,8 +94,8 @@ class HammingIndex:
             self._ids_on_device = runtime.current.asarray(ids, 'int64')
         return self._ids_on_device
 
-    def add(self, codes):
-        """Adds packed codes, shape (N, ceil(D / 8)), uint8.
+    def add(self, codes: Array) -> numpy.ndarray:
+        """Adds packed codes, shape (N, W), uint8.
 
         Returns:
             numpy.ndarray: Their numbers, int64: they go on from the last
@@ -89,14 +105,14 @@ class HammingIndex:
         ids = numpy.arange(self._next_id, self._next_id + words.shape[1])
         if not len(self):
             self._words, self._ids = [], []
-        on_device(words, *self._words)
+        are_on_gpu(words, *self._words)
         self._words.append(words)
         self._ids.append(ids)
         self._ids_on_device = None
         self._next_id += len(ids)
         return ids.copy()
 
-    def remove(self, ids):
+    def remove(self, ids: Any) -> None:
         """Removes the codes of these numbers, each of which must be there."""
         ids = to_numpy(ids)
         if ids.ndim != 1 or ids.dtype.kind not in 'iu' and len(ids):
@@ -113,42 +129,36 @@ class HammingIndex:
         self._ids = [self._all_ids()[keep]]
         self._ids_on_device = None
 
-    def search(self, queries, k):
+    def search(self, queries: Array, k: int) -> tuple[Array, Array]:
         """The k nearest codes of each query.
 
         Args:
-            queries (array): Packed codes, shape (Q, ceil(D / 8)), uint8.
+            queries (array): Packed codes, shape (Q, W), uint8.
             k (int): From 1 to ``len(self)``.
 
         Returns:
             tuple: ``distances``, int32, and ``ids``, int64, shape (Q, k).
         """
         queries = self._queries(queries)
-        if not isinstance(k, numbers.Integral) or not 1 <= k <= len(self):
-            raise InputError(f'k is {k} in an index of {len(self)} codes; '
-                             f'choose a whole number from 1 to {len(self)}')
-        if on_device(queries):
+        _check_k(k, len(self))
+        if are_on_gpu(queries):
             return kernels.nearest(
                 queries, self._all_words(), self.n_bits, k,
                 self._all_ids_on_device())
-        nearest = [_Nearest(k, self.n_bits) for _ in range(queries.shape[1])]
-        for i, block, distance in distance_blocks(
-                queries, self._all_words(), self.n_bits):
-            nearest[i].offer(distance, block.start)
-        distances = numpy.empty((len(nearest), k), numpy.int32)
-        positions = numpy.empty((len(nearest), k), numpy.int64)
-        for i, each in enumerate(nearest):
-            distances[i], positions[i] = each.finish()
+        distances, positions = _nearest(distance_blocks(
+            queries, self._all_words(), self.n_bits), queries.shape[1], k,
+            self.n_bits)
         return distances, self._all_ids()[positions]
 
-    def search_radius(self, queries, r):
+    def search_radius(
+            self, queries: Array, r: int) -> tuple[Array, Array, Array]:
         """All codes within distance r of each query, r included.
 
         In FAISS' form; its ``range_search`` leaves r itself out.  On a GPU
         the CPU waits to learn how many there are.
 
         Args:
-            queries (array): Packed codes, shape (Q, ceil(D / 8)), uint8.
+            queries (array): Packed codes, shape (Q, W), uint8.
             r (int): From 0; 2 in the paper.
 
         Returns:
@@ -159,33 +169,33 @@ class HammingIndex:
         queries = self._queries(queries)
         if not isinstance(r, numbers.Integral) or r < 0:
             raise InputError(f'the radius is {r}; give a whole number from 0')
-        if on_device(queries):
+        if are_on_gpu(queries):
             return kernels.within(
                 queries, self._all_words(), self.n_bits, r,
                 self._all_ids_on_device())
-        found = [[] for _ in range(queries.shape[1])]
+        parts: list[list] = [[] for _ in range(queries.shape[1])]
         for i, block, distance in distance_blocks(
                 queries, self._all_words(), self.n_bits):
             position = numpy.flatnonzero(distance <= r)
-            found[i].append((distance[position], position + block.start))
-        found = [_sorted(parts) for parts in found]
+            parts[i].append((distance[position], position + block.start))
+        found = [_sorted(part) for part in parts]
         lims = numpy.cumsum([0] + [len(d) for d, _ in found])
         distances = numpy.concatenate([d for d, _ in found])
         positions = numpy.concatenate([p for _, p in found])
         return (lims, distances.astype(numpy.int32),
                 self._all_ids()[positions])
 
-    def _queries(self, queries):
+    def _queries(self, queries: Array) -> Array:
         queries = check_codes(queries, self.n_bits)
         for there, what in ((len(queries), 'there is no query'),
                             (len(self), 'the index is empty')):
             if not there:
                 raise InputError(f'{what}; add at least one code')
         queries = to_words(queries)
-        on_device(queries, self._words[0])
+        are_on_gpu(queries, self._words[0])
         return queries
 
-    def to_gpu(self):
+    def to_gpu(self) -> 'HammingIndex':
         """Moves the codes to CuPy's current GPU; returns the index."""
         try:
             codes = runtime.current.asarray(self.codes, 'uint8')
@@ -194,22 +204,22 @@ class HammingIndex:
                              "'imsat[cuda13]'") from None
         return self._move(codes)
 
-    def to_cpu(self):
+    def to_cpu(self) -> 'HammingIndex':
         """Moves the codes to NumPy's arrays; returns the index."""
         return self._move(to_numpy(self.codes))
 
-    def _move(self, codes):
+    def _move(self, codes: Array) -> 'HammingIndex':
         self._words = [to_words(codes)]
         self._ids_on_device = None
         return self
 
-    def save(self, path):
+    def save(self, path: str | PathLike) -> None:
         """Writes the index to one npz file, without pickle."""
         save_npz(path, {'n_bits': self.n_bits, 'codes': to_numpy(self.codes),
                         'ids': self._all_ids(), 'next_id': self._next_id})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike) -> 'HammingIndex':
         """The index that :meth:`save` wrote, on the CPU."""
         arrays = load_npz(path)
         refusal = InputError(f'{path} holds no HammingIndex; give a file that '
@@ -228,7 +238,7 @@ class HammingIndex:
         self._ids = [ids]
         return self
 
-    def to_faiss(self):
+    def to_faiss(self) -> Any:
         """A ``faiss.IndexBinaryFlat`` with the same codes.
 
         FAISS numbers them from 0 in the order of ``ids``.  It knows multiples
@@ -241,7 +251,8 @@ class HammingIndex:
         return index
 
     @classmethod
-    def from_faiss(cls, index, n_bits=None):
+    def from_faiss(cls, index: Any,
+                   n_bits: int | None = None) -> 'HammingIndex':
         """The codes of a ``faiss.IndexBinaryFlat``.
 
         Args:
@@ -258,17 +269,75 @@ class HammingIndex:
         return self
 
 
+def nearest_head_codes(
+        queries: Array, gallery: Array,
+        k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The k nearest codes of heads of each query, exactly.
+
+    Sorted by the number of heads that differ and, where it is equal, by
+    place in the gallery.
+
+    Args:
+        queries, gallery (array): Codes of heads, shapes (Q, M) and (N, M),
+            uint8 or uint16.
+        k (int): From 1 to N.
+
+    Returns:
+        tuple: ``distances``, int32, and ``positions`` in the gallery, int64,
+        shape (Q, k), on the CPU.
+
+    Raises:
+        InputError: If the codes don't go together, or there are less than k.
+
+    Example:
+        >>> gallery = numpy.array([[4, 0, 2], [4, 1, 2], [3, 1, 0]], 'u1')
+        >>> distances, positions = imsat.retrieval.nearest_head_codes(
+        ...     gallery[1:2], gallery, k=2)
+        >>> distances, positions
+        (array([[0, 1]], dtype=int32), array([[1, 0]]))
+    """
+    queries, gallery = check_head_codes(queries, gallery)
+    _check_k(k, len(gallery))
+    most = gallery.shape[1]
+    # A copy, in which all codes' values of a head are side by side.
+    blocks = distance_blocks(queries.T, gallery.T.copy(), most, heads=True)
+    return _nearest(blocks, len(queries), k, most)
+
+
+def _check_k(k: int, n: int) -> None:
+    if not isinstance(k, numbers.Integral) or not 1 <= k <= n:
+        raise InputError(f'k is {k} for {n} codes; choose a whole number from '
+                         f'1 to {n}')
+
+
+def _nearest(blocks: Iterable, n_queries: int, k: int,
+             most: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Distances and positions of each query's k nearest, in order.
+
+    ``blocks`` and ``most`` are those of ``distance_blocks``.
+    """
+    nearest = [_Nearest(k, most) for _ in range(n_queries)]
+    for i, block, distance in blocks:
+        nearest[i].offer(distance, block.start)
+    distances = numpy.empty((n_queries, k), numpy.int32)
+    positions = numpy.empty((n_queries, k), numpy.int64)
+    for i, each in enumerate(nearest):
+        distances[i], positions[i] = each.finish()
+    return distances, positions
+
+
 class _Nearest:
     """Picks a query's k nearest from the blocks that are offered to it."""
 
-    def __init__(self, k, n_bits):
+    def __init__(self, k: int, most: int) -> None:
         self.k = k
         # Only what is nearer than this can still be among the k: of equal
         # distances the earlier ones win.
-        self.limit = n_bits + 1
-        self.parts, self.size, self.merge_at = [], 0, k
+        self.limit = most + 1
+        self.parts: list[tuple[numpy.ndarray, numpy.ndarray]] = []
+        self.size, self.merge_at = 0, k
 
-    def offer(self, distance, start):
+    def offer(self, distance: numpy.ndarray, start: int) -> None:
         near = distance < self.limit
         size = numpy.count_nonzero(near)
         if not size:
@@ -284,12 +353,13 @@ class _Nearest:
             self.size, self.merge_at = self.k, 2 * self.k
             self.limit = int(self.parts[0][0][-1])
 
-    def finish(self):
+    def finish(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         distance, position = _sorted(self.parts)
         return distance[:self.k], position[:self.k]
 
 
-def _first_of_sorted(distance, k, most):
+def _first_of_sorted(
+        distance: numpy.ndarray, k: int, most: int) -> numpy.ndarray:
     """Positions of the first k of a stable sort, those of ties in order.
 
     At least k of the distances are ``most`` or less.
@@ -306,7 +376,9 @@ def _first_of_sorted(distance, k, most):
     return numpy.concatenate([nearer, ties])
 
 
-def _sorted(parts):
+def _sorted(
+        parts: list[tuple[numpy.ndarray, numpy.ndarray]]
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     distance = numpy.concatenate([part[0] for part in parts])
     position = numpy.concatenate([part[1] for part in parts])
     # Parts come in order of position, equal distances within one as well, so
@@ -315,7 +387,7 @@ def _sorted(parts):
     return distance[order], position[order]
 
 
-def _faiss():
+def _faiss() -> Any:
     try:
         import faiss
     except ImportError:

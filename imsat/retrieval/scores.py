@@ -4,27 +4,32 @@
 the number of items at each distance, in all and relevant: those at one
 distance are tied, and the conventions differ in what they make of ties.
 """
+from typing import Any
+
 import numpy
 from scipy.special import digamma
 
 from imsat.errors import InputError
-from imsat.retrieval.codes import distance_histograms, to_numpy
-from imsat.retrieval.index import HammingIndex
+from imsat.retrieval.codes import Array, distance_histograms, to_numpy
+from imsat.retrieval.index import HammingIndex, nearest_head_codes
 
 
-def retrieval_scores(query_codes, query_labels, gallery_codes,
-                     gallery_labels, n_bits):
+def retrieval_scores(
+        query_codes: Array, query_labels: Any, gallery_codes: Array,
+        gallery_labels: Any, n_bits: int | None) -> dict[str, float]:
     """The paper's three scores (section 4.3), in every convention.
 
     An item is relevant to a query if it has the same label.
 
     Args:
-        query_codes, gallery_codes (array): Packed codes, shapes
-            (Q, ceil(n_bits / 8)) and (N, ceil(n_bits / 8)), uint8.  Those
-            on a GPU are compared there; what comes of it is on the CPU.
+        query_codes, gallery_codes (array): Packed codes, shapes (Q, W) and
+            (N, W), uint8; those on a GPU are compared there, and what comes
+            of it is on the CPU.  Or codes of M heads (section 3.2.1), shapes
+            (Q, M) and (N, M), uint8 or uint16, whose distance is the number
+            of heads that differ; the CPU compares them.
         query_labels, gallery_labels (array): Shapes (Q,) and (N,), of any
             type that sorts.  Each label of a query is in the gallery.
-        n_bits (int): D.
+        n_bits (int): D; None for codes of heads.
 
     Returns:
         dict: What :func:`eval_histograms` gives, and ``precision_at_500``:
@@ -34,6 +39,14 @@ def retrieval_scores(query_codes, query_labels, gallery_codes,
 
     Raises:
         InputError: If codes or labels don't go together.
+
+    Example:
+        >>> gallery = imsat.retrieval.pack_bits(
+        ...     [[0, 0, 0], [0, 1, 1], [1, 1, 1]])
+        >>> scores = imsat.retrieval.retrieval_scores(
+        ...     gallery[:1], ['cat'], gallery, ['cat', 'dog', 'cat'], n_bits=3)
+        >>> round(scores['map_step'], 3)  # of the precisions 1 and 2 / 3
+        0.833
     """
     histograms = calc_histograms(query_codes, query_labels, gallery_codes,
                                  gallery_labels, n_bits)
@@ -43,21 +56,25 @@ def retrieval_scores(query_codes, query_labels, gallery_codes,
             'precision_at_500': float(first.mean() / 500)}
 
 
-def calc_histograms(query_codes, query_labels, gallery_codes, gallery_labels,
-                    n_bits):
+def calc_histograms(
+        query_codes: Array, query_labels: Any, gallery_codes: Array,
+        gallery_labels: Any, n_bits: int | None
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     """``total`` and ``relevant``, NumPy arrays of shape (Q, D + 1), int64.
 
-    Column d counts a query's items at distance d.  Arguments and errors as
-    in :func:`retrieval_scores`.
+    Of M heads their shape is (Q, M + 1).  Column d counts a query's items at
+    distance d.  Arguments and errors as in :func:`retrieval_scores`.
     """
     query_labels, gallery_labels = match_labels(
         query_labels, gallery_labels, len(query_codes), len(gallery_codes))
-    return tuple(map(to_numpy, distance_histograms(
-        query_codes, query_labels, gallery_codes, gallery_labels, n_bits)))
+    total, relevant = distance_histograms(
+        query_codes, query_labels, gallery_codes, gallery_labels, n_bits)
+    return to_numpy(total), to_numpy(relevant)
 
 
-def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
-                              gallery_labels, n_bits, k):
+def calc_relevant_among_first(
+        query_codes: Array, query_labels: Any, gallery_codes: Array,
+        gallery_labels: Any, n_bits: int | None, k: int) -> numpy.ndarray:
     """How many of the first k items of each query are relevant.
 
     Items of equal distance come in the gallery's order.  Arguments and
@@ -69,13 +86,18 @@ def calc_relevant_among_first(query_codes, query_labels, gallery_codes,
     """
     query_labels, gallery_labels = match_labels(
         query_labels, gallery_labels, len(query_codes), len(gallery_codes))
-    index = HammingIndex(n_bits)
-    index.add(gallery_codes)
-    _, ids = index.search(query_codes, min(k, len(index)))
+    k = min(k, len(gallery_labels))
+    if n_bits is None:
+        _, ids = nearest_head_codes(query_codes, gallery_codes, k)
+    else:
+        index = HammingIndex(n_bits)
+        index.add(gallery_codes)
+        _, ids = index.search(query_codes, k)
     return (gallery_labels[to_numpy(ids)] == query_labels[:, None]).sum(axis=1)
 
 
-def eval_histograms(total, relevant):
+def eval_histograms(total: numpy.ndarray,
+                    relevant: numpy.ndarray) -> dict[str, float]:
     """Scores from histograms of distances, as means over queries.
 
     Args:
@@ -105,7 +127,9 @@ def eval_histograms(total, relevant):
             'empty_balls': int((in_ball == 0).sum())}
 
 
-def calc_average_precision(total, relevant):
+def calc_average_precision(
+        total: numpy.ndarray, relevant: numpy.ndarray
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """Average precision of each query by three rules, see eval_histograms.
 
     Returns:
@@ -133,7 +157,8 @@ def calc_average_precision(total, relevant):
             (share * after).sum(axis=1), expected.sum(axis=1))
 
 
-def expected_relevant(total, relevant, numbers):
+def expected_relevant(total: numpy.ndarray, relevant: numpy.ndarray,
+                      numbers: Any) -> numpy.ndarray:
     """Relevant items among the first, the mean over all orders of ties.
 
     Args:
@@ -149,7 +174,9 @@ def expected_relevant(total, relevant, numbers):
                         for query in zip(total, relevant)])
 
 
-def eval_curves(total, relevant, n_points=200):
+def eval_curves(
+        total: numpy.ndarray, relevant: numpy.ndarray, n_points: int = 200
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """Precision and recall against the number of items retrieved.
 
     Means over queries and over all orders of ties.  Precision against
@@ -172,7 +199,9 @@ def eval_curves(total, relevant, n_points=200):
     return numbers, found.mean(axis=0) / numbers, recall.mean(axis=0)
 
 
-def match_labels(query_labels, gallery_labels, n_queries, n_gallery):
+def match_labels(
+        query_labels: Any, gallery_labels: Any, n_queries: int,
+        n_gallery: int) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Both labels as the numbers of the gallery's classes.
 
     Raises:

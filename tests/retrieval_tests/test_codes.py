@@ -8,8 +8,8 @@ from imsat import InputError
 from imsat.retrieval import codes as hamming
 from imsat.cuda import launch
 from imsat.retrieval.codes import (
-    distance_histograms, hamming_distance, on_device, pack_bits, to_numpy,
-    unpack_bits)
+    are_on_gpu, code_width, codes_of, count_distinct, distance_histograms,
+    hamming_distance, head_codes_of, pack_bits, to_numpy, unpack_bits)
 
 N_BITS = [1, 7, 8, 16, 31, 32, 33, 64, 100, 255, 256]
 
@@ -30,6 +30,12 @@ def block(request, monkeypatch):
     monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
+@pytest.mark.parametrize('n_bits', range(1, 257))
+def test_width(n_bits):
+    assert code_width(n_bits) == numpy.packbits(numpy.zeros(n_bits)
+                                                .astype(bool)).size
+
+
 def test_bit_order():
     assert pack_bits([[1, 0, 0], [0, 0, 1]]).tolist() == [[128], [32]]
     assert pack_bits(numpy.eye(9, dtype=bool)[[8]]).tolist() == [[0, 128]]
@@ -40,10 +46,60 @@ def test_round_trip(xp, n_bits):
     bits = random_bits(20, n_bits)
     for given in (bits, bits.astype(bool), bits.astype('f')):
         codes = pack_bits(xp.asarray(given))
-        assert codes.dtype == 'u1' and codes.shape == (20, -(-n_bits // 8))
-        assert on_device(codes) == (xp is not numpy)
+        assert codes.dtype == 'u1' and codes.shape == (20, code_width(n_bits))
+        assert are_on_gpu(codes) == (xp is not numpy)
         numpy.testing.assert_array_equal(
             unpack_bits(to_numpy(codes), n_bits), bits)
+
+
+@pytest.mark.parametrize('dtype', 'fd')
+def test_codes_of_logits(xp, dtype):
+    logits = numpy.random.RandomState(0).randn(20, 19).astype(dtype)
+    logits[3, 4], logits[5, 6] = 0, numpy.finfo(dtype).tiny
+    expected = [[int(1 / (1 + numpy.exp(-numpy.float64(y))) > .5)
+                 for y in row] for row in logits]
+    # float64 rounds it to a half.
+    assert expected[5][6] == 0
+    expected[5][6] = 1
+    codes = codes_of(xp.asarray(logits))
+    assert are_on_gpu(codes) == (xp is not numpy)
+    numpy.testing.assert_array_equal(
+        unpack_bits(to_numpy(codes), 19), expected)
+
+
+@pytest.mark.parametrize('sizes,dtype', [
+    ([7], 'u1'), ([2, 2, 2], 'u1'), ([7] * 5, 'u1'), ([3, 256, 1], 'u1'),
+    ([2, 257], 'u2')])
+def test_head_codes_of_logits(array_module, sizes, dtype):
+    logits = numpy.random.RandomState(0).randn(20, sum(sizes)).astype('f')
+    logits[5] = 0  # a tie of all
+    codes = head_codes_of(array_module.asarray(logits), sizes)
+    assert type(codes) is numpy.ndarray
+    assert codes.dtype == dtype and codes.shape == (20, len(sizes))
+    for row, code in zip(logits.tolist(), codes.tolist()):
+        for size, value in zip(sizes, code):
+            head, row = row[:size], row[size:]
+            assert value == head.index(max(head))
+        assert row == []
+
+
+@pytest.mark.parametrize('shape,sizes', [
+    ((3, 6), [3, 4]), ((3, 6), [3, 2]), ((6,), [6]), ((3, 2), [2, 0]),
+    ((3, 65537), [65537])])
+def test_no_logits_of_these_heads(shape, sizes):
+    with pytest.raises(InputError, match='from 1 to 65,536 a head'):
+        head_codes_of(numpy.zeros(shape, 'f'), sizes)
+
+
+def test_head_of_many_values():
+    logits = numpy.zeros((1, 65536), 'f')
+    logits[0, -1] = 1
+    assert head_codes_of(logits, [65536]).tolist() == [[65535]]
+
+
+def test_count_distinct():
+    assert count_distinct(pack_bits([[0] * 9, [1] * 9, [0] * 9])) == 2
+    assert count_distinct(numpy.array([[1, 2], [2, 1], [1, 3]], 'u2')) == 3
 
 
 def test_no_codes(xp):
@@ -60,7 +116,7 @@ def test_no_bits(bits, message):
         pack_bits(bits)
 
 
-def test_no_bits_on_device(device):
+def test_no_bits_are_on_gpu(device):
     with pytest.raises(InputError, match='0 or 1'):
         pack_bits(device.asarray(numpy.array([[0, 2]])))
 
@@ -77,7 +133,7 @@ def test_no_codes_of_these_bits(codes, n_bits, message):
         unpack_bits(codes, n_bits)
 
 
-def test_bits_beyond_on_device(device):
+def test_bits_beyond_are_on_gpu(device):
     codes = device.asarray(numpy.array([[0, 2], [0, 1]], 'u1'))
     with pytest.raises(InputError, match='beyond the first 15'):
         distance_histograms(codes, [1, 1], codes, [1, 1], 15)
@@ -89,7 +145,7 @@ def test_distance(xp, block, n_bits):
     b[17] = 1 - a[4]  # all bits differ, of 256 as well
     distance = hamming_distance(xp.asarray(pack_bits(a)),
                                 xp.asarray(pack_bits(b)))
-    assert distance.dtype == 'u2' and on_device(distance) == (xp is not numpy)
+    assert distance.dtype == 'u2' and are_on_gpu(distance) == (xp is not numpy)
     numpy.testing.assert_array_equal(to_numpy(distance), naive_distance(a, b))
 
 
@@ -128,7 +184,7 @@ def test_histograms(xp, block, n_bits):
     total, relevant = distance_histograms(
         xp.asarray(pack_bits(q)), xp.asarray(q_labels),
         xp.asarray(pack_bits(g)), g_labels, n_bits)
-    assert on_device(total, relevant) == (xp is not numpy)
+    assert are_on_gpu(total, relevant) == (xp is not numpy)
     total, relevant = to_numpy(total), to_numpy(relevant)
     distance = naive_distance(q, g)
     assert total.dtype == relevant.dtype == 'i8'
@@ -155,9 +211,9 @@ def test_duplicates_are_compared_once(monkeypatch):
     sizes = []
     distance_blocks = hamming.distance_blocks
 
-    def spy(queries, gallery, n_bits):
+    def spy(queries, gallery, *args):
         sizes.extend([queries.shape[1], gallery.shape[1]])
-        return distance_blocks(queries, gallery, n_bits)
+        return distance_blocks(queries, gallery, *args)
     monkeypatch.setattr(hamming, 'distance_blocks', spy)
     q, g = pack_bits([[0] * 9] * 7), pack_bits(numpy.eye(9)[[0, 5] * 10])
     total, relevant = distance_histograms(
@@ -177,3 +233,75 @@ def test_memory_of_histograms():
     tracemalloc.stop()
     # 500 x 200,000 distances of a byte would be 100 MB.
     assert peak < 20e6
+
+
+# --- Codes of heads ---------------------------------------------------------
+HEADS = [(1, 7), (5, 7), (16, 2), (3, 300), (260, 4)]
+
+
+def random_head_codes(n, n_heads, n_values, seed=0):
+    return numpy.random.RandomState(seed).randint(
+        n_values, size=(n, n_heads)).astype('u1' if n_values < 257 else 'u2')
+
+
+def naive_histograms(q, q_labels, g, g_labels):
+    total = numpy.zeros((len(q), q.shape[1] + 1), int)
+    relevant = numpy.zeros_like(total)
+    for i in range(len(q)):
+        for j in range(len(g)):
+            distance = sum(int(a) != int(b) for a, b in zip(q[i], g[j]))
+            total[i, distance] += 1
+            relevant[i, distance] += q_labels[i] == g_labels[j]
+    return total, relevant
+
+
+@pytest.mark.parametrize('n_heads,n_values', HEADS)
+def test_histograms_of_heads(array_module, block, n_heads, n_values):
+    q = random_head_codes(12, n_heads, n_values)
+    g = random_head_codes(40, n_heads, n_values, 1)
+    q[10:], g[30:] = q[:2], g[[3] * 10]
+    g[11] = q[0] + 1  # all heads differ, of 260 as well
+    rng = numpy.random.RandomState(2)
+    q_labels, g_labels = rng.randint(1, 5, 12), rng.randint(0, 4, 40)
+    histograms = distance_histograms(
+        array_module.asarray(q), q_labels, array_module.asarray(g), g_labels,
+        None)
+    for actual, expected in zip(
+            histograms, naive_histograms(q, q_labels, g, g_labels)):
+        assert type(actual) is numpy.ndarray and actual.dtype == 'i8'
+        numpy.testing.assert_array_equal(actual, expected)
+
+
+def test_heads_of_two_values_are_bits():
+    q, g = random_bits(12, 16), random_bits(40, 16, 1)
+    labels = numpy.arange(40) % 3
+    ours = distance_histograms(q.astype('u1'), labels[:12], g.astype('u2'),
+                               labels, None)
+    bits = distance_histograms(pack_bits(q), labels[:12], pack_bits(g),
+                               labels, 16)
+    numpy.testing.assert_array_equal(ours, bits)
+
+
+@pytest.mark.parametrize('q,g,message', [
+    (numpy.zeros((2, 3), 'u1'), numpy.zeros((2, 4), 'u1'),
+     'of 3 and of 4 heads'),
+    (numpy.zeros((2, 3), 'i8'), numpy.zeros((2, 3), 'u1'),
+     'uint8 or uint16 .* not int64'),
+    (numpy.zeros((2, 3), 'u1'), numpy.zeros(2, 'u1'), r'shape \(2,\)'),
+    (numpy.zeros((2, 0), 'u1'), numpy.zeros((2, 0), 'u1'),
+     r'shape \(2, 0\)')])
+def test_no_codes_of_heads(q, g, message):
+    with pytest.raises(InputError, match=message):
+        distance_histograms(q, [0, 0], g, [0, 0], None)
+
+
+def test_memory_of_histograms_of_heads():
+    q, g = (random_head_codes(n, 16, 10, seed)
+            for seed, n in ((0, 100), (1, 200000)))
+    labels = numpy.arange(200000) % 10
+    tracemalloc.start()
+    distance_histograms(q, labels[:100], g, labels, None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # The codes take 3.2 MB, 100 x 200,000 distances of 16 heads 320 MB.
+    assert peak < 25e6

@@ -8,8 +8,10 @@ import simt
 from imsat import HammingIndex, InputError
 from imsat.retrieval import codes as hamming
 from imsat.cuda import launch
+from imsat.retrieval.codes import (
+    are_on_gpu, hamming_distance, pack_bits, to_numpy)
+from imsat.retrieval.index import nearest_head_codes
 from imsat.storage import load_npz, save_npz
-from imsat.retrieval.codes import hamming_distance, on_device, pack_bits, to_numpy
 
 N_BITS = [1, 8, 16, 31, 32, 64, 100, 256]
 
@@ -31,7 +33,7 @@ def naive_search(queries, codes, ids, k):
 def assert_search(index, queries, codes, ids, k):
     distances, found = index.search(queries, k)
     assert (distances.dtype, found.dtype) == ('i4', 'i8')
-    assert on_device(distances, found) == on_device(queries)
+    assert are_on_gpu(distances, found) == are_on_gpu(queries)
     for ours, expected in zip((distances, found), naive_search(
             to_numpy(queries), codes, ids, k)):
         numpy.testing.assert_array_equal(to_numpy(ours), expected)
@@ -109,7 +111,7 @@ def test_radius(xp, block, n_bits):
     for r in (0, 2, n_bits // 2, n_bits, n_bits + 9):
         lims, distances, ids = build(codes, n_bits, xp).search_radius(
             xp.asarray(queries), r)
-        assert on_device(lims, distances, ids) == (xp is not numpy)
+        assert are_on_gpu(lims, distances, ids) == (xp is not numpy)
         lims, distances, ids = map(to_numpy, (lims, distances, ids))
         assert (lims.dtype, distances.dtype, ids.dtype) == ('i8', 'i4', 'i8')
         numpy.testing.assert_array_equal(
@@ -285,6 +287,31 @@ def test_refusals(call, message):
     numpy.testing.assert_array_equal(index.ids, numpy.arange(30))
     numpy.testing.assert_array_equal(index.codes, codes)
     assert index.add(codes[:1]).tolist() == [30]
+
+
+@pytest.mark.parametrize('n_heads,n_values', [(1, 7), (5, 7), (16, 2),
+                                              (260, 300)])
+def test_nearest_head_codes(block, n_heads, n_values):
+    rng = numpy.random.RandomState(0)
+    dtype = 'u1' if n_values < 257 else 'u2'
+    queries = rng.randint(n_values, size=(6, n_heads)).astype(dtype)
+    gallery = rng.randint(n_values, size=(200, n_heads)).astype(dtype)
+    gallery[50:60], gallery[7] = queries[0], queries[1] + 1
+    for k in (1, 12, 200):
+        distances, positions = nearest_head_codes(queries, gallery, k)
+        assert (distances.dtype, positions.dtype) == ('i4', 'i8')
+        for i, query in enumerate(queries):
+            expected = sorted(
+                (sum(map(int, code != query)), j)
+                for j, code in enumerate(gallery))[:k]
+            assert list(zip(distances[i], positions[i])) == expected
+
+
+@pytest.mark.parametrize('k', [0, 4, 1.])
+def test_nearest_of_too_few_head_codes(k):
+    codes = numpy.zeros((3, 5), 'u1')
+    with pytest.raises(InputError, match='for 3 codes; .* from 1 to 3'):
+        nearest_head_codes(codes, codes, k)
 
 
 class TestFaiss:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from imsat import InputError
-from imsat.retrieval.codes import hamming_distance, pack_bits
+from imsat.retrieval.codes import hamming_distance, pack_bits, unpack_bits
 from imsat.retrieval.scores import (
     calc_average_precision, calc_histograms, calc_relevant_among_first,
     eval_curves, expected_relevant, retrieval_scores)
@@ -206,3 +206,36 @@ def test_codes_of_another_width():
     with pytest.raises(InputError, match='16 bits'):
         retrieval_scores(numpy.zeros((1, 2), 'u1'), [0],
                          numpy.zeros((1, 4), 'u1'), [0], 16)
+
+
+# --- Codes of heads ---------------------------------------------------------
+@pytest.mark.parametrize('n_heads,n_values', [(1, 7), (5, 7)])
+def test_scores_of_heads(n_heads, n_values):
+    rng = numpy.random.RandomState(0)
+    g_labels, q_labels = numpy.arange(600) % 4, numpy.arange(9) % 4
+    prototype = rng.randint(n_values, size=(4, n_heads))
+    q, g = (numpy.where(rng.rand(len(labels), n_heads) < .5,
+                        prototype[labels],
+                        rng.randint(n_values, size=(len(labels), n_heads))
+                        ).astype('u1') for labels in (q_labels, g_labels))
+    scores = retrieval_scores(q, q_labels, g, g_labels, None)
+    distance = numpy.array([[sum(a != b for a, b in zip(query, item))
+                             for item in g.tolist()] for query in q.tolist()])
+    relevance = g_labels == q_labels[:, None]
+    assert scores['map_step'] == pytest.approx(numpy.mean([
+        average_precision_score(r, -d)
+        for d, r in zip(distance, relevance)]), rel=1e-12)
+    order = numpy.argsort(distance, axis=1, kind='stable')[:, :500]
+    assert scores['precision_at_500'] == pytest.approx(
+        numpy.take_along_axis(relevance, order, axis=1).mean(), rel=1e-12)
+    in_ball = distance < 3
+    assert scores['empty_balls'] == (in_ball.sum(axis=1) == 0).sum()
+    assert scores['precision_at_r2'] == pytest.approx(numpy.mean(
+        [r[b].mean() if b.any() else 0 for r, b in zip(relevance, in_ball)]))
+
+
+def test_scores_of_heads_of_two_values_are_those_of_bits():
+    q, q_labels, g, g_labels, n_bits = random_case(15, 700, 16, 3)
+    assert retrieval_scores(
+        unpack_bits(q, n_bits), q_labels, unpack_bits(g, n_bits), g_labels,
+        None) == retrieval_scores(q, q_labels, g, g_labels, n_bits)

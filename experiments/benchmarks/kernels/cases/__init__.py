@@ -3,10 +3,10 @@
 To add a kernel, declare a :class:`Case`, or with :func:`differentiable` two,
 in the file of its family and name that file here.
 """
-from benchmarks.kernel_cases import (
-    affine, batch_normalization, directions, divergence, hamming, information,
-    nearest, pairs)
+from benchmarks.kernels.cases import (
+    affine, batch_normalization, directions, divergence, entropy, hamming,
+    mutual_information, nearest)
 
-CASES = (*information.CASES, *pairs.CASES, *divergence.CASES,
+CASES = (*entropy.CASES, *mutual_information.CASES, *divergence.CASES,
          *directions.CASES, *affine.CASES, *batch_normalization.CASES,
          *nearest.CASES, *hamming.CASES)

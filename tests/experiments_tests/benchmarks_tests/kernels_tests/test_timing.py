@@ -1,9 +1,9 @@
 import types
 
-from benchmarks import kernel_timing
+from benchmarks.kernels import timing
 import numpy
 import pytest
-from benchmarks.kernel_timing import copy_speed, count_sets, medians
+from benchmarks.kernels.timing import copy_speed, count_sets, medians
 
 
 def steps(gpu, name, durations):
@@ -89,7 +89,7 @@ def test_copies_of_inputs_pass_the_cache(n_bytes):
         assert (n - 1) * n_bytes >= 2000
         assert n == 2 or (n - 2) * n_bytes < 2000
     else:
-        assert (kernel_timing.MAX_SETS - 1) * n_bytes < 2000
+        assert (timing.MAX_SETS - 1) * n_bytes < 2000
 
 
 def test_nothing_to_copy():

@@ -2,6 +2,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from common import markdown
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 
 CONTESTANTS = {'plain': 'plain CuPy', 'original': 'original',
@@ -15,8 +16,7 @@ HEAD = ('kernel', 'size', 'ms', 'MB', 'GB/s', 'of a copy', 'of the limit',
 
 
 def table_head():
-    return (f'| {" | ".join(HEAD)} |\n'
-            f'|---|---|{"---:|" * (len(HEAD) - 2)}')
+    return markdown.head(HEAD, numbers=len(HEAD) - 2)
 
 
 def table_line(row):
@@ -29,7 +29,7 @@ def table_line(row):
         if ms else 5 * ['-'])]
     cells += [f'{row["ratio"][name]:.2f}x' if name in row['ratio'] else '-'
               for name in CONTESTANTS]
-    return f'| {" | ".join(cells)} |'
+    return markdown.row(cells)
 
 
 def size_text(row):

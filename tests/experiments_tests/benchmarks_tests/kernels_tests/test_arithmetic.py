@@ -1,5 +1,5 @@
 import pytest
-from benchmarks.kernel_arithmetic import limit, rates
+from benchmarks.kernels.arithmetic import limit, rates
 
 H200 = rates('90', 132, 1.98e9)
 

@@ -1,8 +1,8 @@
 """Affine distortion: maps that are drawn, and images under them."""
 import numpy
 
+from benchmarks.kernels.cases.case import FLOAT, Case, differentiable
 from imsat.cuda import affine
-from benchmarks.kernel_cases.case import FLOAT, Case, differentiable
 
 DOUBLE = 8
 ROTATION, SHIFT = .3, 3.

@@ -1,10 +1,10 @@
 """The distances of self-augmented training."""
 import numpy
 
-from benchmark_step import PlainClustering, PlainHashing
+from benchmarks.kernels.cases.case import EPS, FLOAT, differentiable
+from benchmarks.kernels.cases.entropy import softmax
+from benchmarks.plain import PlainClustering, PlainHashing
 from imsat.cuda import sigmoid_kl, softmax_kl
-from benchmarks.kernel_cases.case import EPS, FLOAT, differentiable
-from benchmarks.kernel_cases.information import softmax
 
 
 def inputs(rng, B, K):

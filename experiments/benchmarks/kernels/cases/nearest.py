@@ -1,10 +1,10 @@
 """sigma_t, and its two steps: to select neighbours and to measure them."""
 import numpy
 
+from benchmarks.kernels.cases.case import FLOAT, Case
 from imsat import neighbors
-from chainer.backend import get_array_module
 from imsat.cuda import nearest
-from benchmarks.kernel_cases.case import FLOAT, Case
+from chainer.backend import get_array_module
 
 INDEX = DOUBLE = 8
 

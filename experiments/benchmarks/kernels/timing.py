@@ -4,7 +4,7 @@ import gc
 import itertools
 import statistics
 
-from benchmarks.kernel_arithmetic import rates
+from benchmarks.kernels.arithmetic import rates
 
 MAX_SETS = 16
 ROUNDS = 5

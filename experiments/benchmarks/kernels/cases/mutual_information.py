@@ -1,10 +1,10 @@
-"""Entropies of bits and softmax heads with their pairs, as in Eq. 14."""
+"""Entropies and mutual information of bits and of softmax heads, Eq. 14."""
 import numpy
 
-from benchmark_step import PlainHashing
-from imsat.cuda import sigmoid_mutual_information, code_mutual_information
+from benchmarks.kernels.cases.case import EPS, FLOAT, differentiable
+from benchmarks.plain import PlainHashing
+from imsat.cuda import code_mutual_information, sigmoid_mutual_information
 from imsat.functions.composition import scalars
-from benchmarks.kernel_cases.case import EPS, FLOAT, differentiable
 
 INDEX = 8  # bytes of an int64
 

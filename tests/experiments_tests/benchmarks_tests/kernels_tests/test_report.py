@@ -1,4 +1,4 @@
-from benchmarks import kernel_report
+from benchmarks.kernels import report
 import pytest
 from PIL import Image
 
@@ -20,8 +20,8 @@ def cells(line):
 
 
 def test_table():
-    head, rule = kernel_report.table_head().splitlines()
-    line = kernel_report.table_line(
+    head, rule = report.table_head().splitlines()
+    line = report.table_line(
         row(plain=2.504, torch=.5, compiled=1))
     assert dict(zip(cells(head), cells(line), strict=True)) == {
         'kernel': 'a_forward', 'size': 'B 70,000 x K 10', 'ms': '0.0123',
@@ -33,20 +33,20 @@ def test_table():
 
 
 def test_the_papers_sizes_are_marked():
-    assert cells(kernel_report.table_line(row(at='paper')))[1] == \
+    assert cells(report.table_line(row(at='paper')))[1] == \
         'B 70,000 x K 10 (paper)'
 
 
 def test_table_without_a_time():
-    assert cells(kernel_report.table_line(NOTHING))[2:] == 9 * ['-']
+    assert cells(report.table_line(NOTHING))[2:] == 9 * ['-']
 
 
 def test_table_of_what_memory_alone_limits():
-    assert cells(kernel_report.table_line(row(of_limit=0.)))[6] == '-'
+    assert cells(report.table_line(row(of_limit=0.)))[6] == '-'
 
 
 def test_summary():
-    lines = kernel_report.summary([
+    lines = report.summary([
         row('fast', of_copy=.81, plain=.5),
         row('slow', of_copy=.79, plain=3., of_limit=.66),
         row('busy', of_copy=.3, of_limit=.67, at_most=.0123),
@@ -69,7 +69,7 @@ def test_summary():
 
 
 def test_summary_of_success():
-    assert [line.split(': ')[1] for line in kernel_report.summary(
+    assert [line.split(': ')[1] for line in report.summary(
         [row(plain=2.), row(at='paper', plain=2.)])] == ['none', 'none']
 
 
@@ -77,7 +77,7 @@ def test_summary_of_success():
     [], [NOTHING], [row(), row(at='paper', plain=2., compiled=.4)]])
 def test_picture(tmp_path, rows):
     path = tmp_path / 'a.png'
-    kernel_report.picture(path, dict(
+    report.picture(path, dict(
         device='NVIDIA of tests', copy_gb_s=4000., rows=rows))
     with Image.open(path) as image:
         assert image.format == 'PNG' and image.size[0] == 1210

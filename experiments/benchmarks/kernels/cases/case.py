@@ -39,7 +39,7 @@ class Case:
         n_bytes: ``(**size)`` to what goes through memory: of each launch
             every input and output once, but no blocks' partial sums.
         operations: ``(**size)`` to the arithmetic that it can't do without,
-            numbers by the names of ``kernel_arithmetic``; none where memory
+            numbers by the names of ``kernels.arithmetic``; none where memory
             takes longer anyway.
         at_most: ``(**size)`` to the milliseconds that are aimed at, or None.
         tolerance (float): The largest error that float32 explains, relative

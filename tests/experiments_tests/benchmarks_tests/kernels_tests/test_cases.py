@@ -4,9 +4,9 @@ import importlib.util
 import numpy
 import pytest
 import simt
-from benchmarks.kernel_arithmetic import INSTRUCTIONS, RARE
-from benchmarks.kernel_cases import CASES
-from benchmarks.kernel_cases.case import is_array
+from benchmarks.kernels.arithmetic import INSTRUCTIONS, RARE
+from benchmarks.kernels.cases import CASES
+from benchmarks.kernels.cases.case import is_array
 
 from imsat.cuda import kernels
 

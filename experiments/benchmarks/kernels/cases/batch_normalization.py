@@ -2,8 +2,8 @@
 import chainer.functions as F
 import numpy
 
+from benchmarks.kernels.cases.case import FLOAT, differentiable
 from imsat.cuda import batch_normalization_relu
-from benchmarks.kernel_cases.case import FLOAT, differentiable
 
 BN_EPS, DECAY = 2e-5, .9
 

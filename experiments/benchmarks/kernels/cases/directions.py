@@ -1,7 +1,7 @@
 """VAT's perturbations: random directions, and rows of a given length."""
-from benchmark_step import plain_normalize
+from benchmarks.kernels.cases.case import FLOAT, Case
+from benchmarks.plain import plain_normalize
 from imsat.cuda import directions
-from benchmarks.kernel_cases.case import FLOAT, Case
 
 SIZES = dict(
     paper=(dict(B=250, D=784), dict(B=250, D=3072)),

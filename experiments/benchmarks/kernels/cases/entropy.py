@@ -2,9 +2,9 @@
 import chainer.functions as F
 import numpy
 
-from benchmark_step import plain_entropy
+from benchmarks.kernels.cases.case import EPS, FLOAT, differentiable
+from benchmarks.plain import plain_entropy
 from imsat.cuda import softmax_entropy
-from benchmarks.kernel_cases.case import EPS, FLOAT, differentiable
 
 
 def softmax(xp, y):

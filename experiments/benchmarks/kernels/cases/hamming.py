@@ -3,14 +3,15 @@ import math
 
 import numpy
 
+from benchmarks.kernels.cases.case import FLOAT, Case
 from imsat.cuda import hamming
-from benchmarks.kernel_cases.case import FLOAT, Case
+from imsat.retrieval import code_width
 
 WORD, INDEX = 4, 8  # bytes
 
 
 def random_codes(rng, n, D):
-    """Packed, shape (n, ceil(D / 8))."""
+    """Packed, shape (n, code_width(D))."""
     return numpy.packbits(rng.integers(2, size=(n, D), dtype='B'), axis=1)
 
 
@@ -43,7 +44,7 @@ def torch_distances(torch, a, b):
 # --- Layouts ---------------------------------------------------------------
 def plain_pack(xp, y):
     def pack():
-        bits = xp.zeros((len(y), -(-y.shape[1] // 8) * 8), bool)
+        bits = xp.zeros((len(y), 8 * code_width(y.shape[1])), bool)
         bits[:, :y.shape[1]] = y > 0
         return xp.packbits(bits.reshape(-1)).reshape(len(y), -1),
     return pack
@@ -192,7 +193,7 @@ LAYOUTS = dict(
     tiny=dict(N=7, D=37), tolerance=0)
 CODES = dict(
     inputs=lambda rng, N, D: (random_codes(rng, N, D),),
-    n_bytes=lambda N, D: N * (-(-D // 8) + WORD * n_words(D)), **LAYOUTS)
+    n_bytes=lambda N, D: N * (code_width(D) + WORD * n_words(D)), **LAYOUTS)
 MNIST = [dict(Q=1_000, N=69_000, D=D) for D in (16, 32)]
 PAIRS = dict(paper=MNIST, tiny=dict(Q=3, N=7, D=9), tolerance=0)
 
@@ -202,7 +203,7 @@ CASES = (
         inputs=lambda rng, N, D: (rng.standard_normal((N, D), 'f'),),
         ours=lambda y: lambda: (hamming.pack_bits(y),), plain=plain_pack,
         torch=torch_pack,
-        n_bytes=lambda N, D: FLOAT * N * D + N * -(-D // 8)),
+        n_bytes=lambda N, D: FLOAT * N * D + N * code_width(D)),
     Case(
         name='codes_to_words', **CODES,
         ours=lambda codes: lambda: (hamming.to_words(codes),),

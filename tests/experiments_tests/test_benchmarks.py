@@ -1,0 +1,137 @@
+"""Those of a step, of retrieval and of search, at tiny sizes."""
+import sys
+
+import benchmark_retrieval
+import benchmark_search
+import benchmark_step
+import numpy
+import pytest
+from common.scripts import main
+
+from imsat.retrieval import retrieval_scores, unpack_bits
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def rows(out):
+    """Those of the table, each by its titles."""
+    head, rule, *lines = (line for line in out.splitlines()
+                          if line.startswith('|'))
+    assert set(rule) == set('|-:')
+    return [dict(zip(cells(head), cells(line), strict=True))
+            for line in lines]
+
+
+def start(script, *options):
+    return main(script.run, lambda: script.get_options(list(options)),
+                resume=None)
+
+
+@pytest.mark.parametrize('task', ['clustering', 'hashing'])
+def test_step(task, capsys):
+    assert start(benchmark_step, '--task', task, '--steps', '2', '--dim', '7',
+                 '--hidden', '6', '--outputs', '5', '--batch-size', '8') == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith(f'{task}, 7-6-6-5, batch 8, 2 threads, ')
+    assert [line[:22].strip() for line in lines] == [
+        'plain Chainer', 'imsat', 'matrix products alone']
+    assert all(' ms (median of 2; ' in line for line in lines)
+    assert lines[0].endswith(' 1.00x')
+
+
+def test_defaults_of_a_step():
+    for task, hidden, outputs in (('clustering', 1200, 10),
+                                  ('hashing', 400, 16)):
+        args = benchmark_step.get_options(['--task', task])
+        assert (args.hidden, args.outputs) == (hidden, outputs)
+
+
+def test_retrieval(capsys):
+    assert start(benchmark_retrieval, '--queries', '5', '--items', '200',
+                 '--bits', '9', '16', '--flip', '.1', '--repeats', '1') == 0
+    table = rows(capsys.readouterr().out)
+    assert [(row['bits'], row['flipped']) for row in table] == [
+        ('9', '0.1'), ('16', '0.1')]
+    assert all(row['ratio'].endswith('x') for row in table)
+
+
+def test_codes_of_retrieval():
+    rng = numpy.random.default_rng(0)
+    prototypes = rng.integers(2, size=(10, 33)) == 1
+    codes, labels = benchmark_retrieval.make_codes(rng, 2000, prototypes, .1)
+    flipped = unpack_bits(codes, 33) != prototypes[labels]
+    # 66,000 of them, of which each is flipped with probability .1: five
+    # standard deviations.
+    assert flipped.mean() == pytest.approx(.1, abs=5 * (.09 / 66000) ** .5)
+
+
+def test_both_have_the_same_map():
+    rng = numpy.random.default_rng(0)
+    prototypes = rng.integers(2, size=(3, 8)) == 1
+    case = (*benchmark_retrieval.make_codes(rng, 5, prototypes, .3),
+            *benchmark_retrieval.make_codes(rng, 90, prototypes, .3), 8)
+    scores = {'ours': retrieval_scores(*case),
+              'theirs': benchmark_retrieval.loop_over_queries(*case)}
+    benchmark_retrieval.check(scores)
+    scores['theirs']['map_step'] += 1e-6
+    with pytest.raises(SystemExit, match='mAP is .* here and .* there'):
+        benchmark_retrieval.check(scores)
+
+
+def test_search(capsys):
+    pytest.importorskip('faiss', reason='FAISS is not installed')
+    assert start(benchmark_search, '--sizes', '1200', '--bits', '9', '64',
+                 '--k', '1', '10', '--queries', '3', '--repeats', '2') == 0
+    assert [(row['codes'], row['bits'], row['k'])
+            for row in rows(capsys.readouterr().out)] == [
+        ('1,200', '9', '1'), ('1,200', '9', '10'), ('1,200', '64', '1'),
+        ('1,200', '64', '10')]
+
+
+def test_another_answer_of_faiss():
+    answer = numpy.array([[1, 2]]), numpy.array([[5, 3]])
+    benchmark_search.check({'ours': answer, 'theirs': answer})
+    for i in range(2):
+        other = [part.copy() for part in answer]
+        other[i][0, 1] += 1
+        with pytest.raises(SystemExit, match='FAISS gives another answer'):
+            benchmark_search.check({'ours': answer, 'theirs': other})
+
+
+@pytest.mark.parametrize('n_bits', [1, 9, 16])
+def test_random_codes_may_be_searched(n_bits):
+    codes = benchmark_search.random_codes(
+        numpy.random.default_rng(0), 300, n_bits)
+    bits = unpack_bits(codes, n_bits)  # refuses bits beyond
+    assert (bits.any(axis=0) & ~bits.all(axis=0)).all()
+
+
+def test_without_faiss(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    monkeypatch.setattr(sys, 'argv', ['benchmark_search.py'])
+    assert start(benchmark_search) == 2
+    assert capsys.readouterr() == ('', (
+        "benchmark_search.py: FAISS is not installed; pip install "
+        "'imsat[faiss]'\n"))
+
+
+@pytest.mark.parametrize('script,options,message', [
+    (benchmark_retrieval, ['--bits', '257'], '1 to 256'),
+    (benchmark_search, ['--sizes', '9', '--k', '10'], 'k is 10 for 9 codes')])
+def test_errors(script, options, message, capsys):
+    if script is benchmark_search:
+        pytest.importorskip('faiss', reason='FAISS is not installed')
+    assert start(script, *options) == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize('script', [
+    benchmark_retrieval, benchmark_search, benchmark_step])
+@pytest.mark.parametrize('number', ['0', '-1', '1.5'])
+def test_numbers(script, number, capsys):
+    with pytest.raises(SystemExit):
+        script.get_options(['--threads', number])
+    assert 'argument --threads: ' in capsys.readouterr().err
