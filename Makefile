@@ -1,5 +1,6 @@
 # make cluster   cluster the handwritten digits
 # make test      run the tests
+# make docs      make the reference of the library from its docstrings
 # make test-gpu  run those that need an NVIDIA GPU, and CUDA's libraries
 # Each creates .venv and installs what it needs first.  PYTHON=python3.12
 # chooses another interpreter (CPython 3.10 to 3.13).
@@ -11,7 +12,7 @@ PIP_INSTALL = PIP_CONSTRAINT=build-constraints.txt \
               PIP_BUILD_CONSTRAINT=build-constraints.txt \
               $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: cluster test test-gpu sanitize-gpu benchmark clean
+.PHONY: cluster test docs test-gpu sanitize-gpu benchmark clean
 
 cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
@@ -19,6 +20,13 @@ cluster: .venv/installed
 # Files side by side on all cores; then more threads of BLAS only wait.
 test: .venv/tested
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# Pages of modules that are gone would stay.
+docs: .venv/docs
+	rm -rf docs/_build docs/api/generated
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-d docs/_build/doctrees docs/api docs/_build/html
+	@echo "The reference is in docs/_build/html/index.html"
 
 test-gpu: .venv/tested-gpu
 	$(BIN)/python -m pytest -m gpu
@@ -43,6 +51,11 @@ benchmark: .venv/installed
 .venv/tested: .venv/installed requirements-test.txt
 	@echo "Installing what the tests need (0.23 GB on Linux) ..."
 	$(PIP_INSTALL) --requirement requirements-test.txt
+	touch $@
+
+.venv/docs: .venv/installed
+	@echo "Installing Sphinx ..."
+	$(PIP_INSTALL) --editable '.[docs]'
 	touch $@
 
 .venv/tested-gpu: .venv/tested

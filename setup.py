@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -10,13 +11,37 @@ def requirements(file):
     return [line for line in lines if line and not line.startswith('#')]
 
 
+def version():
+    # Not imported: what it needs may not be installed yet.
+    source = (here / 'imsat' / '__init__.py').read_text()
+    return re.search(r"^__version__ = '(.+)'$", source, re.M).group(1)
+
+
 setup(
     name='imsat',
-    version='0.1.0',
+    version=version(),
     description='Information Maximizing Self-Augmented Training: clustering '
                 'and hash codes without labels, with Chainer and CuPy',
     long_description=(here / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='the imsat authors',
+    license='MIT',
+    license_files=['LICENSE'],
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/1702.08720',
+        'Code of the paper': 'https://github.com/weihua916/imsat',
+    },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Environment :: GPU :: NVIDIA CUDA',
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['imsat', 'imsat.*']) + ['imsat.cuda'],
     # The kernels live in the top-level folder cuda/ and are imported as
@@ -26,6 +51,7 @@ setup(
     install_requires=requirements('requirements.txt'),
     extras_require={
         'test': requirements('requirements-test.txt'),
+        'docs': ['sphinx>=7.4', 'furo'],
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
         'faiss': ['faiss-cpu>=1.9'],

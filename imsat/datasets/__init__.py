@@ -1,3 +1,4 @@
+"""The data sets of the paper, read from their publishers' files."""
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
 from imsat.datasets.load import load_dataset

@@ -1,3 +1,4 @@
+"""The networks."""
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, corrupt, target_distribution)
 from imsat.links.encoder import INITIALIZATIONS, Encoder
