@@ -22,7 +22,7 @@ from common.timing import time_in_turns
 from imsat import devices
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
-from imsat.training.updater import IMSATUpdater
+from imsat.training.updater import Updater
 
 # The task's plain functions, our objective, hidden units and outputs.
 TASKS = {'clustering': (PlainClustering, imsat.ClusteringObjective, 1200, 10),
@@ -52,10 +52,10 @@ def make_step(args, x, radius):
     """The step of the library, as estimators train by it."""
     _, objective, _, _ = TASKS[args.task]
     encoder = imsat.Encoder(args.dim, args.outputs, 2 * (args.hidden,))
-    return IMSATUpdater(
+    return Updater(
         IndexIterator(len(x), args.batch_size),
-        Adam(alpha=.002).setup(encoder), x, radius, objective(),
-        imsat.vat).update
+        Adam(alpha=.002).setup(encoder), x,
+        imsat.IMSATLoss(objective(), imsat.VAT(), radius)).update
 
 
 def make_plain_step(args, x, radius):

@@ -95,13 +95,13 @@ def test_restarts():
 @pytest.mark.parametrize('objectives,best', [
     ([numpy.nan, 2., 1.], 2), ([2., numpy.nan, 3.], 0),
     ([numpy.nan, numpy.nan, 1.], 2)])
-def test_a_diverged_restart_is_not_kept(monkeypatch, objectives, best):
-    run, ranks = IMSATClustering._run, iter([(0., x) for x in objectives])
+def test_a_diverged_restart_is_not_kept(objectives, best):
+    ranks = iter([(0., x) for x in objectives])
 
-    def ranked(*args):
-        return next(ranks), *run(*args)[1:]
-    monkeypatch.setattr(IMSATClustering, '_run', ranked)
-    model = IMSATClustering(3, n_init=3, **SMALL).fit(X)
+    class Ranked(imsat.ClusteringObjective):
+        def rank(self, sat, information, penalty=None):
+            return next(ranks)
+    model = IMSATClustering(3, n_init=3, objective=Ranked(), **SMALL).fit(X)
     assert model.best_restart_ == best
 
 
@@ -146,12 +146,14 @@ def test_options_of_vat(monkeypatch, options):
         inputs.append(numpy.array(getattr(x, 'array', x), 'd'))
         return forward(self, x, update_statistics)
 
-    class Updater(imsat.training.updater.IMSATUpdater):
-        def update_core(self):
-            with monkeypatch.context() as patch:
-                patch.setattr(imsat.Encoder, 'forward', recording)
-                super().update_core()
-    monkeypatch.setattr(imsat.training.train, 'IMSATUpdater', Updater)
+    update = imsat.training.updater.Updater.update_core
+
+    def update_core(self):
+        with monkeypatch.context() as patch:
+            patch.setattr(imsat.Encoder, 'forward', recording)
+            update(self)
+    monkeypatch.setattr(imsat.training.updater.Updater, 'update_core',
+                        update_core)
     IMSATClustering(3, **ONE_STEP, **options).fit(X)
 
     options = {**dict(alpha=.25, n_neighbors=10, xi=10., power_iterations=1),

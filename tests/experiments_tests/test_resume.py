@@ -41,16 +41,16 @@ runpy.run_path(argv[0], run_name='__main__')
 # What is interrupted, in the order of a run of 2 restarts, 6 epochs of 7
 # steps each, a snapshot an epoch.
 MOMENTS = {
-    'in the first step': ('imsat.training.updater', 'IMSATUpdater.update_core',
+    'in the first step': ('imsat.training.updater', 'Updater.update_core',
                           1),
     'before any snapshot': ('imsat.training.updater',
-                            'IMSATUpdater.update_core', 6),
-    'in an epoch': ('imsat.training.updater', 'IMSATUpdater.update_core', 24),
+                            'Updater.update_core', 6),
+    'in an epoch': ('imsat.training.updater', 'Updater.update_core', 24),
     'half way through writing': ('os', 'fsync', 6),
     'before the name is given': ('os', 'replace', 7),
     'after writing, before the old one goes': ('pathlib', 'Path.unlink', 2),
     'in the second restart': ('imsat.training.updater',
-                              'IMSATUpdater.update_core', 65),
+                              'Updater.update_core', 65),
     'with the pictures': ('imsat.pictures', 'contingency', 1),
 }
 
@@ -115,7 +115,7 @@ def test_killed_again_and_again(tmp_path, whole_run, task):
     # Every process lives for ten steps: a snapshot and a few steps in vain.
     out, deaths = tmp_path / 'out', 0
     while run(out, '--resume', task=task, killed=(
-            'imsat.training.updater', 'IMSATUpdater.update_core', 10)
+            'imsat.training.updater', 'Updater.update_core', 10)
               ).returncode:
         deaths += 1
         assert deaths < 12
@@ -132,7 +132,7 @@ def test_truncated_snapshot(tmp_path, uninterrupted, cut):
     # From the snapshot before, of epoch 2, 28 steps are left; from the start
     # they would be 42.
     process = run(out, '--resume', killed=(
-        'imsat.training.updater', 'IMSATUpdater.update_core', 29))
+        'imsat.training.updater', 'Updater.update_core', 29))
     assert process.returncode == 0, 'it started over'
     assert f'{newest.name} is damaged' in process.stderr
     assert 'going back to the one before it' in process.stderr
@@ -143,7 +143,7 @@ def test_resumed_when_done(tmp_path, uninterrupted):
     out = tmp_path / 'out'
     run(out)
     process = run(out, '--resume', killed=(
-        'imsat.training.updater', 'IMSATUpdater.update_core', 1))
+        'imsat.training.updater', 'Updater.update_core', 1))
     assert process.returncode == 0, 'it trained again'
     assert outcome(out) == uninterrupted
 
