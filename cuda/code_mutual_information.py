@@ -46,11 +46,13 @@ def forward(y, sizes, eps=1e-8):
     _source.launch('code_mutual_information_columns', columns, (
         y, saved.largest, saved.log_sum, head_of, heads, n, width, chunk, eps,
         saved.p, sums), T=dtype)
-    _source.launch('code_mutual_information_marginal', launch.rows(width, chunks), (
+    _source.launch('code_mutual_information_marginal', launch.rows(
+        width, chunks), (
         sums, chunks, n, width, eps, saved.mean, saved.entropy_slope,
         conditional, marginal), T=dtype)
     parts = covariances(saved.p, saved.mean)
-    _source.launch('code_mutual_information_pairs', launch.pairs_of_columns(width), (
+    _source.launch('code_mutual_information_pairs', launch.pairs_of_columns(
+        width), (
         parts, saved.mean, head_of, len(parts), width, eps, saved.slope,
         saved.slope_mean, pairs), T=dtype)
     return sum_rows(by_column), saved

@@ -36,11 +36,13 @@ def forward(y, eps=1e-8):
 
     _source.launch('sigmoid_mutual_information_columns', columns, (
         y, n, d, chunk, eps, saved.p, sums), T=dtype)
-    _source.launch('sigmoid_mutual_information_marginal', launch.rows(d, chunks), (
+    _source.launch('sigmoid_mutual_information_marginal', launch.rows(
+        d, chunks), (
         sums, chunks, n, d, eps, saved.mean, saved.entropy_slope,
         conditional, marginal), T=dtype)
     parts = covariances(saved.p, saved.mean[0])
-    _source.launch('sigmoid_mutual_information_pairs', launch.pairs_of_columns(d), (
+    _source.launch('sigmoid_mutual_information_pairs', launch.pairs_of_columns(
+        d), (
         parts, saved.mean, len(parts), d, eps, saved.slope, saved.slope_mean,
         pairs), T=dtype)
     return sum_rows(by_bit), saved
