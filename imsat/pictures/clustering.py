@@ -57,7 +57,7 @@ def cluster_samples(path, x, image_shape, clusters, n_clusters, seed=0,
     axes.imshow(canvas, cmap='gray_r')
     axes.set_xticks([])
     axes.set_yticks([k * (height + 1) + height / 2 for k in range(shown)],
-                    range(shown))
+                    [str(k) for k in range(shown)])
     axes.set_ylabel('cluster')
     axes.set_title('random members of each cluster', fontsize=10)
     axes.set_frame_on(False)
