@@ -11,7 +11,7 @@ from imsat import compat
 compat.apply()
 
 
-def _find_kernels():
+def _find_kernels() -> None:
     """Makes the checkout's ``cuda/`` importable as ``imsat.cuda``.
 
     An installed package has it already.
@@ -22,6 +22,7 @@ def _find_kernels():
     spec = importlib.util.spec_from_file_location(
         'imsat.cuda', folder / '__init__.py',
         submodule_search_locations=[str(folder)])
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules['imsat.cuda'] = module
     spec.loader.exec_module(module)
@@ -30,19 +31,46 @@ def _find_kernels():
 
 _find_kernels()
 
-from imsat import functions  # NOQA
-from imsat import links  # NOQA
-from imsat.losses.augmentation import AffineDistortion  # NOQA
-from imsat.errors import InputError  # NOQA
-from imsat.links import Encoder  # NOQA
-from imsat.metrics import clustering_accuracy  # NOQA
-from imsat.neighbors import neighbor_distance  # NOQA
-from imsat.losses.objectives import (  # NOQA
+from imsat import (
+    datasets, devices, estimators, functions, links, losses, metrics,
+    retrieval)
+from imsat.errors import InputError
+from imsat.estimators.clustering import IMSATClustering
+from imsat.estimators.hashing import IMSATHasher
+from imsat.links.encoder import Encoder
+from imsat.links.original import load_original
+from imsat.losses.augmentation import AffineDistortion
+from imsat.losses.objectives import (
     ClusteringObjective, CodeObjective, HashingObjective)
-from imsat.links.original import load_original  # NOQA
-from imsat.losses.regularizers import augmentation, rpt, vat, weight_decay  # NOQA
-from imsat.retrieval.index import HammingIndex  # NOQA
-from imsat.estimators.clustering import IMSATClustering  # NOQA
-from imsat.estimators.hashing import IMSATHasher  # NOQA
+from imsat.losses.regularizers import rpt, vat, weight_decay
+from imsat.metrics import clustering_accuracy
+from imsat.neighbors import neighbor_distance
+from imsat.retrieval.index import HammingIndex
 
 __version__ = '0.1.0'
+
+__all__ = [
+    'AffineDistortion',
+    'ClusteringObjective',
+    'CodeObjective',
+    'Encoder',
+    'HammingIndex',
+    'HashingObjective',
+    'IMSATClustering',
+    'IMSATHasher',
+    'InputError',
+    'clustering_accuracy',
+    'datasets',
+    'devices',
+    'estimators',
+    'functions',
+    'links',
+    'load_original',
+    'losses',
+    'metrics',
+    'neighbor_distance',
+    'retrieval',
+    'rpt',
+    'vat',
+    'weight_decay',
+]
