@@ -1,5 +1,6 @@
 # make cluster   cluster the handwritten digits
-# make test      run the tests
+# make test      check the code by make lint, then run the tests
+# make lint      ruff and mypy, as pyproject.toml says
 # make docs      make the reference of the library from its docstrings
 # make test-gpu  run those that need an NVIDIA GPU, and CUDA's libraries
 # Each creates .venv and installs what it needs first.  PYTHON=python3.12
@@ -12,21 +13,18 @@ PIP_INSTALL = PIP_CONSTRAINT=build-constraints.txt \
               PIP_BUILD_CONSTRAINT=build-constraints.txt \
               $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: cluster test docs test-gpu sanitize-gpu benchmark clean
+.PHONY: cluster test lint docs test-gpu sanitize-gpu benchmark clean
 
 cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
 
 # Files side by side on all cores; then more threads of BLAS only wait.
-test: .venv/tested
+test: lint
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-# Pages of modules that are gone would stay.
-docs: .venv/docs
-	rm -rf docs/_build docs/api/generated
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
-		-d docs/_build/doctrees docs/api docs/_build/html
-	@echo "The reference is in docs/_build/html/index.html"
+lint: .venv/tested
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
 
 test-gpu: .venv/tested-gpu
 	$(BIN)/python -m pytest -m gpu
@@ -41,7 +39,7 @@ sanitize-gpu: .venv/tested-gpu
 benchmark: .venv/installed
 	$(BIN)/python experiments/benchmark_step.py
 
-.venv/installed: requirements.txt setup.py build-constraints.txt
+.venv/installed: requirements.txt setup.py pyproject.toml build-constraints.txt
 	@echo "Installing into .venv (a minute or two) ..."
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) --requirement requirements.txt
@@ -64,4 +62,4 @@ benchmark: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

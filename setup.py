@@ -47,7 +47,7 @@ setup(
     # The kernels live in the top-level folder cuda/ and are imported as
     # imsat.cuda; a top-level package `cuda` would hide NVIDIA's own.
     package_dir={'imsat.cuda': 'cuda'},
-    package_data={'imsat.cuda': ['*.cu', '*.cuh']},
+    package_data={'imsat': ['py.typed'], 'imsat.cuda': ['*.cu', '*.cuh']},
     install_requires=requirements('requirements.txt'),
     extras_require={
         'test': requirements('requirements-test.txt'),

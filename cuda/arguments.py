@@ -1,6 +1,7 @@
 """Checks of arguments, before anything is launched."""
 import math
 import operator
+from collections.abc import Sequence
 
 import numpy
 
@@ -9,7 +10,8 @@ from imsat.cuda import runtime
 FLOATS = 'float32', 'float64'
 
 
-def array(name, x, shape, dtypes=FLOATS):
+def array(name: str, x, shape: tuple[int | None, ...],
+          dtypes: Sequence = FLOATS):
     """x, contiguous, if it is what a kernel can work on.
 
     Args:
@@ -37,17 +39,19 @@ def array(name, x, shape, dtypes=FLOATS):
     return runtime.current.contiguous(x)
 
 
-def optional(name, x, shape, dtypes=FLOATS):
+def optional(name: str, x, shape: tuple[int | None, ...],
+             dtypes: Sequence = FLOATS):
     """As :func:`array`; None stays None."""
     return None if x is None else array(name, x, shape, dtypes)
 
 
-def gradients(dtype, **gs):
+def gradients(dtype, **gs) -> list:
     """Upstream gradients of 0 dimensions by their names; None stays None."""
     return [optional(name, g, (), (dtype,)) for name, g in gs.items()]
 
 
-def in_place(name, x, shape, dtypes=FLOATS):
+def in_place(name: str, x, shape: tuple[int | None, ...],
+             dtypes: Sequence = FLOATS):
     """As :func:`array`, for an array that is written to."""
     checked = array(name, x, shape, dtypes)
     if not x.flags.c_contiguous:
@@ -56,7 +60,8 @@ def in_place(name, x, shape, dtypes=FLOATS):
     return checked
 
 
-def number(name, value, low=0., high=math.inf):
+def number(name: str, value, low: float = 0.,
+           high: float = math.inf) -> float:
     """A float from ``low`` to ``high``, but not infinite."""
     try:
         value = float(value)
@@ -69,7 +74,7 @@ def number(name, value, low=0., high=math.inf):
     return value
 
 
-def integer(name, value, low=0, high=2 ** 63 - 1):
+def integer(name: str, value, low: int = 0, high: int = 2 ** 63 - 1) -> int:
     """An int from ``low`` to ``high``."""
     try:
         value = operator.index(value)
@@ -82,7 +87,7 @@ def integer(name, value, low=0, high=2 ** 63 - 1):
     return value
 
 
-def dtype(name, value, dtypes=FLOATS):
+def dtype(name: str, value, dtypes: Sequence[str] = FLOATS) -> numpy.dtype:
     """A dtype that kernels are compiled for."""
     value = numpy.dtype(value)
     if value.name not in dtypes:

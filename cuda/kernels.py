@@ -14,12 +14,14 @@ import functools
 import importlib
 import pkgutil
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy
 
-from imsat.cuda import runtime
+from imsat.cuda import launch, runtime
 
+Variant = Mapping[str, str | int]
 FOLDER = Path(__file__).parent
 FLOATS = ({'T': 'float32'}, {'T': 'float64'})
 
@@ -40,19 +42,21 @@ class Source:
             defines a type, an integer a constant.
     """
 
-    def __init__(self, file, variants=FLOATS):
+    def __init__(self, file: str, variants: Sequence[Variant] = FLOATS):
         self.name, self.variants = file, variants
         _all.append(self)
 
     @property
-    def kernels(self):
+    def kernels(self) -> list[str]:
         """The names of its kernels."""
         return _KERNEL.findall(_read(self.name))
 
-    def text(self, variant):
+    def text(self, variant: Variant) -> str:
+        """The source that the compiler gets."""
         return _text(self.name, tuple(sorted(variant.items())))
 
-    def launch(self, name, shape, args, **variant):
+    def launch(self, name: str, shape: launch.Shape, args: Sequence,
+               **variant) -> None:
         """Launches one kernel.
 
         Args:
@@ -81,8 +85,10 @@ class Elementwise:
         variants (sequence of dict): What the letters among its types can be.
     """
 
-    def __init__(self, in_params, out_params, operation, name, scalars=(),
-                 header=None, variants=FLOATS):
+    def __init__(self, in_params: str, out_params: str, operation: str,
+                 name: str, scalars: Sequence[str] = (),
+                 header: str | None = None,
+                 variants: Sequence[Variant] = FLOATS):
         self.in_params = [p.strip() for p in in_params.split(',')]
         self.out_params = [p.strip() for p in out_params.split(',')]
         self.operation, self.name = operation, name
@@ -91,21 +97,21 @@ class Elementwise:
         _all.append(self)
 
     @property
-    def preamble(self):
+    def preamble(self) -> str:
         return _paste(self.header) if self.header else ''
 
     def __call__(self, *args):
         return runtime.current.elementwise(self, args)
 
 
-def all_kernels():
+def all_kernels() -> tuple[Source | Elementwise, ...]:
     """Every :class:`Source` and :class:`Elementwise` of this package."""
     for module in pkgutil.iter_modules([str(FOLDER)]):
         importlib.import_module(f'imsat.cuda.{module.name}')
     return tuple(_all)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _read(file):
     return (FOLDER / file).read_text(encoding='utf-8')
 
@@ -123,16 +129,20 @@ def _line(match):
     return match.string.count('\n', 0, match.end()) + 2
 
 
-@functools.lru_cache(maxsize=None)
+def _defined(value):
+    """A constant, or the name of a dtype."""
+    return value if isinstance(value, int) else numpy.dtype(value).name
+
+
+@functools.cache
 def _text_and_real(file, variant):
     """A source, and the type of its floats, of a variant with any dtypes."""
-    names = {key: value if isinstance(value, int)
-             else numpy.dtype(value).name for key, value in variant}
+    names = {key: _defined(value) for key, value in variant}
     return (_text(file, tuple(sorted(names.items()))),
             numpy.dtype(names.get('T', 'float32')).type)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _text(file, variant):
     head = [f'typedef {_C_TYPES[value]} {key};' if isinstance(value, str)
             else f'#define {key} {value}' for key, value in variant]

@@ -3,9 +3,15 @@
 Shapes depend on sizes alone and not on the GPU, so that sums are taken in the
 same order everywhere.
 """
-import collections
+from typing import NamedTuple
 
-Shape = collections.namedtuple('Shape', ['grid', 'block', 'shared'])
+
+class Shape(NamedTuple):
+    """Of a launch: blocks, threads of a block, bytes of shared memory."""
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    shared: int
+
 
 THREADS = 256
 # Eight blocks on each of an H200's 132 multiprocessors; the rest is a loop.
@@ -16,21 +22,23 @@ TILES = 16, 32, 64
 MIN_CODES = 1024
 
 
-def ceil_div(a, b):
+def ceil_div(a: int, b: int) -> int:
+    """a / b, rounded up."""
     return -(-a // b)
 
 
-def shape(grid, block, shared=0):
+def shape(grid: tuple[int, ...], block: tuple[int, ...],
+          shared: int = 0) -> Shape:
     """A Shape from tuples of one to three extents."""
     return Shape((*grid, 1, 1)[:3], (*block, 1, 1)[:3], shared)
 
 
-def blocks(n):
+def blocks(n: int) -> int:
     """At least one block and at most MAX_BLOCKS, for n blocks' work."""
     return min(max(n, 1), MAX_BLOCKS)
 
 
-def rows(n_rows, width):
+def rows(n_rows: int, width: int) -> Shape:
     """For kernels whose threads share rows (``reduce.cuh``).
 
     A row gets a thread for every four of its elements: part of a warp, a
@@ -47,16 +55,16 @@ def rows(n_rows, width):
     return shape((blocks(ceil_div(n_rows, per_block)),), (lanes, per_block))
 
 
-def pairs_of_columns(width):
-    """For kernels whose threads share the pairs of a column, as in
-    ``mutual_information.cuh``.
+def pairs_of_columns(width: int) -> Shape:
+    """For kernels whose threads share the pairs of a column.
 
-    Since a pair takes long each thread has one, where there are few.
+    Since a pair takes long each thread has one, where there are few
+    (``mutual_information.cuh``).
     """
     return rows(width, min(4 * width, 8192))
 
 
-def columns(n_rows, width):
+def columns(n_rows: int, width: int) -> tuple[Shape, int]:
     """For kernels that reduce columns: a Shape, and the rows of a block.
 
     A block takes 32 columns, 8 rows at a time, or, where there are less of
@@ -71,7 +79,7 @@ def columns(n_rows, width):
     return shape((tiles, chunks), (lanes, THREADS // lanes)), chunk
 
 
-def gram(n_rows, width):
+def gram(n_rows: int, width: int) -> tuple[Shape, int, int]:
     """For products of a matrix's columns: a Shape, the rows of a block, and
     the tile of the product that it takes, one of TILES.
 
@@ -85,18 +93,18 @@ def gram(n_rows, width):
     return shape((tiles, tiles, chunks), (THREADS,)), chunk, tile
 
 
-def product(n_rows, width):
+def product(n_rows: int, width: int) -> tuple[Shape, int]:
     """For matrix products by tiles: a Shape, and the tile."""
     return shape((max(ceil_div(n_rows, TILES[-1]), 1),
                   max(ceil_div(width, TILES[-1]), 1)), (THREADS,)), TILES[-1]
 
 
-def _tile(width):
+def _tile(width: int) -> int:
     """The smallest of TILES that has all columns, or the largest."""
     return next((tile for tile in TILES if width <= tile), TILES[-1])
 
 
-def images(n, pixels):
+def images(n: int, pixels: int) -> Shape:
     """For kernels whose blocks loop over n images, or over parts of them.
 
     Where there are few images several blocks (``grid[1]``) share each.
@@ -105,7 +113,7 @@ def images(n, pixels):
     return shape((blocks(n), max(parts, 1)), (THREADS,))
 
 
-def split(n, tiles, least):
+def split(n: int, tiles: int, least: int) -> tuple[int, int]:
     """Chunks of n, none empty, as many as keep the GPU busy.
 
     Args:
@@ -120,17 +128,17 @@ def split(n, tiles, least):
     return max(ceil_div(n, chunk), 1), chunk
 
 
-def elements(n):
+def elements(n: int) -> Shape:
     """For kernels that loop over n elements."""
     return shape((blocks(ceil_div(n, THREADS)),), (THREADS,))
 
 
-def warps(n):
+def warps(n: int) -> Shape:
     """For kernels that loop over n warps' work, blocks of 8 warps."""
     return shape((blocks(ceil_div(n, 8)),), (32, 8))
 
 
-def packing(n_rows, width):
+def packing(n_rows: int, width: int) -> Shape:
     """For ballots over rows (``pack_bits.cu``)."""
     lanes = 8 if width <= 8 else 16 if width <= 16 else 32
     per_block = THREADS // lanes
@@ -139,13 +147,14 @@ def packing(n_rows, width):
                  (lanes, per_block))
 
 
-def pairs(n, m):
+def pairs(n: int, m: int) -> Shape:
     """For all pairs: 256 columns of m and, 32 at a time, rows of n."""
     return shape((max(ceil_div(m, THREADS), 1),
                   min(max(ceil_div(n, 32), 1), 65535)), (THREADS,))
 
 
-def histograms(n_queries, n_gallery, n_words, n_counters):
+def histograms(n_queries: int, n_gallery: int, n_words: int,
+               n_counters: int) -> tuple[Shape, int]:
     """For ``hamming_histograms``: a Shape, and the codes of a chunk.
 
     With longer codes blocks have fewer threads: each has ``n_counters`` for

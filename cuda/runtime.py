@@ -10,7 +10,15 @@ import numpy
 
 
 class CuPy:
-    """Arrays and launches on CuPy's current device and stream."""
+    """Arrays and launches on CuPy's current device and stream.
+
+    CuPy compiles a kernel at its first call on each device; this object keeps
+    the result.
+    """
+
+    def __init__(self):
+        self._raw_kernel = functools.cache(_raw_kernel)
+        self._elementwise_kernel = functools.cache(_elementwise_kernel)
 
     def holds(self, x):
         """Whether x is an array that kernels can work on."""
@@ -48,23 +56,20 @@ class CuPy:
         """
         # CuPy takes None for an argument without a value, and crashes.
         args = tuple(numpy.uint64(0) if a is None else a for a in args)
-        _raw_kernel(text, name)(
+        self._raw_kernel(text, name)(
             shape.grid, shape.block, args, shared_mem=shape.shared)
 
     def elementwise(self, kernel, args):
         """Runs a :class:`kernels.Elementwise`; its output, or a tuple."""
-        return _elementwise_kernel(kernel)(*args)
+        return self._elementwise_kernel(kernel)(*args)
 
 
-# CuPy compiles at the first call on each device and keeps the result.
-@functools.lru_cache(maxsize=None)
 def _raw_kernel(text, name):
     import cupy
     return cupy.RawModule(
         code=text, options=('-std=c++17',)).get_function(name)
 
 
-@functools.lru_cache(maxsize=None)
 def _elementwise_kernel(kernel):
     import cupy
     return cupy.ElementwiseKernel(

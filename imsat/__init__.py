@@ -11,7 +11,7 @@ from imsat import compat
 compat.apply()
 
 
-def _find_kernels():
+def _find_kernels() -> None:
     """Makes the checkout's ``cuda/`` importable as ``imsat.cuda``.
 
     An installed package has it already.
@@ -22,6 +22,7 @@ def _find_kernels():
     spec = importlib.util.spec_from_file_location(
         'imsat.cuda', folder / '__init__.py',
         submodule_search_locations=[str(folder)])
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules['imsat.cuda'] = module
     spec.loader.exec_module(module)
@@ -30,20 +31,62 @@ def _find_kernels():
 
 _find_kernels()
 
-from imsat import functions  # NOQA
-from imsat import links  # NOQA
-from imsat.errors import InputError  # NOQA
-from imsat.estimators import (  # NOQA
+from imsat import (
+    datasets, devices, estimators, functions, links, losses, metrics,
+    retrieval, training)
+from imsat.errors import InputError
+from imsat.estimators import (
     DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
     KMeansClustering, SpectralHasher)
-from imsat.links import Encoder  # NOQA
-from imsat.links.original import load_original  # NOQA
-from imsat.losses import (  # NOQA
+from imsat.links import Encoder
+from imsat.links.original import load_original
+from imsat.losses import (
     RPT, VAT, Affine, AffineDistortion, Augmentation, ClusteringObjective,
     CodeObjective, HashingObjective, IMSATLoss, Mean, Objective, Regularizer,
     WeightDecay, rpt, vat)
-from imsat.metrics import clustering_accuracy  # NOQA
-from imsat.neighbors import neighbor_distance  # NOQA
-from imsat.retrieval import HammingIndex  # NOQA
+from imsat.metrics import clustering_accuracy
+from imsat.neighbors import neighbor_distance
+from imsat.retrieval import HammingIndex
 
 __version__ = '0.2.0'
+
+__all__ = [
+    'Affine',
+    'AffineDistortion',
+    'Augmentation',
+    'ClusteringObjective',
+    'CodeObjective',
+    'DAEKMeans',
+    'DEC',
+    'DeepHasher',
+    'Encoder',
+    'HammingIndex',
+    'HashingObjective',
+    'IMSATClustering',
+    'IMSATHasher',
+    'IMSATLoss',
+    'ITQHasher',
+    'InputError',
+    'KMeansClustering',
+    'Mean',
+    'Objective',
+    'RPT',
+    'Regularizer',
+    'SpectralHasher',
+    'VAT',
+    'WeightDecay',
+    'clustering_accuracy',
+    'datasets',
+    'devices',
+    'estimators',
+    'functions',
+    'links',
+    'load_original',
+    'losses',
+    'metrics',
+    'neighbor_distance',
+    'retrieval',
+    'rpt',
+    'training',
+    'vat',
+]

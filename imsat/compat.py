@@ -9,8 +9,11 @@ import functools
 import importlib.metadata
 import os
 import sys
+import threading
 import types
 import warnings
+from collections.abc import Collection
+from typing import Any
 
 import numpy
 
@@ -49,7 +52,7 @@ def environment_check():
     # chainer._environment_check imports pkg_resources (gone from setuptools
     # 82) and numpy.distutils (gone with Python 3.12), only to warn about
     # versions of CuPy other than 7.
-    module = types.ModuleType('chainer._environment_check')
+    module: Any = types.ModuleType('chainer._environment_check')
     module.check = lambda: None
     return _temporary(sys.modules, module.__name__, module)
 
@@ -62,7 +65,7 @@ def sctypes():
 # --- Once it is there ------------------------------------------------------
 def as_strided():
     # AsStridedGrad reads numpy.sctypes once more when it runs.
-    module = sys.modules['chainer.functions.array.as_strided']
+    module: Any = sys.modules['chainer.functions.array.as_strided']
     module.np = _Numpy('numpy')
     module.np.sctypes = _SCTYPES
 
@@ -108,16 +111,16 @@ def categorical():
 
 def convert():
     # numpy.maximum(a, b, c): a positional `out` is deprecated in NumPy 2.
-    module = sys.modules['chainer.dataset.convert']
+    module: Any = sys.modules['chainer.dataset.convert']
     original = module._concat_arrays_with_padding
-    stand_in = _Numpy('numpy')
+    stand_in: Any = _Numpy('numpy')
     stand_in.maximum = lambda a, b, out=None: numpy.maximum(a, b, out=out)
     module._concat_arrays_with_padding = types.FunctionType(
         original.__code__, {**vars(module), 'numpy': stand_in},
         original.__name__, original.__defaults__, original.__closure__)
 
 
-_original_fetch_setup = None
+_original_fetch_setup: Any = None
 
 
 def _fetch_setup(*args):
@@ -129,22 +132,20 @@ def multiprocess_iterator():
     # ours and so imports imsat before Chainer; else it fails and the iterator
     # waits for ever.
     global _original_fetch_setup
-    module = sys.modules['chainer.iterators.multiprocess_iterator']
+    module: Any = sys.modules['chainer.iterators.multiprocess_iterator']
     _original_fetch_setup = module._fetch_setup
     module._fetch_setup = _fetch_setup
 
 
 def thread_daemon():
     # Thread.setDaemon() is deprecated since Python 3.10.
-    module = sys.modules['chainer.iterators.multiprocess_iterator']
-    original = module.threading
-
-    class Thread(original.Thread):
+    module: Any = sys.modules['chainer.iterators.multiprocess_iterator']
+    class Thread(threading.Thread):
         def setDaemon(self, daemonic):
             self.daemon = daemonic
 
     module.threading = types.SimpleNamespace(
-        **{**vars(original), 'Thread': Thread})
+        **{**vars(threading), 'Thread': Thread})
 
 
 def half_kernels():
@@ -176,7 +177,7 @@ AFTERWARDS = (as_strided, resize_images, pad_sequence, categorical, convert,
               multiprocess_iterator, thread_daemon, half_kernels)
 
 
-def apply(without=()):
+def apply(without: Collection[str] = ()) -> None:
     """Imports and repairs Chainer.
 
     Args:
@@ -200,13 +201,13 @@ def apply(without=()):
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings(
             'ignore', message=r'\s*(nccl|cudnn) library could not be loaded')
-        import chainer  # NOQA
+        import chainer  # noqa: F401
     for patch in AFTERWARDS:
         if patch.__name__ not in without:
             patch()
 
 
-def import_testing():
+def import_testing() -> types.ModuleType:
     """``chainer.testing``, which wants pkg_resources, for tests.
 
     ``chainer.gradient_check`` imports it too, so call this before.
@@ -227,7 +228,7 @@ def import_testing():
                 try:
                     version = importlib.metadata.version(requirement.name)
                 except importlib.metadata.PackageNotFoundError:
-                    raise DistributionNotFound(requirement)
+                    raise DistributionNotFound(requirement) from None
                 if not requirement.specifier.contains(version, True):
                     raise VersionConflict(requirement)
 
@@ -237,5 +238,5 @@ def import_testing():
         setattr(module, item.__name__, item)
     with _temporary(sys.modules, 'pkg_resources', module):
         import chainer.testing
-        import chainer.testing.doctest_helper  # NOQA
+        import chainer.testing.doctest_helper
     return chainer.testing

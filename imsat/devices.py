@@ -9,11 +9,15 @@ from chainer.backends import cuda
 from imsat.errors import InputError
 
 
-def get_device(number):
+def get_device(number: int) -> chainer.backend.Device:
     """The Chainer device of a number: -1 for the CPU, N for GPU N.
 
     Raises:
         InputError: If there is no such GPU, or no CuPy.
+
+    Example:
+        >>> imsat.devices.get_device(-1).name
+        '@numpy'
     """
     if not isinstance(number, numbers.Integral):
         raise InputError(f'the device is {number!r}; give -1, the CPU, or the '
@@ -28,7 +32,7 @@ def get_device(number):
     return chainer.get_device(f'@cupy:{number}')
 
 
-def how_many(count):
+def how_many(count: int) -> str:
     """Words for a number of GPUs, and for what is missing."""
     if cuda.available:
         reason = ''
@@ -39,7 +43,8 @@ def how_many(count):
     return f'{count or "none"} can be used here{reason}'
 
 
-def count_gpus():
+def count_gpus() -> int:
+    """How many GPUs Chainer can use."""
     # cuda.available only says that CuPy and cuBLAS could be imported.
     if not cuda.available:
         return 0
@@ -49,7 +54,7 @@ def count_gpus():
         return 0
 
 
-def describe(device):
+def describe(device: chainer.backend.Device) -> str:
     """The hardware behind a Chainer device, in words."""
     if device.xp is not chainer.get_device('@numpy').xp:
         properties = cuda.cupy.cuda.runtime.getDeviceProperties(
@@ -64,7 +69,8 @@ def describe(device):
     return f'{name}, {available_cores()} cores'
 
 
-def available_cores():
+def available_cores() -> int:
+    """How many processors this process may run on."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+    return os.cpu_count() or 1

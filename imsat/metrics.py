@@ -1,5 +1,6 @@
 """How well clusters agree with labels."""
 import numpy
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
@@ -7,7 +8,9 @@ from sklearn.metrics.cluster import contingency_matrix
 from imsat.errors import InputError
 
 
-def match_clusters(labels, clusters):
+def match_clusters(
+        labels: ArrayLike, clusters: ArrayLike
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """The one-to-one mapping m of Eq. 16, by the Hungarian algorithm.
 
     Args:
@@ -19,6 +22,17 @@ def match_clusters(labels, clusters):
 
     Raises:
         InputError: If the two are empty or differ in length.
+
+    Example:
+        Cluster 1 goes with label 0 and cluster 0 with label 1.
+
+        >>> contingency, rows, columns = imsat.metrics.match_clusters(
+        ...     [0, 0, 1, 1], [1, 1, 1, 0])
+        >>> contingency
+        array([[0, 2],
+               [1, 1]])
+        >>> columns
+        array([1, 0])
     """
     labels, clusters = numpy.ravel(labels), numpy.ravel(clusters)
     if len(labels) != len(clusters) or not len(labels):
@@ -29,18 +43,28 @@ def match_clusters(labels, clusters):
     return contingency, rows, columns
 
 
-def clustering_accuracy(labels, clusters):
+def clustering_accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
     """ACC, Eq. 16: the share of points under the best mapping.
 
     Where clusters outnumber classes, or the reverse, those left over count
     as wrong.  Arguments and errors as in :func:`match_clusters`.
+
+    Example:
+        >>> imsat.clustering_accuracy(['a', 'a', 'b', 'b'], [1, 1, 1, 0])
+        0.75
     """
     contingency, rows, columns = match_clusters(labels, clusters)
     return float(contingency[rows, columns].sum() / contingency.sum())
 
 
-def clustering_scores(labels, clusters):
-    """ACC, NMI (arithmetic mean) and ARI; None each without labels."""
+def clustering_scores(labels: ArrayLike | None,
+                      clusters: ArrayLike) -> dict[str, float | None]:
+    """ACC, NMI (arithmetic mean) and ARI; None each without labels.
+
+    Example:
+        >>> imsat.metrics.clustering_scores([0, 0, 1, 1], [1, 1, 0, 0])
+        {'accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0}
+    """
     if labels is None:
         return dict(accuracy=None, nmi=None, ari=None)
     return dict(

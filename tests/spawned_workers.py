@@ -1,7 +1,7 @@
 """Run by test_compat: a MultiprocessIterator whose workers are spawned."""
 import multiprocessing
 
-import imsat  # NOQA: before Chainer
+import imsat  # before Chainer  # noqa: F401
 import chainer
 
 if __name__ == '__main__':

@@ -1,8 +1,12 @@
+from typing import Any
+
+import chainer
 import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import affine as kernels
 from imsat.functions.composition import FusedFunction
+from imsat.hints import Array, VariableOrArray
 
 
 class AffineTransform(FusedFunction):
@@ -23,7 +27,7 @@ class AffineTransform(FusedFunction):
     def forward_cpu(self, inputs):
         x, = inputs
         flat = x.reshape(-1)
-        y = 0
+        y: Any = 0
         for index, weight in bilinear_corners(self.matrix, x.shape, x.dtype):
             y += flat[index] * weight
         return y.reshape(x.shape),
@@ -90,7 +94,7 @@ def bilinear_corners(matrix, shape, dtype):
             yield start + (low[0] + i) * width + low[1] + j, weight
 
 
-def affine_transform(x, matrix):
+def affine_transform(x: VariableOrArray, matrix: Array) -> chainer.Variable:
     """Images under affine maps, one each, read by bilinear interpolation.
 
     The pixel at p of the output is read at ``A (p - c) + b + c`` of the
@@ -104,6 +108,14 @@ def affine_transform(x, matrix):
 
     Returns:
         Variable: Of x's shape and dtype, differentiable to x.
+
+    Example:
+        Every pixel is read from its neighbour to the right.
+
+        >>> x = numpy.array([[[1., 2., 3.]]])
+        >>> matrix = numpy.array([[[1., 0., 0.], [0., 1., 1.]]])
+        >>> imsat.functions.affine_transform(x, matrix).array
+        array([[[2., 3., 3.]]])
     """
     y, = AffineTransform(matrix).apply((x,))
     return y

@@ -8,11 +8,21 @@ from imsat.cuda import runtime
 class FusedFunction(function_node.FunctionNode):
     """A function whose value and gradient are computed in few passes.
 
-    Subclasses define ``forward_cpu`` and ``forward_gpu``, which retain inputs;
-    ``backward_cpu`` and ``backward_gpu`` of ``(indexes, inputs,
-    grad_outputs)``, tuples of arrays, to the gradients, None where there is
-    none; and ``_compose``, the same function composed of Chainer's.
+    Subclasses define ``forward_cpu`` and ``forward_gpu``, which retain
+    inputs, and the three methods below; or ``backward``.
     """
+
+    def backward_cpu(self, indexes, inputs, grad_outputs):
+        """From tuples of arrays to gradients, None where there is none."""
+        raise NotImplementedError
+
+    def backward_gpu(self, indexes, inputs, grad_outputs):
+        """As :meth:`backward_cpu`."""
+        raise NotImplementedError
+
+    def _compose(self, *inputs):
+        """The same function composed of Chainer's, a tuple."""
+        raise NotImplementedError
 
     def forward(self, inputs):
         if runtime.current.holds(inputs[0]):

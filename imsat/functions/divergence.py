@@ -1,14 +1,18 @@
 """The distance of two predictions that self-augmented training uses."""
+from collections.abc import Sequence
+
+import chainer
 import chainer.functions as F
 import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
-from imsat.functions.mutual_information import heads
 from imsat.functions.composition import FusedFunction
+from imsat.functions.mutual_information import heads
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import log_softmax, softmax_backward
+from imsat.hints import VariableOrArray
 
 
 class Divergence(FusedFunction):
@@ -72,7 +76,8 @@ class SoftmaxKL(Divergence):
         return F.sum(p * log_ratio) / len(y0),
 
 
-def softmax_kl(y0, y1, eps=1e-8):
+def softmax_kl(y0: VariableOrArray, y1: VariableOrArray,
+               eps: float = 1e-8) -> chainer.Variable:
     r"""Mean of :math:`KL[p(y|x_i) || p(y|T(x_i))]` from two sets of logits.
 
     With a constant ``y0`` its gradient is that of Eq. 3, of which it is the
@@ -88,6 +93,13 @@ def softmax_kl(y0, y1, eps=1e-8):
 
     Returns:
         Variable: 0-dimensional, in nats; finite for any finite logits.
+
+    Example:
+        From (1/2, 1/2) to (1/4, 3/4) it is log(4/3) / 2.
+
+        >>> y0, y1 = numpy.log([[.5, .5]]), numpy.log([[.25, .75]])
+        >>> print(f'{imsat.functions.softmax_kl(y0, y1).item():.4f}')
+        0.1438
     """
     y, = SoftmaxKL(eps).apply((y0, y1))
     return y
@@ -138,7 +150,8 @@ class SigmoidKL(Divergence):
         return total / len(y0),
 
 
-def sigmoid_kl(y0, y1, eps=1e-8):
+def sigmoid_kl(y0: VariableOrArray, y1: VariableOrArray,
+               eps: float = 1e-8) -> chainer.Variable:
     """:func:`softmax_kl` of independent bits, summed over the D bits.
 
     Args:
@@ -148,12 +161,21 @@ def sigmoid_kl(y0, y1, eps=1e-8):
 
     Returns:
         Variable: 0-dimensional, in nats; finite for any finite logits.
+
+    Example:
+        Two bits, of which each goes from p = 1/2 to p = 1/4.
+
+        >>> y0 = numpy.array([[0., 0.]])
+        >>> y1 = numpy.log([[1 / 3, 1 / 3]])
+        >>> print(f'{imsat.functions.sigmoid_kl(y0, y1).item():.4f}')
+        0.2877
     """
     y, = SigmoidKL(eps).apply((y0, y1))
     return y
 
 
-def code_kl(y0, y1, sizes, eps=1e-8):
+def code_kl(y0: VariableOrArray, y1: VariableOrArray, sizes: Sequence[int],
+            eps: float = 1e-8) -> chainer.Variable:
     """:func:`softmax_kl` of M outputs of V_m values each, summed (Eq. 3).
 
     Args:
@@ -165,6 +187,15 @@ def code_kl(y0, y1, sizes, eps=1e-8):
 
     Returns:
         Variable: 0-dimensional, in nats; finite for any finite logits.
+
+    Example:
+        An output of two values that goes from (1/2, 1/2) to (1/4, 3/4), and
+        one of three that stays.
+
+        >>> y0 = numpy.log([[.5, .5, .2, .3, .5]])
+        >>> y1 = numpy.log([[.25, .75, .2, .3, .5]])
+        >>> print(f'{imsat.functions.code_kl(y0, y1, [2, 3]).item():.4f}')
+        0.1438
     """
     return sum(softmax_kl(y0[:, head], y1[:, head], eps)
                for head in heads(sizes))

@@ -1,16 +1,24 @@
 """I(Y_d; Y_d') of pairs of outputs, Eq. 13, shared by the fused functions."""
-import collections
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import chainer
 import chainer.functions as F
 import numpy
 from chainer import backend
 
-CodeInformation = collections.namedtuple(
-    'CodeInformation', ['conditional_entropy', 'marginal_entropy',
-                        'pairwise_information'])
+from imsat.hints import Array
 
 
-def pairwise_mutual_information(p, sizes=None):
+class CodeInformation(NamedTuple):
+    """What a code says of its input: 0-dimensional, in nats."""
+    conditional_entropy: chainer.Variable
+    marginal_entropy: chainer.Variable
+    pairwise_information: chainer.Variable
+
+
+def pairwise_mutual_information(p: Array,
+                                sizes: Sequence[int] | None = None) -> Array:
     r"""The mutual information of all pairs of outputs, Eq. 13.
 
     .. math::

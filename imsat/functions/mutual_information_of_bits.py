@@ -9,6 +9,7 @@ from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
 from imsat.functions.sigmoid import bit_probabilities, bit_softmax
 from imsat.functions.softmax import entropy_slope, log_mean_exp
+from imsat.hints import VariableOrArray
 
 
 class SigmoidMutualInformation(FusedFunction):
@@ -81,7 +82,8 @@ class SigmoidMutualInformation(FusedFunction):
             p, same_bit(y.xp, y.shape[1]), self.eps)
 
 
-def sigmoid_mutual_information(y, eps=1e-8):
+def sigmoid_mutual_information(y: VariableOrArray,
+                               eps: float = 1e-8) -> CodeInformation:
     r"""How much D hash bits say of their input, to second order.
 
     .. math::
@@ -102,5 +104,16 @@ def sigmoid_mutual_information(y, eps=1e-8):
         ``(conditional_entropy, marginal_entropy, pairwise_information)`` in
         nats, three 0-dimensional Variables; they and their gradients are
         finite for any finite logits.
+
+    Example:
+        Two bits that are sure, even and always equal: 0, 2 log 2 and, for
+        both orders of the pair, 2 log 2.
+
+        >>> y = numpy.array([[50., 50.], [-50., -50.]])
+        >>> for value in imsat.functions.sigmoid_mutual_information(y, eps=0):
+        ...     print(f'{value.item():.4f}')
+        0.0000
+        1.3863
+        1.3863
     """
     return CodeInformation(*SigmoidMutualInformation(eps).apply((y,)))

@@ -1,9 +1,11 @@
+import chainer
 import chainer.functions as F
 import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import batch_normalization_relu as kernels
 from imsat.functions.composition import FusedFunction
+from imsat.hints import Array, VariableOrArray
 
 
 class BatchNormalizationReLU(FusedFunction):
@@ -84,8 +86,11 @@ class BatchNormalizationReLU(FusedFunction):
         return F.relu(F.batch_normalization(x, gamma, beta, eps=self.eps)),
 
 
-def batch_normalization_relu(x, gamma, beta, eps=2e-5, running_mean=None,
-                             running_var=None, decay=.9):
+def batch_normalization_relu(
+        x: VariableOrArray, gamma: VariableOrArray, beta: VariableOrArray,
+        eps: float = 2e-5, running_mean: Array | None = None,
+        running_var: Array | None = None, decay: float = .9
+) -> chainer.Variable:
     r"""Normalises by the statistics of the batch, then rectifies.
 
     .. math::
@@ -106,6 +111,13 @@ def batch_normalization_relu(x, gamma, beta, eps=2e-5, running_mean=None,
 
     Returns:
         Variable: Shape (B, D).
+
+    Example:
+        >>> x = numpy.array([[1.], [3.]])  # mean 2, variance 1
+        >>> gamma, beta = numpy.array([2.]), numpy.array([.5])
+        >>> imsat.functions.batch_normalization_relu(x, gamma, beta, 0).array
+        array([[0. ],
+               [2.5]])
     """
     y, = BatchNormalizationReLU(
         eps, running_mean, running_var, decay).apply((x, gamma, beta))

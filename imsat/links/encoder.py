@@ -1,14 +1,17 @@
 import math
+from collections.abc import Callable, Sequence
 
 import chainer
 import chainer.functions as F
 import chainer.links as L
+import numpy
 from chainer.initializers import Normal
 
 from imsat.functions import batch_normalization_relu
+from imsat.hints import VariableOrArray
 
 # Standard deviation of the weights, by fan-in: (hidden layers, last layer).
-INITIALIZATIONS = {
+INITIALIZATIONS: dict[str, tuple[Callable[[int], float], ...]] = {
     # The authors' code under Chainer 1.21: sqrt(wscale / fan_in).
     'original': (lambda n: math.sqrt(.1 / n), lambda n: math.sqrt(1e-4 / n)),
     # He-normal times .1 and 1e-4, as PyTorch ports of IMSAT have it.
@@ -34,10 +37,19 @@ class Encoder(chainer.Chain):
             N(0, (1e-4 sqrt(2 / fan_in))^2).
         rng (numpy.random.RandomState): Source of the weights; NumPy's global
             one by default.
+
+    Example:
+        >>> encoder = imsat.Encoder(784, 10, hidden=(300,))
+        >>> encoder(numpy.zeros((5, 784), 'f')).shape
+        (5, 10)
+        >>> encoder.l1.W.shape
+        (300, 784)
     """
 
-    def __init__(self, n_in, n_out, hidden=(1200, 1200),
-                 initialization='original', rng=None):
+    def __init__(self, n_in: int, n_out: int,
+                 hidden: Sequence[int] = (1200, 1200),
+                 initialization: str = 'original',
+                 rng: numpy.random.RandomState | None = None):
         super().__init__()
         std_hidden, std_last = INITIALIZATIONS[initialization]
         sizes = (n_in, *hidden, n_out)
@@ -53,7 +65,8 @@ class Encoder(chainer.Chain):
                     setattr(self, f'bn{i}', L.BatchNormalization(
                         units, decay=.9, eps=2e-5, initial_avg_var=0))
 
-    def forward(self, x, update_statistics=True):
+    def forward(self, x: VariableOrArray,
+                update_statistics: bool = True) -> chainer.Variable:
         """Logits, shape (B, M), of x, shape (B, d).
 
         In training (``chainer.config.train``) the batch is normalised by its

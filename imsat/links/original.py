@@ -2,15 +2,18 @@
 
 Both go by ``serializers.save_npz``'s names: ``l1/W``, ``bn1/avg_mean``.
 """
+from collections.abc import Mapping
+
 import chainer
 import numpy
 
 from imsat.errors import InputError
+from imsat.hints import Array, Path
+from imsat.links.encoder import Encoder
 from imsat.storage import load_npz
-from imsat.links import Encoder
 
 
-def names_of(encoder):
+def names_of(encoder: Encoder) -> list[str]:
     """Names of all arrays of an encoder: ``l1.W``, ..., ``bn2.avg_var``."""
     n_hidden = encoder.n_hidden
     return [f'l{i}.{name}' for i in range(1, n_hidden + 2)
@@ -19,19 +22,20 @@ def names_of(encoder):
         for name in ('gamma', 'beta', 'avg_mean', 'avg_var')]
 
 
-def array_of(encoder, name):
+def array_of(encoder: Encoder, name: str) -> Array:
+    """The array itself, to read and to write, of one of those names."""
     layer, attribute = name.split('.')
     array = getattr(encoder[layer], attribute)
     return getattr(array, 'array', array)
 
 
-def set_arrays(encoder, arrays):
+def set_arrays(encoder: Encoder, arrays: Mapping[str, Array]) -> None:
     """Fills an encoder, on a CPU, from a dict by :func:`names_of`."""
     for name in names_of(encoder):
         array_of(encoder, name)[...] = arrays[name]
 
 
-def load_original(path):
+def load_original(path: Path) -> Encoder:
     """The encoder that Chainer's ``serializers.save_npz`` wrote to ``path``.
 
     For instance from the authors' code, with Chainer 1.x::
@@ -51,11 +55,19 @@ def load_original(path):
 
     Raises:
         InputError: For a file that holds no such encoder.
+
+    Example:
+        >>> import chainer
+        >>> encoder = imsat.Encoder(784, 10, hidden=(300,))
+        >>> chainer.serializers.save_npz('encoder.npz', encoder)
+        >>> imsat.load_original('encoder.npz').sizes
+        (784, 300, 10)
     """
     return encoder_from(load_npz(path), path)
 
 
-def encoder_from(arrays, path):
+def encoder_from(arrays: Mapping[str, numpy.ndarray],
+                 path: Path) -> Encoder:
     """An encoder from the arrays of a file, named ``path`` in errors."""
     n_hidden = 0
     while f'l{n_hidden + 2}/W' in arrays:

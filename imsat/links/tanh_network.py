@@ -1,7 +1,11 @@
+from collections.abc import Sequence
+
 import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy
+
+from imsat.hints import VariableOrArray
 
 
 class TanhNetwork(chainer.Chain):
@@ -13,9 +17,16 @@ class TanhNetwork(chainer.Chain):
     Args:
         n_in (int): Dimension of the input.
         sizes (sequence of int): Units of every layer, the last the bits.
+
+    Example:
+        A fresh network of one layer: tanh of the first inputs.
+
+        >>> network = imsat.links.TanhNetwork(3, (2,))
+        >>> network(numpy.array([[0., 1., 2.]], 'f')).array.round(4)
+        array([[0.    , 0.7616]], dtype=float32)
     """
 
-    def __init__(self, n_in, sizes):
+    def __init__(self, n_in: int, sizes: Sequence[int]):
         super().__init__()
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip((n_in, *sizes), sizes)):
@@ -23,7 +34,7 @@ class TanhNetwork(chainer.Chain):
                     fan_in, units,
                     initialW=numpy.eye(units, fan_in, dtype=numpy.float32)))
 
-    def forward(self, x):
+    def forward(self, x: VariableOrArray) -> chainer.Variable:
         """H of Erin Liong et al., shape (B, D), within (-1, 1)."""
         for layer in self.children():
             x = F.tanh(layer(x))

@@ -1,4 +1,7 @@
-"""The pictures of a run; each function writes one PNG, atomically."""
+"""The pictures of a run.
+
+Each function writes one PNG, atomically, and returns what it has drawn.
+"""
 from imsat.pictures.clustering import (
     cluster_samples, cluster_sizes, contingency)
 from imsat.pictures.hashing import bits, nearest_images, retrieval

@@ -1,13 +1,19 @@
 """What clusters look like."""
 import numpy
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
+from imsat.hints import Path
 from imsat.metrics import match_clusters
 from imsat.pictures.training import BLUE, ORANGE, save
 
 
-def contingency(path, labels, clusters):
+def contingency(path: Path, labels: ArrayLike, clusters: ArrayLike) -> Figure:
     """Counts of every label in every cluster, matched ones on the diagonal.
+
+    Args:
+        path (path): The PNG file.
+        labels, clusters (array): Shape (N,), of any type that sorts.
     """
     table, rows, columns = match_clusters(labels, clusters)
     class_names, cluster_names = numpy.unique(labels), numpy.unique(clusters)
@@ -34,12 +40,24 @@ def contingency(path, labels, clusters):
     right = table.diagonal().sum() / table.sum()
     axes.set_title(f'on the diagonal: {right:.1%}', fontsize=10)
     figure.colorbar(image, label='share of the label')
-    save(figure, path)
+    return save(figure, path)
 
 
-def cluster_samples(path, x, image_shape, clusters, n_clusters, seed=0,
-                    columns=15, most_rows=30):
-    """Random images of every cluster, one row each, as in Figure 2."""
+def cluster_samples(path: Path, x: numpy.ndarray,
+                    image_shape: tuple[int, int], clusters: numpy.ndarray,
+                    n_clusters: int, seed: int = 0, columns: int = 15,
+                    most_rows: int = 30) -> Figure:
+    """Random images of every cluster, one row each, as in Figure 2.
+
+    Args:
+        path (path): The PNG file.
+        x (array): Images, shape (N, d).
+        image_shape (tuple): (height, width).
+        clusters (array): Shape (N,), from 0 to ``n_clusters`` - 1.
+        n_clusters (int): Of them the first ``most_rows`` are shown.
+        seed (int): Of the choice.
+        columns (int): Images of a cluster, where it has as many.
+    """
     rng = numpy.random.default_rng(seed)
     height, width = image_shape
     shown = min(n_clusters, most_rows)
@@ -57,16 +75,23 @@ def cluster_samples(path, x, image_shape, clusters, n_clusters, seed=0,
     axes.imshow(canvas, cmap='gray_r')
     axes.set_xticks([])
     axes.set_yticks([k * (height + 1) + height / 2 for k in range(shown)],
-                    range(shown))
+                    [str(k) for k in range(shown)])
     axes.set_ylabel('cluster')
     axes.set_title('random members of each cluster', fontsize=10)
     axes.set_frame_on(False)
     axes.tick_params(length=0)
-    save(figure, path)
+    return save(figure, path)
 
 
-def cluster_sizes(path, clusters, n_clusters, prior=None):
-    """How many points each cluster has, against the prior q(y)."""
+def cluster_sizes(path: Path, clusters: numpy.ndarray, n_clusters: int,
+                  prior: ArrayLike | None = None) -> Figure:
+    """How many points each cluster has, against the prior q(y).
+
+    Args:
+        path (path): The PNG file.
+        clusters (array): Shape (N,), from 0 to ``n_clusters`` - 1.
+        prior (array): q(y), shape (n_clusters,); None for the uniform one.
+    """
     counts = numpy.bincount(clusters, minlength=n_clusters)
     expected = len(clusters) * (numpy.full(n_clusters, 1 / n_clusters)
                                 if prior is None else numpy.asarray(prior))
@@ -82,4 +107,4 @@ def cluster_sizes(path, clusters, n_clusters, prior=None):
     axes.set_xlabel('cluster')
     axes.set_ylabel('points')
     axes.legend(fontsize=8)
-    save(figure, path)
+    return save(figure, path)

@@ -1,15 +1,19 @@
 """What hash codes find, and what their bits say."""
+import numpy
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from imsat.functions import pairwise_mutual_information
+from imsat.hints import Path
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 
 
-def retrieval(path, numbers, precision, recall):
+def retrieval(path: Path, numbers: numpy.ndarray, precision: numpy.ndarray,
+              recall: numpy.ndarray) -> Figure:
     """Precision against recall, and against the number retrieved.
 
     Args:
+        path (path): The PNG file.
         numbers (array): How many items are retrieved, all of them last.
         precision, recall (array): Means over queries, for each number.
     """
@@ -28,13 +32,14 @@ def retrieval(path, numbers, precision, recall):
         axes.set_ylim(0, 1.02)
         axes.grid(alpha=.3)
     left.legend(fontsize=8)
-    save(figure, path)
+    return save(figure, path)
 
 
-def bits(path, p):
+def bits(path: Path, p: numpy.ndarray) -> Figure:
     """How often each bit is 1, and what pairs of bits share.
 
     Args:
+        path (path): The PNG file.
         p (array): p(Y_d = 1|x) of all data, shape (N, D), float64.
     """
     information = pairwise_mutual_information(p)
@@ -52,15 +57,21 @@ def bits(path, p):
     figure.colorbar(image)
     for axis in (left.xaxis, right.xaxis, right.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
-    save(figure, path)
+    return save(figure, path)
 
 
-def nearest_images(path, query_x, query_labels, gallery_x, gallery_labels,
-                   neighbors, distances, image_shape):
+def nearest_images(path: Path, query_x: numpy.ndarray,
+                   query_labels: numpy.ndarray, gallery_x: numpy.ndarray,
+                   gallery_labels: numpy.ndarray, neighbors: numpy.ndarray,
+                   distances: numpy.ndarray,
+                   image_shape: tuple[int, int]) -> Figure:
     """The images nearest to some queries, one row each.
 
     Args:
+        path (path): The PNG file.
         query_x (array): Shape (Q, d); the first of each row.
+        query_labels (array): Shape (Q,); what differs from it is orange.
+        gallery_x, gallery_labels (array): Shapes (N, d) and (N,).
         neighbors, distances (array): Shape (Q, k), index in the gallery and
             Hamming distance.
         image_shape (tuple): (height, width).
@@ -90,4 +101,4 @@ def nearest_images(path, query_x, query_labels, gallery_x, gallery_labels,
                 spine.set_linewidth(2 if color != GREY else 1)
     figure.suptitle('nearest codes and their Hamming distances; another '
                     'label in orange', fontsize=9)
-    save(figure, path)
+    return save(figure, path)

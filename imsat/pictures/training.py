@@ -1,18 +1,31 @@
 """What every picture shares, and the curves that every training leaves."""
+from collections.abc import Mapping, Sequence
+
 from matplotlib.figure import Figure
 
+from imsat.hints import Path
 from imsat.storage import atomic_write
 
 BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 
 
-def save(figure, path):
+def save(figure: Figure, path: Path) -> Figure:
+    """Writes a PNG of 110 dots per inch, atomically; returns the figure."""
     with atomic_write(path) as f:
         figure.savefig(f, format='png', dpi=110)
+    return figure
 
 
-def learning_curves(path, logs, best=0):
-    """What every restart's log says after each epoch; the best in colour."""
+def learning_curves(path: Path, logs: Sequence[Sequence[Mapping]],
+                    best: int = 0) -> Figure:
+    """What every restart's log says after each epoch; the best in colour.
+
+    Args:
+        path (path): The PNG file.
+        logs (sequence): For each restart the entries of Chainer's LogReport,
+            dicts with ``epoch``.
+        best (int): Number of the restart that was kept.
+    """
     panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
               ('all/marginal_entropy', 'H(Y), nats: how even'),
               ('all/pairwise_information', 'bits share, nats: how redundant'),
@@ -47,4 +60,4 @@ def learning_curves(path, logs, best=0):
         handles, labels = axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles))
         axes.legend(unique.values(), unique.keys(), fontsize=8)
-    save(figure, path)
+    return save(figure, path)

@@ -10,9 +10,9 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    affine, batch_normalization_relu, sigmoid_mutual_information, centred_products,
-    code_mutual_information, directions, hamming, launch, nearest, sigmoid_kl,
-    softmax_entropy, softmax_kl)
+    affine, batch_normalization_relu, centred_products,
+    code_mutual_information, directions, hamming, kernels, launch, nearest,
+    sigmoid_kl, sigmoid_mutual_information, softmax_entropy, softmax_kl)
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith('linux'),
@@ -70,7 +70,7 @@ def test_softmax_entropy():
         slope - (p * slope).sum(axis=1, keepdims=True)))
 
 
-def test_softmax_information_by_columns():
+def test_softmax_entropy_by_columns():
     # Logits are 0, but for the last row, whose first column has all of p.
     y = simt.virtual((ROWS, WIDTH), 'f')
     y[-1, 0] = 100
@@ -79,7 +79,9 @@ def test_softmax_information_by_columns():
     shape, chunk = launch.columns(ROWS, WIDTH)
     chunks = shape.grid[1]
     scaled, offsets = (simt.virtual((chunks, WIDTH), 'f') for _ in range(2))
-    softmax_entropy._source.launch(
+    source, = (k for k in kernels.all_kernels()
+               if k.name == 'softmax_entropy.cu')
+    source.launch(
         'softmax_entropy_columns', shape,
         (y, largest, log_sum, ROWS, WIDTH, chunk, 1e-8, offsets, scaled),
         T='float32')

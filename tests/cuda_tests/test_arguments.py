@@ -9,9 +9,9 @@ import pytest
 import simt
 
 from imsat.cuda import (
-    arguments, batch_normalization_relu, sigmoid_mutual_information, code_mutual_information,
-    directions, kernels, launch, runtime, sigmoid_kl, softmax_entropy,
-    softmax_kl, sums)
+    arguments, batch_normalization_relu, code_mutual_information, directions,
+    kernels, launch, runtime, sigmoid_kl, sigmoid_mutual_information,
+    softmax_entropy, softmax_kl, sums)
 
 Y = numpy.zeros((4, 3), 'f')
 V = numpy.ones(3, 'f')
@@ -190,18 +190,21 @@ def test_every_array_is_checked(device, name, monkeypatch):
         yield elsewhere, ValueError
 
     count = collections.Counter()
-    for method in ('launch', 'elementwise'):
-        def counted(self, *args, original=getattr(
-                type(runtime.current), method)):
+
+    def counted(original):
+        def method(self, *args):
             count['launches'] += 1
             return original(self, *args)
-        monkeypatch.setattr(type(runtime.current), method, counted)
+        return method
+
+    cls = type(runtime.current)
+    monkeypatch.setattr(cls, 'launch', counted(cls.launch))
+    monkeypatch.setattr(cls, 'elementwise', counted(cls.elementwise))
     call(on_device(values))
     assert count['launches'] > 0
 
-    monkeypatch.setattr(
-        type(runtime.current), 'is_current', lambda self, x: not any(
-            x is each for each in foreign))
+    monkeypatch.setattr(cls, 'is_current', lambda self, x: not any(
+        x is each for each in foreign))
     count.clear()
     for i, value in enumerate(values):
         for spoilt, error in wrong(value):

@@ -20,7 +20,8 @@ SHAPES = [(1, 1), (3, 2), (5, 31), (2, 33), (9, 256), (33, 10), (2, 784),
 
 @pytest.mark.parametrize('words,expected', VECTORS)
 def test_philox(emulator, words, expected):
-    text = 'typedef float T;\n' + kernels._read('philox.cuh') + '''
+    philox = (kernels.FOLDER / 'philox.cuh').read_text()
+    text = 'typedef float T;\n' + philox + '''
 extern "C" __global__ void words(const unsigned* c, unsigned* out) {
     Philox p = philox(c[0], c[1], c[2], c[3],
                       c[4] | (unsigned long long)c[5] << 32);

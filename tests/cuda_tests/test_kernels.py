@@ -38,7 +38,7 @@ def test_lines_keep_their_numbers(line):
     i = lines.index(line)
     directive = max(j for j in range(i) if lines[j].startswith('#line'))
     _, number, file = lines[directive].split()
-    there = kernels._read(file.strip('"')).splitlines()
+    there = (kernels.FOLDER / file.strip('"')).read_text().splitlines()
     assert there[int(number) + i - directive - 2] == line
 
 

@@ -5,7 +5,8 @@ import pytest
 from chainer.backends.cuda import to_cpu
 
 from imsat import functions
-from imsat.cuda import sigmoid_mutual_information, code_mutual_information, runtime
+from imsat.cuda import (
+    code_mutual_information, runtime, sigmoid_mutual_information)
 from imsat.cuda.centred_products import MAX_WIDTH
 
 GS = .3, 1.7, -.4

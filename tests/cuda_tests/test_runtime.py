@@ -37,11 +37,9 @@ def cupy(monkeypatch):
             getDevice=lambda: 0)))
     monkeypatch.setitem(sys.modules, 'cupy', module)
     monkeypatch.setattr(runtime, 'current', runtime.CuPy())
-    runtime._raw_kernel.cache_clear()
     CALLS.clear()
     RawModule.built.clear()
-    yield module
-    runtime._raw_kernel.cache_clear()
+    return module
 
 
 def test_launch(cupy):

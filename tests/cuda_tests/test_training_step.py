@@ -5,7 +5,7 @@ import types
 import numpy
 import pytest
 import simt
-from chainer.backends._cpu import CpuDevice
+from chainer.backend import CpuDevice
 
 from imsat.cuda import runtime
 from original import replay
@@ -15,7 +15,8 @@ from original.traces import Trace
 KERNELS = {
     'cluster': ['softmax_entropy_rows', 'softmax_entropy_backward',
                 'softmax_kl_forward', 'softmax_kl_backward'],
-    'hash': ['sigmoid_mutual_information_columns', 'sigmoid_mutual_information_backward',
+    'hash': ['sigmoid_mutual_information_columns',
+             'sigmoid_mutual_information_backward',
              'sigmoid_kl_forward', 'sigmoid_kl_backward1']}
 
 

@@ -7,7 +7,8 @@ from chainer import gradient_check
 from chainer.backends.cuda import to_cpu
 from sklearn.metrics import mutual_info_score
 
-from imsat.functions import pairwise_mutual_information, sigmoid_mutual_information
+from imsat.functions import (
+    pairwise_mutual_information, sigmoid_mutual_information)
 from imsat.functions.mutual_information_of_bits import (
     SigmoidMutualInformation)
 

@@ -74,9 +74,10 @@ def test_one_head_is_clustering(xp, eps, i):
     y = xp.asarray(numpy.random.RandomState(2).normal(0, 2, (9, 6)))
     assert code_mutual_information(y, [6], eps).pairwise_information.array == 0
     for actual, expected in zip(
-            value_and_gradient(lambda y: code_mutual_information(y, [6], eps), y, i),
-            value_and_gradient(lambda y: softmax_entropy(y, eps=eps),
-                               y, i)):
+            value_and_gradient(
+                lambda y: code_mutual_information(y, [6], eps), y, i),
+            value_and_gradient(
+                lambda y: softmax_entropy(y, eps=eps), y, i)):
         numpy.testing.assert_allclose(actual, expected, 1e-12, 1e-15)
 
 

@@ -2,28 +2,12 @@
 import numpy
 import pytest
 
-from imsat import pictures
-from imsat.pictures import clustering
-
-
-@pytest.fixture
-def drawn(tmp_path, monkeypatch):
-    """``drawn(name, ...)``: the first axes of a picture of that name."""
-    def draw(name, *args, **kwargs):
-        figures = []
-        monkeypatch.setattr(clustering, 'save',
-                            lambda figure, path: figures.append(figure))
-        getattr(pictures, name)(tmp_path / 'a.png', *args, **kwargs)
-        figure, = figures
-        return figure.axes[0]
-    return draw
-
 
 @pytest.mark.parametrize('prior,expected', [
     (None, [2, 2, 2, 2]), ([.5, .25, .125, .125], [4, 2, 1, 1])])
 def test_cluster_sizes(drawn, prior, expected):
     clusters = numpy.array([3, 0, 1, 3, 1, 3, 3, 3])
-    axes = drawn('cluster_sizes', clusters, 4, prior)
+    axes, = drawn('cluster_sizes', clusters, 4, prior)
     bars, = axes.containers
     assert [bar.get_height() for bar in bars] == [1, 2, 0, 5]
     assert [bar.get_center()[0] for bar in bars] == [0, 1, 2, 3]
@@ -36,7 +20,7 @@ def test_contingency(drawn):
     # 7 goes with a, 2 with b, 5 with c, and 9 with none.
     clusters = numpy.array([7, 7, 7, 5, 2, 2, 9, 5, 5, 5, 5, 7])
     table = [[3, 0, 1, 0], [0, 2, 0, 1], [1, 0, 4, 0]]
-    axes = drawn('contingency', labels, clusters)
+    axes, _ = drawn('contingency', labels, clusters)
     assert [t.get_text() for t in axes.get_yticklabels()] == [*'abc']
     assert [t.get_text() for t in axes.get_xticklabels()] == [*'7259']
     written = numpy.zeros((3, 4), int)
@@ -52,7 +36,7 @@ def test_contingency(drawn):
 
 def test_contingency_of_few_clusters(drawn):
     # Label 1 is left without a cluster and comes last.
-    axes = drawn('contingency', [0, 1, 2, 2, 0], [4, 4, 3, 3, 4])
+    axes, _ = drawn('contingency', [0, 1, 2, 2, 0], [4, 4, 3, 3, 4])
     assert [t.get_text() for t in axes.get_yticklabels()] == [*'021']
     assert [t.get_text() for t in axes.get_xticklabels()] == [*'43']
     assert {text.get_position(): text.get_text() for text in axes.texts} == {
@@ -63,7 +47,7 @@ def test_cluster_samples(drawn):
     # Every point is an image of its own number.
     clusters = numpy.random.RandomState(0).choice(4, 60, p=[.1, .3, .6, 0])
     x = numpy.repeat(numpy.arange(60.)[:, None], 6, axis=1)
-    axes = drawn('cluster_samples', x, (2, 3), clusters, 4, columns=15)
+    axes, = drawn('cluster_samples', x, (2, 3), clusters, 4, columns=15)
     canvas = numpy.ma.filled(axes.images[0].get_array(), numpy.nan)
     # A line below and to the right of each.
     assert canvas.shape == (4 * 3, 15 * 4)
@@ -77,3 +61,27 @@ def test_cluster_samples(drawn):
         assert len(shown) == len(set(shown)) == min(len(members), 15)
         assert set(shown) <= set(members)
     assert [t.get_text() for t in axes.get_yticklabels()] == [*'0123']
+
+
+def test_not_all_of_many_clusters(drawn):
+    axes, = drawn('cluster_samples', numpy.ones((7, 6)), (2, 3),
+                  numpy.arange(7), 7, columns=2, most_rows=5)
+    assert axes.images[0].get_array().shape == (5 * 3, 2 * 4)
+    assert [t.get_text() for t in axes.get_yticklabels()] == [*'01234']
+
+
+def test_the_seed_chooses_the_samples(drawn):
+    x = numpy.repeat(numpy.arange(60.)[:, None], 6, axis=1)
+
+    def canvas(seed):
+        axes, = drawn('cluster_samples', x, (2, 3), numpy.zeros(60, int), 1,
+                      seed=seed)
+        return numpy.ma.filled(axes.images[0].get_array(), -1)
+    assert (canvas(3) == canvas(3)).all()
+    assert (canvas(3) != canvas(4)).any()
+
+
+def test_counts_of_large_tables_are_not_written(drawn):
+    axes, _ = drawn('contingency', numpy.arange(31), numpy.arange(31))
+    assert not axes.texts
+    assert (axes.images[0].get_array() == numpy.eye(31)).all()

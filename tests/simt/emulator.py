@@ -162,7 +162,8 @@ def _types(kernel, inputs):
         if len(kind) > 1:
             types[kind] = kind
         elif isinstance(x, numpy.ndarray):
-            if types.setdefault(kind, x.dtype.name) != x.dtype.name:
+            known = types.setdefault(kind, x.dtype.name)
+            if known != x.dtype.name:
                 raise KernelError(f'{kernel.name}: {kind} is {types[kind]} '
                                   f'and, for {name}, {x.dtype.name}')
     return types

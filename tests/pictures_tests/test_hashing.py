@@ -1,0 +1,67 @@
+"""What is drawn of hash codes, as Matplotlib has it."""
+import numpy
+from matplotlib.colors import to_hex
+from sklearn.metrics import mutual_info_score
+
+from imsat.pictures.training import BLUE, GREY, ORANGE
+
+
+def test_retrieval(drawn):
+    numbers = numpy.array([1, 2, 10])
+    precision, recall = numpy.array([.9, .7, .3]), numpy.array([.1, .4, 1])
+    left, right = drawn('retrieval', numbers, precision, recall)
+    for axes, x in (left, recall), (right, numbers):
+        curve, of_all = axes.lines
+        assert curve.get_xdata().tolist() == x.tolist()
+        assert curve.get_ydata().tolist() == precision.tolist()
+        assert set(of_all.get_ydata()) == {.3}
+    assert (left.get_xscale(), right.get_xscale()) == ('linear', 'log')
+
+
+def test_bits(drawn):
+    # Of bits that are sure the table of two is a count.
+    p = numpy.random.RandomState(0).choice(2, (50, 4), p=[.3, .7])
+    p[:, 3] = 1 - p[:, 0]
+    left, right, _ = drawn('bits', p.astype('d'))
+    bars, = left.containers
+    assert [bar.get_height() for bar in bars] == [
+        sum(column) / 50 for column in p.T.tolist()]
+    middle, = left.lines
+    assert set(middle.get_ydata()) == {.5}
+    information = right.images[0].get_array()
+    for i in range(4):
+        for j in range(4):
+            expected = 0 if i == j else mutual_info_score(p[:, i], p[:, j])
+            numpy.testing.assert_allclose(information[i, j], expected,
+                                          atol=1e-12)
+
+
+def test_nearest_images(drawn):
+    # Every image is constant, of its own number.
+    query_x, gallery_x = (numpy.repeat(numpy.arange(n)[:, None] + start, 6, 1)
+                          for n, start in ((2, 0.), (5, 10.)))
+    neighbors = numpy.array([[4, 0, 2], [1, 3, 4]])
+    distances = numpy.array([[0, 1, 5], [2, 2, 3]])
+    grid = numpy.reshape(drawn(
+        'nearest_images', query_x, numpy.array([7, 8]), gallery_x,
+        numpy.array([7, 8, 8, 7, 7]), neighbors, distances, (2, 3)), (2, 4))
+    shown = [[numpy.unique(axes.images[0].get_array()).tolist()
+              for axes in row] for row in grid]
+    assert shown == [[[0], [14], [10], [12]], [[1], [11], [13], [14]]]
+    assert all(axes.images[0].get_array().shape == (2, 3)
+               for axes in grid.flat)
+    assert [[axes.get_title() for axes in row] for row in grid] == [
+        ['query', '0', '1', '5'], ['query', '2', '2', '3']]
+    frames = [[{to_hex(spine.get_edgecolor())
+                for spine in axes.spines.values()} for axes in row]
+              for row in grid]
+    assert frames == [[{BLUE}, {GREY}, {GREY}, {ORANGE}],
+                      [{BLUE}, {GREY}, {ORANGE}, {ORANGE}]]
+
+
+def test_images_share_a_scale_of_grey(drawn):
+    query_x = numpy.array([[-1., 3.]])
+    axes = drawn('nearest_images', query_x, [0], 9 * query_x,
+                 numpy.array([0]), numpy.array([[0]]), numpy.array([[1]]),
+                 (1, 2))
+    assert {a.images[0].get_clim() for a in axes} == {(-1, 3)}

@@ -1,0 +1,57 @@
+"""The curves of a training, as Matplotlib and as Pillow have them."""
+import numpy
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from imsat.pictures.training import BLUE, GREY, ORANGE, save
+
+
+def log(*accuracies, **last):
+    """Of one restart; what else is known only after the last epoch."""
+    entries = [{'epoch': i, 'all/accuracy': accuracy}
+               for i, accuracy in enumerate(accuracies, 1)]
+    entries[-1].update(last)
+    return entries
+
+
+def curves(axes):
+    return [(line.get_color(), [*line.get_xdata()], [*line.get_ydata()])
+            for line in axes.lines]
+
+
+def test_learning_curves(drawn):
+    logs = [log(.1, .2, .3), log(.4, .6, .5)]
+    axes, = drawn('learning_curves', logs, best=1)
+    assert curves(axes) == [(GREY, [1, 2, 3], [.1, .2, .3]),
+                            (BLUE, [1, 2, 3], [.4, .6, .5])]
+    assert axes.lines[1].zorder > axes.lines[0].zorder
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        'other restarts', 'kept']
+
+
+def test_what_a_log_has_gets_a_panel(drawn):
+    first, second = drawn('learning_curves', [
+        log(.1, .2, **{'main/sat': .7, 'main/loss': 1, 'elapsed_time': 9})])
+    assert curves(first) == [(BLUE, [2], [.7])]
+    assert curves(second) == [(BLUE, [1, 2], [.1, .2])]
+    assert [axes.get_title().split(':')[0] for axes in (first, second)] == [
+        'R', 'ACC']
+    assert second.get_legend() is None
+
+
+@pytest.mark.parametrize('epochs,marker', [(1, '.'), (4, '.'), (5, 'None')])
+def test_few_points_can_be_seen(drawn, epochs, marker):
+    axes, = drawn('learning_curves', [log(*epochs * [.5])])
+    assert axes.lines[0].get_marker() == marker
+
+
+def test_save(tmp_path):
+    figure = Figure((3, 2), facecolor=ORANGE)
+    assert save(figure, tmp_path / 'a.png') is figure
+    with Image.open(tmp_path / 'a.png') as image:
+        assert (image.format, image.size) == ('PNG', (330, 220))
+        pixels = numpy.asarray(image.convert('RGB')).reshape(-1, 3)
+    assert numpy.unique(pixels, axis=0).tolist() == [
+        [round(255 * part) for part in to_rgb(ORANGE)]]
