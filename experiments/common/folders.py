@@ -6,8 +6,7 @@ import filelock
 
 import imsat
 from common.versions import get_versions
-from imsat.neighbors import digest
-from imsat.storage import load_json, save_json
+from imsat.storage import digest, load_json, save_json
 
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',

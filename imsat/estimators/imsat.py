@@ -9,7 +9,8 @@ from imsat.losses.augmentation import AffineDistortion
 from imsat.devices import get_device
 from imsat.errors import InputError
 from imsat.links import INITIALIZATIONS, Encoder
-from imsat.neighbors import default_cache, neighbor_distance
+from imsat.neighbors import neighbor_distance
+from imsat.storage import default_cache
 from imsat.losses.regularizers import REGULARIZERS
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)

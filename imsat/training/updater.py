@@ -5,7 +5,7 @@ import chainer
 import scipy.sparse
 from chainer.training import updaters
 
-from imsat.neighbors import digest
+from imsat.storage import digest
 from imsat.training.random import DIRECTION, generator
 
 
