@@ -31,21 +31,21 @@ def extract(images: numpy.ndarray,
     Yields:
         numpy.ndarray: Shape (N, d), float32.
     """
-    n = len(images)
     folder = default_cache() / f'{kind}-{digest(images)}'
     folder.mkdir(parents=True, exist_ok=True)
+
+    def features_from(start):
+        part = images[start:start + chunk]
+        path = folder / f'{start}-{start + len(part)}.npz'
+        kept = look_up(path, lambda arrays: len(arrays['x']) == len(part))
+        if kept is None:
+            kept = {'x': numpy.asarray(compute(part), numpy.float32)}
+            save_npz(path, kept)
+        return kept['x']
     parts = []
-    with ProgressBar(n, kind, 'image', disable=not verbose) as bar:
-        for start in range(0, n, chunk):
-            size = min(chunk, n - start)
-            path = folder / f'{start}-{start + size}.npz'
-            part = look_up(path, lambda arrays, size=size:
-                           len(arrays['x']) == size)
-            if part is None:
-                part = {'x': numpy.asarray(
-                    compute(images[start:start + size]), numpy.float32)}
-                save_npz(path, part)
-            parts.append(part['x'])
-            bar.update(size)
+    with ProgressBar(len(images), kind, 'image', disable=not verbose) as bar:
+        for start in range(0, len(images), chunk):
+            parts.append(features_from(start))
+            bar.update(len(parts[-1]))
     yield numpy.concatenate(parts)
     shutil.rmtree(folder)
