@@ -18,7 +18,7 @@ def name(request, monkeypatch):
     return request.param
 
 
-def test_resnet_features(tmp_path, name):
+def test_resnet50(tmp_path, name):
     numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y,
                 notes=numpy.array(['of random weights']))
     data = load_dataset(name, tmp_path)
