@@ -26,6 +26,13 @@ lint: .venv/tested
 	$(BIN)/ruff check --quiet
 	$(BIN)/mypy
 
+# Pages of modules that are gone would stay.
+docs: .venv/docs
+	rm -rf docs/_build docs/api/generated
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-d docs/_build/doctrees docs/api docs/_build/html
+	@echo "The reference is in docs/_build/html/index.html"
+
 test-gpu: .venv/tested-gpu
 	$(BIN)/python -m pytest -m gpu
 

@@ -22,7 +22,7 @@ import imsat
 from common.scripts import positive, run_script
 from imsat import devices
 from imsat.datasets import load_dataset
-from imsat.neighbors import digest
+from imsat.storage import digest
 from paper.tables import get_table, methods_of
 from tabulation.record import Record
 from tabulation.report import Report

@@ -1,7 +1,8 @@
 """sigma_t(x), the distance to the t-th neighbour (Eq. 17), kept on disk."""
-import hashlib
 import os
+import typing
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -11,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
-from imsat.storage import look_up, save_npz
+from imsat.storage import AnyPath, digest, look_up, save_npz
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
@@ -21,7 +22,9 @@ TILE = 16384
 SPARE = 2
 
 
-def neighbor_distance(x, t=10, cache=None, progress=None):
+def neighbor_distance(
+        x: typing.Any, t: int = 10, cache: AnyPath | None = None,
+        progress: Callable[[int], typing.Any] | None = None) -> numpy.ndarray:
     """Euclidean distance of every point to its t-th nearest other point.
 
     The authors' code takes the 11th nearest where the paper says t = 10.
@@ -41,6 +44,10 @@ def neighbor_distance(x, t=10, cache=None, progress=None):
     Raises:
         InputError: If there are not more than ``t`` points; on a GPU also if
             ``t`` is beyond a thousand or x not finite.
+
+    Example:
+        >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
+        array([1., 1., 2.])
     """
     n = x.shape[0]
     if not 1 <= t < n:
@@ -65,29 +72,6 @@ def neighbor_distance(x, t=10, cache=None, progress=None):
     return sigma
 
 
-def default_cache():
-    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache."""
-    folder = os.environ.get('IMSAT_CACHE')
-    if folder:
-        return Path(folder)
-    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(home) / 'imsat'
-
-
-def digest(x):
-    """A hash, 32 hexadecimal digits, of data dense or sparse."""
-    if scipy.sparse.issparse(x):
-        x = x.tocsr()
-        parts = x.data, x.indices, x.indptr
-    else:
-        parts = backend.CpuDevice().send(x),
-    sha = hashlib.sha256(str(x.shape).encode())
-    for part in parts:
-        sha.update(str(part.dtype).encode())
-        sha.update(numpy.ascontiguousarray(part).data)
-    return sha.hexdigest()[:32]
-
-
 def _compute(x, t, progress):
     n = x.shape[0]
     if runtime.current.holds(x):
@@ -106,7 +90,9 @@ def _compute(x, t, progress):
     return sigma
 
 
-def distance_of_rows(x, rows, t, select):
+def distance_of_rows(
+        x: typing.Any, rows: slice, t: int,
+        select: Callable[[typing.Any, int], numpy.ndarray]) -> numpy.ndarray:
     """sigma_t of the points ``x[rows]`` among all of x.
 
     ``select(x[rows], k)`` gives the indices of each row's k nearest points,

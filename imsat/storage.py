@@ -1,25 +1,51 @@
-"""Files that are whole or not there, and npz files without pickle."""
+"""Files that are whole or not there, npz files without pickle, and the cache.
+"""
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import tempfile
+import typing
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy
+import scipy.sparse
+from chainer import backend
 
 from imsat.errors import InputError
 
+AnyPath = str | os.PathLike
+
 
 @contextlib.contextmanager
-def atomic_write(path, mode='wb', **kwargs):
+def atomic_write(path: AnyPath, mode: str = 'wb',
+                 **kwargs: typing.Any) -> Iterator[typing.IO]:
     """Opens a file that takes the name ``path`` only once it is complete.
 
     Whatever had that name stays until then, and for good if the block
     raises.
+
+    Args:
+        path (path): Of the file.
+        mode (str): As :func:`open` takes it, for writing.
+        kwargs: What else :func:`open` takes.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.storage import atomic_write
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'notes.txt')
+        ...     with atomic_write(path, 'w') as f:
+        ...         _ = f.write('half')
+        ...         print(os.path.exists(path))
+        ...     print(os.path.exists(path))
+        False
+        True
     """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='~',
@@ -40,13 +66,19 @@ def atomic_write(path, mode='wb', **kwargs):
             os.unlink(temporary)
 
 
-def save_json(path, value):
+def save_json(path: AnyPath, value: typing.Any) -> None:
+    """Writes a value to ``path`` as JSON."""
     with atomic_write(path, 'w', encoding='utf-8') as f:
         json.dump(value, f, indent=1)
         f.write('\n')
 
 
-def load_json(path):
+def load_json(path: AnyPath) -> typing.Any:
+    """Reads the value in a JSON file.
+
+    Raises:
+        InputError: If the file is not valid JSON.
+    """
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except ValueError as e:
@@ -54,10 +86,22 @@ def load_json(path):
                          f'restore it from a copy') from e
 
 
-def save_npz(path, arrays):
+def save_npz(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
     """Writes a dict of arrays, none of dtype object, to ``path``.
 
     The same arrays give the same bytes.
+
+    Raises:
+        TypeError: If an array has dtype object.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.storage import load_npz, save_npz
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'points.npz')
+        ...     save_npz(path, {'x': numpy.eye(2), 'y': [0, 1]})
+        ...     load_npz(path)['y']
+        array([0, 1])
     """
     # Chainer keeps the names of parameters in sets, in any order.
     arrays = {key: numpy.asarray(arrays[key]) for key in sorted(arrays)}
@@ -68,11 +112,20 @@ def save_npz(path, arrays):
         numpy.savez(f, **arrays)
 
 
-def load_npz(path):
+def load_npz(path: AnyPath) -> dict[str, numpy.ndarray]:
     """Reads every array of an npz file, without pickle, into a dict.
 
     Raises:
         InputError: If the file is damaged, no npz file or needs pickle.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.storage import load_npz
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'points.npz')
+        ...     numpy.savez(path, x=numpy.ones((2, 3)))
+        ...     {name: x.shape for name, x in load_npz(path).items()}
+        {'x': (2, 3)}
     """
     try:
         npz = numpy.load(path, allow_pickle=False)
@@ -92,7 +145,53 @@ def load_npz(path):
                          ) from e
 
 
-def look_up(path, is_whole):
+def default_cache() -> Path:
+    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache."""
+    folder = os.environ.get('IMSAT_CACHE')
+    if folder:
+        return Path(folder)
+    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(home) / 'imsat'
+
+
+def digest(*parts: typing.Any) -> str:
+    """A hash of data: what is kept on disk is known again by it.
+
+    Args:
+        parts: Each an array of NumPy or CuPy, a scipy sparse matrix, or
+            bytes.  Dtype and shape count.  The hash of several is that of
+            their hashes.
+
+    Returns:
+        str: 32 hexadecimal digits, of SHA-256.
+
+    Example:
+        >>> from imsat.storage import digest
+        >>> digest(numpy.arange(3.))
+        'c0b17eb294458b923c44072ef3739ada'
+        >>> digest(numpy.arange(3.)) == digest(numpy.arange(3.), b'seed 1')
+        False
+    """
+    if len(parts) != 1:
+        return digest(''.join(map(digest, parts)).encode())
+    part, = parts
+    if isinstance(part, bytes):
+        return hashlib.sha256(part).hexdigest()[:32]
+    sha = hashlib.sha256(str(part.shape).encode())
+    if scipy.sparse.issparse(part):
+        part = part.tocsr()
+        arrays = [part.data, part.indices, part.indptr]
+    else:
+        arrays = [backend.CpuDevice().send(part)]
+    for array in arrays:
+        sha.update(str(array.dtype).encode())
+        sha.update(numpy.ascontiguousarray(array).data)
+    return sha.hexdigest()[:32]
+
+
+def look_up(path: AnyPath,
+            is_whole: Callable[[dict[str, numpy.ndarray]], bool],
+            ) -> dict[str, numpy.ndarray] | None:
     """The arrays of an npz file that can be computed again.
 
     Returns:

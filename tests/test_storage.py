@@ -1,10 +1,15 @@
+import hashlib
 import os
+from pathlib import Path
 
 import numpy
 import pytest
+import scipy.sparse
 
 from imsat.errors import InputError
-from imsat.storage import atomic_write, load_json, load_npz, save_json, save_npz
+from imsat.storage import (
+    atomic_write, default_cache, digest, load_json, load_npz, save_json,
+    save_npz)
 
 
 class Sabotage(Exception):
@@ -98,3 +103,54 @@ def test_json(tmp_path):
     (tmp_path / 'a').write_text('{"b"')
     with pytest.raises(InputError, match='not valid JSON'):
         load_json(tmp_path / 'a')
+
+
+def sha(*contents):
+    return hashlib.sha256(b''.join(contents)).hexdigest()[:32]
+
+
+class TestDigest:
+    x = numpy.arange(12, dtype='f').reshape(3, 4)
+
+    def test_array(self, array_module):
+        expected = sha(b'(3, 4)float32', self.x.tobytes())
+        assert digest(array_module.asarray(self.x)) == expected
+        # As written in config.json and in names of files.
+        assert expected == '0845a7d103d5cd32ca99db5bccbc3390'
+        columns = self.x[:, ::2]
+        assert digest(columns) == sha(b'(3, 2)float32', columns.tobytes())
+
+    def test_sparse(self):
+        # Entries (0, 1) and (2, 0).
+        csr = scipy.sparse.csr_matrix(([5., 7.], [1, 0], [0, 1, 1, 2]), (3, 2))
+        expected = sha(
+            b'(3, 2)', b'float64', numpy.array([5., 7.]).tobytes(),
+            b'int32', numpy.array([1, 0], 'i').tobytes(),
+            b'int32', numpy.array([0, 1, 1, 2], 'i').tobytes())
+        assert digest(csr) == digest(csr.tocsc()) == expected
+
+    def test_bytes(self):
+        assert digest(b'abc') == sha(b'abc')
+
+    def test_parts(self):
+        assert digest(self.x, b'abc') == sha(
+            sha(b'(3, 4)float32', self.x.tobytes()).encode(),
+            sha(b'abc').encode())
+
+    def test_what_differs(self):
+        values = [
+            (self.x,), (self.x.reshape(4, 3),), (self.x.view('i'),),
+            (self.x + 1,), (self.x.tobytes(),), (self.x, b'a'),
+            (b'a', self.x), (self.x, b''), (self.x, self.x), (b'ab', b'c'),
+            (b'a', b'bc'), (b'abc',)]
+        assert len({digest(*parts) for parts in values}) == len(values)
+
+
+def test_default_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'a'))
+    assert default_cache() == tmp_path / 'a'
+    monkeypatch.delenv('IMSAT_CACHE')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'b'))
+    assert default_cache() == tmp_path / 'b' / 'imsat'
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert default_cache() == Path.home() / '.cache' / 'imsat'

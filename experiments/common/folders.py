@@ -7,8 +7,7 @@ import filelock
 import imsat
 from common.options import default_options, load_config
 from common.versions import get_versions
-from imsat.neighbors import digest
-from imsat.storage import save_json
+from imsat.storage import digest, save_json
 
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',

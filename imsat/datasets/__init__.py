@@ -1,10 +1,13 @@
-"""The data sets of the paper, read from their publishers' files."""
+"""The data sets of the paper, and files of one's own."""
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
 from imsat.datasets.load import load_dataset
-from imsat.datasets.sources import SOURCES
+from imsat.datasets.sources import SOURCES, Files, register
+from imsat.datasets.split import split_queries
+
 # Each of these registers its data sets, in this order.
 from imsat.datasets import (  # NOQA
     digits, mnist, omniglot, stl, cifar, svhn, reuters, newsgroups)
 
-__all__ = ['Dataset', 'SOURCES', 'load_dataset', 'read_idx']
+__all__ = ['SOURCES', 'Dataset', 'Files', 'load_dataset', 'read_idx',
+           'register', 'split_queries']

@@ -1,35 +1,34 @@
 """Prepared data sets, kept on disk."""
-import hashlib
 import json
+import typing
+from collections.abc import Callable, Iterable
 
 import numpy
 
 from imsat.datasets.dataset import Dataset
-from imsat.storage import look_up, save_npz
-from imsat.neighbors import default_cache
+from imsat.storage import default_cache, digest, look_up, save_npz
 
 # To be raised when a preparation changes: what was kept is then left alone.
-VERSION = 2
+VERSION = 3
+
+Prepared = tuple[numpy.ndarray, numpy.ndarray, list[str]]
 
 
-def prepared(name, content, options, prepare, image_shape=None):
+def prepared(name: str, content: Iterable[numpy.ndarray | bytes],
+             options: dict[str, typing.Any], prepare: Callable[[], Prepared],
+             image_shape: tuple[int, int] | None = None) -> Dataset:
     """The data set that ``prepare()`` gives, looked up or kept in the cache.
 
     Args:
         name (str): Of the data set.
-        content (sequence): Arrays or bytes that were read: another content
+        content (iterable): Arrays or bytes that were read: another content
             is another entry of the cache.
         options (dict): What ``prepare`` depends on besides, as JSON.
         prepare: Returns x, y and notes.
+        image_shape (tuple): (height, width) of the points that are images.
     """
     key = json.dumps([VERSION, options], sort_keys=True)
-    sha = hashlib.sha256(key.encode())
-    for part in content:
-        if isinstance(part, numpy.ndarray):
-            sha.update(f'{part.dtype} {part.shape}'.encode())
-            part = numpy.ascontiguousarray(part).data
-        sha.update(part)
-    path = default_cache() / f'{name}-{sha.hexdigest()[:32]}.npz'
+    path = default_cache() / f'{name}-{digest(key.encode(), *content)}.npz'
     arrays = look_up(path, lambda arrays: len(arrays['x'])
                      == len(arrays['y']) and 'notes' in arrays)
     if arrays is None:

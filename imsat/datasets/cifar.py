@@ -1,7 +1,7 @@
 import numpy
 
-from imsat.datasets.prepared_features import gist_of, resnet_features
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.features.loaders import load_gist, load_resnet50
+from imsat.datasets.sources import Files, Statistics, register
 from imsat.errors import InputError
 
 PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
@@ -14,28 +14,29 @@ SITE = 'https://www.cs.toronto.edu/~kriz'
 @register('cifar10', Statistics(60000, 10, 2048, 10))
 def load_cifar10(files):
     """CIFAR-10 as features of ResNet-50."""
-    return resnet_features('cifar10', files)
+    return load_resnet50('cifar10', files)
 
 
 @register('cifar100', Statistics(60000, 100, 2048, 1))
 def load_cifar100(files):
     """CIFAR-100 as features of ResNet-50."""
-    return resnet_features('cifar100', files)
+    return load_resnet50('cifar100', files)
 
 
 @register('cifar10-gist')
 def load_cifar10_gist(files):
     """CIFAR-10 as 512-d GIST, for hashing (section 4.3.1)."""
-    return gist_of('cifar10-gist', *read_cifar10(files), 'gray', files.verbose)
+    return load_gist('cifar10-gist', *read_cifar10(files), 'gray',
+                     files.verbose)
 
 
-def read_cifar10(files):
+def read_cifar10(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images, shape (60000, 32, 32, 3), uint8, and labels of the binaries."""
     names = [name for name in PER_FILE if 'batch' in name]
     return _read(files, 'cifar-10', names, 10, 1)
 
 
-def read_cifar100(files):
+def read_cifar100(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images, shape (60000, 32, 32, 3), uint8, and the 100 fine labels."""
     return _read(files, 'cifar-100', ['train', 'test'], 100, 2)
 

@@ -6,17 +6,33 @@ import numpy
 
 from imsat.datasets.sources import check_md5
 from imsat.errors import InputError
+from imsat.storage import AnyPath
 
 _TYPES = {0x08: 'u1', 0x09: 'i1', 0x0b: '>i2', 0x0c: '>i4', 0x0d: '>f4',
           0x0e: '>f8'}
 
 
-def read_idx(path, md5=None):
+def read_idx(path: AnyPath, md5: str | None = None) -> numpy.ndarray:
     """The array in an IDX file, the format of MNIST, plain or gzipped.
+
+    Args:
+        path (path): Of the file.
+        md5 (str): That of the plain file as published; None for any.
 
     Raises:
         InputError: If the file is none, damaged or cut short, or has another
             MD5, when plain, than was published.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.datasets import read_idx
+        >>> head = bytes([0, 0, 8, 2]) + numpy.array([1, 3], '>i4').tobytes()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'pixels')
+        ...     with open(path, 'wb') as f:
+        ...         _ = f.write(head + bytes([7, 8, 9]))
+        ...     read_idx(path)
+        array([[7, 8, 9]], dtype=uint8)
     """
     with open(path, 'rb') as f:
         content = f.read()

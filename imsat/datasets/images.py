@@ -1,18 +1,21 @@
 """The images that features are computed from."""
 from pathlib import Path
 
+import numpy
+
 from imsat.datasets.cifar import read_cifar10, read_cifar100
 from imsat.datasets.sources import Files
 from imsat.datasets.stl import read_stl
 from imsat.datasets.svhn import read_svhn
 from imsat.errors import InputError
-from imsat.storage import load_npz
+from imsat.storage import AnyPath, load_npz
 
 IMAGES = {'cifar10': read_cifar10, 'cifar100': read_cifar100,
           'stl': read_stl, 'svhn': read_svhn}
 
 
-def load_images(name, data_dir=None):
+def load_images(name: str, data_dir: AnyPath | None = None
+                ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """Images, shape (N, height, width, 3), uint8, and labels or None.
 
     Args:

@@ -1,11 +1,16 @@
+import typing
 from pathlib import Path
 
+from imsat.datasets.dataset import Dataset
 from imsat.datasets.sources import SOURCES, Files
 from imsat.datasets.tables import read_table
 from imsat.errors import InputError
+from imsat.storage import AnyPath
 
 
-def load_dataset(name, data_dir=None, *, fetch=True, verbose=True, **options):
+def load_dataset(name: str, data_dir: AnyPath | None = None, *,
+                 fetch: bool = True, verbose: bool = True,
+                 **options: typing.Any) -> Dataset:
     """A data set of the paper, scikit-learn's digits, or a file of one's own.
 
     Args:
@@ -21,6 +26,14 @@ def load_dataset(name, data_dir=None, *, fetch=True, verbose=True, **options):
     Raises:
         InputError: In one sentence, for what is missing, damaged or can't be
             clustered.
+
+    Example:
+        >>> from imsat.datasets import load_dataset
+        >>> digits = load_dataset('digits')
+        >>> digits.x.shape, digits.image_shape
+        ((1797, 64), (8, 8))
+        >>> digits.y[:5]
+        array([0, 1, 2, 3, 4])
     """
     if name in SOURCES:
         files = Files(data_dir, fetch, verbose)

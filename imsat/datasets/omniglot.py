@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import numpy
 from PIL import Image
 
-from imsat.losses.augmentation import AffineDistortion
 from imsat.datasets.cache import prepared
 from imsat.datasets.sources import Statistics, register
 from imsat.errors import InputError
+from imsat.losses.augmentation import AffineDistortion
+from imsat.storage import AnyPath
 
 FOLDERS = 'images_background', 'images_evaluation'
 CHARACTERS, DRAWINGS = 1623, 20
@@ -50,7 +53,8 @@ def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
                     drawings.shape[1:])
 
 
-def distort(drawings, distortion, rng):
+def distort(drawings: numpy.ndarray, distortion: AffineDistortion,
+            rng: numpy.random.Generator) -> numpy.ndarray:
     """Each drawing distorted at random; what comes into view is paper."""
     images = numpy.pad(drawings, ((0, 0), (1, 1), (1, 1)))
     distorted = distortion(images.reshape(len(images), -1), rng)
@@ -74,7 +78,7 @@ def find_characters(files):
     return folders
 
 
-def drawings_of(folder):
+def drawings_of(folder: Path) -> list[Path]:
     paths = sorted(folder.glob('*.png'))
     if len(paths) != DRAWINGS:
         raise InputError(f'{folder} has {len(paths)} drawings, not '
@@ -82,7 +86,7 @@ def drawings_of(folder):
     return paths
 
 
-def read_drawing(path):
+def read_drawing(path: AnyPath) -> numpy.ndarray:
     """A drawing, 21 x 21, float32: 1 is ink, 0 paper."""
     try:
         with Image.open(path) as image:

@@ -1,9 +1,11 @@
 import numpy
+from numpy.typing import ArrayLike
 
 from imsat.errors import InputError
 
 
-def split_queries(y, per_class=100, seed=0):
+def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
+                  ) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Queries and gallery, as the authors' code draws them (section 4.3).
 
     The queries are the first ``per_class`` points of each class in a random
@@ -19,6 +21,12 @@ def split_queries(y, per_class=100, seed=0):
 
     Raises:
         InputError: If a class has a single point, or nothing is asked for.
+
+    Example:
+        >>> from imsat.datasets import split_queries
+        >>> query, gallery = split_queries([0, 0, 0, 1, 1], per_class=1)
+        >>> query, gallery
+        (array([2, 3]), array([0, 1, 4]))
     """
     if per_class < 1:
         raise InputError(f'{per_class} queries of each class are none; ask '

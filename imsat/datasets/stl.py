@@ -1,7 +1,7 @@
 import numpy
 
-from imsat.datasets.prepared_features import resnet_features
-from imsat.datasets.sources import Statistics, check_md5, register
+from imsat.datasets.features.loaders import load_resnet50
+from imsat.datasets.sources import Files, Statistics, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ai.stanford.edu/~acoates/stl10'
@@ -15,10 +15,10 @@ PARTS = {'train': (5000, '918c2871b30a85fa023e0c44e0bee87f',
 @register('stl', Statistics(13000, 10, 2048, 10))
 def load_stl(files):
     """The labelled images of STL-10 as features of ResNet-50."""
-    return resnet_features('stl', files)
+    return load_resnet50('stl', files)
 
 
-def read_stl(files):
+def read_stl(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images, shape (13000, 96, 96, 3), uint8, and labels of the binaries."""
     parts = []
     for part, (n, *md5s) in PARTS.items():

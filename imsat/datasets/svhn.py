@@ -4,8 +4,8 @@ import zlib
 import numpy
 import scipy.io.matlab
 
-from imsat.datasets.prepared_features import gist_of
-from imsat.datasets.sources import Statistics, check_md5, register
+from imsat.datasets.features.loaders import load_gist
+from imsat.datasets.sources import Files, Statistics, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ufldl.stanford.edu/housenumbers'
@@ -17,10 +17,10 @@ FILES = {'train_32x32.mat': ('e26dedcc434d2e4c54c9b2d4a06d8373', 73257),
 @register('svhn', Statistics(99289, 10, 960, 19))
 def load_svhn(files):
     """SVHN as 960-d GIST."""
-    return gist_of('svhn', *read_svhn(files), 'color', files.verbose)
+    return load_gist('svhn', *read_svhn(files), 'color', files.verbose)
 
 
-def read_svhn(files):
+def read_svhn(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images, shape (99289, 32, 32, 3), uint8, and digits, of the mat files.
     """
     parts = []

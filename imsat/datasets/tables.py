@@ -1,14 +1,15 @@
 """A data set of one's own: FILE.npz or FILE.csv."""
+import typing
 from pathlib import Path
 
 import numpy
 
-from imsat.datasets.dataset import Dataset, check_points
+from imsat.datasets.dataset import Dataset
 from imsat.errors import InputError
-from imsat.storage import load_npz
+from imsat.storage import AnyPath, load_npz
 
 
-def read_table(path):
+def read_table(path: AnyPath) -> Dataset:
     """The data set in an npz or csv file.
 
     Args:
@@ -25,6 +26,46 @@ def read_table(path):
     x, y, notes = _npz(path) if path.suffix == '.npz' else _csv(path)
     x, y = check_points(x, y, path)
     return Dataset(path.stem, x, y, notes=notes)
+
+
+def check_points(
+        x: typing.Any, y: typing.Any, source: typing.Any
+        ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+    """x as float32 and y, if they can be clustered.
+
+    Raises:
+        InputError: For anything but numbers, all finite, in a table of
+            points, and for labels that are not one for each point.
+    """
+    x = numpy.asarray(x)
+    if x.dtype.kind not in 'fiub':
+        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
+    if x.ndim != 2 or 0 in x.shape:
+        raise InputError(f'x of {source} has shape {x.shape}; give a table '
+                         f'with a row for each point and a column for each '
+                         f'feature')
+    with numpy.errstate(over='ignore'):
+        x = x.astype(numpy.float32)
+    bad = ~numpy.isfinite(x)
+    if bad.any():
+        row, column = numpy.argwhere(bad)[0]
+        raise InputError(f'x of {source} has {bad.sum()} values that are NaN '
+                         f'or infinite, the first in row {row}, column '
+                         f'{column} (counted from 0); remove or replace them')
+    if (x == x[0]).all():
+        raise InputError(f'all points of {source} are equal; there is nothing '
+                         f'to cluster')
+    if y is not None:
+        y = numpy.asarray(y)
+        if y.shape != (len(x),):
+            raise InputError(f'y of {source} has shape {y.shape} for {len(x)} '
+                             f'points; give one label for each, or leave y '
+                             f'out')
+        if y.dtype.kind not in 'biufSU' or (y != y).any():
+            raise InputError(f'y of {source} has labels that are NaN or '
+                             f'neither numbers nor text; replace them, or '
+                             f'leave y out')
+    return x, y
 
 
 def _npz(path):

@@ -12,9 +12,10 @@ from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
 from imsat.losses.values import from_json, to_json
-from imsat.neighbors import default_cache, neighbor_distance
+from imsat.neighbors import neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, parameter)
+from imsat.storage import default_cache
 from imsat.training.adam import Adam
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)

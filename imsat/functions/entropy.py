@@ -90,7 +90,7 @@ class SoftmaxEntropy(FusedFunction):
 
 
 def softmax_entropy(y: VariableOrArray, prior: Array | None = None,
-                    eps: float = 1e-8) -> Information:
+                    eps: float = 1e-8) -> Entropies:
     r"""How much a softmax output says of its input.
 
     .. math::

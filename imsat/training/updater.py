@@ -6,7 +6,7 @@ import chainer
 import scipy.sparse
 from chainer.training import updaters
 
-from imsat.neighbors import digest
+from imsat.storage import digest
 
 
 def dense(rows):

@@ -2,8 +2,7 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets import cifar
-from imsat.datasets.sources import Files
+from imsat.datasets import Files, cifar
 
 RNG = numpy.random.default_rng(0)
 

@@ -38,4 +38,4 @@ def test_what_is_missing_gets_one_sentence(tmp_path, monkeypatch, name, file,
     assert '\n' not in text
     assert str(tmp_path) in text if named else '--data-dir' in text
     # Where to get it.
-    assert 'http' in text or 'experiments/resnet_features.py' in text
+    assert 'http' in text or 'experiments/features.py resnet50' in text

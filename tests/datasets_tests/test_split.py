@@ -2,7 +2,7 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets.split import split_queries
+from imsat.datasets import split_queries
 
 
 @pytest.mark.parametrize('seed', [0, 1])

@@ -4,8 +4,7 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets import stl
-from imsat.datasets.sources import Files
+from imsat.datasets import Files, stl
 
 RNG = numpy.random.default_rng(0)
 SIZES = {'train': 3, 'test': 2}

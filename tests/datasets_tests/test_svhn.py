@@ -5,9 +5,8 @@ import pytest
 import scipy.io
 
 from imsat import InputError
-from imsat.datasets import load_dataset, svhn
-from imsat.datasets.sources import Files
-from imsat.datasets.features import gist
+from imsat.datasets import Files, load_dataset, svhn
+from imsat.datasets.features.gist import gist
 
 RNG = numpy.random.default_rng(0)
 PARTS = {'train_32x32.mat': 12, 'test_32x32.mat': 5}

@@ -1,4 +1,4 @@
-"""gist.py and resnet_features.py, as a user runs them."""
+"""features.py, as a user runs it."""
 import subprocess
 import sys
 from pathlib import Path
@@ -7,16 +7,17 @@ import numpy
 import pytest
 
 from imsat.datasets import load_dataset
-from imsat.datasets.features import ResNetFeatures, gist
+from imsat.datasets.features.gist import gist
+from imsat.datasets.features.resnet import ResNetFeatures
 
-SCRIPTS = Path(__file__).parents[2] / 'experiments'
+SCRIPT = Path(__file__).parents[2] / 'experiments' / 'features.py'
 RNG = numpy.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 32, 32, 3)).astype('u1')
 
 
-def run(script, *options):
+def run(*options):
     return subprocess.run(
-        [sys.executable, str(SCRIPTS / script), *map(str, options)],
+        [sys.executable, str(SCRIPT), *map(str, options)],
         capture_output=True, text=True)
 
 
@@ -30,7 +31,7 @@ def images(tmp_path):
 @pytest.mark.parametrize('kind', ['gray', 'color'])
 def test_gist(images, tmp_path, kind):
     out = tmp_path / 'out.npz'
-    process = run('gist.py', '--dataset', images, '--out', out, '--kind', kind)
+    process = run('gist', '--dataset', images, '--out', out, '--kind', kind)
     assert process.returncode == 0 and '3/3' in process.stderr
     data = load_dataset(str(out))
     numpy.testing.assert_allclose(data.x, gist(IMAGES, kind), rtol=1e-5)
@@ -39,7 +40,7 @@ def test_gist(images, tmp_path, kind):
 
 def test_resnet(images, tmp_path, resnet_weights):
     out = tmp_path / 'out.npz'
-    process = run('resnet_features.py', '--dataset', images, '--out', out,
+    process = run('resnet50', '--dataset', images, '--out', out,
                   '--weights', resnet_weights, '--size', 64, '--chunk', 2)
     assert process.returncode == 0 and '3/3' in process.stderr
     data = load_dataset(str(out))
@@ -52,16 +53,16 @@ def test_resnet(images, tmp_path, resnet_weights):
 
 
 @pytest.mark.parametrize('options,message', [
-    (['gist.py', '--dataset', 'mnist', '--out', 'a.npz'], 'not known'),
-    (['gist.py', '--dataset', 'a.npz', '--out', 'b.npz'], 'no file a.npz'),
-    (['gist.py', '--dataset', 'svhn', '--data-dir', '.', '--out', 'b.npz'],
+    (['gist', '--dataset', 'mnist', '--out', 'a.npz'], 'not known'),
+    (['gist', '--dataset', 'a.npz', '--out', 'b.npz'], 'no file a.npz'),
+    (['gist', '--dataset', 'svhn', '--data-dir', '.', '--out', 'b.npz'],
      'train_32x32.mat'),
-    (['gist.py', '--dataset', 'IMAGES', '--out', 'none/b.npz'], 'no folder'),
-    (['gist.py', '--dataset', 'IMAGES', '--out', 'b.npz', '--device', '99'],
+    (['gist', '--dataset', 'IMAGES', '--out', 'none/b.npz'], 'no folder'),
+    (['gist', '--dataset', 'IMAGES', '--out', 'b.npz', '--device', '99'],
      'no GPU 99'),
-    (['resnet_features.py', '--dataset', 'IMAGES', '--out', 'b.npz',
+    (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',
       '--weights', 'none.npz'], 'none.npz'),
-    (['resnet_features.py', '--dataset', 'IMAGES', '--out', 'b.npz',
+    (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',
       '--weights', 'IMAGES'], 'ResNet50Layers')])
 def test_errors(images, options, message):
     options = [images if option == 'IMAGES' else option for option in options]
@@ -69,3 +70,18 @@ def test_errors(images, options, message):
     assert process.returncode == 2 and message in process.stderr
     assert process.stderr.count('\n') == 1 and 'Traceback' not in \
         process.stderr
+
+
+def test_help_says_where_the_weights_are():
+    assert 'resnet50 --help' in ' '.join(run('--help').stdout.split())
+    process = run('resnet50', '--help')
+    assert process.returncode == 0
+    for text in ('github.com/KaimingHe/deep-residual-networks',
+                 'convert_caffemodel_to_npz', '(N, height, width, 3)'):
+        assert text in process.stdout
+
+
+def test_quiet(images, tmp_path):
+    process = run('gist', '--dataset', images, '--out', tmp_path / 'a.npz',
+                  '--quiet')
+    assert (process.returncode, process.stderr) == (0, '')

@@ -1,5 +1,1 @@
-from imsat.datasets.features.extract import extract
-from imsat.datasets.features.gist import gabor_filters, gist
-from imsat.datasets.features.resnet import ResNetFeatures
-
-__all__ = ['ResNetFeatures', 'extract', 'gabor_filters', 'gist']
+"""Features of images: GIST, ResNet-50, and the data sets made of them."""

@@ -1,16 +1,20 @@
 """Features of many images, chunk by chunk, with progress."""
 import contextlib
 import shutil
+import typing
+from collections.abc import Callable, Iterator
 
 import numpy
 
-from imsat.storage import look_up, save_npz
-from imsat.neighbors import default_cache, digest
-from imsat.training.progress import Progress
+from imsat.progress import ProgressBar
+from imsat.storage import default_cache, digest, look_up, save_npz
 
 
 @contextlib.contextmanager
-def extract(images, compute, kind, chunk=1000, verbose=True):
+def extract(images: numpy.ndarray,
+            compute: Callable[[numpy.ndarray], typing.Any], kind: str,
+            chunk: int = 1000, verbose: bool = True
+            ) -> Iterator[numpy.ndarray]:
     """Features of images, for a block that saves them.
 
     Each chunk is kept in the cache as soon as it is done, until the block
@@ -27,22 +31,21 @@ def extract(images, compute, kind, chunk=1000, verbose=True):
     Yields:
         numpy.ndarray: Shape (N, d), float32.
     """
-    n = len(images)
     folder = default_cache() / f'{kind}-{digest(images)}'
     folder.mkdir(parents=True, exist_ok=True)
-    progress = Progress(n, kind, unit='image') if verbose else None
+
+    def features_from(start):
+        part = images[start:start + chunk]
+        path = folder / f'{start}-{start + len(part)}.npz'
+        kept = look_up(path, lambda arrays: len(arrays['x']) == len(part))
+        if kept is None:
+            kept = {'x': numpy.asarray(compute(part), numpy.float32)}
+            save_npz(path, kept)
+        return kept['x']
     parts = []
-    for start in range(0, n, chunk):
-        stop = min(start + chunk, n)
-        path = folder / f'{start}-{stop}.npz'
-        part = look_up(path, lambda arrays: len(arrays['x']) == stop - start)
-        if part is None:
-            part = {'x': numpy.asarray(compute(images[start:stop]), 'f')}
-            save_npz(path, part)
-        parts.append(part['x'])
-        if verbose:
-            progress.advance(stop - start)
-    if verbose:
-        progress.close()
+    with ProgressBar(len(images), kind, 'image', disable=not verbose) as bar:
+        for start in range(0, len(images), chunk):
+            parts.append(features_from(start))
+            bar.update(len(parts[-1]))
     yield numpy.concatenate(parts)
     shutil.rmtree(folder)

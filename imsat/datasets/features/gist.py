@@ -1,4 +1,7 @@
 """GIST, the spatial envelope of images (Oliva and Torralba, 2001)."""
+import typing
+from collections.abc import Sequence
+
 import numpy
 import scipy.fft
 from chainer import backend
@@ -8,16 +11,24 @@ from imsat.errors import InputError
 
 # The two descriptors of the paper.  'gray', 512-d, has the parameters of
 # Torralba's LMgist.m; 'color', 960-d, those of INRIA's lear_gist.
-KINDS = {
+KINDS: dict[str, dict[str, typing.Any]] = {
     'gray': {'orientations': (8, 8, 8, 8), 'boundary': 32, 'rescale': True},
     'color': {'orientations': (8, 8, 4), 'boundary': 0, 'rescale': False}}
+NOTES = {
+    'gray': 'GIST of 512 dimensions, computed from the pixels at their own '
+            'size with the parameters of Torralba\'s LMgist; which program '
+            'the paper took is not known.',
+    'color': 'GIST of 960 dimensions, computed from the pixels at their own '
+             'size with the parameters of INRIA\'s lear_gist; which program '
+             'the paper took is not known.'}
 # Images at a time: bounds memory.
 CHUNK, GPU_CHUNK = 32, 1024
 CUTOFF = 4  # of the prefilter, in cycles an image
 PREFILTER_PADDING = 5
 
 
-def gist(images, kind='gray', blocks=4):
+def gist(images: typing.Any, kind: str = 'gray', blocks: int = 4
+         ) -> typing.Any:
     """GIST of square images: mean Gabor responses in a grid of blocks.
 
     Images are whitened and their local contrast is made equal
@@ -74,7 +85,7 @@ def gist(images, kind='gray', blocks=4):
     return features
 
 
-def gabor_filters(n, orientations):
+def gabor_filters(n: int, orientations: Sequence[int]) -> numpy.ndarray:
     """Transfer functions of the filters for images of n x n pixels.
 
     With m = orientations[s], filter j of scale s passes frequencies of
@@ -106,7 +117,7 @@ def gabor_filters(n, orientations):
     return numpy.array(filters, numpy.float32)
 
 
-def prefilter(images):
+def prefilter(images: typing.Any) -> typing.Any:
     """Whitens images and makes their local contrast equal.
 
     Args:
@@ -133,7 +144,8 @@ def prefilter(images):
     return x[..., inner, inner]
 
 
-def mean_responses(images, filters, boundary=0, blocks=4):
+def mean_responses(images: typing.Any, filters: typing.Any, boundary: int = 0,
+                   blocks: int = 4) -> typing.Any:
     """Magnitudes of filtered images, averaged over blocks.
 
     Args:

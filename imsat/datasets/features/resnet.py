@@ -1,11 +1,12 @@
 """Features of ResNet-50 (He et al., 2016), through Chainer's own."""
+import typing
+
 import chainer
 import numpy
 from chainer.links.model.vision.resnet import ResNet50Layers, prepare
 
 from imsat.errors import InputError
-from imsat.storage import load_npz
-
+from imsat.storage import AnyPath, load_npz
 
 # ResNet50Layers inherits this method, but fails in it, and today's protobuf
 # reads Chainer's description of the format only in Python.
@@ -29,7 +30,7 @@ class ResNetFeatures:
         InputError: If the file does not hold those weights.
     """
 
-    def __init__(self, weights, device=None):
+    def __init__(self, weights: AnyPath, device: typing.Any = None) -> None:
         self.device = device or chainer.get_device('@numpy')
         arrays = load_npz(weights)  # says what is wrong with a damaged file
         try:
@@ -48,7 +49,8 @@ class ResNetFeatures:
                 f'the weights of ResNet-50, as {CONVERT} makes them')
         self.model.to_device(self.device)
 
-    def __call__(self, images, size=(224, 224)):
+    def __call__(self, images: numpy.ndarray,
+                 size: tuple[int, int] = (224, 224)) -> numpy.ndarray:
         """Features of images, shape (N, height, width, 3), uint8, RGB.
 
         Each is scaled to ``size``, as Chainer prepares images for ResNet.
@@ -58,6 +60,6 @@ class ResNetFeatures:
         """
         x = numpy.stack([prepare(image, size) for image in images])
         with chainer.using_config('train', False), chainer.no_backprop_mode():
-            x = chainer.Variable(self.device.send(x))
-            y = self.model(x, layers=['pool5'])['pool5']
+            y = self.model(chainer.Variable(self.device.send(x)),
+                           layers=['pool5'])['pool5']
         return chainer.get_device('@numpy').send(y.array)

@@ -1,7 +1,7 @@
 import numpy
 import pytest
 
-from imsat.datasets.features import extract
+from imsat.datasets.features.extract import extract
 
 IMAGES = numpy.arange(25.).reshape(5, 5)
 

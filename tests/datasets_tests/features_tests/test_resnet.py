@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from imsat import InputError
-from imsat.datasets.features import ResNetFeatures
+from imsat.datasets.features.resnet import ResNetFeatures
 
 RNG = numpy.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (2, 32, 32, 3)).astype('u1')

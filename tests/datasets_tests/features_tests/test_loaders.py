@@ -2,7 +2,8 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets import SOURCES, features, load_dataset
+from imsat.datasets import SOURCES, load_dataset
+from imsat.datasets.features import loaders
 from imsat.datasets.sources import Statistics
 
 RNG = numpy.random.default_rng(0)
@@ -17,7 +18,7 @@ def name(request, monkeypatch):
     return request.param
 
 
-def test_resnet_features(tmp_path, name):
+def test_resnet50(tmp_path, name):
     numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y,
                 notes=numpy.array(['of random weights']))
     data = load_dataset(name, tmp_path)
@@ -37,7 +38,7 @@ def test_other_features(tmp_path, name, arrays):
 
 def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
     images = RNG.integers(0, 256, (2500, 8, 8, 3)).astype('u1')
-    expected = features.gist(images, 'color')
+    expected = loaders.gist(images, 'color')
     done = []
 
     def interrupted(part, kind):
@@ -45,15 +46,15 @@ def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
         if len(done) == 2:
             raise KeyboardInterrupt
         return gist(part, kind)
-    gist = features.gist
-    monkeypatch.setattr(features, 'gist', interrupted)
+    gist = loaders.gist
+    monkeypatch.setattr(loaders, 'gist', interrupted)
     labels = numpy.arange(2500)
     with pytest.raises(KeyboardInterrupt):
-        features.gist_of('some', images, labels, 'color', verbose=False)
-    data = features.gist_of('some', images, labels, 'color', verbose=False)
+        loaders.load_gist('some', images, labels, 'color', verbose=False)
+    data = loaders.load_gist('some', images, labels, 'color', verbose=False)
     assert done == [1000, 1000, 1000, 500]
     numpy.testing.assert_array_equal(data.x, expected)
     # Only the whole is left, and is found again.
     assert [path.suffix for path in (tmp_path / 'cache').iterdir()] == ['.npz']
-    features.gist_of('some', images, labels, 'color', verbose=False)
+    loaders.load_gist('some', images, labels, 'color', verbose=False)
     assert len(done) == 4

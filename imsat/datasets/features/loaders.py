@@ -1,37 +1,43 @@
 """Data sets that are features of images."""
 import functools
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import SOURCES
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.features.extract import extract
+from imsat.datasets.features.gist import NOTES, gist
+from imsat.datasets.sources import SOURCES, Files
 from imsat.datasets.tables import read_table
 from imsat.errors import InputError
-from imsat.datasets.features import extract, gist
-from imsat.storage import save_npz
-
-GIST_NOTES = {
-    'gray': 'GIST of 512 dimensions, computed from the pixels at their own '
-            'size with the parameters of Torralba\'s LMgist; which program '
-            'the paper took is not known.',
-    'color': 'GIST of 960 dimensions, computed from the pixels at their own '
-             'size with the parameters of INRIA\'s lear_gist; which program '
-             'the paper took is not known.'}
+from imsat.storage import AnyPath, save_npz
 
 
-def gist_of(name, images, labels, kind, verbose=True):
+def load_gist(name: str, images: numpy.ndarray, labels: numpy.ndarray,
+              kind: str, verbose: bool = True) -> Dataset:
     """The data set of the GIST features of images; kept in the cache."""
     def prepare():
         compute = functools.partial(gist, kind=kind)
         with extract(images, compute, f'gist-{kind}', verbose=verbose) as x:
-            return x, labels, [GIST_NOTES[kind]]
+            return x, labels, [NOTES[kind]]
     return prepared(name, [images, labels], {'kind': kind}, prepare)
 
 
-def save_features(path, images, labels, compute, kind, notes, chunk=1000,
-                  verbose=True):
-    """Writes x, y and notes to an npz file, see :func:`extract`."""
+def save_features(
+        path: AnyPath, images: numpy.ndarray, labels: numpy.ndarray | None,
+        compute: Callable[[numpy.ndarray], typing.Any], kind: str,
+        notes: Sequence[str], chunk: int = 1000, verbose: bool = True) -> None:
+    """Writes x, y and notes to an npz file.
+
+    ``compute``, ``kind``, ``chunk`` and ``verbose`` are those of
+    :func:`extract`.
+
+    Raises:
+        InputError: If ``path`` can not be written, or there are no images.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f'there is no folder {path.parent}; create it')
@@ -47,13 +53,17 @@ def save_features(path, images, labels, compute, kind, notes, chunk=1000,
         save_npz(path, arrays)
 
 
-def resnet_features(name, files):
-    """The data set that experiments/resnet_features.py wrote."""
+def load_resnet50(name: str, files: Files) -> Dataset:
+    """The data set that experiments/features.py wrote.
+
+    Raises:
+        InputError: If it is not there, or is not that of the paper's Table 2.
+    """
     path = files.find(
         f'{name}-resnet50.npz',
-        get=f'make it there with python experiments/resnet_features.py '
-            f'--dataset {name} --weights FILE --out {name}-resnet50.npz, whose '
-            f'--help says where the weights are')
+        get=f'make it there with python experiments/features.py resnet50 '
+            f'--dataset {name} --weights FILE --out {name}-resnet50.npz; '
+            f'its --help says where the weights are')
     data = read_table(path)
     paper = SOURCES[name].paper
     shape = paper.points, paper.dimension

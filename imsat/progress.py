@@ -1,0 +1,25 @@
+import sys
+
+from tqdm import tqdm
+
+
+class ProgressBar(tqdm):
+    """A bar on stderr with what is done and the time left.
+
+    ``update(n)`` says that n more are done.  ``close()``, or the end of a
+    ``with`` block, leaves the bar as it is.
+
+    Args:
+        total (int): How many there are to do.
+        description (str): What is under way.
+        unit (str): Of what is counted.
+        disable (bool): Whether to show nothing.
+    """
+
+    def __init__(self, total: int, description: str = '', unit: str = 'step',
+                 disable: bool = False) -> None:
+        # In a log file one line a minute will do.
+        super().__init__(
+            total=total, desc=description, unit=unit, disable=disable,
+            file=sys.stderr, dynamic_ncols=True,
+            mininterval=.1 if sys.stderr.isatty() else 60)
