@@ -1,7 +1,7 @@
 import numpy
 
 from imsat.datasets.prepared_features import gist_of, resnet_features
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.sources import register
 from imsat.errors import InputError
 
 PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
@@ -11,16 +11,16 @@ PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
 SITE = 'https://www.cs.toronto.edu/~kriz'
 
 
-@register('cifar10', Statistics(60000, 10, 2048, 10))
+@register('cifar10')
 def load_cifar10(files):
     """CIFAR-10 as features of ResNet-50."""
-    return resnet_features('cifar10', files)
+    return resnet_features('cifar10', files, 60000, 10)
 
 
-@register('cifar100', Statistics(60000, 100, 2048, 1))
+@register('cifar100')
 def load_cifar100(files):
     """CIFAR-100 as features of ResNet-50."""
-    return resnet_features('cifar100', files)
+    return resnet_features('cifar100', files, 60000, 100)
 
 
 @register('cifar10-gist')

@@ -24,7 +24,7 @@ def load_dataset(name, data_dir=None, *, fetch=True, verbose=True, **options):
     """
     if name in SOURCES:
         files = Files(data_dir, fetch, verbose)
-        return SOURCES[name].load(files, **options)
+        return SOURCES[name](files, **options)
     if Path(name).suffix not in ('.npz', '.csv'):
         raise InputError(f'the data set {name!r} is not known; give one of '
                          f'{", ".join(SOURCES)}, or a file that ends in .npz '

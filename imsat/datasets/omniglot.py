@@ -3,7 +3,7 @@ from PIL import Image
 
 from imsat.losses.augmentation import AffineDistortion
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.sources import register
 from imsat.errors import InputError
 
 FOLDERS = 'images_background', 'images_evaluation'
@@ -11,7 +11,7 @@ CHARACTERS, DRAWINGS = 1623, 20
 SIZE, SHRINK = 105, 5
 
 
-@register('omniglot', Statistics(40000, 100, 441, 1))
+@register('omniglot')
 def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
     """Omniglot as section 4.2.1 augments it, from the publisher's PNG files.
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import SOURCES
 from imsat.datasets.tables import read_table
 from imsat.errors import InputError
 from imsat.datasets.features import extract, gist
 from imsat.storage import save_npz
 
+# Of what ResNet-50 gives before its last layer.
+RESNET_DIMENSION = 2048
 GIST_NOTES = {
     'gray': 'GIST of 512 dimensions, computed from the pixels at their own '
             'size with the parameters of Torralba\'s LMgist; which program '
@@ -47,20 +48,28 @@ def save_features(path, images, labels, compute, kind, notes, chunk=1000,
         save_npz(path, arrays)
 
 
-def resnet_features(name, files):
-    """The data set that experiments/resnet_features.py wrote."""
+def resnet_features(name, files, points, classes):
+    """The data set that experiments/resnet_features.py wrote.
+
+    Args:
+        name (str): Of the data set.
+        files (Files): Where to look for its file.
+        points, classes (int): How many of each it has.
+
+    Raises:
+        InputError: If the file is missing or holds something else.
+    """
     path = files.find(
         f'{name}-resnet50.npz',
         get=f'make it there with python experiments/resnet_features.py '
-            f'--dataset {name} --weights FILE --out {name}-resnet50.npz, whose '
-            f'--help says where the weights are')
+            f'--dataset {name} --weights FILE --out {name}-resnet50.npz, '
+            f'whose --help says where the weights are')
     data = read_table(path)
-    paper = SOURCES[name].paper
-    shape = paper.points, paper.dimension
+    shape = points, RESNET_DIMENSION
     if data.x.shape != shape or data.y is None \
-            or len(numpy.unique(data.y)) != paper.classes:
+            or len(numpy.unique(data.y)) != classes:
         raise InputError(f'{path} holds points of shape {data.x.shape}, not '
-                         f'{shape} with labels of {paper.classes} classes; '
-                         f'make it again')
+                         f'{shape} with labels of {classes} classes; make it '
+                         f'again')
     data.name = name
     return data

@@ -6,7 +6,7 @@ import sklearn.datasets
 from sklearn.preprocessing import normalize
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.sources import register
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 from imsat.storage import load_npz
@@ -14,7 +14,7 @@ from imsat.storage import load_npz
 TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
 
 
-@register('reuters', Statistics(10000, 4, 2000, 43))
+@register('reuters')
 def load_reuters(files, seed=0, points=10000, words=2000, norm=None):
     """RCV1: documents of a single root topic, their most frequent words.
 

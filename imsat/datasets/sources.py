@@ -1,40 +1,18 @@
 """The registry of data sets, and where their files are looked for."""
-import dataclasses
 import hashlib
 import os
-import typing
 from pathlib import Path
 
 from imsat.errors import InputError
 
+# The loader of each data set by its name: loader(files, **options).
 SOURCES = {}
 
 
-class Statistics(typing.NamedTuple):
-    """A row of the paper's Table 2; ``largest`` is the largest class in %."""
-    points: int
-    classes: int
-    dimension: int
-    largest: int
-
-
-@dataclasses.dataclass
-class Source:
-    """A data set by name: ``load(files, **options)`` gives the Dataset."""
-    name: str
-    load: typing.Callable
-    paper: Statistics = None
-
-
-def register(name, paper=None):
-    """Decorates a loader so that ``load_dataset(name)`` calls it.
-
-    Args:
-        name (str): Of the data set.
-        paper (Statistics): Its row of Table 2, where the paper has it.
-    """
+def register(name):
+    """Decorates a loader so that ``load_dataset(name)`` calls it."""
     def decorate(load):
-        SOURCES[name] = Source(name, load, paper)
+        SOURCES[name] = load
         return load
     return decorate
 

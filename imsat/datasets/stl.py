@@ -1,7 +1,7 @@
 import numpy
 
 from imsat.datasets.prepared_features import resnet_features
-from imsat.datasets.sources import Statistics, check_md5, register
+from imsat.datasets.sources import check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ai.stanford.edu/~acoates/stl10'
@@ -12,10 +12,10 @@ PARTS = {'train': (5000, '918c2871b30a85fa023e0c44e0bee87f',
                   '36f9794fa4beb8a2c72628de14fa638e')}
 
 
-@register('stl', Statistics(13000, 10, 2048, 10))
+@register('stl')
 def load_stl(files):
     """The labelled images of STL-10 as features of ResNet-50."""
-    return resnet_features('stl', files)
+    return resnet_features('stl', files, 13000, 10)
 
 
 def read_stl(files):

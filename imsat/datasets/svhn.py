@@ -5,7 +5,7 @@ import numpy
 import scipy.io.matlab
 
 from imsat.datasets.prepared_features import gist_of
-from imsat.datasets.sources import Statistics, check_md5, register
+from imsat.datasets.sources import check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ufldl.stanford.edu/housenumbers'
@@ -14,7 +14,7 @@ FILES = {'train_32x32.mat': ('e26dedcc434d2e4c54c9b2d4a06d8373', 73257),
          'test_32x32.mat': ('eb5a983be6a315427106f1b164d9cef3', 26032)}
 
 
-@register('svhn', Statistics(99289, 10, 960, 19))
+@register('svhn')
 def load_svhn(files):
     """SVHN as 960-d GIST."""
     return gist_of('svhn', *read_svhn(files), 'color', files.verbose)

@@ -2,26 +2,23 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets import SOURCES, features, load_dataset
-from imsat.datasets.sources import Statistics
+from imsat.datasets import load_dataset, prepared_features
+from imsat.datasets.sources import Files
 
 RNG = numpy.random.default_rng(0)
-X = RNG.random((6, 8)).astype('f')
+X = RNG.random((6, 2048)).astype('f')
 Y = numpy.array([0, 1, 2, 0, 1, 2])
 
 
-@pytest.fixture(params=['stl', 'cifar10', 'cifar100'])
-def name(request, monkeypatch):
-    monkeypatch.setattr(SOURCES[request.param], 'paper',
-                        Statistics(6, 3, 8, 33))
-    return request.param
+def resnet_features(folder):
+    return prepared_features.resnet_features('some', Files(folder), 6, 3)
 
 
-def test_resnet_features(tmp_path, name):
-    numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y,
+def test_resnet_features(tmp_path):
+    numpy.savez(tmp_path / 'some-resnet50.npz', x=X, y=Y,
                 notes=numpy.array(['of random weights']))
-    data = load_dataset(name, tmp_path)
-    assert data.name == name and data.notes == ['of random weights']
+    data = resnet_features(tmp_path)
+    assert data.name == 'some' and data.notes == ['of random weights']
     numpy.testing.assert_array_equal(data.x, X)
     numpy.testing.assert_array_equal(data.y, Y)
 
@@ -29,15 +26,25 @@ def test_resnet_features(tmp_path, name):
 @pytest.mark.parametrize('arrays', [
     dict(x=X[:-1], y=Y[:-1]), dict(x=X[:, 1:], y=Y), dict(x=X),
     dict(x=X, y=Y // 2)])
-def test_other_features(tmp_path, name, arrays):
-    numpy.savez(tmp_path / f'{name}-resnet50.npz', **arrays)
-    with pytest.raises(InputError, match=r'not \(6, 8\) with labels of 3'):
+def test_other_features(tmp_path, arrays):
+    numpy.savez(tmp_path / 'some-resnet50.npz', **arrays)
+    with pytest.raises(InputError, match=r'not \(6, 2048\) with labels of 3'):
+        resnet_features(tmp_path)
+
+
+@pytest.mark.parametrize('name,shape,classes', [
+    ('stl', '(13000, 2048)', 10), ('cifar10', '(60000, 2048)', 10),
+    ('cifar100', '(60000, 2048)', 100)])
+def test_features_of_another_data_set(tmp_path, name, shape, classes):
+    numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y)
+    with pytest.raises(InputError) as e:
         load_dataset(name, tmp_path)
+    assert f'not {shape} with labels of {classes} classes' in str(e.value)
 
 
 def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
     images = RNG.integers(0, 256, (2500, 8, 8, 3)).astype('u1')
-    expected = features.gist(images, 'color')
+    expected = prepared_features.gist(images, 'color')
     done = []
 
     def interrupted(part, kind):
@@ -45,15 +52,19 @@ def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
         if len(done) == 2:
             raise KeyboardInterrupt
         return gist(part, kind)
-    gist = features.gist
-    monkeypatch.setattr(features, 'gist', interrupted)
-    labels = numpy.arange(2500)
+    gist = prepared_features.gist
+    monkeypatch.setattr(prepared_features, 'gist', interrupted)
+
+    def make():
+        return prepared_features.gist_of(
+            'some', images, numpy.arange(2500), 'color', verbose=False)
+
     with pytest.raises(KeyboardInterrupt):
-        features.gist_of('some', images, labels, 'color', verbose=False)
-    data = features.gist_of('some', images, labels, 'color', verbose=False)
+        make()
+    data = make()
     assert done == [1000, 1000, 1000, 500]
     numpy.testing.assert_array_equal(data.x, expected)
     # Only the whole is left, and is found again.
     assert [path.suffix for path in (tmp_path / 'cache').iterdir()] == ['.npz']
-    features.gist_of('some', images, labels, 'color', verbose=False)
+    make()
     assert len(done) == 4
