@@ -5,8 +5,8 @@ from imsat.errors import InputError
 from paper.tables import NAMES, get_table, methods_of
 from tabulation.report import Report, find_results
 
-BEGIN, END = '<!-- table: {} -->\n', '<!-- end of table -->\n'
-MARKED = re.compile(f"({BEGIN.format('([^ ]+)')}).*?({END})", re.DOTALL)
+BEGIN, END = '<!-- table: {} -->', '<!-- end of table -->'
+MARKED = re.compile(f"({BEGIN.format('([^ ]+)')}\\n).*?({END}\\n)", re.DOTALL)
 # So many seeds are looked for.
 SEEDS = 100
 
@@ -27,7 +27,7 @@ def fill_tables(text, record):
     """
     def make(match):
         return f'{match[1]}{_make_table(match[2], record)}\n{match[3]}'
-    if not text.count('<!-- table: ') == text.count(END.rstrip()) \
+    if not text.count('<!-- table: ') == text.count(END) \
             == len(MARKED.findall(text)) > 0:
         raise InputError(f'each table has to stand between the lines '
                          f'{BEGIN.format(3)} and {END}; write or mend them')
