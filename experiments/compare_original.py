@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy
 
-import imsat
+import imsat  # before Chainer
 import chainer
 from common.options import hidden_sizes
 from common.scripts import main
@@ -24,7 +24,7 @@ from common.versions import get_versions
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write
-from original import pictures, report
+from original import report
 from original.comparison import first_parting
 from original.definitions import Sizes, compare_definitions
 from original.functions import replay_functions
@@ -231,10 +231,7 @@ def run_original(text, args, paths, device, out):
     comparisons = [c for trajectory in trajectories
                    for c in trajectory.judged]
     text.add(report.comparison_table(comparisons))
-    pictures.differences(out / 'differences.png', {
-        t.section: {name: report.curves(found)
-                    for name, found in report.lines(t).items()}
-        for t in trajectories})
+    report.draw_differences(out / 'differences.png', trajectories)
     text.add('![Differences over iterations](differences.png)\n')
     return comparisons
 

@@ -6,18 +6,17 @@ Nothing is fetched.  What is prepared here is kept and need not be prepared
 again.
 """
 import argparse
-import functools
 import sys
 
 import numpy
 
 import imsat
-from common.scripts import run_script
+from common.scripts import main
 from imsat.datasets import SOURCES, load_dataset
-from imsat.datasets.sources import Statistics
+from paper.figures import TABLE_2, Statistics
 
 
-def parse(argv):
+def get_options(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,14 +40,14 @@ def run(args):
     print(columns.format('', 'points', 'paper', 'classes', 'paper',
                          'dimension', 'paper', '% largest', 'paper'))
     missing, notes = [], []
-    for name, source in SOURCES.items():
+    for name in SOURCES:
         try:
             data = load_dataset(name, args.data_dir, fetch=False)
         except imsat.InputError as e:
             missing.append(f'{name}: {e}')
             continue
         ours = statistics(data)
-        paper = source.paper or [''] * 4
+        paper = TABLE_2.get(name, [''] * 4)
         print(columns.format(name, ours.points, paper[0], ours.classes,
                              paper[1], ours.dimension, paper[2],
                              f'{ours.largest:.1f}', paper[3]), flush=True)
@@ -58,10 +57,5 @@ def run(args):
         print('\n'.join(['', *notes]))
 
 
-def main(argv=None):
-    args = parse(argv)
-    return run_script(functools.partial(run, args))
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(run, get_options, resume=None))

@@ -17,13 +17,14 @@ import hashlib
 import sys
 from pathlib import Path
 
-from common.scripts import positive, run_script
+from common.scripts import main, positive
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import save_features
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
 
+RESUME = 'the same command goes on where it was'
 GIST = """GIST of square images.
 
 load_dataset('cifar10-gist') and 'svhn' do the same by themselves, once.
@@ -110,10 +111,5 @@ def run(args):
                   verbose=not args.quiet)
 
 
-def main(argv=None):
-    args = get_options(argv)
-    return run_script(functools.partial(run, args))
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(run, get_options, RESUME))

@@ -5,10 +5,12 @@
     python experiments/tables.py 5 --bits 16
     python experiments/tables.py sweep --methods imsat-vat
     python experiments/tables.py 3 --report --record docs/runs.json
+    python experiments/tables.py --readme README.md --record docs/runs.json
 
 What was run before below --out is not run again, for no table, and what was
-interrupted goes on.  The last of these shows what the README shows, and needs
-neither data nor time.  Options after " -- " go to every run: -- --epochs 5
+interrupted goes on.  The last two make what docs/tables and the README show,
+and need neither data nor time.  Options after " -- " go to every run:
+-- --epochs 5
 """
 import argparse
 import shlex
@@ -19,14 +21,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common.scripts import positive, run_script
+from common.scripts import main, positive
 from imsat import devices
 from imsat.datasets import load_dataset
-from imsat.storage import digest
-from paper.tables import get_table, methods_of
+from imsat.storage import atomic_write, digest
+from paper.tables import NAMES, get_table, methods_of
+from tabulation.readme import SEEDS, fill_tables
 from tabulation.record import Record
-from tabulation.report import Report
+from tabulation.report import Report, find_results
 from tabulation.runs import Runs, do_all
+
+# What to do after an interruption.
+AGAIN = 'the same command goes on where it was'
 
 
 def get_options(argv=None):
@@ -34,7 +40,7 @@ def get_options(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('table', choices=('3', '4', '5', 'sweep'),
+    add('table', nargs='?', choices=NAMES,
         help='sweep: of lambda and the rate of weight decay, section 4.2.3')
     add('--datasets', metavar='NAME,...',
         help='as --dataset of the scripts; default: those of the table')
@@ -59,6 +65,9 @@ def get_options(argv=None):
              'count as done, those that end are added')
     add('--report', action='store_true',
         help='run nothing: write the table of what has been run')
+    add('--readme', metavar='FILE',
+        help='in place of a table: rewrite, from --record, those between the '
+             'markers of a Markdown file')
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index('--') if '--' in argv else len(argv)
     args = parser.parse_args(argv[:split])
@@ -66,9 +75,13 @@ def get_options(argv=None):
         ['python', 'experiments/tables.py', *argv])
     args.extra = argv[split + 1:]
     if args.seeds is None:
-        args.seeds = 100 if args.report else 1
+        args.seeds = SEEDS if args.report else 1
     if args.jobs is None:
         args.jobs = devices.available_cores()
+    if (args.table is None) == (args.readme is None) \
+            or args.readme and not args.record:
+        raise imsat.InputError(f'give a table, one of {", ".join(NAMES)}, or '
+                               f'--readme FILE and --record FILE')
     if args.record and args.extra:
         raise imsat.InputError(
             f'--record keeps runs without further options, and '
@@ -77,7 +90,8 @@ def get_options(argv=None):
 
 
 def choose(text, known):
-    return list(known) if text in (None, 'all') else text.split(',')
+    return list(known) if text in (None, 'all') else \
+        list(dict.fromkeys(text.split(',')))
 
 
 def prepare(names, data_dir):
@@ -96,6 +110,10 @@ def prepare(names, data_dir):
 
 
 def run(args):
+    record = Record(Path(args.record)) if args.record else None
+    if args.readme:
+        write_readme(Path(args.readme), record)
+        return 0
     table = get_table(args.table, args.bits)
     methods = choose(args.methods, methods_of(table))
     for name in methods:
@@ -107,37 +125,12 @@ def run(args):
         datasets = list(digests)
         if not datasets:
             raise imsat.InputError('; '.join(problems))
-    common = ['--threads', str(args.threads), *(
-        ['--data-dir', args.data_dir] if args.data_dir else []), *args.extra]
-    if args.device >= 0:
-        common += ['--device', str(args.device)]
-    runs = Runs(Path(args.out), common,
-                Record(Path(args.record)) if args.record else None, digests)
+    runs = Runs(Path(args.out), common_options(args), record, digests)
     runs.out.mkdir(parents=True, exist_ok=True)
 
-    places = {}
-    for seed in range(args.seeds):
-        for i, row in enumerate(table.rows):
-            for dataset in datasets if row.method in methods else ():
-                one = table.run(row, dataset, seed)
-                if str(one) in places:
-                    raise imsat.InputError(
-                        f'two data sets are called {Path(dataset).name}; '
-                        f'give the file of one another name')
-                places[str(one)] = (i, dataset, seed), one
-    results = {}
-
-    def take(key, result):
-        i, dataset, seed = key
-        results.setdefault((i, dataset), {})[seed] = result
-
-    wanted = []
-    for key, one in places.values():
-        result = runs.result(one)
-        if result is not None:
-            take(key, result)
-        elif not args.report:
-            wanted.append(one)
+    wanted = table.runs(methods, datasets, args.seeds)
+    places = places_of(wanted)
+    results = find_results(wanted, runs.result)
     if args.report and not args.datasets:
         datasets = [name for name in datasets
                     if any(dataset == name for _, dataset in results)]
@@ -146,21 +139,25 @@ def run(args):
                 f'nothing of this table has been run below {args.out}'
                 + (f' or is in {args.record}' if args.record else '')
                 + '; leave --report out to run it')
+    missing = [] if args.report else [
+        one for (i, dataset, seed), one in wanted.items()
+        if seed not in results.get((i, dataset), {})]
     report = Report(table, datasets, methods, results, args.command)
     paths = report.write(runs.out)
 
-    with tqdm(total=len(places), initial=len(places) - len(wanted),
+    with tqdm(total=len(wanted), initial=len(wanted) - len(missing),
               disable=args.report, unit='run', dynamic_ncols=True) as bar:
         def tell(one, problem):
             if problem is None:
-                take(places[str(one)][0], runs.result(one))
+                i, dataset, seed = places[str(one)]
+                results.setdefault((i, dataset), {})[seed] = runs.result(one)
                 report.write(runs.out)
             else:
                 problems.append(f'{one}: {problem}')
                 bar.write(problems[-1], file=sys.stderr)
             bar.set_description(str(one), refresh=False)
             bar.update()
-        do_all(runs, wanted, args.jobs, tell)
+        do_all(runs, missing, args.jobs, tell)
 
     print(report.markdown())
     print('written to ' + ', '.join(map(str, paths)))
@@ -169,11 +166,35 @@ def run(args):
     return 1 if problems else 0
 
 
-def main(argv=None):
-    return run_script(lambda: run(get_options(argv)))
+def write_readme(path, record):
+    text = fill_tables(path.read_text(encoding='utf-8'), record)
+    with atomic_write(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+
+
+def common_options(args):
+    """Options of every run."""
+    options = ['--threads', str(args.threads)]
+    if args.data_dir:
+        options += ['--data-dir', args.data_dir]
+    options += args.extra
+    if args.device >= 0:
+        options += ['--device', str(args.device)]
+    return options
+
+
+def places_of(runs):
+    """The row's index, data set and seed of each run, by its name."""
+    places = {}
+    for place, one in runs.items():
+        if places.setdefault(str(one), place) != place:
+            raise imsat.InputError(
+                f'two data sets are called {Path(one.dataset).name}; give the '
+                f'file of one another name')
+    return places
 
 
 if __name__ == '__main__':
     # As Ctrl-C, so that what is under way ends as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    sys.exit(main(run, get_options, AGAIN))

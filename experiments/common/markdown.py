@@ -13,15 +13,26 @@ def head(header, numbers=0):
         header (sequence): The titles.
         numbers (int): So many of the last columns are set flush right.
     """
-    words = len(header) - numbers
-    return row(header) + '\n|' + '---|' * words + '---:|' * numbers
+    return f'{row(header)}\n{row(rule(header, numbers))}'
 
 
-def table(header, rows, numbers=0):
+def rule(header, numbers=0):
+    """What stands below the titles, see :func:`head`."""
+    return ['---'] * (len(header) - numbers) + ['---:'] * numbers
+
+
+def table(header, rows, numbers=0, padded=False):
     """A table, without a last line end.
 
     Args:
         header, numbers: As in :func:`head`.
         rows (iterable of sequence): Of cells, as many as titles each.
+        padded (bool): Whether the columns are as wide as in a text.
     """
-    return '\n'.join([head(header, numbers), *map(row, rows)])
+    lines = [[str(cell) for cell in line]
+             for line in (header, rule(header, numbers), *rows)]
+    if padded:
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        lines = [[cell.ljust(width) for cell, width in zip(line, widths)]
+                 for line in lines]
+    return '\n'.join(map(row, lines))

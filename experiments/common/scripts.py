@@ -62,9 +62,9 @@ def run_script(function, resume='the same command goes on where it was'):
 
 
 def main(run, parse, resume='--resume goes on from the last snapshot'):
-    """:func:`run_script` of ``run(parse())``, with ``--threads``."""
+    """:func:`run_script` of ``run(parse())``, with ``--threads``, if any."""
     def function():
         args = parse()
-        with threadpoolctl.threadpool_limits(args.threads):
+        with threadpoolctl.threadpool_limits(getattr(args, 'threads', None)):
             return run(args)
     return run_script(function, resume)

@@ -2,6 +2,6 @@
 
 That code is github.com/weihua916/imsat, commit 948f25f, for Python 2.7 and
 Chainer 1.21.  Nothing of it is kept here: ``traces`` reads numbers recorded
-from it, ``source`` takes definitions from a checkout at run time, and ``process``
-runs the checkout itself.
+from it, ``source`` takes definitions from a checkout at run time, and
+``process`` runs the checkout itself.
 """

@@ -9,13 +9,12 @@ import chainer.functions as F
 import chainer.links as L
 import numpy
 
-from imsat.losses import regularizers
 from imsat.functions import (
     batch_normalization_relu, sigmoid_mutual_information, sigmoid_kl,
     softmax_entropy, softmax_kl)
 from imsat.links import Encoder
 from original.comparison import compare, single_tolerance
-from original.replay import is_noise
+from original.replay import RecordedVAT, is_noise, parameters_of
 from original.source import Definitions
 from original.steps import FollowOriginal, RecordOriginal
 
@@ -227,13 +226,11 @@ def _vat_case(theirs, encoder, inputs, distance):
             theirs['distance'], x, sigma)}
 
     def ours():
-        return {'value': regularizers.vat(
+        return {'value': RecordedVAT([direction])(
             lambda x: encoder(x, update_statistics=False), distance, x,
-            .25 * sigma, direction=direction)}
+            .25 * sigma)}
 
-    parameters = {name[1:].replace('/', '.'): parameter
-                  for name, parameter in sorted(encoder.namedparams())}
-    return Case('vat', parameters, original, ours)
+    return Case('vat', parameters_of(encoder), original, ours)
 
 
 def compare_definitions(paths, sizes, device, seed=0, repetitions=7):

@@ -5,7 +5,6 @@ import numpy
 from imsat.functions import (
     batch_normalization_relu, sigmoid_mutual_information, sigmoid_kl,
     softmax_entropy, softmax_kl)
-from original.comparison import compare
 from original.replay import eps_in_variance
 from original.traces import Trace
 
@@ -52,8 +51,7 @@ def _of_logits(trace, prefix, functions, device):
         value = function(*ys)
         value.backward()
         key = prefix + name
-        yield compare(trace.name, key, trace.dtype, value, trace[key],
-                      **trace.tolerance(key))
+        yield trace.compare(key, value, **trace.tolerance(key))
         for y, y_name in zip(ys, names):
             gradient = f'{key}.d_{y_name}'
             tolerance = trace.tolerance(gradient)
@@ -61,8 +59,7 @@ def _of_logits(trace, prefix, functions, device):
                 # Of a sigmoid near 1 the original takes 1 - p, which is off
                 # by 1e-16 and here as small as 1e-10.
                 tolerance['atol'] = max(tolerance['atol'], 1e-9)
-            yield compare(trace.name, gradient, trace.dtype, y.grad,
-                          trace[gradient], **tolerance)
+            yield trace.compare(gradient, y.grad, **tolerance)
 
 
 def _of_probabilities(trace, prefix, device):
@@ -84,14 +81,13 @@ def _of_probabilities(trace, prefix, device):
             tolerance['atol'] += 2e-7
             return tolerance
 
-        yield compare(trace.name, key, trace.dtype, value, trace[key],
-                      **tolerance(key))
+        yield trace.compare(key, value, **tolerance(key))
         for arg, y in ys.items():
             gradient = f'{key}.d_{arg}'
             g = trace[gradient].reshape(p[arg].shape)
             inner = (p[arg] * g).sum(axis=1, keepdims=True)
-            yield compare(trace.name, gradient, trace.dtype, y.grad,
-                          p[arg] * (g - inner), **tolerance(gradient))
+            yield trace.compare(gradient, y.grad, p[arg] * (g - inner),
+                                **tolerance(gradient))
 
 
 def _batch_normalization(trace, device):
@@ -118,5 +114,4 @@ def _batch_normalization(trace, device):
             tolerance = trace.tolerance(key)
             if name == 'y':  # the digits that the shift costs
                 tolerance['atol'] += OPEN * numpy.finfo(trace.dtype).eps
-            yield compare(trace.name, key, trace.dtype, actual, trace[key],
-                          **tolerance)
+            yield trace.compare(key, actual, **tolerance)

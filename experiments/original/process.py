@@ -30,6 +30,8 @@ class OriginalRun:
 
     Attributes:
         versions (dict): Of ``python``, ``chainer`` and ``numpy``.
+        process (subprocess.Popen): The interpreter.
+        folder (Path): Where it works.
 
     Raises:
         InputError: Here and in :meth:`step`, if the interpreter can't be
@@ -42,8 +44,8 @@ class OriginalRun:
         if found is None:
             raise InputError(f'there is no program {python}; name a Python '
                              f'2.7 with Chainer 1.x')
-        self._folder = tempfile.TemporaryDirectory(prefix='imsat-')
-        folder = Path(self._folder.name)
+        self._temporary = tempfile.TemporaryDirectory(prefix='imsat-')
+        self.folder = folder = Path(self._temporary.name)
         numpy.savez(folder / 'trace.npz', **{
             key.replace('.', '/'): value for key, value in trace.items()})
         self._state = folder / 'state.npz'
@@ -51,7 +53,7 @@ class OriginalRun:
                             errors='replace')
         count = str(threads)
         try:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [os.path.abspath(found), '-E', DRIVER, Path(script).resolve(),
                  folder / 'trace.npz', self._state, *options],
                 cwd=folder, text=True, stdin=subprocess.PIPE,
@@ -81,8 +83,8 @@ class OriginalRun:
         """
         self.iteration += 1
         try:
-            self._process.stdin.write('\n')
-            self._process.stdin.flush()
+            self.process.stdin.write('\n')
+            self.process.stdin.flush()
         except BrokenPipeError as e:
             raise self._stopped() from e
         seconds = self._answer()['seconds']
@@ -90,7 +92,7 @@ class OriginalRun:
                          for key, value in load_npz(self._state).items()}
 
     def _answer(self):
-        line = self._process.stdout.readline()
+        line = self.process.stdout.readline()
         if not line:
             raise self._stopped()
         try:
@@ -100,7 +102,7 @@ class OriginalRun:
                              f'name a Python 2.7 with Chainer 1.x') from e
 
     def _stopped(self):
-        code = self._process.wait()
+        code = self.process.wait()
         self._errors.seek(0)
         lines = self._errors.read().split('\n')
         said = next((line for line in reversed(lines) if line.strip()),
@@ -116,13 +118,13 @@ class OriginalRun:
         return self
 
     def __exit__(self, *exception):
-        self._process.kill()
-        self._process.wait()
-        for pipe in self._process.stdin, self._process.stdout:
+        self.process.kill()
+        self.process.wait()
+        for pipe in self.process.stdin, self.process.stdout:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # with a line that nobody has read
         self._remove()
 
     def _remove(self):
         self._errors.close()
-        self._folder.cleanup()
+        self._temporary.cleanup()

@@ -2,15 +2,14 @@
 import chainer
 import numpy
 
-from imsat.losses import regularizers
 from imsat.links import Encoder
-from imsat.losses.objectives import ClusteringObjective, HashingObjective
-from original.comparison import compare
-from original.source import BATCH_SIZE
 from imsat.links.original import array_of, names_of, set_arrays
+from imsat.losses import regularizers
+from imsat.losses.objectives import ClusteringObjective, HashingObjective
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import IMSATUpdater
+from original.source import BATCH_SIZE
 
 STEP_FILES = ('cluster_step', 'cluster_step_warm', 'hash_step',
               'hash_step_warm')
@@ -40,6 +39,12 @@ def eps_in_variance(n, steps):
     batch of n, in each of so many steps.
     """
     return 2e-5 * n / (n - 1) * (1 - .9 ** steps)
+
+
+def parameters_of(encoder):
+    """The parameters by their names as in the traces: ``l1.W``, ..."""
+    return {path[1:].replace('/', '.'): parameter
+            for path, parameter in encoder.namedparams()}
 
 
 class RecordedVAT:
@@ -75,6 +80,11 @@ class Replay:
         distances (array): sigma_t(x) of their points, shape (T, B).
         directions (array): Normal draws of VAT, shape (T, B, d).
         device (chainer.backend.Device): Where to compute.
+
+    Attributes:
+        encoder, objective, vat, optimizer: What an update is made of.
+        x (array): All points, shape (T B, d), on the device.
+        radius (array): Of their perturbations, shape (T B,), on the device.
     """
 
     def __init__(self, task, weights, x, distances, directions,
@@ -85,15 +95,17 @@ class Replay:
             self.encoder = Encoder(dim, len(weights['l3.b']), hidden)
         set_arrays(self.encoder, weights)
         self.encoder.to_device(device)
-        self.terms = TERMS[task]
+        self.device, self.terms = device, TERMS[task]
+        self.objective = OBJECTIVES[task]()
         self.vat = RecordedVAT(device.send(directions))
+        self.optimizer = Adam(alpha=.002, beta1=.9).setup(self.encoder)
+        self.x = device.send(x.reshape(steps * n, dim))
+        self.radius = device.send(.25 * distances.reshape(-1))
         iterator = IndexIterator(steps * n, n)
         iterator.next = iter(numpy.arange(steps * n).reshape(steps, n)
                              ).__next__
-        self.updater = IMSATUpdater(
-            iterator, Adam(alpha=.002, beta1=.9).setup(self.encoder),
-            device.send(x.reshape(steps * n, dim)),
-            device.send(.25 * distances.reshape(-1)), OBJECTIVES[task](),
+        self._updater = IMSATUpdater(
+            iterator, self.optimizer, self.x, self.radius, self.objective,
             self.vat, device=device)
 
     def step(self):
@@ -102,7 +114,7 @@ class Replay:
         reporter = chainer.Reporter()
         reporter.add_observer('main', self.encoder)
         with reporter, reporter.scope(observation):
-            self.updater.update()
+            self._updater.update()
         losses = {'loss_total': observation['main/loss'],
                   'loss_vat': observation['main/sat'],
                   'kl_xi': self.vat.distances[0],
@@ -111,8 +123,8 @@ class Replay:
         return {name: float(loss.array) for name, loss in losses.items()}
 
     def gradients(self):
-        return {path[1:].replace('/', '.'): parameter.grad
-                for path, parameter in self.encoder.namedparams()}
+        return {name: parameter.grad
+                for name, parameter in parameters_of(self.encoder).items()}
 
     def pairs(self, losses, gradients, state, steps):
         """``(name, ours, the original's)`` of all that ``state`` holds.
@@ -178,9 +190,8 @@ def replay_steps(trace, device=chainer.get_device('@numpy')):
     replay = start(trace, device)
 
     def check(key, actual, expected=None, step=None):
-        return compare(trace.name, key, trace.dtype, actual,
-                       trace[key] if expected is None else expected,
-                       **tolerance_of(trace, key), step=step)
+        return trace.compare(key, actual, expected, step,
+                             **tolerance_of(trace, key))
 
     steps, n = trace['x'].shape[:2]
     for t in range(steps):
@@ -214,25 +225,22 @@ def replay_terms(trace, device=chainer.get_device('@numpy')):
     """Gradients of the regulariser and of the information by themselves."""
     for term in 'vat1', 'info1':
         replay = start(trace, device)
-        encoder, updater = replay.encoder, replay.updater
-        x = device.send(trace['x'][0])
-        y = encoder(x)
-        loss, _ = updater.objective(y)
-        loss /= updater.objective.lam
+        encoder, objective = replay.encoder, replay.objective
+        n = len(trace['x'][0])
+        y = encoder(replay.x[:n])
+        loss, _ = objective(y)
+        loss /= objective.lam
         if term == 'vat1':
             loss = replay.vat(
                 lambda x: encoder(x, update_statistics=False),
-                updater.objective.distance, x,
-                device.send(.25 * trace['eps'][0]), y=y)
+                objective.distance, replay.x[:n], replay.radius[:n], y=y)
         encoder.cleargrads()
         loss.backward()
-        yield compare(trace.name, f'{term}.loss', trace.dtype, loss,
-                      trace[f'{term}.loss'],
-                      **tolerance_of(trace, f'{term}.loss'))
-        for name, gradient in replay.gradients().items():
-            key = f'{term}.grad.{name}'
-            yield compare(trace.name, key, trace.dtype, gradient, trace[key],
-                          **tolerance_of(trace, key))
+        for key, actual in {'loss': loss, **{
+                f'grad.{name}': gradient for name, gradient
+                in replay.gradients().items()}}.items():
+            key = f'{term}.{key}'
+            yield trace.compare(key, actual, **tolerance_of(trace, key))
 
 
 def replay_forward(trace, device=chainer.get_device('@numpy')):
@@ -240,19 +248,16 @@ def replay_forward(trace, device=chainer.get_device('@numpy')):
     encoder = start(trace, device).encoder
     x = device.send(trace['x'][0])
 
-    def check(key, actual, expected=None):
+    def check(key, actual):
         key = f'fwd_init.{key}'
-        return compare(trace.name, key, trace.dtype, actual,
-                       trace[key] if expected is None else expected,
-                       **tolerance_of(trace, key))
+        return trace.compare(key, actual, **tolerance_of(trace, key))
 
     yield check('y_noubs', encoder(x, update_statistics=False))
     for name in names_of(encoder):
         if 'avg' in name:  # nothing has changed so far
-            yield compare(trace.name, f'init.{name}', trace.dtype,
-                          array_of(encoder, name), trace[f'init.{name}'])
+            yield trace.compare(f'init.{name}', array_of(encoder, name))
     yield check('y_ubs', encoder(x))
-    for name, expected in trace('fwd_init.stats').items():
+    for name in trace('fwd_init.stats'):
         array = array_of(encoder, name)
         if name.endswith('avg_var'):
             array += array.dtype.type(eps_in_variance(len(x), 1))

@@ -1,22 +1,22 @@
-"""Markdown of what was compared with the original."""
+"""Markdown, and a picture, of what was compared with the original."""
 import statistics
 
+import numpy
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from common import markdown
+from imsat.pictures.training import BLUE, GREEN, GREY, ORANGE, save
 from original.comparison import format_tolerance
-from original.departures import DEPARTURES
 from original.replay import is_noise
+from paper.departures import DEPARTURES
 
 PRECISIONS = {'d': 'float64', 'f': 'float32'}
 
 
 def table(header, rows):
     """A Markdown table that is readable as text too."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *rows)]
-    lines = [header, ['-' * width for width in widths], *rows]
-    return '\n'.join(
-        '| ' + ' | '.join(cell.ljust(width)
-                          for cell, width in zip(line, widths)) + ' |'
-        for line in lines) + '\n'
+    return markdown.table(header, rows, padded=True) + '\n'
 
 
 def comparison_table(comparisons):
@@ -119,10 +119,6 @@ def lines(trajectory):
             'original, float32 and float64': trajectory.itself}
 
 
-def curves(comparisons):
-    return {group: curve(comparisons, group) for group in GROUPS}
-
-
 def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
     """How the differences grow, ours with it and the original's with itself.
 
@@ -147,6 +143,31 @@ def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
                   'agree'], rows)
 
 
+def draw_differences(path, trajectories):
+    """Largest relative differences over iterations, a panel for each task."""
+    figure = Figure((5 * len(trajectories), 3.8), layout='constrained')
+    all_axes = figure.subplots(1, len(trajectories), squeeze=False)[0]
+    all_axes[0].set_ylabel('largest difference / largest element')
+    for axes, trajectory in zip(all_axes, trajectories):
+        for (name, comparisons), color in zip(lines(trajectory).items(),
+                                              (BLUE, GREEN, ORANGE, GREY)):
+            for style, group in zip(('-', '--', ':'), GROUPS):
+                # A logarithmic axis has no 0.
+                values = numpy.maximum(curve(comparisons, group), 1e-17)
+                axes.semilogy(range(1, len(values) + 1), values, style,
+                              color=color, label=f'{name}: {group}')
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel('iteration')
+        axes.set_title(trajectory.section, fontsize=10)
+        axes.grid(alpha=.3)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, ncols=4,
+                  loc='outside lower center')
+    save(figure, path)
+
+
 def departures_table():
     return table(['what', 'paper', 'original', 'here by default, and why',
-                  'switch'], DEPARTURES)
+                  'switch'],
+                 [[d.what, d.paper, d.original, d.ours, d.switch]
+                  for d in DEPARTURES.values()])

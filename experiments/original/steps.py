@@ -16,9 +16,10 @@ from chainer.functions.connection.linear import LinearFunction
 
 from imsat.errors import InputError
 from imsat.functions.normalization import BatchNormalizationReLU
-from original.comparison import compare
-from original.source import BATCH_SIZE, COMMIT
 from imsat.links.original import names_of, set_arrays
+from original.comparison import compare
+from original.replay import parameters_of
+from original.source import BATCH_SIZE, COMMIT
 
 # What the original scales by the radius, and its ReLUs, two for each pass of
 # a batch: the clean one (twice; we do it once), that with xi, the adversarial.
@@ -119,8 +120,8 @@ class SingleSteps:
 
     def __init__(self, replay):
         self.replay = replay
-        optimizer = replay.updater.get_optimizer('main')
-        optimizer.add_hook(self._exchange_gradients, 'exchange gradients')
+        replay.optimizer.add_hook(self._exchange_gradients,
+                                  'exchange gradients')
 
     def check(self, state, script):
         """InputError where a changed original lacks what is compared."""
@@ -141,7 +142,7 @@ class SingleSteps:
             before (dict): The original's network, by names.
             state (dict): What :meth:`process.OriginalRun.step` has returned.
         """
-        send = self.replay.updater.device.send
+        send = self.replay.device.send
         set_arrays(self.replay.encoder,
                    {name: send(array) for name, array in before.items()})
         self._state = state
@@ -160,9 +161,8 @@ class SingleSteps:
 
     def _exchange_gradients(self, optimizer):
         self._gradients = self.replay.gradients()
-        for path, parameter in optimizer.target.namedparams():
-            name = path[1:].replace('/', '.')
-            parameter.grad = self.replay.updater.device.send(
+        for name, parameter in parameters_of(optimizer.target).items():
+            parameter.grad = self.replay.device.send(
                 self._state[f'grad.{name}'])
 
 

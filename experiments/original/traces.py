@@ -5,7 +5,7 @@ import numpy
 
 from imsat.errors import InputError
 from imsat.storage import load_npz
-from original.comparison import single_tolerance
+from original.comparison import compare, single_tolerance
 
 FOLDER = Path(__file__).parent / 'golden'
 
@@ -38,6 +38,16 @@ class Trace:
     def __call__(self, prefix):
         return {key[len(prefix) + 1:]: self[key] for key in self.arrays
                 if key.startswith(prefix + '.')}
+
+    def compare(self, key, actual, expected=None, step=None, **tolerance):
+        """A Comparison of ours with ``trace[key]``, or what follows from it.
+
+        Args:
+            tolerance: ``rtol`` and ``atol``; 0 by default.
+        """
+        return compare(self.name, key, self.dtype, actual,
+                       self[key] if expected is None else expected,
+                       **tolerance, step=step)
 
     def tolerance(self, key):
         """``rtol`` and ``atol`` for what should equal ``trace[key]``.

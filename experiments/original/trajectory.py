@@ -6,13 +6,14 @@ import time
 import numpy
 
 from imsat.links import Encoder
+from imsat.links.original import array_of, names_of
 from imsat.neighbors import neighbor_distance
+from imsat.training.iterators import sample_permutation
 from original.comparison import compare
 from original.process import OriginalRun
-from original.replay import Replay, array_of, is_noise, names_of
+from original.replay import Replay, is_noise
 from original.source import BATCH_SIZE
 from original.steps import SingleSteps
-from imsat.training.iterators import sample_permutation
 
 # So many iterations have to agree: in float64 all, in float32, where rounding
 # parts two runs soon, their losses.

@@ -6,6 +6,7 @@ from imsat import InputError
 from imsat.estimators import (
     DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
     KMeansClustering, SpectralHasher)
+from paper.departures import DEPARTURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,14 +19,19 @@ class System:
         fixed (dict): Arguments that define the system.
         defaults (dict): Hyper-parameters of section 4.2.3, where they differ
             from the estimator's own defaults.
-        notes (sequence of str): Where it departs from the paper, or had to be
-            guessed: the footnotes of the tables.
+        departures (tuple of str): Where it departs from the paper, or had to
+            be guessed; keys of :data:`paper.departures.DEPARTURES`.
     """
     title: str
     estimator: type
     fixed: dict = dataclasses.field(default_factory=dict)
     defaults: dict = dataclasses.field(default_factory=dict)
-    notes: tuple = ()
+    departures: tuple = ()
+
+    @property
+    def notes(self):
+        """The footnotes of the tables, a sentence for each departure."""
+        return [DEPARTURES[key].note for key in self.departures]
 
     def get_defaults(self):
         """Every argument that can be chosen, with its default."""
@@ -40,61 +46,51 @@ class System:
         return self.estimator(**{**self.defaults, **self.fixed, **arguments})
 
 
-PENALTY = ('H(Y) has the fixed weight mu = 4 of the authors\' code in place '
-           'of the constraint of Eq. 10, whose sequence of penalties '
-           '(Appendix B) could not be had.')
-DECAYED = ('Weight decay of all parameters; which ones the authors decayed is '
-           'not known.')
-DISTORTED = ('The ranges of the affine distortion (Appendix F) could not be '
-             'had; these are those of Koch et al. (2015).')
-TRAINED = ('The autoencoder is trained by Adam, 10,000 iterations a layer and '
-           '20,000 of all layers, a fifth of what Xie et al. give SGD.')
-TERMS = ('Weights and scales of the terms are chosen here: those that Erin '
-         'Liong et al. print are for terms whose scale could not be had.')
-
 # Table 1, and the others that Tables 3 to 5 compare with.  RIM maximises
 # I(X; Y), lambda = 1, and section 4.2.3 varies the rate of weight decay.
 SYSTEMS = {
     'clustering': {
         'kmeans': System('K-means', KMeansClustering),
-        'dae-kmeans': System('dAE+K-means', DAEKMeans, notes=(TRAINED,)),
-        'dec': System('DEC', DEC, notes=(TRAINED,)),
+        'dae-kmeans': System('dAE+K-means', DAEKMeans,
+                             departures=('autoencoder',)),
+        'dec': System('DEC', DEC, departures=('autoencoder',)),
         'linear-rim': System(
             'Linear RIM', IMSATClustering,
             dict(regularizer='weight-decay', hidden=()),
-            dict(lam=1., weight_decay=.005), (PENALTY, DECAYED)),
+            dict(lam=1., weight_decay=.005), ('penalty', 'weight-decay')),
         'deep-rim': System(
             'Deep RIM', IMSATClustering, dict(regularizer='weight-decay'),
-            dict(lam=1., weight_decay=.005), (PENALTY, DECAYED)),
+            dict(lam=1., weight_decay=.005), ('penalty', 'weight-decay')),
         'linear-imsat-vat': System(
             'Linear IMSAT (VAT)', IMSATClustering,
             dict(regularizer='vat', hidden=()), dict(lam=1.6, alpha=.4),
-            (PENALTY,)),
+            ('penalty',)),
         'imsat-rpt': System(
             'IMSAT (RPT)', IMSATClustering, dict(regularizer='rpt'),
-            dict(lam=.05, alpha=2.5), (PENALTY,)),
+            dict(lam=.05, alpha=2.5), ('penalty',)),
         'imsat-vat': System(
             'IMSAT (VAT)', IMSATClustering, dict(regularizer='vat'),
-            dict(lam=.1, alpha=.25), (PENALTY,)),
+            dict(lam=.1, alpha=.25), ('penalty',)),
         'imsat-affine': System(
             'IMSAT (affine)', IMSATClustering, dict(regularizer='affine'),
-            dict(lam=.1), (PENALTY, DISTORTED)),
+            dict(lam=.1), ('penalty', 'distortion')),
         'imsat-vat-affine': System(
             'IMSAT (VAT & affine)', IMSATClustering,
             dict(regularizer='vat-affine'), dict(lam=.1, alpha=.25),
-            (PENALTY, DISTORTED)),
+            ('penalty', 'distortion')),
     },
     'hashing': {
         'spectral': System('Spectral hash', SpectralHasher),
         'pca-itq': System('PCA-ITQ', ITQHasher),
-        'deep-hash': System('Deep Hash', DeepHasher, notes=(TERMS,)),
+        'deep-hash': System('Deep Hash', DeepHasher,
+                            departures=('deep-hash-terms',)),
         'linear-rim': System(
             'Linear RIM', IMSATHasher,
             dict(regularizer='weight-decay', hidden=()),
-            dict(lam=1., weight_decay=.005), (DECAYED,)),
+            dict(lam=1., weight_decay=.005), ('weight-decay',)),
         'deep-rim': System(
             'Deep RIM', IMSATHasher, dict(regularizer='weight-decay'),
-            dict(lam=1., weight_decay=.005), (DECAYED,)),
+            dict(lam=1., weight_decay=.005), ('weight-decay',)),
         'imsat-vat': System(
             'IMSAT (VAT)', IMSATHasher, dict(regularizer='vat'),
             dict(lam=.1, alpha=.25)),

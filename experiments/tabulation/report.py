@@ -7,10 +7,12 @@ import io
 import numpy
 from matplotlib.figure import Figure as Canvas
 
-from imsat.storage import atomic_write
-from paper.systems import get_system
+from common import markdown
 from imsat.pictures.training import save
-from paper.tables import Figure, methods_of, swept
+from imsat.storage import atomic_write
+from paper.figures import Figure
+from paper.systems import get_system
+from paper.tables import methods_of, swept
 
 FAR = '* More than two of the paper\'s standard deviations off.'
 OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
@@ -100,19 +102,26 @@ class Report:
         metrics = self.table.metrics
         if len(metrics) == 1:
             (metric, _), = metrics.items()
-            parts = self._lines([(dataset, metric, self._dataset(dataset))
-                                 for dataset in self.datasets])
+            parts = [self._table([(dataset, metric, self._dataset(dataset))
+                                  for dataset in self.datasets])]
         else:
             parts = []
             for dataset in self.datasets:
-                parts += [f'## {self._dataset(dataset)}', '', *self._lines(
+                parts += [f'## {self._dataset(dataset)}', '', self._table(
                     [(dataset, *item) for item in metrics.items()]), '']
         return '\n'.join([
             f'# {self.table.title}', '',
             OURS.format(self.table.trials, self.table.note).rstrip(), '',
             *parts, '',
-            *self._footnotes(), '', '## Every seed', '', *self._every_seed(),
+            *self._footnotes(), '', '## Every seed', '', self._every_seed(),
             '', *self._circumstances(), ''])
+
+    def compact(self):
+        """The table alone in Markdown: its first metric, no footnotes."""
+        metric = next(iter(self.table.metrics))
+        return self._table([(dataset, metric, dataset)
+                            for dataset in self.datasets],
+                           self.table.title_of)
 
     def csv(self):
         text = io.StringIO()
@@ -141,17 +150,16 @@ class Report:
                 paper.mean, paper.deviation,
                 f'{numpy.mean(seconds):.1f}' if seconds else '']
 
-    def _lines(self, columns):
+    def _table(self, columns, title_of=None):
         """A Markdown table; a column is a data set, a metric, a title."""
+        title_of = title_of or self._method
         titles = [text for _, _, title in columns for text in (title, 'paper')]
-        lines = [markdown_row(['', *titles]),
-                 markdown_row(['---'] * (1 + len(titles)))]
+        rows = []
         for i, row in self.rows:
             cells = [self.cell(i, *column[:2]) for column in columns]
-            lines.append(markdown_row(
-                [self._method(row), *(text for cell in cells for text in
-                                      (cell.ours(), cell.papers()))]))
-        return lines
+            rows.append([title_of(row), *(text for cell in cells for text in
+                                          (cell.ours(), cell.papers()))])
+        return markdown.table(['', *titles], rows)
 
     def _dataset(self, dataset):
         notes = next((result['notes'] for (_, name), runs in
@@ -188,14 +196,12 @@ class Report:
         titles = [dataset if len(self.table.metrics) == 1 else
                   f'{dataset}, {self.table.metrics[metric]}'
                   for dataset, metric in columns]
-        lines = [markdown_row(['', *titles]),
-                 markdown_row(['---'] * (1 + len(titles)))]
-        for i, row in self.rows:
-            lines.append(markdown_row([self.table.title_of(row), *(
+        return markdown.table(['', *titles], [
+            [self.table.title_of(row), *(
                 ', '.join(f'{value:.1f}' for value in
                           self.cell(i, *column).values.values())
-                for column in columns)]))
-        return lines
+                for column in columns)]
+            for i, row in self.rows])
 
     def _circumstances(self):
         runs = [result for key, seeds in self.results.items()
@@ -221,13 +227,24 @@ class Report:
             f'each: {all_of(r["threads"] for r in runs)}.'] if runs else []
 
 
+def find_results(runs, find):
+    """What has been run: results by seed, by row's index and data set.
+
+    Args:
+        runs (dict): Of :meth:`paper.tables.Table.runs`.
+        find: Gives the result of a Run, or None.
+    """
+    results = {}
+    for (i, dataset, seed), run in runs.items():
+        result = find(run)
+        if result is not None:
+            results.setdefault((i, dataset), {})[seed] = result
+    return results
+
+
 def known(results, key):
     """The values of a key where it has one."""
     return [result[key] for result in results if result.get(key) is not None]
-
-
-def markdown_row(cells):
-    return f'| {" | ".join(cells)} |'
 
 
 def number(mean, deviation):

@@ -1,7 +1,8 @@
 import numpy
 
+from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.loaders import load_gist, load_resnet50
-from imsat.datasets.sources import Files, Statistics, register
+from imsat.datasets.sources import Files, register
 from imsat.errors import InputError
 
 PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
@@ -11,20 +12,20 @@ PER_FILE = {'data_batch_1': 10000, 'data_batch_2': 10000,
 SITE = 'https://www.cs.toronto.edu/~kriz'
 
 
-@register('cifar10', Statistics(60000, 10, 2048, 10))
-def load_cifar10(files):
+@register('cifar10')
+def load_cifar10(files: Files) -> Dataset:
     """CIFAR-10 as features of ResNet-50."""
-    return load_resnet50('cifar10', files)
+    return load_resnet50('cifar10', files, 60000, 10)
 
 
-@register('cifar100', Statistics(60000, 100, 2048, 1))
-def load_cifar100(files):
+@register('cifar100')
+def load_cifar100(files: Files) -> Dataset:
     """CIFAR-100 as features of ResNet-50."""
-    return load_resnet50('cifar100', files)
+    return load_resnet50('cifar100', files, 60000, 100)
 
 
 @register('cifar10-gist')
-def load_cifar10_gist(files):
+def load_cifar10_gist(files: Files) -> Dataset:
     """CIFAR-10 as 512-d GIST, for hashing (section 4.3.1)."""
     return load_gist('cifar10-gist', *read_cifar10(files), 'gray',
                      files.verbose)

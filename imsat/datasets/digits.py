@@ -2,11 +2,11 @@ import numpy
 import sklearn.datasets
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.sources import register
+from imsat.datasets.sources import Files, register
 
 
 @register('digits')
-def load_digits(files):
+def load_digits(files: Files) -> Dataset:
     """scikit-learn's handwritten digits, 1,797 x 64, 0..16 to -1..1."""
     digits = sklearn.datasets.load_digits()
     x = (digits.data / 8 - 1).astype(numpy.float32)

@@ -37,7 +37,7 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
     """
     if name in SOURCES:
         files = Files(data_dir, fetch, verbose)
-        return SOURCES[name].load(files, **options)
+        return SOURCES[name](files, **options)
     if Path(name).suffix not in ('.npz', '.csv'):
         raise InputError(f'the data set {name!r} is not known; give one of '
                          f'{", ".join(SOURCES)}, or a file that ends in .npz '

@@ -5,7 +5,7 @@ import sklearn.datasets
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.sources import Files, register
 from imsat.errors import InputError
 
 # File: its MD5, unzipped, as published.
@@ -15,8 +15,8 @@ FILES = {'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
          't10k-labels-idx1-ubyte': '27ae3e4e09519cfbb04c329615203637'}
 
 
-@register('mnist', Statistics(70000, 10, 784, 11))
-def load_mnist(files):
+@register('mnist')
+def load_mnist(files: Files) -> Dataset:
     """MNIST from its four IDX files, or fetched where there is none of them.
 
     They lie, plain or .gz, in the data folder or in its folder mnist/.

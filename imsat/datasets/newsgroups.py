@@ -5,7 +5,8 @@ import sklearn.datasets
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.sources import Files, register
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 
@@ -13,8 +14,9 @@ POSTS = {'train': 11314, 'test': 7532}
 GROUPS = 20
 
 
-@register('20news', Statistics(18040, 20, 2000, 5))
-def load_20news(files, words=2000, least=10, norm=None):
+@register('20news')
+def load_20news(files: Files, words: int = 2000, least: int = 10,
+                norm: str | None = None) -> Dataset:
     """20 Newsgroups as tf-idf, from the by-date folders or fetched.
 
     Args:

@@ -1,10 +1,12 @@
+import typing
 from pathlib import Path
 
 import numpy
 from PIL import Image
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.sources import Files, register
 from imsat.errors import InputError
 from imsat.losses.augmentation import AffineDistortion
 from imsat.storage import AnyPath
@@ -14,8 +16,9 @@ CHARACTERS, DRAWINGS = 1623, 20
 SIZE, SHRINK = 105, 5
 
 
-@register('omniglot', Statistics(40000, 100, 441, 1))
-def load_omniglot(files, seed=0, characters=100, distortions=20, **ranges):
+@register('omniglot')
+def load_omniglot(files: Files, seed: int = 0, characters: int = 100,
+                  distortions: int = 20, **ranges: typing.Any) -> Dataset:
     """Omniglot as section 4.2.1 augments it, from the publisher's PNG files.
 
     Args:
@@ -61,7 +64,7 @@ def distort(drawings: numpy.ndarray, distortion: AffineDistortion,
     return distorted.reshape(images.shape)[:, 1:-1, 1:-1]
 
 
-def find_characters(files):
+def find_characters(files: Files) -> list[Path]:
     """The folders of all characters, in the order of their names."""
     folders = []
     for name in FOLDERS:

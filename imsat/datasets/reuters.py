@@ -6,7 +6,8 @@ import sklearn.datasets
 from sklearn.preprocessing import normalize
 
 from imsat.datasets.cache import prepared
-from imsat.datasets.sources import Statistics, register
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.sources import Files, register
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 from imsat.storage import load_npz
@@ -14,8 +15,9 @@ from imsat.storage import load_npz
 TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
 
 
-@register('reuters', Statistics(10000, 4, 2000, 43))
-def load_reuters(files, seed=0, points=10000, words=2000, norm=None):
+@register('reuters')
+def load_reuters(files: Files, seed: int = 0, points: int = 10000,
+                 words: int = 2000, norm: str | None = None) -> Dataset:
     """RCV1: documents of a single root topic, their most frequent words.
 
     From scikit-learn's fetcher, or from ``rcv1/rcv1_singleroot.npz``: a CSR

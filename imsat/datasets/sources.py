@@ -1,40 +1,23 @@
 """The registry of data sets, and where their files are looked for."""
-import dataclasses
 import hashlib
 import os
-import typing
+from collections.abc import Callable
 from pathlib import Path
 
+from imsat.datasets.dataset import Dataset
 from imsat.errors import InputError
+from imsat.storage import AnyPath
 
-SOURCES = {}
+Loader = Callable[..., Dataset]
 
-
-class Statistics(typing.NamedTuple):
-    """A row of the paper's Table 2; ``largest`` is the largest class in %."""
-    points: int
-    classes: int
-    dimension: int
-    largest: int
+# The loader of each data set by its name: loader(files, **options).
+SOURCES: dict[str, Loader] = {}
 
 
-@dataclasses.dataclass
-class Source:
-    """A data set by name: ``load(files, **options)`` gives the Dataset."""
-    name: str
-    load: typing.Callable
-    paper: Statistics = None
-
-
-def register(name, paper=None):
-    """Decorates a loader so that ``load_dataset(name)`` calls it.
-
-    Args:
-        name (str): Of the data set.
-        paper (Statistics): Its row of Table 2, where the paper has it.
-    """
+def register(name: str) -> Callable[[Loader], Loader]:
+    """Decorates a loader so that ``load_dataset(name)`` calls it."""
     def decorate(load):
-        SOURCES[name] = Source(name, load, paper)
+        SOURCES[name] = load
         return load
     return decorate
 
@@ -49,12 +32,13 @@ class Files:
         verbose (bool): Whether to show the progress of long preparations.
     """
 
-    def __init__(self, folder=None, fetch=True, verbose=True):
+    def __init__(self, folder: AnyPath | None = None, fetch: bool = True,
+                 verbose: bool = True) -> None:
         folder = folder or os.environ.get('IMSAT_DATA')
         self.folder = None if folder is None else Path(folder)
         self.fetch, self.verbose = fetch, verbose
 
-    def look_up(self, *names):
+    def look_up(self, *names: str) -> Path | None:
         """The first of ``names`` that is below the folder, or None."""
         if self.folder is not None:
             for name in names:
@@ -62,7 +46,7 @@ class Files:
                     return self.folder / name
         return None
 
-    def find(self, *names, get):
+    def find(self, *names: str, get: str) -> Path:
         """The first of ``names`` that is below the folder.
 
         Args:
@@ -74,15 +58,15 @@ class Files:
         """
         found = self.look_up(*names)
         if found is None:
-            names = ' or '.join(names)
+            wanted = ' or '.join(names)
             raise InputError(
-                f'{self.folder} has no {names}; {get}' if self.folder else
-                f'{names} is looked for in the folder that --data-dir or '
+                f'{self.folder} has no {wanted}; {get}' if self.folder else
+                f'{wanted} is looked for in the folder that --data-dir or '
                 f'IMSAT_DATA names, and none is named; {get}')
         return found
 
 
-def check_md5(path, content, md5):
+def check_md5(path: AnyPath, content: bytes, md5: str | None) -> None:
     """Raises InputError if the bytes of a file are not those published.
 
     Without a published MD5, None, any will do.

@@ -1,7 +1,8 @@
 import numpy
 
+from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.loaders import load_resnet50
-from imsat.datasets.sources import Files, Statistics, check_md5, register
+from imsat.datasets.sources import Files, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ai.stanford.edu/~acoates/stl10'
@@ -12,10 +13,10 @@ PARTS = {'train': (5000, '918c2871b30a85fa023e0c44e0bee87f',
                   '36f9794fa4beb8a2c72628de14fa638e')}
 
 
-@register('stl', Statistics(13000, 10, 2048, 10))
-def load_stl(files):
+@register('stl')
+def load_stl(files: Files) -> Dataset:
     """The labelled images of STL-10 as features of ResNet-50."""
-    return load_resnet50('stl', files)
+    return load_resnet50('stl', files, 13000, 10)
 
 
 def read_stl(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -4,8 +4,9 @@ import zlib
 import numpy
 import scipy.io.matlab
 
+from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.loaders import load_gist
-from imsat.datasets.sources import Files, Statistics, check_md5, register
+from imsat.datasets.sources import Files, check_md5, register
 from imsat.errors import InputError
 
 SITE = 'http://ufldl.stanford.edu/housenumbers'
@@ -14,8 +15,8 @@ FILES = {'train_32x32.mat': ('e26dedcc434d2e4c54c9b2d4a06d8373', 73257),
          'test_32x32.mat': ('eb5a983be6a315427106f1b164d9cef3', 26032)}
 
 
-@register('svhn', Statistics(99289, 10, 960, 19))
-def load_svhn(files):
+@register('svhn')
+def load_svhn(files: Files) -> Dataset:
     """SVHN as 960-d GIST."""
     return load_gist('svhn', *read_svhn(files), 'color', files.verbose)
 

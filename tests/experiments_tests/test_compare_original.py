@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imsat import InputError
-from original.departures import DEPARTURES
+from paper.departures import DEPARTURES, faithful
 
 EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
 SMALL = ('--hidden', '9-8', '--dim', 7, '--clusters', 4, '--bits', 5,
@@ -102,16 +102,29 @@ def test_a_python_that_is_none(tmp_path, original):
 
 @pytest.mark.parametrize('script', ['clustering', 'hashing'])
 def test_faithful(options_of, script):
-    plain, faithful = options_of(script), options_of(script, '--faithful')
+    plain, chosen = options_of(script), options_of(script, '--faithful')
     # Nothing else is not the original's by default.
-    assert {key for key in plain if plain[key] != faithful[key]} <= {
+    assert {key for key in plain if plain[key] != chosen[key]} <= {
         'neighbor', 'restarts'}
-    assert faithful['neighbor'] == 11 and faithful['restarts'] == 1
-    assert faithful['initialization'] == 'original'
-    assert faithful['sampling'] == 'permutation'
-    assert faithful['lam'] == .1 and faithful['alpha'] == .25
-    assert {'clustering': faithful.get('mu') == 4,
-            'hashing': faithful.get('train_on') == 'all'}[script]
+    assert chosen['neighbor'] == 11 and chosen['restarts'] == 1
+    assert chosen['initialization'] == 'original'
+    assert chosen['sampling'] == 'permutation'
+    assert chosen['lam'] == .1 and chosen['alpha'] == .25
+    assert {'clustering': chosen.get('mu') == 4,
+            'hashing': chosen.get('train_on') == 'all'}[script]
+
+
+@pytest.mark.parametrize('task,more', [
+    ('clustering', dict(prior=None, delta=None)),
+    ('hashing', dict(queries_per_class=100, train_on='all'))])
+def test_what_the_departures_make_of_faithful(options_of, task, more):
+    expected = dict(
+        method='imsat-vat', epochs=50, batch_size=250, restarts=1,
+        neighbor=11, xi=10, power_iterations=1, initialization='original',
+        sampling='permutation', **more)
+    assert faithful(task) == expected
+    options = options_of(task, '--faithful')
+    assert expected == {key: options[key] for key in expected}
 
 
 def test_faithful_refuses_what_contradicts(options_of, tmp_path):
@@ -128,7 +141,7 @@ def test_faithful_refuses_what_contradicts(options_of, tmp_path):
 
 def test_switches_of_the_departures_exist(options_of):
     known = {*options_of('clustering'), *options_of('hashing')}
-    switches = {switch for departure in DEPARTURES
+    switches = {switch for departure in DEPARTURES.values()
                 for switch in re.findall(r'--([a-z-]+)', departure.switch)}
     assert len(switches) > 8
     assert {switch.replace('-', '_') for switch in switches} <= known

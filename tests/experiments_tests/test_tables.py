@@ -12,13 +12,19 @@ import pytest
 from PIL import Image
 
 import tables
+from common.scripts import main
+from imsat import InputError
+from paper.departures import DEPARTURES
+from paper.figures import TABLE_2, Figure
 from paper.systems import SYSTEMS
-from paper.tables import RETRIEVAL, SWEEP, get_table, swept
+from paper.tables import SWEEP, get_table, swept
+from tabulation.readme import fill_tables
 from tabulation.record import Record
-from tabulation.report import Cell, Figure, Report
+from tabulation.report import Cell, Report
 from tabulation.runs import BEGINS_WITH, Run, Runs, do_all
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'tables.py'
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / 'experiments' / 'tables.py'
 RNG = numpy.random.RandomState(0)
 X = numpy.concatenate([RNG.normal(c, 1, (60, 4)) for c in (0, 6)])
 Y = numpy.repeat([0, 1], 60)
@@ -37,7 +43,8 @@ def make(capsys):
     """Calls the script: its exit code, what it prints, and its errors."""
     def make(*options, extra=QUICK):
         extra = ['--', *extra] if extra else []
-        code = tables.main([*map(str, options), '--jobs', '2', *extra])
+        argv = [*map(str, options), '--jobs', '2', *extra]
+        code = main(tables.run, lambda: tables.get_options(argv))
         return code, *capsys.readouterr()
     return make
 
@@ -85,6 +92,15 @@ def test_figures_of_the_paper(name, metric, columns, sums):
             (means.sum(axis=0), means.sum(axis=1), numpy.sum(deviations, 0)),
             sums):
         numpy.testing.assert_allclose(ours, papers, atol=1e-9)
+
+
+def test_statistics_of_the_paper():
+    # Sums of its columns, but for the last, which is rounded.
+    assert list(TABLE_2) == list(COLUMNS) == list(get_table('3').datasets)
+    assert [sum(column) for column in zip(*TABLE_2.values())][:3] == [
+        370329, 264, 12329]
+    assert [row.largest for row in TABLE_2.values()] == [
+        11, 1, 10, 10, 1, 19, 43, 5]
 
 
 def test_excerpts_of_the_paper():
@@ -215,7 +231,11 @@ def test_a_failing_run_and_a_missing_data_set_are_told(points):
 
 @pytest.mark.parametrize('options,sentence', [
     (['3', '--methods', 'nope'], "no clustering method 'nope'"),
-    (['3', '--datasets', 'nope'], "'nope' is not known")])
+    (['3', '--datasets', 'nope'], "'nope' is not known"),
+    ([], 'give a table, one of 3, 4, 5, sweep, or --readme FILE and'),
+    (['--readme', 'README.md'], 'and --record FILE'),
+    (['3', '--readme', 'README.md', '--record', 'runs.json'],
+     'give a table')])
 def test_bad_input(make, options, sentence):
     code, _, errors = make(*options)
     assert code == 2 and sentence in errors
@@ -302,7 +322,8 @@ def test_a_record_stands_for_its_runs(points, make):
     one, path = result(points, 'points-npz', 'kmeans', 'seed1')
     for key in 'accuracy', 'nmi', 'seconds', 'device', 'threads':
         assert kept['points-npz/kmeans/seed1'][key] == one[key]
-    assert kept['points-npz/kmeans/seed1']['commit'] == one['versions']['commit']
+    assert kept['points-npz/kmeans/seed1']['commit'] \
+        == one['versions']['commit']
 
     # What stands for the runs needs neither their folders nor their data.
     (points / 'points.npz').unlink()
@@ -344,3 +365,70 @@ def test_sweep_is_drawn(tmp_path):
         lines = [(line['method'], line['options'])
                  for line in csv.DictReader(f)]
     assert len(lines) == 16 and ('imsat-vat', '') in lines
+
+
+@pytest.fixture
+def docs(tmp_path, monkeypatch):
+    """A folder with the record of all runs and the README."""
+    (tmp_path / 'docs').mkdir()
+    for name in 'docs/runs.json', 'README.md':
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize('name', [
+    'table-3', 'table-4', 'table-5-16bits', 'table-5-32bits'])
+def test_tables_of_docs_are_those_of_the_record(docs, capsys, name):
+    theirs = ROOT / 'docs' / 'tables' / f'{name}.md'
+    command = re.search('^    python experiments/tables.py (.+)$',
+                        theirs.read_text(encoding='utf-8'), re.MULTILINE)[1]
+    assert not main(tables.run, lambda: tables.get_options(command.split()))
+    for path in theirs, theirs.with_suffix('.csv'):
+        assert Path('docs', 'tables', path.name).read_bytes() \
+            == path.read_bytes(), f'{path} is stale; run {command} again'
+
+
+def test_tables_of_the_readme_are_those_of_the_record(docs):
+    options = ['--readme', 'README.md', '--record', 'docs/runs.json']
+    assert not main(tables.run, lambda: tables.get_options(options))
+    assert Path('README.md').read_bytes() \
+        == (ROOT / 'README.md').read_bytes(), \
+        f'README.md is stale; run experiments/tables.py {" ".join(options)}'
+
+
+MARKED = 'before\n<!-- table: 4 -->\n{}<!-- end of table -->\nafter\n'
+
+
+@pytest.mark.parametrize('stale', ['', '| old | 1 |\n\nand more\n'])
+def test_what_is_marked_is_made_again(tmp_path, stale):
+    record = Record(tmp_path / 'runs.json')
+    result = dict(seconds=1., device='cpu', threads=1, notes=['a note'],
+                  versions={'commit': None})
+    for seed, accuracy in enumerate((.25, .35)):
+        record.add(Run('clustering', 'omniglot', 'imsat-affine', {}, seed),
+                   {**result, 'accuracy': accuracy})
+    # The paper has 45.1 (2.0); neither other row has been run.
+    assert fill_tables(MARKED.format(stale), record) == MARKED.format(
+        '|  | omniglot | paper |\n| --- | --- | --- |\n'
+        '| IMSAT (VAT) |  | 24.0 (0.9) |\n'
+        '| IMSAT (affine) | 30.0 (7.1) /2* | 45.1 (2.0) |\n'
+        '| IMSAT (VAT & affine) |  | 70.0 (2.0) |\n')
+
+
+@pytest.mark.parametrize('text,sentence', [
+    ('no markers\n', 'has to stand between'),
+    (MARKED.replace('<!-- end of table -->', ''), 'has to stand between'),
+    (MARKED.replace('\n{}', ' '), 'has to stand between'),
+    (MARKED.replace('4', '6'), 'names no table; give one of 3, 4, 5')])
+def test_wrong_markers(tmp_path, text, sentence):
+    with pytest.raises(InputError, match=sentence):
+        fill_tables(text, Record(tmp_path / 'runs.json'))
+
+
+def test_every_footnote_is_a_departure():
+    used = {key for systems in SYSTEMS.values() for system in systems.values()
+            for key in system.departures}
+    assert used == {key for key, departure in DEPARTURES.items()
+                    if departure.note}
+    assert SYSTEMS['clustering']['deep-rim'].notes == [
+        DEPARTURES['penalty'].note, DEPARTURES['weight-decay'].note]

@@ -10,10 +10,13 @@ from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.extract import extract
 from imsat.datasets.features.gist import NOTES, gist
-from imsat.datasets.sources import SOURCES, Files
+from imsat.datasets.sources import Files
 from imsat.datasets.tables import read_table
 from imsat.errors import InputError
 from imsat.storage import AnyPath, save_npz
+
+# Of what ResNet-50 gives before its last layer.
+RESNET50_DIMENSION = 2048
 
 
 def load_gist(name: str, images: numpy.ndarray, labels: numpy.ndarray,
@@ -53,11 +56,17 @@ def save_features(
         save_npz(path, arrays)
 
 
-def load_resnet50(name: str, files: Files) -> Dataset:
+def load_resnet50(name: str, files: Files, points: int, classes: int
+                  ) -> Dataset:
     """The data set that experiments/features.py wrote.
 
+    Args:
+        name (str): Of the data set.
+        files (Files): Where to look for its file.
+        points, classes (int): How many of each it has.
+
     Raises:
-        InputError: If it is not there, or is not that of the paper's Table 2.
+        InputError: If the file is missing or holds something else.
     """
     path = files.find(
         f'{name}-resnet50.npz',
@@ -65,12 +74,11 @@ def load_resnet50(name: str, files: Files) -> Dataset:
             f'--dataset {name} --weights FILE --out {name}-resnet50.npz; '
             f'its --help says where the weights are')
     data = read_table(path)
-    paper = SOURCES[name].paper
-    shape = paper.points, paper.dimension
+    shape = points, RESNET50_DIMENSION
     if data.x.shape != shape or data.y is None \
-            or len(numpy.unique(data.y)) != paper.classes:
+            or len(numpy.unique(data.y)) != classes:
         raise InputError(f'{path} holds points of shape {data.x.shape}, not '
-                         f'{shape} with labels of {paper.classes} classes; '
-                         f'make it again')
+                         f'{shape} with labels of {classes} classes; make it '
+                         f'again')
     data.name = name
     return data

@@ -2,27 +2,23 @@ import numpy
 import pytest
 
 from imsat import InputError
-from imsat.datasets import SOURCES, load_dataset
+from imsat.datasets import Files, load_dataset
 from imsat.datasets.features import loaders
-from imsat.datasets.sources import Statistics
 
 RNG = numpy.random.default_rng(0)
-X = RNG.random((6, 8)).astype('f')
+X = RNG.random((6, 2048)).astype('f')
 Y = numpy.array([0, 1, 2, 0, 1, 2])
 
 
-@pytest.fixture(params=['stl', 'cifar10', 'cifar100'])
-def name(request, monkeypatch):
-    monkeypatch.setattr(SOURCES[request.param], 'paper',
-                        Statistics(6, 3, 8, 33))
-    return request.param
+def load_resnet50(folder):
+    return loaders.load_resnet50('some', Files(folder), 6, 3)
 
 
-def test_resnet50(tmp_path, name):
-    numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y,
+def test_resnet50(tmp_path):
+    numpy.savez(tmp_path / 'some-resnet50.npz', x=X, y=Y,
                 notes=numpy.array(['of random weights']))
-    data = load_dataset(name, tmp_path)
-    assert data.name == name and data.notes == ['of random weights']
+    data = load_resnet50(tmp_path)
+    assert data.name == 'some' and data.notes == ['of random weights']
     numpy.testing.assert_array_equal(data.x, X)
     numpy.testing.assert_array_equal(data.y, Y)
 
@@ -30,10 +26,20 @@ def test_resnet50(tmp_path, name):
 @pytest.mark.parametrize('arrays', [
     dict(x=X[:-1], y=Y[:-1]), dict(x=X[:, 1:], y=Y), dict(x=X),
     dict(x=X, y=Y // 2)])
-def test_other_features(tmp_path, name, arrays):
-    numpy.savez(tmp_path / f'{name}-resnet50.npz', **arrays)
-    with pytest.raises(InputError, match=r'not \(6, 8\) with labels of 3'):
+def test_other_features(tmp_path, arrays):
+    numpy.savez(tmp_path / 'some-resnet50.npz', **arrays)
+    with pytest.raises(InputError, match=r'not \(6, 2048\) with labels of 3'):
+        load_resnet50(tmp_path)
+
+
+@pytest.mark.parametrize('name,shape,classes', [
+    ('stl', '(13000, 2048)', 10), ('cifar10', '(60000, 2048)', 10),
+    ('cifar100', '(60000, 2048)', 100)])
+def test_features_of_another_data_set(tmp_path, name, shape, classes):
+    numpy.savez(tmp_path / f'{name}-resnet50.npz', x=X, y=Y)
+    with pytest.raises(InputError) as e:
         load_dataset(name, tmp_path)
+    assert f'not {shape} with labels of {classes} classes' in str(e.value)
 
 
 def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
@@ -48,13 +54,17 @@ def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):
         return gist(part, kind)
     gist = loaders.gist
     monkeypatch.setattr(loaders, 'gist', interrupted)
-    labels = numpy.arange(2500)
+
+    def make():
+        return loaders.load_gist(
+            'some', images, numpy.arange(2500), 'color', verbose=False)
+
     with pytest.raises(KeyboardInterrupt):
-        loaders.load_gist('some', images, labels, 'color', verbose=False)
-    data = loaders.load_gist('some', images, labels, 'color', verbose=False)
+        make()
+    data = make()
     assert done == [1000, 1000, 1000, 500]
     numpy.testing.assert_array_equal(data.x, expected)
     # Only the whole is left, and is found again.
     assert [path.suffix for path in (tmp_path / 'cache').iterdir()] == ['.npz']
-    loaders.load_gist('some', images, labels, 'color', verbose=False)
+    make()
     assert len(done) == 4

@@ -2,7 +2,7 @@
 
 Ran once, with CPython 2.7.18, Chainer 1.21.0 and NumPy 1.12.1:
 
-    python2.7 tests/original_tests/save_by_chainer1.py
+    python2.7 tests/experiments_tests/original_tests/save_by_chainer1.py
 """
 import os
 

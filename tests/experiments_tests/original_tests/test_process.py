@@ -156,13 +156,13 @@ def test_killed(pretender, tmp_path):
     with pytest.raises(imsat.InputError, match='in iteration 2, exit code'):
         with start(pretender, tmp_path) as run:
             run.step()
-            os.kill(run._process.pid, 9)
-            run._process.wait()
+            os.kill(run.process.pid, 9)
+            run.process.wait()
             run.step()
 
 
 def test_leaves_nothing_behind(pretender, tmp_path):
     with start(pretender, tmp_path) as run:
-        folder, process = run._state.parent, run._process
+        folder, process = run.folder, run.process
         assert folder.is_dir()
     assert not folder.exists() and process.returncode is not None

@@ -3,7 +3,7 @@ import numpy
 import pytest
 
 from original import replay
-from original.comparison import first_parting
+from original.comparison import compare, first_parting
 from original.traces import Trace
 
 
@@ -67,10 +67,9 @@ def test_tolerances_of_a_warm_start(file):
 
 
 @pytest.mark.parametrize('change,quantity,step', [
-    (lambda r: setattr(r.updater.objective, 'mu', 4.0001), 'loss_total', 1),
-    (lambda r: setattr(r.updater.get_optimizer('main'), 'alpha', .0021),
-     'after1', 1),
-    (lambda r: r.updater.x.__setitem__((slice(24, 36), 0), 9.), 'loss_', 3)])
+    (lambda r: setattr(r.objective, 'mu', 4.0001), 'loss_total', 1),
+    (lambda r: setattr(r.optimizer, 'alpha', .0021), 'after1', 1),
+    (lambda r: r.x.__setitem__((slice(24, 36), 0), 9.), 'loss_', 3)])
 def test_first_parting(monkeypatch, change, quantity, step):
     start = replay.start
 
@@ -95,12 +94,12 @@ def test_learns_nothing_from_another_step(monkeypatch):
 
 
 def test_other_shapes_never_agree():
-    comparison = replay.compare('a', 'b', 'f', numpy.ones(2), numpy.ones(3),
-                                0, numpy.inf)
+    comparison = compare('a', 'b', 'f', numpy.ones(2), numpy.ones(3), 0,
+                         numpy.inf)
     assert not comparison.agrees and comparison.absolute == numpy.inf
 
 
 def test_nan_never_agrees():
-    comparison = replay.compare('a', 'b', 'f', numpy.array([1, numpy.nan]),
-                                numpy.ones(2), 1e9, 1e9)
+    comparison = compare('a', 'b', 'f', numpy.array([1, numpy.nan]),
+                         numpy.ones(2), 1e9, 1e9)
     assert not comparison.agrees

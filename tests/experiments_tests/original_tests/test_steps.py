@@ -6,9 +6,10 @@ import pytest
 import imsat
 from imsat.functions.normalization import (
     BatchNormalizationReLU, batch_normalization_relu)
+from imsat.links.original import array_of, names_of
 from original import steps
 from original.comparison import first_parting
-from original.replay import Replay, array_of, eps_in_variance, names_of
+from original.replay import Replay, eps_in_variance
 from original.source import BATCH_SIZE
 from original.traces import Trace
 

@@ -46,10 +46,10 @@ def turn_directions(replay):
 
 
 @pytest.mark.parametrize('change,quantity', [
-    (lambda r: setattr(r.updater.get_optimizer('main'), 'beta2', .9989),
+    (lambda r: setattr(r.optimizer, 'beta2', .9989),
      'after.l1.W'),
-    (lambda r: setattr(r.updater.objective, 'mu', 4.01), 'grad.'),
-    (lambda r: r.updater.radius.__imul__(1.001), ('loss_vat', 'relu')),
+    (lambda r: setattr(r.objective, 'mu', 4.01), 'grad.'),
+    (lambda r: r.radius.__imul__(1.001), ('loss_vat', 'relu')),
     (turn_directions, ('loss_vat', 'direction')),
     (set_decay, 'after.bn2.avg_mean')])
 @pytest.mark.parametrize('dtype', ['d', 'f'])
@@ -58,7 +58,7 @@ def test_another_step_parts(python2, original, monkeypatch, change, quantity,
     class Changed(trajectory.Replay):
         def __init__(self, *args):
             super().__init__(*args)
-            if self.updater.x.dtype == dtype:
+            if self.x.dtype == dtype:
                 change(self)
     monkeypatch.setattr(trajectory, 'Replay', Changed)
     result = run(python2, read_original(original)['cluster'], 'cluster', 2)
