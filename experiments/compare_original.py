@@ -18,11 +18,11 @@ import numpy
 
 import imsat  # before Chainer
 import chainer
-from common.options import hidden_sizes
 from common.scripts import main
 from common.versions import get_versions
 from imsat import devices
 from imsat.datasets import load_dataset
+from imsat.parameters import Units
 from imsat.storage import atomic_write
 from original import report
 from original.comparison import first_parting
@@ -64,7 +64,7 @@ def get_options(argv=None):
     add('--dim', type=int, default=784,
         help='of inputs; default 784: images of MNIST, where --data-dir or '
              'IMSAT_DATA has them, for training, and else random numbers')
-    add('--hidden', type=hidden_sizes, metavar='H-H',
+    add('--hidden', type=Units().parse, metavar='H-H',
         help='units of the two hidden layers; default 1200-1200 for '
              'clustering, 400-400 for hashing')
     add('--clusters', type=int, default=10, metavar='K', help='default 10')

@@ -5,6 +5,7 @@ measures how well they retrieve.
     python experiments/hashing.py --method pca-itq   another row of Table 5
     python experiments/hashing.py --dataset mnist --bits 16    Table 5
     python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
+    python experiments/hashing.py --bits 4 --values 10    four digits a code
 """
 import sys
 import time
@@ -17,11 +18,14 @@ from common.options import get_parser, make_model, parse
 from common.results import in_seconds, save_log, training_results
 from common.scripts import main
 from imsat import pictures
+from imsat.datasets import Dataset, load_dataset, split_queries
+from imsat.estimators import IMSATHasher
+from imsat.losses.objectives import CodeObjective
+from imsat.retrieval import nearest_head_codes
 from imsat.retrieval import scores as retrieval
-from imsat.datasets import Dataset, load_dataset
-from imsat.datasets.split import split_queries
-from imsat.storage import save_json, save_npz
 from imsat.retrieval.codes import count_distinct, unpack_bits
+from imsat.storage import save_json, save_npz
+from paper.systems import get_system
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
@@ -39,11 +43,32 @@ def get_options(argv=None):
     add('--query', metavar='FILE',
         help='queries of your own, FILE.npz or .csv as for --dataset')
     add('--gallery', metavar='FILE', help='and what is searched for them')
+    add('--values', type=int, metavar='V',
+        help='V values for each of the --bits outputs (section 3.2.1): codes '
+             'are whole numbers from 0, compared by how many differ; default: '
+             'bits')
     args = parse(parser, argv)
+    if args.values is not None:
+        check_values(args)
     if (args.query is None) != (args.gallery is None):
         raise imsat.InputError('--query and --gallery go together; give both '
                                'files or neither')
     return args
+
+
+def check_values(args):
+    if args.values < 2:
+        raise imsat.InputError(f'--values is {args.values}; give a whole '
+                               f'number from 2')
+    if not issubclass(get_system('hashing', args.method).estimator,
+                      IMSATHasher):
+        raise imsat.InputError(f'{args.method} makes bits alone; leave '
+                               f'--values out, or take --method imsat-vat')
+
+
+def sizes_of(args):
+    """V_1, ..., V_M of section 3.2.1; None for bits."""
+    return None if args.values is None else (args.values,) * args.bits
 
 
 def read_points(args):
@@ -82,7 +107,9 @@ def run(args):
         retrieval.match_labels(data.y[query], data.y[gallery],
                                len(query), len(gallery))
     x = data.x if args.train_on == 'all' else data.x[gallery]
-    model = make_model(args)
+    sizes = sizes_of(args)
+    model = make_model(args) if sizes is None else make_model(
+        args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
@@ -101,16 +128,17 @@ def save_results(out, args, data, query, gallery, model):
     p = model.predict_proba(data.x[gallery]) \
         if hasattr(model, 'predict_proba') \
         else unpack_bits(codes[gallery], args.bits).astype(numpy.float64)
-    pictures.bits(out / names[-1], p)
+    pictures.bits(out / names[-1], p, sizes_of(args))
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=len(data.x), queries=len(query), bits=args.bits, hidden=args.hidden,
+        n=len(data.x), queries=len(query), bits=args.bits, values=args.values,
+        hidden=args.hidden,
         distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if data.y is not None:
         sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
-                args.bits)
+                args.bits if args.values is None else None)
         start = time.perf_counter()
         result.update(retrieval.retrieval_scores(*sets))
         result['seconds_evaluation'] = time.perf_counter() - start
@@ -140,16 +168,23 @@ def draw_nearest(path, args, data, query, gallery, codes):
     """The nearest images to the first query of each class, of ten at most."""
     _, first = numpy.unique(data.y[query], return_index=True)
     shown = query[first[:10]]
-    index = imsat.HammingIndex(args.bits)
-    index.add(codes[gallery])
-    distances, neighbors = index.search(codes[shown], min(12, len(index)))
+    k = min(12, len(gallery))
+    if args.values is None:
+        index = imsat.HammingIndex(args.bits)
+        index.add(codes[gallery])
+        distances, neighbors = index.search(codes[shown], k)
+    else:
+        distances, neighbors = nearest_head_codes(
+            codes[shown], codes[gallery], k)
     pictures.nearest_images(
         path, data.x[shown], data.y[shown], data.x[gallery], data.y[gallery],
         neighbors, distances, data.image_shape)
 
 
 def print_summary(out, args, result, names):
-    print(f'\n{result["dataset"]}: {result["n"]} points in {args.bits} bits, '
+    outputs = f'{args.bits} bits' if args.values is None else \
+        f'{args.bits} outputs of {args.values} values'
+    print(f'\n{result["dataset"]}: {result["n"]} points in {outputs}, '
           f'{result["distinct_codes"]} distinct codes, {in_seconds(result)}')
     if result['map_trapezoid'] is None:
         print('no labels, so no scores; codes.npz holds the codes')
@@ -163,7 +198,7 @@ def print_summary(out, args, result, names):
               + f', at r = 2 {result["precision_at_r2"]:.1%} '
               f'({result["empty_balls"]} empty balls)')
     if 'conditional_entropy' in result:
-        print(f'sums over bits: H(Y|X) {result["conditional_entropy"]:.3f}, '
+        print(f'sums over outputs: H(Y|X) {result["conditional_entropy"]:.3f}, '
               f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
               f'{result["pairwise_information"]:.3f} nats')
     print(f'results and pictures in {out}/: ' + ', '.join(names))

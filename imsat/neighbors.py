@@ -4,6 +4,7 @@ import typing
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import scipy.sparse
@@ -150,7 +151,8 @@ def _select_and_measure(x, points, t, mean):
     xp = backend.get_array_module(x)
     dtype, k = mean.dtype, min(t + 1 + SPARE, len(x))
     centred = points.astype(dtype, copy=False) - mean
-    candidates, largest = None, 0
+    candidates: Any = None
+    largest = 0
     for start in range(0, len(x), TILE):
         tile = x[start:start + TILE].astype(dtype, copy=False) - mean
         squares = (tile * tile).sum(axis=1)

@@ -23,7 +23,7 @@ class Kind:
     Args:
         optional (bool): Whether it may be None as well.
     """
-    metavar = None
+    metavar: str | None = None
     wanted = ''  # ends the sentence of an error
 
     def __init__(self, optional=False):

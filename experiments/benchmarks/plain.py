@@ -7,7 +7,6 @@ own.
 """
 import numpy
 
-import imsat  # NOQA: before Chainer
 import chainer
 import chainer.functions as F
 import chainer.links as L

@@ -28,7 +28,7 @@ class Comparison:
     rtol: float
     atol: float
     agrees: bool
-    step: int = None
+    step: int | None = None
 
     def __str__(self):
         step = '' if self.step is None else f', step {self.step}'

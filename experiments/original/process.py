@@ -49,8 +49,8 @@ class OriginalRun:
         numpy.savez(folder / 'trace.npz', **{
             key.replace('.', '/'): value for key, value in trace.items()})
         self._state = folder / 'state.npz'
-        self._errors = open(folder / 'errors', 'w+', encoding='utf-8',
-                            errors='replace')
+        self._errors = open(  # noqa: SIM115 closed by _remove
+            folder / 'errors', 'w+', encoding='utf-8', errors='replace')
         count = str(threads)
         try:
             self.process = subprocess.Popen(

@@ -1,14 +1,16 @@
 """Our training step on what the authors' code started from and drew."""
+import dataclasses
+
 import chainer
 import numpy
 
 from imsat.links import Encoder
 from imsat.links.original import array_of, names_of, set_arrays
-from imsat.losses import regularizers
+from imsat.losses import VAT, IMSATLoss, Regularizer, vat
 from imsat.losses.objectives import ClusteringObjective, HashingObjective
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
-from imsat.training.updater import IMSATUpdater
+from imsat.training.updater import Updater
 from original.source import BATCH_SIZE
 
 STEP_FILES = ('cluster_step', 'cluster_step_warm', 'hash_step',
@@ -47,26 +49,26 @@ def parameters_of(encoder):
             for path, parameter in encoder.namedparams()}
 
 
-class RecordedVAT:
+class RecordedVAT(Regularizer):
     """VAT with recorded directions; keeps what it has computed."""
 
     def __init__(self, directions):
         self.directions = iter(directions)
 
-    def __call__(self, forward, distance, x, radius, y=None, rng=None):
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         self.distances, self.inputs = [], []
 
         def recorded_forward(x):
             self.inputs.append(getattr(x, 'array', x))
-            return forward(x)
+            return network(x, update_statistics=False)
 
         def recorded_distance(y0, y1):
             self.distances.append(distance(y0, y1))
             return self.distances[-1]
 
-        return regularizers.vat(
-            recorded_forward, recorded_distance, x, radius, y=y,
-            direction=next(self.directions))
+        return vat(recorded_forward, recorded_distance, x, radius, y=y,
+                   direction=next(self.directions),
+                   **dataclasses.asdict(VAT()))
 
 
 class Replay:
@@ -82,7 +84,7 @@ class Replay:
         device (chainer.backend.Device): Where to compute.
 
     Attributes:
-        encoder, objective, vat, optimizer: What an update is made of.
+        encoder, loss, vat, optimizer: What an update is made of.
         x (array): All points, shape (T B, d), on the device.
         radius (array): Of their perturbations, shape (T B,), on the device.
     """
@@ -96,17 +98,17 @@ class Replay:
         set_arrays(self.encoder, weights)
         self.encoder.to_device(device)
         self.device, self.terms = device, TERMS[task]
-        self.objective = OBJECTIVES[task]()
         self.vat = RecordedVAT(device.send(directions))
         self.optimizer = Adam(alpha=.002, beta1=.9).setup(self.encoder)
         self.x = device.send(x.reshape(steps * n, dim))
         self.radius = device.send(.25 * distances.reshape(-1))
+        self.loss = IMSATLoss(OBJECTIVES[task](), self.vat, self.radius)
         iterator = IndexIterator(steps * n, n)
         iterator.next = iter(numpy.arange(steps * n).reshape(steps, n)
                              ).__next__
-        self._updater = IMSATUpdater(
-            iterator, self.optimizer, self.x, self.radius, self.objective,
-            self.vat, device=device)
+        self._updater = Updater(
+            iterator, self.optimizer, self.x,
+            self.loss, device)
 
     def step(self):
         """One update; returns losses and terms by the original's names."""
@@ -225,15 +227,14 @@ def replay_terms(trace, device=chainer.get_device('@numpy')):
     """Gradients of the regulariser and of the information by themselves."""
     for term in 'vat1', 'info1':
         replay = start(trace, device)
-        encoder, objective = replay.encoder, replay.objective
+        encoder, objective = replay.encoder, replay.loss.objective
         n = len(trace['x'][0])
         y = encoder(replay.x[:n])
         loss, _ = objective(y)
         loss /= objective.lam
         if term == 'vat1':
-            loss = replay.vat(
-                lambda x: encoder(x, update_statistics=False),
-                objective.distance, replay.x[:n], replay.radius[:n], y=y)
+            loss = replay.vat(encoder, objective.distance, replay.x[:n],
+                              replay.radius[:n], y=y)
         encoder.cleargrads()
         loss.backward()
         for key, actual in {'loss': loss, **{

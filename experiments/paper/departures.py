@@ -26,8 +26,8 @@ class Departure:
     ours: str
     switch: str = 'none'
     faithful: dict = dataclasses.field(default_factory=dict)
-    task: str = None
-    note: str = None
+    task: str | None = None
+    note: str = ''
 
 
 DEPARTURES = {

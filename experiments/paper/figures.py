@@ -18,7 +18,7 @@ class Statistics(typing.NamedTuple):
 class Figure(typing.NamedTuple):
     """What the paper prints, in %; ``mark`` is that of its footnote."""
     mean: float
-    deviation: float = None
+    deviation: float | None = None
     mark: str = ''
 
 

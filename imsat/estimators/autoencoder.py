@@ -4,6 +4,8 @@ import math
 
 import chainer
 import chainer.functions as F
+from typing import ClassVar
+
 import numpy
 import scipy.sparse
 from chainer import backend
@@ -61,9 +63,8 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         >>> model.transform(x).shape
         (60, 2)
     """
-    _arrays = 'shift_', 'scale_'
-    _accept_sparse = 'csr'
-    _last_epochs = 0  # of whatever follows the fine-tuning, at most
+    _arrays: ClassVar[tuple[str, ...]] = 'shift_', 'scale_'
+    _accept_sparse: ClassVar[bool | str] = 'csr'
 
     hidden: tuple = again(TrainedEstimator, 'hidden',
                           default=(500, 500, 2000))
@@ -137,6 +138,11 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         network.to_device(device)
         return network, {'reconstruction': reconstruction,
                          'objective': float(kmeans.inertia_)}
+
+    @property
+    def _last_epochs(self):
+        """Of whatever follows the fine-tuning, at most."""
+        return 0
 
     def _train_clusters(self, network, x, labels, phases):
         """Trains the clusters further; returns what to add to the terms."""

@@ -5,6 +5,7 @@ import json
 import numbers
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy
 import scipy.sparse
@@ -51,15 +52,15 @@ class Restart:
     log: list = dataclasses.field(default_factory=list)
     steps_per_second: float | None = None
     logits: numpy.ndarray | None = None
-    terms: dict = dataclasses.field(default_factory=dict)
+    terms: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def summary(self):
         """A dict of its numbers, for JSON."""
-        numbers = dict(seed=self.seed, objective=self.objective,
+        summary = dict(seed=self.seed, objective=self.objective,
                        seconds=self.seconds, **self.terms)
         if self.steps_per_second is not None:
-            numbers['steps_per_second'] = self.steps_per_second
-        return numbers
+            summary['steps_per_second'] = self.steps_per_second
+        return summary
 
 
 @estimator
@@ -85,10 +86,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         InputError: (a ValueError) in ``fit``, for data or arguments that
             can't be used, in one sentence that says what to do.
     """
-    _arrays = ()
-    _accept_sparse = False
+    _arrays: ClassVar[tuple[str, ...]] = ()
+    _accept_sparse: ClassVar[bool | str] = False
 
-    random_state: object = parameter(
+    random_state: Any = parameter(
         None, Seed(), 'of every random number', option='seed')
 
     def check(self, X, y=None):
@@ -347,7 +348,7 @@ class TrainedEstimator(Estimator):
         'over all points')
     device: int = parameter(
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
-    out: object = parameter(None, Place(), option='', how=True)
+    out: Any = parameter(None, Place(), option='', how=True)
     resume: bool = parameter(False, Flag(), option='', how=True)
     snapshot_seconds: float = parameter(10., Number(), option='', how=True)
     verbose: bool = parameter(False, Flag(), option='', how=True)

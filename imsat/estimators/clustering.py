@@ -1,4 +1,6 @@
 """Clustering by IMSAT (section 3.3)."""
+from typing import Any
+
 from imsat.estimators.base import Clusterer, estimator
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.losses.objectives import ClusteringObjective
@@ -37,7 +39,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         1.0
     """
     mu: float = again(ClusteringObjective, 'mu')
-    prior: object = again(ClusteringObjective, 'prior')
+    prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
 
     def make_objective(self):

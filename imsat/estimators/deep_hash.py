@@ -1,5 +1,7 @@
 """Deep Hash, to compare with."""
 import chainer.functions as F
+from typing import ClassVar
+
 import numpy
 from chainer import backend
 
@@ -57,7 +59,7 @@ class DeepHasher(Hasher, TrainedEstimator):
         >>> hasher.codes_.shape
         (60, 1)
     """
-    _arrays = 'mean_', 'scale_'
+    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'scale_'
 
     hidden: tuple = again(TrainedEstimator, 'hidden', default=(60, 30))
     epochs: int = again(TrainedEstimator, 'epochs', default=20)

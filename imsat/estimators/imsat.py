@@ -1,6 +1,7 @@
 """What RIM and IMSAT do alike, whatever the task."""
-import dataclasses
 import math
+
+from typing import Any, ClassVar
 
 import numpy
 
@@ -67,7 +68,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         best_restart_ (int): Index of the one that was kept.
         n_features_in_ (int): d.
     """
-    _accept_sparse = 'csr'
+    _accept_sparse: ClassVar[bool | str] = 'csr'
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -82,7 +83,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     initialization: str = parameter(
         'original', Choice(INITIALIZATIONS), 'of the weights: "original", as '
         'the authors\' code draws them, or "he", smaller')
-    cache: object = parameter(False, Place(flag=True), option='', how=True)
+    cache: Any = parameter(False, Place(flag=True), option='', how=True)
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or scipy sparse.
@@ -142,7 +143,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             arguments: Of the estimator, but for what the encoder tells.
         """
         sizes = encoder.sizes
-        self = cls(sizes[-1], hidden=sizes[1:-1], **arguments)
+        estimator_of: Any = cls
+        self = estimator_of(sizes[-1], hidden=sizes[1:-1], **arguments)
         self.n_features_in_, self.objective_ = sizes[0], math.nan
         self.encoder_ = encoder
         return self

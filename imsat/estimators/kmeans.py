@@ -1,4 +1,6 @@
 """K-means, to compare with."""
+from typing import ClassVar
+
 import numpy
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
@@ -29,8 +31,8 @@ class KMeansClustering(Clusterer, Estimator):
         >>> sorted(model.centers_.ravel().tolist())
         [0.5, 9.5]
     """
-    _arrays = 'centers_',
-    _accept_sparse = 'csr'
+    _arrays: ClassVar[tuple[str, ...]] = 'centers_',
+    _accept_sparse: ClassVar[bool | str] = 'csr'
 
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
 

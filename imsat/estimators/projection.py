@@ -1,4 +1,6 @@
 """Hashing by principal components: PCA-ITQ and spectral hashing."""
+from typing import ClassVar
+
 import numpy
 
 from imsat.estimators.base import (
@@ -20,7 +22,7 @@ class ProjectionHasher(Hasher, Estimator):
         codes_ (array): Codes of the training points, shape
             (N, ceil(D / 8)), uint8.
     """
-    _arrays = 'mean_', 'components_'
+    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'components_'
 
     def transform(self, X):
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
@@ -76,7 +78,7 @@ class ITQHasher(ProjectionHasher):
         >>> hasher.transform(x).shape
         (60, 1)
     """
-    _arrays = 'mean_', 'components_', 'rotation_'
+    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'components_', 'rotation_'
 
     n_init: int = again(TrainedEstimator, 'n_init')
     iterations: int = parameter(
@@ -159,7 +161,8 @@ class SpectralHasher(ProjectionHasher):
         >>> imsat.SpectralHasher(12).fit(x).codes_.shape
         (60, 2)
     """
-    _arrays = ('mean_', 'components_', 'low_', 'extent_', 'axes_', 'modes_')
+    _arrays: ClassVar[tuple[str, ...]] = (
+        'mean_', 'components_', 'low_', 'extent_', 'axes_', 'modes_')
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""

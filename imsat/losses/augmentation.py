@@ -1,6 +1,5 @@
 """Random augmentations T of section 3.2.2 for data of one kind."""
 import math
-import numbers
 
 import chainer
 import numpy
@@ -8,6 +7,7 @@ import numpy
 from imsat.cuda import affine, runtime
 from imsat.errors import InputError
 from imsat.functions import affine_transform
+from imsat.parameters import is_number
 
 
 class AffineDistortion:
@@ -94,7 +94,7 @@ class AffineDistortion:
                            ('shift', max(self.image_shape)),
                            ('probability', 1)):
             value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not 0 <= value <= most:
+            if not is_number(value) or not 0 <= value <= most:
                 raise InputError(f'{name} of the distortion is {value!r}; '
                                  f'give a number from 0 to {most}')
         if self.center is not None and (

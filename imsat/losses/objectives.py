@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy
 
@@ -33,10 +34,10 @@ class Objective:
         penalty (float): Weight of the constraint at the start; None without.
         growth (float): Factor by which it grows.
     """
-    sizes = None
-    tolerance = None
-    penalty = None
-    growth = None
+    sizes: Any = None
+    tolerance: Any = None
+    penalty: Any = None
+    growth: Any = None
 
     def __post_init__(self):
         check_parameters(self)
@@ -199,9 +200,9 @@ class ClusteringObjective(Objective):
         4., Number(), 'weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the '
         'authors\' code; the penalty of Eq. 10 starts at lambda mu',
         kw_only=False)
-    prior: object = parameter(
-        None, Prior(optional=True), 'q(y) of Eq. 10, K numbers that sum to 1 (text or '
-        '.npy); default uniform', kw_only=False)
+    prior: Any = parameter(
+        None, Prior(optional=True), 'q(y) of Eq. 10, K numbers that sum to 1 '
+        '(text or .npy); default uniform', kw_only=False)
     delta: float | None = parameter(
         None, Number(0, open='(', optional=True), 'tolerance of Eq. 10 in '
         'nats: the penalty grows until KL[p(y) || q(y)] <= delta (the paper: '

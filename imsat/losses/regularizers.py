@@ -20,6 +20,7 @@ its parameters and says what it needs.  Those with a name are in
 import collections.abc
 import dataclasses
 import functools
+from typing import Any
 
 import chainer
 import chainer.functions as F
@@ -151,8 +152,8 @@ class Regularizer:
         needs_radius (bool): Whether it needs sigma_t(x) of Eq. 17.
         needs_images (bool): Whether points have to be images.
     """
-    needs_radius = False
-    needs_images = False
+    needs_radius: Any = False
+    needs_images: Any = False
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         """R of a batch, a 0-dimensional Variable.
@@ -368,7 +369,7 @@ def _vat_affine(arguments):
 
 # By name: a class, made from those of an estimator's arguments that it
 # declares, or a function of these arguments.
-REGULARIZERS = {
+REGULARIZERS: dict[str, Any] = {
     'vat': VAT, 'rpt': RPT, 'weight-decay': WeightDecay, 'affine': Affine,
     'vat-affine': _vat_affine}
 

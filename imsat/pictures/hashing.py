@@ -1,7 +1,10 @@
 """What hash codes find, and what their bits say."""
+from collections.abc import Sequence
+
 import numpy
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import entropy
 
 from imsat.functions import pairwise_mutual_information
 from imsat.hints import Path
@@ -35,25 +38,39 @@ def retrieval(path: Path, numbers: numpy.ndarray, precision: numpy.ndarray,
     return save(figure, path)
 
 
-def bits(path: Path, p: numpy.ndarray) -> Figure:
-    """How often each bit is 1, and what pairs of bits share.
+def bits(path: Path, p: numpy.ndarray,
+         sizes: Sequence[int] | None = None) -> Figure:
+    """How much each bit can say, and what pairs of bits share.
 
     Args:
         path (path): The PNG file.
-        p (array): p(Y_d = 1|x) of all data, shape (N, D), float64.
+        p (array): p(Y_d = 1|x) of all data, shape (N, D), float64; with
+            ``sizes`` the probabilities of all values of one output after the
+            other, shape (N, V_1 + ... + V_M).
+        sizes (sequence of int): V_1, ..., V_M; None for bits.
     """
-    information = pairwise_mutual_information(p)
-    n_bits = p.shape[1]
+    information = pairwise_mutual_information(p, sizes)
+    mean = p.mean(axis=0)
     figure = Figure((8, 3.4), layout='constrained')
     left, right = figure.subplots(1, 2)
-    left.bar(range(n_bits), p.mean(axis=0), color=BLUE)
-    left.axhline(.5, color=ORANGE, linewidth=2)
-    left.set_ylim(0, 1)
-    left.set_xlabel('bit')
-    left.set_title('mean of each bit; .5 says most', fontsize=10)
+    if sizes is None:
+        name, all_of_it = 'bit', 'log 2'
+        left.bar(range(len(mean)), mean, color=BLUE)
+        left.axhline(.5, color=ORANGE, linewidth=2)
+        left.set_title('mean of each bit; .5 says most', fontsize=10)
+    else:
+        name, all_of_it = 'output', 'log V'
+        parts = numpy.split(mean, numpy.cumsum(sizes)[:-1])
+        left.bar(range(len(sizes)), [entropy(part) / numpy.log(len(part))
+                                     for part in parts], color=BLUE)
+        left.axhline(1, color=ORANGE, linewidth=2)
+        left.set_title('H(Y) / log V of each output; 1 says most', fontsize=10)
+    left.set_ylim(0, 1 if sizes is None else 1.05)
+    left.set_xlabel(name)
     image = right.imshow(information, cmap='Blues', vmin=0)
-    right.set_xlabel('bit')
-    right.set_title('what two bits share, nats; log 2 is all', fontsize=10)
+    right.set_xlabel(name)
+    right.set_title(f'what two {name}s share, nats; {all_of_it} is all',
+                    fontsize=10)
     figure.colorbar(image)
     for axis in (left.xaxis, right.xaxis, right.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))

@@ -68,13 +68,15 @@ def test_score_is_the_information():
     model = IMSATHasher(5, n_init=2, **SMALL).fit(X)
     p = model.predict_proba(X)
     conditional, marginal, pairs = (
-        term.array for term in sigmoid_mutual_information(numpy.log(p / (1 - p))))
+        term.array
+        for term in sigmoid_mutual_information(numpy.log(p / (1 - p))))
     numpy.testing.assert_allclose(model.score(X),
                                   marginal - conditional - pairs, 1e-4)
     for restart in model.restarts_:
         numpy.testing.assert_allclose(
             restart.objective, restart.terms['sat'] + .1 * (
-                restart.terms['conditional_entropy'] - restart.terms['marginal_entropy']
+                restart.terms['conditional_entropy']
+                - restart.terms['marginal_entropy']
                 + restart.terms['pairwise_information']), 1e-12)
     objectives = [restart.objective for restart in model.restarts_]
     assert model.objective_ == min(objectives)
@@ -103,3 +105,27 @@ def test_save_and_load(tmp_path):
 def test_bad_bits(n_bits):
     with pytest.raises(InputError, match='give a whole number from 1 to 256'):
         IMSATHasher(n_bits, **SMALL).fit(X)
+
+
+def test_outputs_of_several_values(tmp_path):
+    objective = imsat.CodeObjective((3, 4, 2), lam=.2)
+    model = IMSATHasher(objective=objective, **SMALL).fit(X)
+    assert model.codes_.shape == (len(X), 3)
+    assert model.codes_.dtype == numpy.uint8
+    p = model.predict_proba(X)
+    for head, column in zip(numpy.split(p, [3, 7], axis=1), model.codes_.T):
+        numpy.testing.assert_allclose(head.sum(axis=1), 1)
+        numpy.testing.assert_array_equal(head.argmax(axis=1), column)
+    assert model.get_feature_names_out().tolist() == [
+        f'imsathasher{i}' for i in range(3)]
+    model.save(tmp_path / 'model.npz')
+    loaded = IMSATHasher.load(tmp_path / 'model.npz')
+    assert loaded.objective.lam == .2
+    numpy.testing.assert_array_equal(loaded.transform(X), model.codes_)
+
+
+def test_one_output_is_clustering_by_eq_7():
+    hasher = IMSATHasher(objective=imsat.CodeObjective((3,)), **SMALL).fit(X)
+    clusters = imsat.IMSATClustering(3, mu=1, **SMALL).fit(X)
+    numpy.testing.assert_allclose(hasher.objective_, clusters.objective_, 1e-3)
+    assert (hasher.codes_[:, 0] == clusters.labels_).mean() > .99

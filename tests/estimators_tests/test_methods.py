@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_limits
 
 import imsat
 from imsat import InputError, clustering_accuracy
-from imsat.devices import get_device
 from imsat.retrieval.codes import unpack_bits
 from paper.systems import SYSTEMS, get_system
 from imsat.estimators.autoencoder import DEC

@@ -4,7 +4,7 @@ import simt
 
 
 class FakeGpu:
-    """What benchmarks.kernels.timing.Gpu is to the benchmark, with a clock of its own.
+    """Stands in for benchmarks.kernels.timing.Gpu, with a clock of its own.
 
     Every timed call takes ``launch`` ms more than the call itself adds to
     ``now``; ``log`` has what was asked for.

@@ -157,3 +157,29 @@ def test_bad_input(tmp_path, case):
     assert process.stderr.count('\n') == 1, 'one sentence'
     assert message in process.stderr
     assert not (tmp_path / 'results').exists()
+
+
+def test_outputs_of_several_values(tmp_path):
+    out = tmp_path / 'values'
+    done = run('--bits', 3, '--values', 5, '--epochs', 2, '--hidden', '20',
+               '--out', out)
+    assert done.returncode == 0, done.stderr
+    assert '3 outputs of 5 values' in done.stdout
+    result = json.loads((out / 'result.json').read_text())
+    codes = load_npz(out / 'codes.npz')
+    assert codes['gallery_codes'].shape[1] == 3
+    assert codes['gallery_codes'].max() < 5
+    assert result['values'] == 5
+    # The first query's nearest, by counting.
+    assert result['distinct_codes'] == len(
+        {tuple(code) for code in codes['gallery_codes'].tolist()})
+    assert 0 < result['map_expected'] < 1
+
+
+@pytest.mark.parametrize('options,message', [
+    (['--values', 1], '--values is 1'),
+    (['--values', 3, '--method', 'pca-itq'], 'pca-itq makes bits alone')])
+def test_values_that_can_not_be(tmp_path, options, message):
+    done = run(*options, '--out', tmp_path)
+    assert done.returncode == 2 and message in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -36,6 +36,22 @@ def test_bits(drawn):
                                           atol=1e-12)
 
 
+def test_outputs_of_several_values(drawn):
+    values = numpy.random.RandomState(0).choice(3, (60, 2), p=[.6, .3, .1])
+    p = numpy.concatenate([numpy.eye(3)[column] for column in values.T], 1)
+    left, right, _ = drawn('bits', p, (3, 3))
+    bars, = left.containers
+    for bar, column in zip(bars, values.T):
+        share = numpy.array([(column == value).mean() for value in range(3)])
+        numpy.testing.assert_allclose(
+            bar.get_height(), -(share * numpy.log(share)).sum()
+            / numpy.log(3), 1e-12)
+    information = right.images[0].get_array()
+    numpy.testing.assert_allclose(
+        information[0, 1], mutual_info_score(*values.T), 1e-9)
+    assert information[0, 0] == information[1, 1] == 0
+
+
 def test_nearest_images(drawn):
     # Every image is constant, of its own number.
     query_x, gallery_x = (numpy.repeat(numpy.arange(n)[:, None] + start, 6, 1)

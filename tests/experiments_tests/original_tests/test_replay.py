@@ -2,6 +2,7 @@
 import numpy
 import pytest
 
+from imsat import ClusteringObjective
 from original import replay
 from original.comparison import compare, first_parting
 from original.traces import Trace
@@ -67,7 +68,8 @@ def test_tolerances_of_a_warm_start(file):
 
 
 @pytest.mark.parametrize('change,quantity,step', [
-    (lambda r: setattr(r.objective, 'mu', 4.0001), 'loss_total', 1),
+    (lambda r: setattr(
+        r.loss, 'objective', ClusteringObjective(mu=4.0001)), 'loss_total', 1),
     (lambda r: setattr(r.optimizer, 'alpha', .0021), 'after1', 1),
     (lambda r: r.x.__setitem__((slice(24, 36), 0), 9.), 'loss_', 3)])
 def test_first_parting(monkeypatch, change, quantity, step):

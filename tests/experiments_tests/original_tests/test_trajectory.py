@@ -3,6 +3,7 @@ import pytest
 
 import imsat
 from imsat.devices import get_device
+from imsat import ClusteringObjective
 from original import report, trajectory
 from original.comparison import first_parting
 from original.source import read_original
@@ -48,7 +49,8 @@ def turn_directions(replay):
 @pytest.mark.parametrize('change,quantity', [
     (lambda r: setattr(r.optimizer, 'beta2', .9989),
      'after.l1.W'),
-    (lambda r: setattr(r.objective, 'mu', 4.01), 'grad.'),
+    (lambda r: setattr(
+        r.loss, 'objective', ClusteringObjective(mu=4.01)), 'grad.'),
     (lambda r: r.radius.__imul__(1.001), ('loss_vat', 'relu')),
     (turn_directions, ('loss_vat', 'direction')),
     (set_decay, 'after.bn2.avg_mean')])

@@ -2,11 +2,11 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy
 
-import imsat  # NOQA: before Chainer
+import imsat  # before Chainer  # noqa: F401
 import chainer
 
 EPS = 1e-8
@@ -47,14 +47,14 @@ class Case:
         compared: From the outputs to what of them can be compared.
     """
     name: str
-    paper: tuple
-    large: tuple
+    paper: Sequence
+    large: Sequence
     tiny: dict
     inputs: Callable
     ours: Callable
     plain: Callable
-    original: Callable = None
-    torch: Callable = None
+    original: Callable | None = None
+    torch: Callable | None = None
     n_bytes: Callable
     operations: Callable = lambda **size: {}
     at_most: Callable = lambda **size: None

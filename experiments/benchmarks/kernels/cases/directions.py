@@ -1,9 +1,11 @@
 """VAT's perturbations: random directions, and rows of a given length."""
+from typing import Any
+
 from benchmarks.kernels.cases.case import FLOAT, Case
 from benchmarks.plain import plain_normalize
 from imsat.cuda import directions
 
-SIZES = dict(
+SIZES: dict[str, Any] = dict(
     paper=(dict(B=250, D=784), dict(B=250, D=3072)),
     large=(dict(B=70_000, D=784), dict(B=1_000_000, D=64),
            dict(B=2_000, D=30_000)),

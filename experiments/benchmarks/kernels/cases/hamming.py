@@ -1,6 +1,8 @@
 """Hash codes: packed, laid out as words, compared and searched."""
 import math
 
+from typing import Any
+
 import numpy
 
 from benchmarks.kernels.cases.case import FLOAT, Case
@@ -187,15 +189,16 @@ def bytes_within(Q, N, D, r):
     return bytes_of_search(Q, N, D, round(Q * N * share)) + INDEX * (Q + 1)
 
 
-LAYOUTS = dict(
+LAYOUTS: dict[str, Any] = dict(
     paper=(dict(N=70_000, D=16), dict(N=70_000, D=32)),
     large=(dict(N=2_000_000, D=64), dict(N=500_000, D=256)),
     tiny=dict(N=7, D=37), tolerance=0)
-CODES = dict(
+CODES: dict[str, Any] = dict(
     inputs=lambda rng, N, D: (random_codes(rng, N, D),),
     n_bytes=lambda N, D: N * (code_width(D) + WORD * n_words(D)), **LAYOUTS)
 MNIST = [dict(Q=1_000, N=69_000, D=D) for D in (16, 32)]
-PAIRS = dict(paper=MNIST, tiny=dict(Q=3, N=7, D=9), tolerance=0)
+PAIRS: dict[str, Any] = dict(
+    paper=MNIST, tiny=dict(Q=3, N=7, D=9), tolerance=0)
 
 CASES = (
     Case(

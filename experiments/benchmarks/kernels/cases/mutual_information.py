@@ -95,7 +95,8 @@ def heads_forward(y, V):
 
 def heads_backward(inputs, kept, gs):
     y, V = inputs
-    return code_mutual_information.backward(y, y.shape[1] // V * (V,), kept, *gs),
+    return code_mutual_information.backward(
+        y, y.shape[1] // V * (V,), kept, *gs),
 
 
 def plain_heads_forward(xp, y, V):
