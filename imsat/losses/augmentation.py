@@ -30,6 +30,12 @@ class AffineDistortion:
         center (sequence): (row, column) of the pixel that rotation, shear
             and scale leave where it is; None for the middle, (0, 0) is the
             upper left one.
+
+    Example:
+        >>> distort = imsat.AffineDistortion((28, 28), rotation=5)
+        >>> images = numpy.zeros((3, 784), 'f')
+        >>> distort(images, numpy.random.default_rng(0)).shape
+        (3, 784)
     """
 
     def __init__(self, image_shape, rotation=10., shear=.3, scale=.2,

@@ -26,6 +26,20 @@ class IMSATLoss:
 
     Attributes:
         penalty (float): Weight of the constraint of Eq. 10; it grows.
+
+    Example:
+        At the start predictions are uniform: nothing moves, and nothing is
+        known.
+
+        >>> x = numpy.random.default_rng(0).normal(size=(8, 5)).astype('f')
+        >>> loss = imsat.IMSATLoss(imsat.ClusteringObjective(), imsat.VAT(),
+        ...                        radius=numpy.ones(8, 'f'))
+        >>> network = imsat.Encoder(5, 3, hidden=(4,))
+        >>> terms = loss(network, x, index=numpy.arange(8), step=0)
+        >>> sorted(terms)[-2:]
+        ['marginal_entropy', 'sat']
+        >>> round(float(terms['marginal_entropy'].array), 3)  # log 3
+        1.099
     """
 
     def __init__(self, objective: Objective, regularizer: Regularizer, radius,

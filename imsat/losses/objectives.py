@@ -33,6 +33,18 @@ class Objective:
         tolerance (float): delta of Eq. 10; None without a constraint.
         penalty (float): Weight of the constraint at the start; None without.
         growth (float): Factor by which it grows.
+
+    Example:
+        Confident predictions alone.
+
+        >>> class Confidence(imsat.Objective):
+        ...     distance = staticmethod(imsat.functions.softmax_kl)
+        ...     information = staticmethod(imsat.functions.softmax_entropy)
+        ...     def combine(self, information, penalty=None):
+        ...         return information.conditional_entropy
+        >>> loss, terms = Confidence()(numpy.zeros((4, 2)))
+        >>> round(float(loss.array), 3)  # log 2
+        0.693
     """
     sizes: Any = None
     tolerance: Any = None

@@ -25,6 +25,12 @@ class IndexIterator(chainer.dataset.Iterator):
             ``'sweep'``, a permutation an epoch, so that every point comes
             once but for a remainder smaller than a batch.
         seed (int): Of every permutation, together with the iteration.
+
+    Example:
+        >>> from imsat.training import IndexIterator
+        >>> batches = IndexIterator(6, 2, sampling='sweep')
+        >>> sorted(int(i) for _ in range(3) for i in next(batches))
+        [0, 1, 2, 3, 4, 5]
     """
 
     def __init__(self, n, batch_size, sampling='permutation', seed=0):

@@ -32,6 +32,20 @@ class Session:
             otherwise those that are there are removed.
         snapshot_seconds (float): At most one snapshot in so many seconds.
         progress (Extension): Called after each iteration; None for none.
+
+    Example:
+        RIM by hand: what the estimators do.
+
+        >>> from imsat.training import Adam, IndexIterator, Session, Updater
+        >>> x = numpy.random.default_rng(0).normal(size=(40, 3)).astype('f')
+        >>> network = imsat.Encoder(3, 2, hidden=())
+        >>> loss = imsat.IMSATLoss(imsat.ClusteringObjective(lam=1.),
+        ...                        imsat.WeightDecay(.005), numpy.zeros(40))
+        >>> updater = Updater(IndexIterator(40, 20),
+        ...                   Adam(alpha=.01).setup(network), x, loss)
+        >>> training = Session().run(updater, epochs=2)
+        >>> [entry['epoch'] for entry in training.log]
+        [1, 2]
     """
     folder: Path | None = None
     resume: bool = False

@@ -36,6 +36,18 @@ class Updater(updaters.StandardUpdater):
             indices to a dict of what to report, ``loss`` above all: e.g.
             :class:`imsat.IMSATLoss`, Eq. 1.
         device: Chainer device of the network and the data.
+
+    Example:
+        >>> from imsat.training import Adam, IndexIterator, Updater
+        >>> x = numpy.ones((6, 2), 'f')
+        >>> network = imsat.Encoder(2, 1, hidden=())
+        >>> def loss(network, x, index, step):
+        ...     return {'loss': abs(network(x)[0, 0])}
+        >>> updater = Updater(IndexIterator(6, 3), Adam().setup(network), x,
+        ...                   loss)
+        >>> updater.update()
+        >>> updater.iteration
+        1
     """
 
     def __init__(self, iterator, optimizer, x, loss, device=None):
