@@ -47,8 +47,8 @@ def get_options(argv=None):
     add('--original', metavar='DIR',
         help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}')
     add('--python2', metavar='PYTHON',
-        help='a Python 2.7 with Chainer 1.x, see the README; goes with '
-             '--original')
+        help='a Python 2.7 with Chainer 1.x, see docs/comparison.md; goes '
+             'with --original')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='where ours computes: -1 the CPU, N GPU number N; default -1')
     add('--threads', type=int, default=devices.available_cores(), metavar='N',

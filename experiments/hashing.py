@@ -198,7 +198,8 @@ def print_summary(out, args, result, names):
               + f', at r = 2 {result["precision_at_r2"]:.1%} '
               f'({result["empty_balls"]} empty balls)')
     if 'conditional_entropy' in result:
-        print(f'sums over outputs: H(Y|X) {result["conditional_entropy"]:.3f}, '
+        print(f'sums over {"bits" if args.values is None else "outputs"}: '
+              f'H(Y|X) {result["conditional_entropy"]:.3f}, '
               f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
               f'{result["pairwise_information"]:.3f} nats')
     print(f'results and pictures in {out}/: ' + ', '.join(names))

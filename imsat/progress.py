@@ -1,3 +1,4 @@
+"""A bar of what is done, for people who wait."""
 import sys
 
 from tqdm import tqdm

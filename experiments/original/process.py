@@ -70,7 +70,8 @@ class OriginalRun:
             if 'error' in answer:
                 raise InputError(
                     f'{python} {answer["error"]}; name a Python 2.7 into '
-                    f'which Chainer 1.21 was installed, see the README')
+                    f'which Chainer 1.21 was installed, see '
+                    f'docs/comparison.md')
             self.versions = answer['versions']
             stack.pop_all()
 
@@ -112,7 +113,7 @@ class OriginalRun:
         return InputError(
             f'the original stopped {where}, exit code {code}, and its last '
             f'words were: {said.strip()}; check that --original is unchanged '
-            f'and that --python2 has what the README names')
+            f'and that --python2 has what docs/comparison.md names')
 
     def __enter__(self):
         return self

@@ -40,7 +40,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
     100,000 of all layers together; here Adam takes a fifth of that.
 
     Args:
-        n_clusters (int): K.
+        n_clusters (int): K, the number of clusters.
         hidden (sequence of int): Units of the encoder's hidden layers.
         n_code (int): Dimension of the code.
         n_init (int): Initialisations of K-means.
@@ -97,7 +97,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         for seed, session in restarts:
             phases = Phases(session, x, self.batch_size, self.sampling, seed)
             network, terms = self._train_code(phases, device, epochs, seed)
-            terms.update(self._train_clusters(network, x, y, phases))
+            terms.update(self.train_clusters(network, x, y, phases))
             logits = predict_logits(network, x)
             restarts.add(Restart(
                 seed, terms.pop('objective'), phases.seconds, phases.log,
@@ -144,7 +144,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         """Of whatever follows the fine-tuning, at most."""
         return 0
 
-    def _train_clusters(self, network, x, labels, phases):
+    def train_clusters(self, network, x, labels, phases):
         """Trains the clusters further; returns what to add to the terms."""
         return {}
 
@@ -220,7 +220,7 @@ class DEC(DAEKMeans):
         """q of Eq. 1 of Xie et al., shape (N, K), float64."""
         return softmax(self._logits(X))
 
-    def _train_clusters(self, network, x, labels, phases):
+    def train_clusters(self, network, x, labels, phases):
         training = SelfTraining(network, x, labels)
         optimizer = chainer.optimizers.MomentumSGD(
             self.self_training_rate, momentum=.9)
@@ -267,7 +267,7 @@ class SelfTraining(Evaluator):
     """
 
     def __init__(self, model, x, labels):
-        super().__init__(model, x, self._summarize)
+        super().__init__(model, x, self.update)
         self.labels = labels
         self.changed, self.divergence = math.inf, 0.
         logits = predict_logits(model, x)
@@ -277,7 +277,8 @@ class SelfTraining(Evaluator):
     def losses(self, model, x, index, step):
         return {'loss': divergence(self.p[index], model(x))}
 
-    def _summarize(self, logits):
+    def update(self, logits):
+        """Takes what the network now says of all data; what to log of it."""
         clusters = logits.argmax(axis=1)
         self.changed = float((clusters != self.clusters).mean())
         self.clusters[...] = clusters

@@ -24,8 +24,8 @@ from imsat.parameters import (
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
 from imsat.storage import load_npz, save_npz
+from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
-from imsat.training.progress import Progress
 from imsat.training.session import Session
 
 # Every estimator is such a dataclass: its fields are its parameters.
@@ -80,7 +80,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         objective_ (float): Of all data, the lower the better.
         restarts_ (list of Restart): One for each seed.
         best_restart_ (int): Index of the one that was kept.
-        n_features_in_ (int): d.
+        n_features_in_ (int): d, the number of features.
 
     Raises:
         InputError: (a ValueError) in ``fit``, for data or arguments that
@@ -274,7 +274,7 @@ class Clusterer(ClusterMixin):
     """A method whose result is a cluster for each point.
 
     Args:
-        n_clusters (int): K.
+        n_clusters (int): K, the number of clusters.
 
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.

@@ -14,7 +14,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     """Clustering by IMSAT (section 3.3), in scikit-learn's form.
 
     Args:
-        n_clusters (int): K.
+        n_clusters (int): K, the number of clusters.
         mu (float): Weight of H(Y) beside H(Y|X): 4 in the authors' code, 1
             in Eq. 7.
         prior (array): q(y), shape (K,) (Eq. 10); None for uniform.

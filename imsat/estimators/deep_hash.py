@@ -95,7 +95,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 Updater(IndexIterator(len(x), self.batch_size, self.sampling,
                                       seed),
                         Adam(self.learning_rate).setup(network), x,
-                        self._losses, device),
+                        self.loss, device),
                 self.epochs, [Evaluator(network, x, count_codes)])
             restarts.add(
                 Restart(seed, float(training.log[-1]['main/loss']),
@@ -105,7 +105,8 @@ class DeepHasher(Hasher, TrainedEstimator):
         self.codes_ = pack_bits(best.logits > 0)
         return self
 
-    def _losses(self, network, x, index, step):
+    def loss(self, network, x, index, step):
+        """What a step minimises, with the terms of deep_hash_losses."""
         losses = deep_hash_losses(network, x)
         loss = losses['quantization'] - self.balance * losses['variance'] \
             + self.independence * losses['orthogonality'] \

@@ -16,13 +16,13 @@ from imsat.losses.values import from_json, to_json
 from imsat.neighbors import neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, parameter)
+from imsat.progress import ProgressBar
 from imsat.storage import default_cache
 from imsat.training.adam import Adam
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import Evaluator, GrowingPenalty
 from imsat.training.iterators import IndexIterator
-from imsat.training.progress import Progress
 from imsat.training.updater import Updater
 
 
@@ -66,7 +66,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         restarts_ (list of Restart): Their ``terms`` are ``sat`` (R of Eq. 1)
             and those of the objective.
         best_restart_ (int): Index of the one that was kept.
-        n_features_in_ (int): d.
+        n_features_in_ (int): d, the number of features.
     """
     _accept_sparse: ClassVar[bool | str] = 'csr'
 
@@ -165,14 +165,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
 
     def _sigma(self, x):
         cache = default_cache() if self.cache is True else self.cache or None
-        progress = None
-        if self.verbose:
-            progress = Progress(x.shape[0], 'sigma', unit='point')
-        sigma = neighbor_distance(
-            x, self.n_neighbors, cache,
-            None if progress is None else progress.advance)
-        if progress is not None:
-            progress.close()
+        with ProgressBar(x.shape[0], 'sigma', 'point',
+                         disable=not self.verbose) as bar:
+            sigma = neighbor_distance(x, self.n_neighbors, cache, bar.update)
         zero = int((sigma == 0).sum())
         if zero:
             raise InputError(

@@ -16,7 +16,7 @@ class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
 
     Args:
-        n_clusters (int): K.
+        n_clusters (int): K, the number of clusters.
         n_init (int): Initialisations, of which the one with the lowest sum of
             squares is kept (section 4.2.3: 12).
         random_state (int, RandomState or None): Of all of them.

@@ -4,6 +4,7 @@ import math
 import chainer
 from chainer.training import extension
 
+from imsat.progress import ProgressBar
 from imsat.training.evaluation import predict_logits
 
 
@@ -63,3 +64,42 @@ class GrowingPenalty(extension.Extension):
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
         self.last_kl = serializer('last_kl', self.last_kl)
+
+
+class Progress(extension.Extension):
+    """A bar with the time left, the epoch, and how the clusters look.
+
+    Args:
+        total (int): Iterations of all restarts together.
+    """
+    trigger = 1, 'iteration'
+    default_name = 'progress'
+    priority = extension.PRIORITY_READER
+
+    def __init__(self, total):
+        self._offset = 0
+        self._bar = ProgressBar(total)
+
+    def start(self, description, iteration):
+        """A restart begins after ``iteration`` steps of all."""
+        self._bar.set_description(description)
+        self._bar.n = self._bar.initial = iteration
+        self._offset = iteration
+        self._bar.refresh()
+
+    def __call__(self, trainer):
+        self._bar.update(
+            self._offset + trainer.updater.iteration - self._bar.n)
+        if trainer.updater.is_new_epoch:
+            log = trainer.observation
+            shown = {'epoch': trainer.updater.epoch}
+            for key, name in (('all/conditional_entropy', 'H(Y|X)'),
+                              ('all/marginal_entropy', 'H(Y)'),
+                              ('all/accuracy', 'ACC')):
+                if key in log:
+                    shown[name] = f'{float(log[key]):.3f}'
+            self._bar.set_postfix(shown, refresh=False)
+
+    def close(self):
+        """Leaves the bar as it is."""
+        self._bar.close()

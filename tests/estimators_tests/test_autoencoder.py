@@ -168,7 +168,7 @@ def test_self_training_by_hand():
         param.array = param.array.astype('d')
     model = DEC(3, batch_size=20, self_training_rate=.5, tol=0, max_epochs=6)
     phases = Phases(model, x, 0)
-    model._train_clusters(network, x, None, phases)
+    model.train_clusters(network, x, None, phases)
 
     expected, params = self_training_by_hand(x, mu, .5, 6)
     assert (expected[:, 1] > 0).sum() > 3
@@ -188,10 +188,10 @@ def test_changes_are_counted_from_the_last_epoch():
     training = SelfTraining(network, X.astype('f'), None)
     logits = numpy.zeros((200, 3))
     logits[:50, 1] = 1
-    assert training._summarize(logits)['changed'] == .25
-    assert training._summarize(logits)['changed'] == 0
+    assert training.update(logits)['changed'] == .25
+    assert training.update(logits)['changed'] == 0
     logits[:10, 2] = 2
-    assert training._summarize(logits)['changed'] == .05
+    assert training.update(logits)['changed'] == .05
 
 
 def test_tolerance_of_one_stops_at_once():

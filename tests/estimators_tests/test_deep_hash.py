@@ -57,7 +57,7 @@ def test_loss_and_gradient_by_hand():
         return numpy.array(j['quantization'] - .7 * j['variance']
                            + .3 * j['orthogonality'] + .2 * j['decay']),
     hasher = DeepHasher(3, balance=.7, independence=.3, weight_decay=.2)
-    losses = hasher._losses(model, x, None, 0)
+    losses = hasher.loss(model, x, None, 0)
     numpy.testing.assert_allclose(losses['loss'].array, *expected(), 1e-12)
     assert losses.keys() == {'loss', *terms(model, x)}
     model.cleargrads()
