@@ -1,4 +1,5 @@
 """Clustering of codes: dAE+K-means and DEC (Xie et al. 2016)."""
+import dataclasses
 import functools
 import math
 
@@ -13,7 +14,7 @@ from sklearn.cluster import KMeans
 
 from imsat.devices import get_device
 from imsat.estimators.base import (
-    Clusterer, Restart, TrainedEstimator, estimator, send)
+    Clusterer, Restart, TrainedEstimator, send)
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
@@ -27,7 +28,7 @@ from imsat.training.phases import Phases
 ITERATIONS = 20_000  # of the fine-tuning, by default
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DAEKMeans(Clusterer, TrainedEstimator):
     """K-means on the code of a stacked denoising autoencoder.
 
@@ -180,7 +181,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         return self.n_code
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DEC(DAEKMeans):
     """Deep embedded clustering (Xie et al. 2016).
 

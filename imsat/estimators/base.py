@@ -1,6 +1,5 @@
 """What the estimators of all methods share."""
 import dataclasses
-import functools
 import json
 import numbers
 import time
@@ -27,11 +26,6 @@ from imsat.storage import load_npz, save_npz
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
-
-# Every estimator is such a dataclass: its fields are its parameters.
-estimator = functools.partial(
-    dataclasses.dataclass, kw_only=True, eq=False, repr=False)
-
 
 @dataclasses.dataclass
 class Restart:
@@ -63,7 +57,7 @@ class Restart:
         return summary
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                 BaseEstimator):
     """A method in scikit-learn's form, with restarts, saved without pickle.
@@ -269,7 +263,7 @@ class Restarts:
             vars(model).update(fitted)
 
 
-@estimator
+@dataclasses.dataclass(eq=False, repr=False)
 class Clusterer(ClusterMixin):
     """A method whose result is a cluster for each point.
 
@@ -287,7 +281,7 @@ class Clusterer(ClusterMixin):
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
 
-@estimator
+@dataclasses.dataclass(eq=False, repr=False)
 class Hasher:
     """A method whose result is a code for each point.
 
@@ -307,7 +301,7 @@ class Hasher:
         return code_width(self.n_bits)
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class TrainedEstimator(Estimator):
     """A method that trains a network by Chainer's Trainer.
 

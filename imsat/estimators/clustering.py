@@ -1,7 +1,8 @@
 """Clustering by IMSAT (section 3.3)."""
+import dataclasses
 from typing import Any
 
-from imsat.estimators.base import Clusterer, estimator
+from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.losses.objectives import ClusteringObjective
 from imsat.metrics import clustering_accuracy
@@ -9,7 +10,7 @@ from imsat.parameters import again
 from imsat.training.evaluation import information_of, softmax
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATClustering(Clusterer, IMSATEstimator):
     """Clustering by IMSAT (section 3.3), in scikit-learn's form.
 

@@ -1,4 +1,5 @@
 """Deep Hash, to compare with."""
+import dataclasses
 import chainer.functions as F
 from typing import ClassVar
 
@@ -6,7 +7,7 @@ import numpy
 from chainer import backend
 
 from imsat.devices import get_device
-from imsat.estimators.base import Hasher, Restart, TrainedEstimator, estimator
+from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, parameter
@@ -18,7 +19,7 @@ from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DeepHasher(Hasher, TrainedEstimator):
     """Deep Hash (Erin Liong et al. 2015), trained without labels.
 

@@ -1,7 +1,8 @@
 """Hash codes by IMSAT (section 3.4)."""
+import dataclasses
 import numpy
 
-from imsat.estimators.base import Hasher, estimator
+from imsat.estimators.base import Hasher
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.losses.objectives import HashingObjective
@@ -10,7 +11,7 @@ from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
 from imsat.training.evaluation import information_of, softmax
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATHasher(Hasher, IMSATEstimator):
     """Hash codes by IMSAT (section 3.4), in scikit-learn's form.
 

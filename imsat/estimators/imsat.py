@@ -1,4 +1,5 @@
 """What RIM and IMSAT do alike, whatever the task."""
+import dataclasses
 import math
 
 from typing import Any, ClassVar
@@ -7,7 +8,7 @@ import numpy
 
 from imsat.errors import InputError
 from imsat.devices import get_device
-from imsat.estimators.base import Restart, TrainedEstimator, estimator, send
+from imsat.estimators.base import Restart, TrainedEstimator, send
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
@@ -26,7 +27,7 @@ from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     """An encoder trained by RIM or IMSAT (Eq. 1), in scikit-learn's form.
 

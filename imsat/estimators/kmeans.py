@@ -1,4 +1,5 @@
 """K-means, to compare with."""
+import dataclasses
 from typing import ClassVar
 
 import numpy
@@ -7,11 +8,11 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
 
 from imsat.estimators.base import (
-    Clusterer, Estimator, Restart, TrainedEstimator, estimator)
+    Clusterer, Estimator, Restart, TrainedEstimator)
 from imsat.parameters import again
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
 

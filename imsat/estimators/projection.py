@@ -1,17 +1,18 @@
 """Hashing by principal components: PCA-ITQ and spectral hashing."""
+import dataclasses
 from typing import ClassVar
 
 import numpy
 
 from imsat.estimators.base import (
-    Estimator, Hasher, Restart, TrainedEstimator, estimator)
+    Estimator, Hasher, Restart, TrainedEstimator)
 from imsat.parameters import Whole, again, argument_error, parameter
 from imsat.retrieval.codes import pack_bits
 
 BLOCK = 5000  # points at a time: bounds memory
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ProjectionHasher(Hasher, Estimator):
     """A hasher that starts from the principal components of the data.
 
@@ -53,7 +54,7 @@ def principal_components(x, n):
     return mean, vectors[:, ::-1][:, :n].copy()
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ITQHasher(ProjectionHasher):
     """PCA-ITQ (Gong et al. 2013): the rotation of the principal components
     that comes nearest to the corners of the cube.
@@ -138,7 +139,7 @@ def rotate_to_codes(v, iterations, rng):
     return rotation, errors
 
 
-@estimator
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class SpectralHasher(ProjectionHasher):
     """Spectral hashing (Weiss et al. 2008).
 
