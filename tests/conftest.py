@@ -145,3 +145,11 @@ def chainer_device(device_number):
 @pytest.fixture(autouse=True)
 def no_shared_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
+
+
+def pytest_collection_modifyitems(items):
+    # The longest first, so that in the end no core waits for another.
+    longest = 'test_resume', 'test_tables', 'experiments_tests'
+    items.sort(key=lambda item: next(
+        (i for i, name in enumerate(longest) if name in item.nodeid),
+        len(longest)))

@@ -97,7 +97,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         restarts = self.restarts(1, total * steps)
         for seed, session in restarts:
             phases = Phases(session, x, self.batch_size, self.sampling, seed)
-            network, terms = self._train_code(phases, device, epochs, seed)
+            network, terms = self.train_code(phases, device, epochs, seed)
             terms.update(self.train_clusters(network, x, y, phases))
             logits = predict_logits(network, x)
             restarts.add(Restart(
@@ -117,7 +117,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
-    def _train_code(self, phases, device, epochs, seed):
+    def train_code(self, phases, device, epochs, seed):
         """The encoder and its centres by K-means, and what is said of it."""
         x = phases.x
         autoencoder = Autoencoder(x.shape[1], self._sizes,

@@ -11,6 +11,7 @@ from imsat.estimators.autoencoder import (
     DEC, DAEKMeans, SelfTraining, denoising_loss)
 from imsat.training.iterators import IndexIterator
 from imsat.training.phases import Phases
+from imsat.training.session import Session
 from imsat.randomness import NOISE, generator
 from imsat.training.snapshot import snapshots
 
@@ -167,7 +168,7 @@ def test_self_training_by_hand():
     for param in network.params():
         param.array = param.array.astype('d')
     model = DEC(3, batch_size=20, self_training_rate=.5, tol=0, max_epochs=6)
-    phases = Phases(model, x, 0)
+    phases = Phases(Session(), x, 20, 'sweep', 0)
     model.train_clusters(network, x, None, phases)
 
     expected, params = self_training_by_hand(x, mu, .5, 6)
@@ -216,7 +217,7 @@ def test_scale():
 
 def test_many_iterations_by_default():
     class Counting(DAEKMeans):
-        def _run(self, x, labels, device, epochs, *args):
+        def train_code(self, phases, device, epochs, seed):
             raise StopIteration(epochs)
     with pytest.raises(StopIteration) as info:
         Counting(3, **{**SMALL, 'batch_size': 30}).fit(X)

@@ -19,7 +19,7 @@ def rows(out):
     """Those of the table, each by its titles."""
     head, rule, *lines = (line for line in out.splitlines()
                           if line.startswith('|'))
-    assert set(rule) == set('|-:')
+    assert set(rule) == set('| -:')
     return [dict(zip(cells(head), cells(line), strict=True))
             for line in lines]
 

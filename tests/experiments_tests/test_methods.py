@@ -132,4 +132,4 @@ def test_bad_distortion(points):
     process = run('clustering', 'imsat-affine', '--distortion', 'turn=3',
                   cwd=points)
     assert process.returncode == 2
-    assert 'argument --distortion: invalid distortion value' in process.stderr
+    assert "argument --distortion: 'turn=3' can not be read" in process.stderr

@@ -185,7 +185,7 @@ def test_resumed_under_the_constraint(tmp_path):
     whole = fit(4)
     fit(2, out=tmp_path)
     resumed = fit(4, out=tmp_path, resume=True)
-    assert [entry['all/penalty'] for entry in resumed['log']] == [
+    assert [entry['all/penalty'] for entry in resumed.log] == [
         .4, .4, .8, 1.6]
-    assert resumed['objective'] == whole['objective']
-    assert resumed['kl_to_prior'] == whole['kl_to_prior']
+    assert resumed.objective == whole.objective
+    assert resumed.terms['kl_to_prior'] == whole.terms['kl_to_prior']

@@ -12,15 +12,16 @@ DATA = {'n': 3, 'sha256': 'a'}
 
 
 def enter(out, resume=False, data=DATA, **options):
-    return run_folder(argparse.Namespace(out=str(out), resume=resume,
-                                         **options), data)
+    return run_folder(argparse.Namespace(
+        out=str(out), resume=resume, task='clustering', method='kmeans',
+        **options), data)
 
 
 def test_options_are_kept(tmp_path):
     with enter(tmp_path / 'a' / 'b', seed=1) as out:
         assert out == tmp_path / 'a' / 'b'
     config = load_json(out / 'config.json')
-    assert config['options'] == {'seed': 1} and config['data'] == DATA
+    assert config['options']['seed'] == 1 and config['data'] == DATA
 
 
 @pytest.mark.parametrize('left', ['result.json', 'log', 'snapshot-000001.npz',
@@ -34,8 +35,19 @@ def test_another_run_is_refused(tmp_path, left, resume):
         with pytest.raises(InputError, match='holds a run with another'):
             with enter(tmp_path, resume, **change):
                 pass
-    assert load_json(tmp_path / 'config.json')['options'] == {'seed': 1}
+    assert load_json(tmp_path / 'config.json')['options']['seed'] == 1
     assert (tmp_path / left).exists()
+
+
+def test_an_option_that_an_earlier_version_had_not(tmp_path):
+    with enter(tmp_path, seed=1):
+        (tmp_path / 'log').touch()
+    # It had the method's default then.
+    with enter(tmp_path, resume=True, seed=1, restarts=12):
+        pass
+    with pytest.raises(InputError, match=r'another restarts \(12 and not 3\)'):
+        with enter(tmp_path, resume=True, seed=1, restarts=3):
+            pass
 
 
 @pytest.mark.parametrize('text', ['[1]', '{}', '{"options": 3}'])
@@ -54,7 +66,7 @@ def test_what_learnt_nothing_gives_way(tmp_path):
             raise InputError('delta is 0, for instance')
     with enter(tmp_path, seed=2):
         pass
-    assert load_json(tmp_path / 'config.json')['options'] == {'seed': 2}
+    assert load_json(tmp_path / 'config.json')['options']['seed'] == 2
 
 
 def test_an_interrupted_run_is_not_lost(tmp_path):

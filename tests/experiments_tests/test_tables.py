@@ -222,7 +222,7 @@ def test_a_failing_run_and_a_missing_data_set_are_told(points):
          '--datasets', 'points.npz,few.npz,none.npz', '--', *QUICK],
         capture_output=True, text=True)
     assert done.returncode == 1
-    assert 'few-npz imsat-vat seed0: clustering.py: there are 30 points' \
+    assert 'few-npz imsat-vat seed0: clustering.py: --batch-size is 50' \
         in done.stderr
     assert 'there is no file none.npz' in done.stderr
     assert result(points, 'points-npz', 'imsat-vat', 'seed0')

@@ -4,11 +4,11 @@ from PIL import Image
 
 
 def row(kernel='a_forward', at='large', of_copy=.9, of_limit=.5, at_most=None,
-        failed=(), **ratio):
+        failed=None, **ratio):
     return dict(kernel=kernel, at=at, size=dict(B=70_000, K=10), sets=2,
                 bytes=12_345_678, ms=dict(ours=.01234), gb_s=1000.4,
                 of_copy=of_copy, of_limit=of_limit, at_most=at_most,
-                ratio=ratio, failed=failed)
+                ratio=ratio, failed=failed or {})
 
 
 NOTHING = dict(row(failed=dict(ours='is wrong by 1.0e-01, relative')),
