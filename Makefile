@@ -20,7 +20,8 @@ cluster: .venv/installed
 
 # Files side by side on all cores; then more threads of BLAS only wait.
 test: lint
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile \
+		--no-loadscope-reorder
 
 lint: .venv/tested
 	$(BIN)/ruff check --quiet
