@@ -227,8 +227,7 @@ def _vat_case(theirs, encoder, inputs, distance):
 
     def ours():
         return {'value': RecordedVAT([direction])(
-            lambda x: encoder(x, update_statistics=False), distance, x,
-            .25 * sigma)}
+            encoder, distance, x, .25 * sigma)}
 
     return Case('vat', parameters_of(encoder), original, ours)
 

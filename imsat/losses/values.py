@@ -4,14 +4,14 @@ import dataclasses
 import numpy
 
 from imsat.errors import InputError
-from imsat.losses.objectives import (
-    ClusteringObjective, CodeObjective, HashingObjective)
-from imsat.losses.regularizers import (
-    RPT, VAT, Affine, Mean, WeightDecay)
+from imsat.losses import objectives, regularizers
 
-VALUES = {cls.__name__: cls for cls in (
-    VAT, RPT, WeightDecay, Affine, Mean, ClusteringObjective, CodeObjective,
-    HashingObjective)}
+# Every value of the library, by name.
+VALUES = {
+    name: value for module in (objectives, regularizers)
+    for name, value in vars(module).items()
+    if isinstance(value, type) and dataclasses.is_dataclass(value)
+    and issubclass(value, objectives.Objective | regularizers.Regularizer)}
 
 
 def to_json(value):
