@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
+from imsat.parameters import is_whole
 from imsat.storage import AnyPath, digest, look_up, save_npz
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
@@ -21,6 +22,10 @@ CHUNK = 2000
 TILE = 16384
 # Candidates beside the t + 1 nearest.
 SPARE = 2
+# Of a square of a distance, a share that makes no difference.
+HARMLESS = 1e-9
+# So many times the variance the square of the mean may be.
+FAR = 10
 
 
 def neighbor_distance(
@@ -31,7 +36,8 @@ def neighbor_distance(
     The authors' code takes the 11th nearest where the paper says t = 10.
 
     Args:
-        x (array or scipy sparse matrix): Shape (N, d), N > t.
+        x (array or scipy sparse matrix): Shape (N, d), N > t, of any real
+            dtype; float64 where float32 can't hold the points apart.
         t (int): Which neighbour, from 1.
         cache (path): Folder in which the answer is kept under a hash of x
             and t, or looked up; None for none.
@@ -43,17 +49,18 @@ def neighbor_distance(
         CHUNK x TILE.
 
     Raises:
-        InputError: If there are not more than ``t`` points; on a GPU also if
-            ``t`` is beyond a thousand or x not finite.
+        InputError: If x is no table of finite numbers, or there are not more
+            than ``t`` points; on a GPU also if ``t`` is beyond a thousand.
 
     Example:
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
+    x = _check_points(x)
     n = x.shape[0]
-    if not 1 <= t < n:
-        raise InputError(f'{n} points have no neighbour number {t}; choose a '
-                         f'neighbour from 1 to {n - 1}')
+    if not is_whole(t) or not 1 <= t < n:
+        raise InputError(f'{n} points have no neighbour number {t!r}; choose '
+                         f'a neighbour from 1 to {n - 1}')
     if cache is None:
         return _compute(x, t, progress)
     path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
@@ -73,15 +80,33 @@ def neighbor_distance(
     return sigma
 
 
+def _check_points(x):
+    """x as an array or a CSR matrix of float32 or float64."""
+    if runtime.current.holds(x):
+        return x
+    if scipy.sparse.issparse(x):
+        x = x.tocsr()
+        if not x.has_canonical_format:
+            x = x.copy()  # the caller's stays
+            x.sum_duplicates()
+        values = x.data
+    else:
+        x = values = numpy.asarray(x)
+    if x.ndim != 2 or values.dtype.kind not in 'fiub':
+        raise InputError(f'x has shape {x.shape} and dtype {values.dtype}; '
+                         f'give a table of numbers, a row for each point')
+    if not numpy.isfinite(values).all():
+        raise InputError('x holds values that are NaN or infinite; remove '
+                         'those points')
+    if values.dtype not in (numpy.float32, numpy.float64):
+        x = x.astype(numpy.float64)
+    return x
+
+
 def _compute(x, t, progress):
     n = x.shape[0]
-    if runtime.current.holds(x):
-        distance = _by_kernels(x, t)
-    else:
-        select = _scikit_learn(x)
-
-        def distance(rows):
-            return distance_of_rows(x, rows, t, select)
+    distance = (by_kernels if runtime.current.holds(x) else by_products)(
+        x, t)
     sigma = numpy.empty(n)
     for start in range(0, n, CHUNK):
         rows = slice(start, min(start + CHUNK, n))
@@ -91,22 +116,62 @@ def _compute(x, t, progress):
     return sigma
 
 
-def distance_of_rows(
-        x: typing.Any, rows: slice, t: int,
-        select: Callable[[typing.Any, int], numpy.ndarray]) -> numpy.ndarray:
-    """sigma_t of the points ``x[rows]`` among all of x.
+def by_products(x, t):
+    """Function of ``rows``, a slice, to sigma_t of ``x[rows]`` among all x.
 
-    ``select(x[rows], k)`` gives the indices of each row's k nearest points,
-    itself among them, in any order.
+    Products find the nearest, float64 differences measure them.
     """
-    # The last of the k may be a wrong one of a tie, which does no harm, and a
-    # point may miss itself among duplicates, whose distance is 0 as well.
-    candidates = select(x[rows], min(t + 1 + SPARE, x.shape[0]))
-    distances = numpy.empty(candidates.shape)
-    for j in range(candidates.shape[1]):
-        distances[:, j] = _direct(x[rows], x[candidates[:, j]])
-    distances.sort(axis=1)
-    return distances[:, t]  # entry 0 is the point itself
+    n, d = x.shape
+    k = min(t + 1 + SPARE, n)
+    near = _centred(x)
+    search = NearestNeighbors(algorithm='brute').fit(near)
+    squares = _squares(near)
+    # Of a square of a distance by products.
+    error = (d + 4) * numpy.finfo(numpy.float64).eps * (
+        squares + squares.max())
+
+    def distance(rows):
+        # A point may miss itself among duplicates, whose distance is 0 too.
+        last, candidates = search.kneighbors(near[rows], k)
+        distances = numpy.empty(candidates.shape)
+        for j in range(k):
+            distances[:, j] = _direct(x[rows], x[candidates[:, j]])
+        distances.sort(axis=1)
+        sigma = distances[:, t]  # entry 0 is the point itself
+        if k < n:
+            # Any other point is at least as far as the last candidate by
+            # products.  Ties and what only the last digits tell do no harm.
+            certain = (sigma ** 2 <= last[:, -1] ** 2 - error[rows]) \
+                | (error[rows] <= HARMLESS * sigma ** 2) | (sigma == 0)
+            for i in numpy.flatnonzero(~certain):
+                row = rows.start + i
+                sigma[i] = numpy.partition(numpy.concatenate([
+                    _direct(x[numpy.full(min(CHUNK, n - start), row)],
+                            x[start:start + CHUNK])
+                    for start in range(0, n, CHUNK)]), t)[t]
+        return sigma
+    return distance
+
+
+def _centred(x):
+    """x, moved to its mean where that is far away, which costs digits."""
+    if scipy.sparse.issparse(x):
+        return x
+    mean = x.mean(axis=0, dtype=numpy.float64)
+    if len(x) * (mean ** 2).sum() <= FAR * _squares(x, mean).sum():
+        return x
+    return x - mean
+
+
+def _squares(x, mean=0.):
+    """The squares of the rows' distances to ``mean``, shape (N,), float64."""
+    if scipy.sparse.issparse(x):
+        x = x.astype(numpy.float64)
+        return numpy.asarray(x.multiply(x).sum(axis=1)).reshape(-1)
+    parts = (x[start:start + CHUNK].astype(numpy.float64) - mean
+             for start in range(0, len(x), CHUNK))
+    return numpy.concatenate([numpy.einsum('ij,ij->i', part, part)
+                              for part in parts])
 
 
 def _direct(a, b):
@@ -120,13 +185,8 @@ def _direct(a, b):
     return numpy.sqrt(numpy.einsum('ij,ij->i', difference, difference))
 
 
-def _scikit_learn(x):
-    search = NearestNeighbors(algorithm='brute').fit(x)
-    return lambda rows, k: search.kneighbors(rows, k, return_distance=False)
-
-
-def _by_kernels(x, t):
-    """As distance_of_rows, a function of the rows, on the device of x."""
+def by_kernels(x, t):
+    """As :func:`by_products`, on the GPU where x is."""
     most = nearest.MAX_K - 1 - SPARE
     if t > most:
         raise InputError(f'a GPU finds no neighbour number {t}; choose one '

@@ -1,7 +1,6 @@
 import numpy
 import pytest
 import scipy.sparse
-from sklearn.neighbors import NearestNeighbors
 
 from imsat import InputError, neighbor_distance, neighbors
 from imsat.storage import digest, save_npz
@@ -62,6 +61,77 @@ def test_duplicates_have_distance_zero(xp, dtype):
     assert (neighbor_distance(x, 3) == 0).all()
     assert (neighbor_distance(x, 7) == 0).all()
     assert (neighbor_distance(x, 8) > 0).all()
+
+
+# Where the points lie in space changes nothing.
+@pytest.mark.parametrize('offset', [1e3, 1e8, -1e11])
+def test_far_from_the_origin(offset):
+    # Whole numbers, which float64 holds at any of these places.
+    x = numpy.random.default_rng(0).integers(-500, 500, (300, 4)).astype('d')
+    numpy.testing.assert_allclose(
+        neighbor_distance(x + offset, 5), naive(x, 5), 1e-12)
+
+
+@pytest.mark.parametrize('dtype', 'fd')
+def test_a_column_that_is_constant_and_large(dtype):
+    x = numpy.random.default_rng(0).normal(size=(300, 4)).astype(dtype)
+    constant = numpy.full((300, 1), 2e9, dtype)
+    numpy.testing.assert_allclose(
+        neighbor_distance(numpy.concatenate([x, constant], 1), 5),
+        naive(x, 5), 1e-12)
+
+
+def test_duplicates_far_from_the_origin():
+    x = numpy.random.default_rng(0).normal(size=(50, 4))
+    assert (neighbor_distance(numpy.repeat(x, 3, 0) + 1e8, 2) == 0).all()
+
+
+def test_places_and_times():
+    # Degrees beside seconds: the squares of some columns have no digit left
+    # for the others.
+    rng = numpy.random.default_rng(0)
+    x = numpy.stack([rng.uniform(40, 50, 400), rng.uniform(0, 10, 400),
+                     1.7e9 + rng.integers(0, 40, 400) * 1e6], axis=1)
+    numpy.testing.assert_allclose(neighbor_distance(x, 3), naive(x, 3), 1e-9)
+
+
+def test_entries_of_a_sparse_matrix_that_come_twice():
+    rng = numpy.random.default_rng(0)
+    rows, columns = rng.integers(40, size=600), rng.integers(6, size=600)
+    x = scipy.sparse.csr_matrix((rng.normal(size=1200), (
+        numpy.tile(rows, 2), numpy.tile(columns, 2))), (40, 6))
+    twice = scipy.sparse.csr_matrix(
+        (rng.normal(size=480), numpy.tile(numpy.arange(6, dtype='i'), 80),
+         numpy.arange(0, 481, 12, dtype='i')), (40, 6))
+    assert not twice.has_canonical_format
+    for matrix in x, twice, twice.tocoo(), x.tolil():
+        before = matrix.nnz
+        numpy.testing.assert_allclose(
+            neighbor_distance(matrix, 3), naive(matrix.toarray(), 3), 1e-12)
+        assert matrix.nnz == before
+
+
+@pytest.mark.parametrize('convert', [
+    numpy.ndarray.tolist, lambda x: x.astype('e'), lambda x: x.astype('i1'),
+    lambda x: x > 0, lambda x: numpy.asfortranarray(x)])
+def test_other_tables(convert):
+    x = numpy.random.default_rng(0).integers(-9, 9, (30, 5)).astype('d')
+    table = convert(x)
+    numpy.testing.assert_allclose(
+        neighbor_distance(table, 2), naive(numpy.asarray(table), 2), 1e-12)
+
+
+@pytest.mark.parametrize('x,t,message', [
+    (numpy.ones(5), 1, r'shape \(5,\)'), ([['a', 'b']] * 3, 1, 'dtype <U1'),
+    ([[1j], [2j]], 1, 'complex'), ([[numpy.nan], [1.]], 1, 'NaN or infinite'),
+    ([[numpy.inf], [1.]], 1, 'NaN or infinite'),
+    ([[0.], [1.], [2.]], '1', "no neighbour number '1'"),
+    ([[0.], [1.], [2.]], 1.5, 'no neighbour number 1.5'),
+    ([[0.], [1.], [2.]], True, 'no neighbour number True'),
+    ([[0.], [1.], [2.]], None, 'no neighbour number None')])
+def test_bad_input(x, t, message):
+    with pytest.raises(InputError, match=message):
+        neighbor_distance(x, t)
 
 
 @pytest.mark.parametrize('dtype', 'fd')
@@ -208,13 +278,9 @@ def test_the_authors_file(mnist_folder):
         60000 + numpy.argsort(mnist.y[60000:], kind='stable')])
     expected = numpy.empty(70000)
     expected[order] = shipped
-    search = NearestNeighbors(algorithm='brute').fit(mnist.x)
-
-    def select(rows, k):
-        return search.kneighbors(rows, k, return_distance=False)
+    distance = neighbors.by_products(mnist.x, 11)
     for start in (0, 34567, 69000):  # all 70,000 take a minute
         rows = slice(start, start + 1000)
         # The file has seven digits.
         numpy.testing.assert_allclose(
-            neighbors.distance_of_rows(mnist.x, rows, 11, select),
-            expected[rows], 2e-7)
+            distance(rows), expected[rows], 2e-7)
