@@ -3,14 +3,17 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
+import lzma
 import os
+import struct
 import tempfile
 import typing
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy
@@ -112,8 +115,14 @@ def save_npz(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
         numpy.savez(f, **arrays)
 
 
-def load_npz(path: AnyPath) -> dict[str, numpy.ndarray]:
-    """Reads every array of an npz file, without pickle, into a dict.
+def load_npz(path: AnyPath, names: Collection[str] | None = None
+             ) -> dict[str, numpy.ndarray]:
+    """Reads arrays of an npz file, without pickle, into a dict.
+
+    Args:
+        path (path): The file.
+        names (collection of str): Those to read, where they are there; None
+            for all.
 
     Raises:
         InputError: If the file is damaged, no npz file or needs pickle.
@@ -128,21 +137,67 @@ def load_npz(path: AnyPath) -> dict[str, numpy.ndarray]:
         {'x': (2, 3)}
     """
     try:
-        npz = numpy.load(path, allow_pickle=False)
-        if isinstance(npz, numpy.ndarray):
-            raise ValueError('it holds a single array')
-        with npz:
-            return {key: npz[key] for key in npz.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
-            RuntimeError, OSError) as e:
-        # RuntimeError: a method of compression or encryption that there is
-        # not.  EINVAL: a directory that points to before the file.
+        with open(path, 'rb') as f:
+            if f.read(6) == numpy.lib.format.MAGIC_PREFIX:
+                raise ValueError('it holds a single array')
+        with zipfile.ZipFile(path) as archive:
+            _check_directory(archive)
+            return {name: _read_member(archive, name) for name
+                    in map(_name_of, archive.namelist())
+                    if names is None or name in names}
+    except FAULTS as e:
+        # EINVAL: a directory that points to before the file.
         if isinstance(e, OSError) and e.errno != errno.EINVAL:
             raise
         reason = ' '.join(str(e).split()) or type(e).__name__
         raise InputError(f'{path} is damaged or no npz file without pickle '
                          f'({reason}); write it again with numpy.savez'
                          ) from e
+
+
+# What reading a damaged file raises; RuntimeError: a method of compression or
+# encryption that there is not.
+FAULTS = (ValueError, EOFError, KeyError, TypeError, OverflowError,
+          MemoryError, RuntimeError, SyntaxError, OSError, struct.error,
+          zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
+def _name_of(member):
+    return member.removesuffix('.npy')
+
+
+def _check_directory(archive):
+    """ValueError unless the members lie one after the other, up to the
+    directory: one that the directory has lost would leave a gap."""
+    end, names = 0, set()
+    for info in sorted(archive.infolist(), key=lambda i: i.header_offset):
+        archive.fp.seek(info.header_offset)
+        head = archive.fp.read(30)
+        if not end <= info.header_offset <= end + GAP or len(head) < 30:
+            raise ValueError(f'{info.filename} is not where it should be')
+        end = info.header_offset + 30 + sum(
+            struct.unpack('<HH', head[26:])) + info.compress_size
+        if info.filename in names:
+            raise ValueError(f'{info.filename} is there twice')
+        names.add(info.filename)
+    if not end <= archive.start_dir <= end + GAP:
+        raise ValueError('its directory has lost a member')
+
+
+# Bytes that may follow a member: its sizes again, where they were not known
+# before it was written.
+GAP = 24
+
+
+def _read_member(archive, name):
+    """An array; its bytes are compared with their checksum first."""
+    members = set(archive.namelist())
+    member = f'{name}.npy' if f'{name}.npy' in members else name
+    stream = io.BytesIO(archive.read(member))
+    array = numpy.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read(1):
+        raise ValueError(f'{name} has more bytes than its shape')
+    return array
 
 
 def default_cache() -> Path:

@@ -1,5 +1,8 @@
 import hashlib
 import os
+import tracemalloc
+import types
+import zipfile
 from pathlib import Path
 
 import numpy
@@ -154,3 +157,58 @@ def test_default_cache(monkeypatch, tmp_path):
     assert default_cache() == tmp_path / 'b' / 'imsat'
     monkeypatch.delenv('XDG_CACHE_HOME')
     assert default_cache() == Path.home() / '.cache' / 'imsat'
+
+
+def test_no_flipped_bit_is_taken_for_another_array(tmp_path):
+    path = tmp_path / 'file.npz'
+    arrays = {'x': numpy.arange(60.).reshape(6, 10), 'y': numpy.arange(6)}
+    save_npz(path, arrays)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            loaded = load_npz(path)
+        except InputError:
+            refused += 1
+            continue
+        # Dates and the like say nothing of the arrays.
+        assert loaded.keys() == arrays.keys()
+        for name, array in arrays.items():
+            assert loaded[name].dtype == array.dtype
+            numpy.testing.assert_array_equal(loaded[name], array)
+    assert refused > .8 * len(whole)
+
+
+@pytest.mark.parametrize('keep', [0, 1, 100, -1, -22])
+def test_a_file_that_is_cut_short(tmp_path, keep):
+    path = tmp_path / 'file.npz'
+    save_npz(path, {'x': numpy.arange(60.), 'y': numpy.arange(6)})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match='file.npz is damaged'):
+        load_npz(path)
+
+
+def test_what_nobody_asks_for_is_not_read(tmp_path):
+    path = tmp_path / 'file.npz'
+    numpy.savez_compressed(path, x=numpy.arange(3.), bomb=numpy.zeros(10 ** 8))
+    tracemalloc.start()
+    assert list(load_npz(path, ('x', 'y'))) == ['x']
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 ** 7
+
+
+def test_an_archive_written_to_a_stream(tmp_path):
+    # Sizes follow the members there.
+    with open(tmp_path / 'file.npz', 'wb') as f:
+        writer = types.SimpleNamespace(write=f.write, flush=f.flush)
+        with zipfile.ZipFile(writer, 'w') as archive:
+            for name, array in ('x', numpy.eye(3)), ('y', numpy.arange(4)):
+                with archive.open(f'{name}.npy', 'w') as member:
+                    numpy.lib.format.write_array(member, array)
+    loaded = load_npz(tmp_path / 'file.npz')
+    numpy.testing.assert_array_equal(loaded['x'], numpy.eye(3))
+    numpy.testing.assert_array_equal(loaded['y'], numpy.arange(4))

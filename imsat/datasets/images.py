@@ -35,7 +35,7 @@ def load_images(name: str, data_dir: AnyPath | None = None
                          f'{", ".join(IMAGES)}, or a file that ends in .npz')
     if not Path(name).is_file():
         raise InputError(f'there is no file {name}; check its name')
-    arrays = load_npz(name)
+    arrays = load_npz(name, ('images', 'y'))
     images, labels = arrays.get('images'), arrays.get('y')
     if images is None or images.dtype != 'u1' or images.ndim != 4 \
             or images.shape[3] != 3:

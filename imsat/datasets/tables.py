@@ -69,7 +69,7 @@ def check_points(
 
 
 def _npz(path):
-    arrays = load_npz(path)
+    arrays = load_npz(path, ('x', 'y', 'notes'))
     if 'x' not in arrays:
         raise InputError(f'{path} holds no array x; save it with '
                          f'numpy.savez(file, x=points, y=labels)')
