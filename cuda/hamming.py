@@ -114,7 +114,7 @@ def nearest(queries, gallery, n_bits, k, ids=None):
     Args:
         queries, gallery (cupy.ndarray): Words, shapes (words, Q) and
             (words, N), uint32; none is further than D from another.
-        n_bits (int): D.
+        n_bits (int): D, the length of the codes.
         k (int): From 1 to N.
         ids (cupy.ndarray): What to call the codes of the gallery, shape
             (N,), int64; None for numbers from 0.

@@ -1,14 +1,19 @@
 """The API reference, made from the docstrings: ``make docs``."""
+import dataclasses
+import inspect
+import re
 import sys
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.ext import autosummary
 from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import imsat  # NOQA
+from imsat.parameters import declarations  # NOQA
 
 project = 'imsat'
 author = 'the imsat authors'
@@ -16,7 +21,7 @@ copyright = '2026, the imsat authors'
 version = release = imsat.__version__
 
 extensions = ['sphinx.ext.autodoc', 'sphinx.ext.autosummary',
-              'sphinx.ext.mathjax', 'sphinx.ext.napoleon']
+              'sphinx.ext.napoleon']
 templates_path = ['_templates']
 exclude_patterns = ['_templates']
 default_role = 'literal'
@@ -29,6 +34,9 @@ autosummary.WELL_KNOWN_ABBREVIATIONS += 'Eq.', 'Eqs.'
 autodoc_member_order = 'bysource'
 maximum_signature_line_length = 60
 napoleon_numpy_docstring = False
+# Attributes are listed like arguments.
+napoleon_custom_sections = [('Attributes', 'params_style')]
+html_math_renderer = 'mathml'
 
 html_theme = 'furo'
 html_title = f'imsat {release}'
@@ -37,13 +45,105 @@ html_css_files = ['imsat.css']
 html_copy_source = False
 
 
-def skip_others(app, what, name, obj, skip, options):
-    """Leaves out what bases of other projects define."""
-    obj = getattr(obj, 'fget', obj)
+def is_ours(obj):
     module = getattr(obj, '__module__', None)
-    if module is not None and module.split('.')[0] != 'imsat':
+    return module is None or module.split('.')[0] == 'imsat'
+
+
+def skip_others(app, what, name, obj, skip, options):
+    """Leaves out what bases of other projects define or describe, and the
+    defaults of parameters, which stand in the signature."""
+    obj = getattr(obj, 'fget', obj)
+    if not is_ours(obj) or what == 'class' and obj is None:
         return True
+    if inspect.isfunction(obj) and not obj.__doc__ and '.' in obj.__qualname__:
+        cls = getattr(sys.modules[obj.__module__],
+                      obj.__qualname__.split('.')[0])
+        described = [base for base in cls.__mro__ if getattr(
+            vars(base).get(name), '__doc__', None)]
+        if described and not is_ours(described[0]):
+            return True
     return None
+
+
+SECTION = r'^{}:\n((?:(?: {{4}}.*)?\n)+)'
+ENTRY = re.compile(r'^ {4}(\w[\w, ]*?)(?: \(.*?\))?:(?:.|\n {5,})*', re.M)
+
+
+def entries_of(section, docstring):
+    """The entries of a section of a docstring, by name."""
+    found = re.search(SECTION.format(section), docstring, re.M)
+    return {} if found is None else {
+        entry[1]: entry[0] for entry in ENTRY.finditer(found[1])}
+
+
+def complete(app, what, name, obj, options, lines):
+    """Tells of a class with declared parameters those of its bases as well,
+    all with defaults and bounds, and the bases' attributes."""
+    if what != 'class' or not dataclasses.is_dataclass(obj) \
+            or not declarations(obj):
+        return
+    docstrings = [inspect.cleandoc(vars(base)['__doc__']) + '\n'
+                  for base in obj.__mro__
+                  if is_ours(base) and vars(base).get('__doc__')]
+    text = '\n'.join([*lines, ''])
+    # Below the summary, where there is none yet.
+    end = text.index('\n\n') + 2 if '\n\n' in text else len(text)
+    for section in 'Args', 'Attributes':
+        entries = {}
+        for docstring in docstrings:
+            for key, entry in entries_of(section, docstring).items():
+                entries.setdefault(key, entry)
+        if section == 'Args':
+            entries = with_bounds(obj, entries)
+        else:
+            entries = {key: entry for key, entry in entries.items()
+                       if key not in declarations(obj)}
+        if entries:
+            whole = f'{section}:\n' + '\n'.join(entries.values()) + '\n\n'
+            found = re.search(SECTION.format(section), text, re.M)
+            start, end = found.span() if found else (end, end)
+            text = text[:start] + whole + text[end:]
+            end = start + len(whole)
+    lines[:] = text.split('\n')
+
+
+def with_bounds(cls, entries):
+    """The entries of a class's parameters with what is declared of them."""
+    declared = declarations(cls)
+    defaults = {field.name: field.default
+                for field in dataclasses.fields(cls)}
+    # What a base described and a class no longer takes is left out.
+    told = {key: entry for key, entry in entries.items()
+            if set(key.split(', ')) <= set(defaults)}
+    for name, declaration in declared.items():
+        kind = declaration.kind
+        wanted = kind.wanted or (
+            f'give {kind.__doc__[0].lower()}{kind.__doc__[1:].rstrip(".")}')
+        none = kind.optional and 'None' not in wanted
+        told[name] = told.get(name, f'    {name}: {declaration.help}.') + (
+            f'\n        By default ``{defaults[name]!r}``; {wanted}'
+            f'{", or None" if none else ""}.')
+    return told
+
+
+def mend_signature(app, what, name, obj, options, signature, returns):
+    """A default that is made anew is no Python as dataclasses show it."""
+    return signature and signature.replace('<factory>', '...'), returns
+
+
+def write_math(translator, node):
+    """Formulas as browsers know them, without a script from elsewhere."""
+    block = isinstance(node, nodes.math_block)
+    formula = node.astext().replace('||', r'\|')
+    if '&' in formula:
+        formula = rf'\begin{{aligned}}{formula}\end{{aligned}}'
+    formula = tex2mathml(formula)
+    if block:
+        formula = formula.replace('<math', '<math display="block"', 1)
+        formula = f'<div class="math">{formula}</div>'
+    translator.body.append(formula)
+    raise nodes.SkipNode
 
 
 def resolve(app, env, node, contnode):
@@ -55,7 +155,7 @@ def resolve(app, env, node, contnode):
     ending = '.' + node['reftarget'].lstrip('.~').removeprefix('imsat.')
     found = {entry.node_id: (entry.docname, name)
              for name, entry in env.get_domain('py').objects.items()
-             if name.endswith(ending)}
+             if name.endswith(ending) and entry.objtype != 'module'}
     if len(found) != 1:
         return None
     (node_id, (document, name)), = found.items()
@@ -65,4 +165,9 @@ def resolve(app, env, node, contnode):
 
 def setup(app):
     app.connect('autodoc-skip-member', skip_others)
+    # Before napoleon.
+    app.connect('autodoc-process-docstring', complete, priority=400)
+    app.connect('autodoc-process-signature', mend_signature)
+    app.add_html_math_renderer('mathml', (write_math, None),
+                               (write_math, None))
     app.connect('missing-reference', resolve)

@@ -8,7 +8,7 @@ class Dataset:
     """Points to cluster or to search.
 
     Attributes:
-        name (str): A name of :data:`SOURCES`, or of a file.
+        name (str): A name of ``SOURCES``, or of a file.
         x (numpy.ndarray): Shape (N, d), float32.
         y (numpy.ndarray): Labels, shape (N,), or None.
         image_shape (tuple): (height, width) of the rows that are images, or

@@ -14,8 +14,9 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
     """A data set of the paper, scikit-learn's digits, or a file of one's own.
 
     Args:
-        name (str): A name in :data:`SOURCES`, or ``FILE.npz`` or
-            ``FILE.csv``, see :func:`read_table`.
+        name (str): A name in ``imsat.datasets.SOURCES``, e.g. ``'mnist'``; or
+            ``FILE.npz``, which holds ``x``, shape (N, d), and optionally
+            ``y``, shape (N,); or ``FILE.csv``, which holds a point a line.
         data_dir (path): The folder above the publishers' files; by default
             what ``IMSAT_DATA`` names.
         fetch (bool): Whether scikit-learn may fetch what is not there

@@ -286,7 +286,7 @@ class Hasher:
     """A method whose result is a code for each point.
 
     Args:
-        n_bits (int): D, from 1 to 256.
+        n_bits (int): D, the length of the codes, from 1 to 256.
 
     Attributes:
         codes_ (array): Codes of the training points, shape

@@ -25,7 +25,7 @@ class DeepHasher(Hasher, TrainedEstimator):
 
     A network of hyperbolic tangents whose outputs are near -1 and 1, vary
     much, and whose weights are near orthogonal, see
-    :func:`deep_hash_losses`.  It starts from the principal components.
+    ``deep_hash_losses``.  It starts from the principal components.
 
     (?) The weights that the paper prints, 100, .001 and .001, are for terms of
     a scale that could not be had.  Taken by the letter, batch by batch or
@@ -35,7 +35,7 @@ class DeepHasher(Hasher, TrainedEstimator):
     without which one code for all is best.  Adam is not theirs either.
 
     Args:
-        n_bits (int): D, from 1 to 256.
+        n_bits (int): D, the length of the codes, from 1 to 256.
         hidden (sequence of int): Units of the hidden layers, the paper's
             for 16 bits by default; for 32 it takes 80-50.
         balance (float): lambda_1, weight of the variance.

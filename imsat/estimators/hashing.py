@@ -19,7 +19,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
     V_1, ..., V_M values instead of D bits (section 3.2.1).
 
     Args:
-        n_bits (int): D, from 1 to 256.
+        n_bits (int): D, the length of the codes, from 1 to 256.
 
     Other arguments, attributes and errors: see
     :class:`imsat.estimators.imsat.IMSATEstimator`.
@@ -28,7 +28,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         codes_ (array): Codes of the training points: bits, shape
             (N, ceil(D / 8)), uint8, see :func:`imsat.retrieval.pack_bits`;
             or M values each, shape (N, M), see
-            :func:`imsat.retrieval.codes.head_codes_of`.
+            :func:`imsat.retrieval.head_codes_of`.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(200, 4))

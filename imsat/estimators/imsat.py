@@ -32,12 +32,12 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     """An encoder trained by RIM or IMSAT (Eq. 1), in scikit-learn's form.
 
     The estimator of a task says how many outputs the encoder has
-    (``_n_outputs``), what is minimised (:meth:`make_objective`), what else to
+    (``_n_outputs``), what is minimised (``make_objective``), what else to
     log (``_summarize``), and what is made of the logits.
 
     Args:
         objective (Objective): A value in place of the task's own, which is
-            made from ``lam`` and others; see :mod:`imsat.losses.objectives`.
+            made from ``lam`` and others; see :class:`imsat.Objective`.
         lam (float): lambda, weight of the information (Eqs. 1, 7, 14).
         alpha (float): Perturbations have length alpha sigma_t(x) (Eq. 17).
         n_neighbors (int): t of Eq. 17.

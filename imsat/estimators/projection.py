@@ -71,7 +71,7 @@ class ITQHasher(ProjectionHasher):
         objective_ (float): Mean of :math:`||b - v R||^2`, the quantisation
             error.
 
-    Others: see :class:`ProjectionHasher`.
+    Others: see ``ProjectionHasher``.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
@@ -145,17 +145,17 @@ class SpectralHasher(ProjectionHasher):
 
     The data are taken to fill the box of their principal components evenly.
     The bits are the signs of the D eigenfunctions of that box that vary
-    slowest, constants apart: :math:`cos(k \\pi (v_j - a_j) / (b_j - a_j))`.
+    slowest, constants apart: :math:`\\cos(k \\pi (v_j - a_j) / (b_j - a_j))`.
 
     Args:
-        n_bits (int): D.
+        n_bits (int): D, the length of the codes.
         random_state: Not used; the codes have no chance in them.
 
     Attributes:
         low_, extent_ (array): a and b - a, shape (P,), P = min(D, d).
         axes_, modes_ (array): j and k of every bit, shape (D,).
 
-    Others: see :class:`ProjectionHasher`.
+    Others: see ``ProjectionHasher``.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(60, 8))

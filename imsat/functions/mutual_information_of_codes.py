@@ -84,7 +84,7 @@ def code_mutual_information(y: VariableOrArray, sizes: Sequence[int],
         \sum_m H(Y_m|X), \quad \sum_m H(Y_m), \quad
         \sum_{m \ne m'} I(Y_m; Y_{m'})
 
-    for the representations :math:`Y_1 \times \dots \times Y_M` of section
+    for the representations :math:`Y_1 \times \ldots \times Y_M` of section
     3.2.1, whose m-th dimension takes :math:`V_m` values: Eqs. 12 to 14 with
     softmax heads for bits.  With M = 1 the entropies are those of
     :func:`softmax_entropy`; with all :math:`V_m = 2` and logits (y, 0)

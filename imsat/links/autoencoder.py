@@ -18,7 +18,7 @@ class Autoencoder(chainer.Chain):
     be negative.  Weights come from N(0, .01^2), biases are 0.
 
     Args:
-        n_in (int): d.
+        n_in (int): d, the number of features.
         sizes (sequence of int): Units of every layer, the code's last.
         rng (numpy.random.RandomState): Source of the weights; NumPy's global
             one by default.
@@ -94,7 +94,7 @@ class StudentClusters(chainer.Chain):
             self.centers = chainer.Parameter(centers)
 
     def forward(self, x: VariableOrArray) -> chainer.Variable:
-        """Logits of q, shape (B, K): :math:`-log(1 + ||z - mu_k||^2)`."""
+        r"""Logits of q, shape (B, K): :math:`-\log(1 + ||z - \mu_k||^2)`."""
         z = encode(self.encoder, x)
         shape = (len(z), *self.centers.shape)
         difference = F.broadcast_to(z[:, None], shape) \

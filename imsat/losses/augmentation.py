@@ -22,11 +22,11 @@ class AffineDistortion:
 
     Args:
         image_shape (tuple): (height, width).
-        rotation (float): Degrees, either way.
-        shear (float): Either way.
-        scale (float): .2 is from .8 to 1.2.
-        shift (float): Pixels, either way.
-        probability (float): Of each component.
+        rotation (float): Largest angle, in degrees, either way.
+        shear (float): Largest shear, either way.
+        scale (float): Largest change of size: .2 is from .8 to 1.2.
+        shift (float): Largest shift, in pixels, either way.
+        probability (float): How often each of the seven is applied, 0 to 1.
         center (sequence): (row, column) of the pixel that rotation, shear
             and scale leave where it is; None for the middle, (0, 0) is the
             upper left one.

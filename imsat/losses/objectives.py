@@ -102,8 +102,8 @@ class HashingObjective(PairsObjective):
     r"""Eq. 14, the information of D hash bits up to pairs, to be maximised.
 
     .. math::
-        \lambda \Big(\sum_d H(Y_d|X) - \sum_d H(Y_d)
-        + \sum_{d \ne d'} I(Y_d; Y_{d'})\Big)
+        \lambda \left(\sum_d H(Y_d|X) - \sum_d H(Y_d)
+        + \sum_{d \ne d'} I(Y_d; Y_{d'})\right)
 
     is minimised.
 

@@ -53,8 +53,22 @@ def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
 def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
     """Random perturbation training: r uniform on the sphere of ``radius``.
 
-    ``direction``, shape (B, d), replaces the draw from ``rng``; it is
-    normalised here.
+    Args:
+        forward: Function from a batch to logits, shape (B, M), that leaves
+            running statistics alone.
+        distance: Function of two sets of logits, e.g.
+            :func:`functions.softmax_kl`.
+        x (array): The batch, shape (B, d).
+        radius (array): alpha sigma_t(x) of Eq. 17, shape (B,), in the units
+            of x.
+        y (Variable or array): The clean logits, shape (B, M), if they are
+            known already.
+        rng (numpy.random.Generator): For all that is random.
+        direction (array): Shape (B, d), replaces the draw from ``rng``; it
+            is normalised here.
+
+    Returns:
+        Variable: R_SAT of Eq. 4 up to a constant, 0-dimensional.
 
     Example:
         Who predicts the same everywhere is not moved.
@@ -81,9 +95,13 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
     perturbed.
 
     Args:
+        forward, distance, x, radius, y, rng: As for :func:`rpt`.
         direction (array): Shape (B, d), replaces the draw from ``rng``.
         xi (float): Step of the finite difference, in the units of x.
         power_iterations (int): At least 0, which leaves the random direction.
+
+    Returns:
+        Variable: R_SAT of Eq. 4 up to a constant, 0-dimensional.
 
     Example:
         Two logits that are the coordinates: the worst move changes their
@@ -193,7 +211,13 @@ class Regularizer:
         Args:
             network (chainer.Link): Called as ``network(x,
                 update_statistics=False)`` it gives logits, shape (B, M).
-            distance, x, radius, y, rng: As for the functions of this module.
+            distance: Function of two sets of logits.
+            x (array): The batch, shape (B, d).
+            radius (array): alpha sigma_t(x) of Eq. 17, shape (B,), in the
+                units of x; whatever needs no radius ignores it.
+            y (Variable or array): The clean logits, shape (B, M), if they
+                are known already; never differentiated.
+            rng (numpy.random.Generator): For all that is random.
         """
         raise TypeError(f'{type(self).__name__} does not say what it costs; '
                         f'define __call__')
@@ -274,7 +298,7 @@ class WeightDecay(Regularizer):
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation(Regularizer):
-    """Self-augmented training by any augmentation T, :func:`augmentation`.
+    """Self-augmented training by any augmentation T (section 3.2.2).
 
     Args:
         transform: Function ``(x, rng)`` of a batch, an array of shape (B, d),

@@ -32,7 +32,7 @@ def code_width(n_bits: int) -> int:
     """The number of bytes that a code takes.
 
     Args:
-        n_bits (int): D.
+        n_bits (int): D, the length of the codes.
 
     Example:
         >>> imsat.retrieval.code_width(16), imsat.retrieval.code_width(17)
@@ -80,7 +80,7 @@ def unpack_bits(codes: Array, n_bits: int) -> numpy.ndarray:
 
     Args:
         codes (numpy.ndarray): Packed codes, shape (N, W), uint8.
-        n_bits (int): D.
+        n_bits (int): D, the length of the codes.
 
     Returns:
         numpy.ndarray: Shape (N, D), uint8, 0 or 1.

@@ -31,7 +31,7 @@ class HammingIndex:
         n_bits (int): D, from 1 to 256.
 
     Attributes:
-        n_bits (int): D.
+        n_bits (int): D, the length of the codes.
         ids (array): Numbers of the codes that are there, ascending, int64.
         codes (array): These codes, shape (N, W), uint8, where they are; W is
             :func:`~imsat.retrieval.code_width`.

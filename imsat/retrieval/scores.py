@@ -29,13 +29,23 @@ def retrieval_scores(
             of heads that differ; the CPU compares them.
         query_labels, gallery_labels (array): Shapes (Q,) and (N,), of any
             type that sorts.  Each label of a query is in the gallery.
-        n_bits (int): D; None for codes of heads.
+        n_bits (int): D, the length of the codes; None for codes of heads.
 
     Returns:
-        dict: What :func:`eval_histograms` gives, and ``precision_at_500``:
-        the share of relevant items among the first 500, those of equal
-        distance in the gallery's order; of 500 also where the gallery is
-        smaller, as in the authors' code.
+        dict: of floats, means over queries, and an int:
+
+        - ``map_trapezoid``, mAP as the authors have it, of scikit-learn up
+          to 0.18: the trapezoid rule over the groups of ties;
+        - ``map_step``, scikit-learn's since 0.19: all of a group count with
+          the precision at its end;
+        - ``map_expected``, the mean over all orders of the ties;
+        - ``precision_at_500``, the share of relevant items among the first
+          500, those of equal distance in the gallery's order; of 500 also
+          where the gallery is smaller, as in the authors' code;
+        - ``precision_at_500_expected``, the mean of that over all orders of
+          the ties;
+        - ``precision_at_r2``, among distances up to 2; 0 if there are none;
+        - ``empty_balls``, the number of queries for which there are none.
 
     Raises:
         InputError: If codes or labels don't go together.
@@ -104,16 +114,7 @@ def eval_histograms(total: numpy.ndarray,
         total, relevant (array): As :func:`calc_histograms` gives them.
 
     Returns:
-        dict: of floats, and an int:
-
-        - ``map_trapezoid``, mAP as the authors have it, of scikit-learn up
-          to 0.18: the trapezoid rule over the groups of ties;
-        - ``map_step``, scikit-learn's since 0.19: all of a group count with
-          the precision at its end;
-        - ``map_expected``, the mean over all orders of the ties;
-        - ``precision_at_500_expected``, likewise, divided by 500;
-        - ``precision_at_r2``, among distances up to 2; 0 if there are none;
-        - ``empty_balls``, the number of queries for which there are none.
+        dict: As :func:`retrieval_scores` gives it, but ``precision_at_500``.
     """
     trapezoid, step, expected = calc_average_precision(total, relevant)
     first = expected_relevant(total, relevant, [500])
