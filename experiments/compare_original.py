@@ -45,7 +45,8 @@ def get_options(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--original', metavar='DIR',
-        help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}')
+        help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}; '
+             f'what it holds is run as code')
     add('--python2', metavar='PYTHON',
         help='a Python 2.7 with Chainer 1.x, see docs/comparison.md; goes '
              'with --original')

@@ -28,7 +28,7 @@ def learning_curves(path: Path, logs: Sequence[Sequence[Mapping]],
     """
     panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
               ('all/marginal_entropy', 'H(Y), nats: how even'),
-              ('all/pairwise_information', 'bits share, nats: how redundant'),
+              ('all/pairwise_information', 'pairs share, nats: how redundant'),
               ('main/sat', 'R: the regulariser'),
               ('all/divergence', 'KL[P || Q], nats: how soft'),
               ('all/changed', 'share of points that moved'),
