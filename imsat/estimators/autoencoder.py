@@ -2,11 +2,10 @@
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import chainer
 import chainer.functions as F
-from typing import ClassVar
-
 import numpy
 import scipy.sparse
 from chainer import backend

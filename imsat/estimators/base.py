@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imsat.devices import get_device
 from imsat.errors import InputError
+from imsat.losses.values import from_json, to_json
 from imsat.parameters import (
     Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, parameter)
@@ -26,6 +27,7 @@ from imsat.storage import load_npz, save_npz
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
+
 
 @dataclasses.dataclass
 class Restart:
@@ -113,7 +115,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             arrays.update(serializers.npz.serialize(self.encoder_))
         save_npz(path, {
             'estimator': type(self).__name__,
-            'arguments': json.dumps(arguments, default=self._to_json),
+            'arguments': json.dumps(arguments, default=to_json),
             'n_features_in': self.n_features_in_,
             'objective': self.objective_, **arrays})
 
@@ -124,7 +126,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if str(arrays.get('estimator')) != cls.__name__:
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
-        self = cls(**cls._from_json(json.loads(str(arrays['arguments']))))
+        self = cls(**from_json(json.loads(str(arrays['arguments']))))
         self.n_features_in_ = int(arrays['n_features_in'])
         self.objective_ = float(arrays['objective'])
         network = self._network()
@@ -138,18 +140,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'{path} lacks {e}: it is damaged or from an '
                              f'earlier version; save it again') from e
         return self
-
-    @staticmethod
-    def _to_json(value):
-        """An argument that JSON has no form for, as one that it has."""
-        if isinstance(value, numpy.ndarray | numpy.generic):
-            return value.tolist()
-        return list(value)
-
-    @staticmethod
-    def _from_json(arguments):
-        """Arguments from what JSON gives back of them."""
-        return arguments
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""

@@ -1,5 +1,6 @@
 """Hash codes by IMSAT (section 3.4)."""
 import dataclasses
+
 import numpy
 
 from imsat.estimators.base import Hasher

@@ -1,19 +1,17 @@
 """What RIM and IMSAT do alike, whatever the task."""
 import dataclasses
 import math
-
 from typing import Any, ClassVar
 
 import numpy
 
-from imsat.errors import InputError
 from imsat.devices import get_device
+from imsat.errors import InputError
 from imsat.estimators.base import Restart, TrainedEstimator, send
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.losses.values import from_json, to_json
 from imsat.neighbors import neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, parameter)
@@ -149,9 +147,6 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         self.n_features_in_, self.objective_ = sizes[0], math.nan
         self.encoder_ = encoder
         return self
-
-    _to_json = staticmethod(to_json)
-    _from_json = staticmethod(from_json)
 
     def _network(self, rng=None):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,

@@ -29,8 +29,8 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.losses.augmentation import AffineDistortion
 from imsat.parameters import (
-    Choice, Kind, Number, OneOf, Whole, again,
-    check_parameters, from_arguments, is_whole, parameter)
+    Choice, Kind, Number, OneOf, Whole, again, check_parameters,
+    from_arguments, is_whole, parameter)
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
