@@ -334,7 +334,9 @@ class TrainedEstimator(Estimator):
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
     out: Any = parameter(None, Place(), option='', how=True)
     resume: bool = parameter(False, Flag(), option='', how=True)
-    snapshot_seconds: float = parameter(10., Number(), option='', how=True)
+    snapshot_seconds: float = parameter(
+        Session.snapshot_seconds, Number(), 'least time between two '
+        'snapshots, at ends of epochs', how=True)
     verbose: bool = parameter(False, Flag(), option='', how=True)
 
     def check(self, X, y=None):

@@ -20,6 +20,7 @@ its parameters and says what it needs.  Those with a name are in
 import collections.abc
 import dataclasses
 import functools
+import inspect
 from typing import Any
 
 import chainer
@@ -325,6 +326,14 @@ class Ranges(Kind):
         return ranges
 
 
+def _default_ranges():
+    return ','.join(
+        f'{name}={parameter.default:g}'.replace('=0', '=')
+        for name, parameter
+        in inspect.signature(AffineDistortion).parameters.items()
+        if isinstance(parameter.default, int | float))
+
+
 @dataclasses.dataclass(frozen=True)
 class Affine(Regularizer):
     """Self-augmented training by random affine distortions (section 4.2.4).
@@ -344,11 +353,10 @@ class Affine(Regularizer):
         None, Shape(optional=True), 'height and width of images', option='',
         kw_only=False)
     distortion: dict | None = parameter(
-        None, Ranges(optional=True), 'of the affine methods, by default '
-        'rotation=10,shear=.3,scale=.2,shift=2,probability=.5: degrees, '
-        'shares and pixels, either way, and how often each is applied; '
-        'center=ROW:COLUMN names the pixel that stays, by default the middle',
-        kw_only=False)
+        None, Ranges(optional=True), f'of the affine methods, by default '
+        f'{_default_ranges()}: degrees, shares and pixels, either way, and '
+        f'how often each is applied; center=ROW:COLUMN names the pixel that '
+        f'stays, by default the middle', kw_only=False)
 
     def transform(self):
         """The random distortion, an :class:`imsat.AffineDistortion`."""

@@ -28,7 +28,7 @@ class Snapshot(extension.Extension):
     default_name = 'snapshot'
     priority = -100  # after all that writes or reads observations
 
-    def __init__(self, folder, epochs, seconds=10.):
+    def __init__(self, folder, epochs, seconds):
         self.folder, self.epochs, self.seconds = Path(folder), epochs, seconds
         self._last = time.monotonic()
 
