@@ -246,7 +246,7 @@ class HammingIndex:
         distance.
         """
         codes = to_numpy(self.codes)
-        index = _faiss().IndexBinaryFlat(8 * codes.shape[1])
+        index = import_faiss().IndexBinaryFlat(8 * codes.shape[1])
         index.add(codes)
         return index
 
@@ -259,7 +259,7 @@ class HammingIndex:
             index (faiss.IndexBinaryFlat): Its numbers stay.
             n_bits (int): D, where the last byte is not full.
         """
-        faiss = _faiss()
+        faiss = import_faiss()
         if not isinstance(index, faiss.IndexBinaryFlat):
             raise InputError(f'a {type(index).__name__} can not be read; give '
                              f'a faiss.IndexBinaryFlat')
@@ -387,7 +387,8 @@ def _sorted(
     return distance[order], position[order]
 
 
-def _faiss() -> Any:
+def import_faiss() -> Any:
+    """FAISS, or an InputError that says how to get it."""
     try:
         import faiss
     except ImportError:
