@@ -23,7 +23,7 @@ from imsat.parameters import (
     check_parameters, declarations, parameter)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
-from imsat.storage import load_npz, save_npz
+from imsat.storage import AnyPath, load_npz, save_npz
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
@@ -50,7 +50,7 @@ class Restart:
     logits: numpy.ndarray | None = None
     terms: dict[str, float] = dataclasses.field(default_factory=dict)
 
-    def summary(self):
+    def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
         summary = dict(seed=self.seed, objective=self.objective,
                        seconds=self.seconds, **self.terms)
@@ -88,7 +88,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     random_state: Any = parameter(
         None, Seed(), 'of every random number', option='seed')
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.
         """
         check_parameters(self)
@@ -96,7 +96,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
 
-    def save(self, path):
+    def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
 
         Arguments that only say how to run (device, out, ...) are left out.
@@ -120,7 +120,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             'objective': self.objective_, **arrays})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: AnyPath):
         """The estimator that :meth:`save` wrote, for predictions."""
         arrays = load_npz(path)
         if str(arrays.get('estimator')) != cls.__name__:
@@ -266,7 +266,7 @@ class Clusterer(ClusterMixin):
     n_clusters: int = parameter(
         10, Whole(1), 'K', option='clusters', kw_only=False)
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
@@ -339,7 +339,7 @@ class TrainedEstimator(Estimator):
         'snapshots, at ends of epochs', how=True)
     verbose: bool = parameter(False, Flag(), option='', how=True)
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'batch_size', 'the size of a batch')
         if self.resume and self.out is None:

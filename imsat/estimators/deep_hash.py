@@ -114,7 +114,7 @@ class DeepHasher(Hasher, TrainedEstimator):
             + self.weight_decay * losses['decay']
         return {'loss': loss, **losses}
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
         return codes_of(predict_logits(self.encoder_, self._scale(X)))

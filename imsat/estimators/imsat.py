@@ -152,7 +152,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
                        self.initialization, rng)
 
-    def radius(self, X):
+    def radius(self, X) -> numpy.ndarray:
         """alpha sigma_t(x) of Eq. 17, shape (N,), float32, in the units of X;
         zeros where the regulariser has no use for it."""
         if not self.make_regularizer().needs_radius:
@@ -173,7 +173,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 f'neighbour than {self.n_neighbors}')
         return sigma
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         n, regularizer = X.shape[0], self.make_regularizer()
         if regularizer.needs_radius and self.n_neighbors >= n:

@@ -431,7 +431,7 @@ class RegularizerParameters:
     image_shape: tuple | None = again(Affine, 'image_shape')
     distortion: dict | None = again(Affine, 'distortion')
 
-    def make_regularizer(self):
+    def make_regularizer(self) -> Regularizer:
         """The Regularizer of ``regularizer``."""
         if isinstance(self.regularizer, Regularizer):
             return self.regularizer
