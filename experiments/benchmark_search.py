@@ -13,12 +13,12 @@ import sys
 
 import numpy
 
-import imsat
 from common import markdown
 from common.scripts import main, positive
 from common.timing import time_in_turns
 from imsat import devices
 from imsat.retrieval import HammingIndex, code_width
+from imsat.retrieval.index import import_faiss
 
 HEAD = ('codes', 'bits', 'k', 'HammingIndex, ms a query', 'FAISS',
         'FAISS / HammingIndex')
@@ -39,15 +39,6 @@ def get_options(argv=None):
     add('--repeats', type=positive, default=5, help='timed, of each')
     add('--threads', type=positive, default=1, help='of FAISS')
     return parser.parse_args(argv)
-
-
-def find_faiss():
-    try:
-        import faiss
-    except ImportError:
-        raise imsat.InputError("FAISS is not installed; pip install "
-                               "'imsat[faiss]'") from None
-    return faiss
 
 
 def random_codes(rng, n, n_bits):
@@ -74,7 +65,7 @@ def measure(index, flat, queries, k, repeats):
 
 
 def run(args):
-    faiss = find_faiss()
+    faiss = import_faiss()
     faiss.omp_set_num_threads(args.threads)
     print(f'{args.queries} queries, medians of {args.repeats}, FAISS '
           f'{faiss.__version__}, threads: {args.threads}, '

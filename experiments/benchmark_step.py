@@ -24,9 +24,10 @@ from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
-# The task's plain functions, our objective, hidden units and outputs.
-TASKS = {'clustering': (PlainClustering, imsat.ClusteringObjective, 1200, 10),
-         'hashing': (PlainHashing, imsat.HashingObjective, 400, 16)}
+# The task's plain functions, and our estimator.
+TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering()),
+         'hashing': (PlainHashing, imsat.IMSATHasher())}
+RATE = imsat.IMSATClustering.learning_rate
 
 
 def get_options(argv=None):
@@ -41,28 +42,31 @@ def get_options(argv=None):
     add('--hidden', type=positive,
         help='units of both hidden layers; 1200, 400 for hashing')
     add('--outputs', type=positive, help='clusters, 10, or bits, 16')
-    add('--batch-size', type=positive, default=250, help='points a step')
+    add('--batch-size', type=positive,
+        default=imsat.IMSATClustering.batch_size, help='points a step')
     args = parser.parse_args(argv)
-    _, _, hidden, outputs = TASKS[args.task]
-    args.hidden, args.outputs = args.hidden or hidden, args.outputs or outputs
+    _, model = TASKS[args.task]
+    args.hidden = args.hidden or model.hidden[0]
+    args.outputs = args.outputs or (
+        model.n_clusters if args.task == 'clustering' else model.n_bits)
     return args
 
 
 def make_step(args, x, radius):
     """The step of the library, as estimators train by it."""
-    _, objective, _, _ = TASKS[args.task]
+    _, model = TASKS[args.task]
     encoder = imsat.Encoder(args.dim, args.outputs, 2 * (args.hidden,))
     return Updater(
         IndexIterator(len(x), args.batch_size),
-        Adam(alpha=.002).setup(encoder), x,
-        imsat.IMSATLoss(objective(), imsat.VAT(), radius)).update
+        Adam(alpha=RATE).setup(encoder), x, imsat.IMSATLoss(
+            model.make_objective(), model.make_regularizer(), radius)).update
 
 
 def make_plain_step(args, x, radius):
     """The step as the authors' code writes it."""
-    task, *_ = TASKS[args.task]
+    task, _ = TASKS[args.task]
     model = PlainEncoder(args.dim, 2 * (args.hidden,), args.outputs)
-    optimizer = chainer.optimizers.Adam(alpha=.002).setup(model)
+    optimizer = chainer.optimizers.Adam(alpha=RATE).setup(model)
     batches = IndexIterator(len(x), args.batch_size)
 
     def step():

@@ -60,16 +60,20 @@ def get_options(argv=None):
         help='of random inputs, weights and directions; default 0')
     add('--iterations', type=int, default=20, metavar='N',
         help='of training beside the original; default 20')
-    add('--batch-size', type=int, default=250,
-        help='of random inputs; the original itself has 250; default 250')
-    add('--dim', type=int, default=784,
-        help='of inputs; default 784: images of MNIST, where --data-dir or '
-             'IMSAT_DATA has them, for training, and else random numbers')
+    add('--batch-size', type=int, default=Sizes.batch_size,
+        help='of random inputs; the original itself has 250; default '
+             '%(default)s')
+    add('--dim', type=int, default=Sizes.dim,
+        help='of inputs; default %(default)s: images of MNIST, where '
+             '--data-dir or IMSAT_DATA has them, for training, and else '
+             'random numbers')
     add('--hidden', type=Units().parse, metavar='H-H',
         help='units of the two hidden layers; default 1200-1200 for '
              'clustering, 400-400 for hashing')
-    add('--clusters', type=int, default=10, metavar='K', help='default 10')
-    add('--bits', type=int, default=16, metavar='D', help='default 16')
+    add('--clusters', type=int, default=Sizes.clusters, metavar='K',
+        help='default %(default)s')
+    add('--bits', type=int, default=Sizes.bits, metavar='D',
+        help='default %(default)s')
     add('--data-dir', metavar='DIR',
         help="folder of MNIST's four IDX files; default: the environment "
              'variable IMSAT_DATA')

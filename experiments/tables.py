@@ -25,11 +25,11 @@ from common.scripts import main, positive
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
-from paper.tables import NAMES, get_table, methods_of
 from tabulation.readme import SEEDS, fill_tables
 from tabulation.record import Record
 from tabulation.report import Report, find_results
 from tabulation.runs import Runs, do_all
+from tabulation.tables import NAMES, get_table, methods_of
 
 # What to do after an interruption.
 AGAIN = 'the same command goes on where it was'

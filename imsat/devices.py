@@ -1,3 +1,4 @@
+"""The devices of this machine, by number and in words."""
 import importlib.util
 import numbers
 import os

@@ -1,5 +1,4 @@
 """What arguments may be, for type hints."""
-import os
 from typing import TypeAlias
 
 import chainer
@@ -9,4 +8,3 @@ from chainer.backends import cuda
 # NumPy's or CuPy's; without CuPy the second is a class that has no instances.
 Array: TypeAlias = numpy.ndarray | cuda.ndarray
 VariableOrArray: TypeAlias = chainer.Variable | Array
-Path: TypeAlias = str | os.PathLike[str]

@@ -58,9 +58,6 @@ def get_parser(task, description, undecided=None):
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
         help='go on from the last snapshot below --out')
-    add('--snapshot-seconds', type=float, default=10, metavar='S',
-        help='least time between two snapshots, at ends of epochs; default '
-             '10')
     add('--quiet', action='store_true', help='no progress, no summary')
     group = parser.add_argument_group(
         'options of the method', 'by default those of the paper, section '
@@ -212,8 +209,7 @@ def make_model(args, **arguments):
     given = {argument: getattr(args, option_of(argument, declaration))
              for argument, declaration in known.items()
              if hasattr(args, option_of(argument, declaration))}
-    given.update(out=args.out, resume=args.resume,
-                 snapshot_seconds=args.snapshot_seconds, cache=True,
+    given.update(out=args.out, resume=args.resume, cache=True,
                  verbose=not args.quiet, **arguments)
     chosen = known.keys() - system.fixed.keys()
     return system.make(**{argument: value for argument, value in given.items()

@@ -1,0 +1,1 @@
+"""What the paper says: its systems, its figures, and departures from it."""

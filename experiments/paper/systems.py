@@ -57,10 +57,10 @@ SYSTEMS = {
         'linear-rim': System(
             'Linear RIM', IMSATClustering,
             dict(regularizer='weight-decay', hidden=()),
-            dict(lam=1., weight_decay=.005), ('penalty', 'weight-decay')),
+            dict(lam=1.), ('penalty', 'weight-decay')),
         'deep-rim': System(
             'Deep RIM', IMSATClustering, dict(regularizer='weight-decay'),
-            dict(lam=1., weight_decay=.005), ('penalty', 'weight-decay')),
+            dict(lam=1.), ('penalty', 'weight-decay')),
         'linear-imsat-vat': System(
             'Linear IMSAT (VAT)', IMSATClustering,
             dict(regularizer='vat', hidden=()), dict(lam=1.6, alpha=.4),
@@ -70,14 +70,14 @@ SYSTEMS = {
             dict(lam=.05, alpha=2.5), ('penalty',)),
         'imsat-vat': System(
             'IMSAT (VAT)', IMSATClustering, dict(regularizer='vat'),
-            dict(lam=.1, alpha=.25), ('penalty',)),
+            departures=('penalty',)),
         'imsat-affine': System(
             'IMSAT (affine)', IMSATClustering, dict(regularizer='affine'),
-            dict(lam=.1), ('penalty', 'distortion')),
+            departures=('penalty', 'distortion')),
         'imsat-vat-affine': System(
             'IMSAT (VAT & affine)', IMSATClustering,
-            dict(regularizer='vat-affine'), dict(lam=.1, alpha=.25),
-            ('penalty', 'distortion')),
+            dict(regularizer='vat-affine'),
+            departures=('penalty', 'distortion')),
     },
     'hashing': {
         'spectral': System('Spectral hash', SpectralHasher),
@@ -87,13 +87,12 @@ SYSTEMS = {
         'linear-rim': System(
             'Linear RIM', IMSATHasher,
             dict(regularizer='weight-decay', hidden=()),
-            dict(lam=1., weight_decay=.005), ('weight-decay',)),
+            dict(lam=1.), ('weight-decay',)),
         'deep-rim': System(
             'Deep RIM', IMSATHasher, dict(regularizer='weight-decay'),
-            dict(lam=1., weight_decay=.005), ('weight-decay',)),
-        'imsat-vat': System(
-            'IMSAT (VAT)', IMSATHasher, dict(regularizer='vat'),
-            dict(lam=.1, alpha=.25)),
+            dict(lam=1.), ('weight-decay',)),
+        'imsat-vat': System('IMSAT (VAT)', IMSATHasher,
+                            dict(regularizer='vat')),
     },
 }
 

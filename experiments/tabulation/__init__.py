@@ -1,0 +1,1 @@
+"""The paper's tables made anew, of runs of the scripts."""

@@ -2,8 +2,8 @@
 import re
 
 from imsat.errors import InputError
-from paper.tables import NAMES, get_table, methods_of
 from tabulation.report import Report, find_results
+from tabulation.tables import NAMES, get_table, methods_of
 
 BEGIN, END = '<!-- table: {} -->', '<!-- end of table -->'
 MARKED = re.compile(f"({BEGIN.format('([^ ]+)')}\\n).*?({END}\\n)", re.DOTALL)

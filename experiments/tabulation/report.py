@@ -12,7 +12,7 @@ from imsat.pictures.training import save
 from imsat.storage import atomic_write
 from paper.figures import Figure
 from paper.systems import get_system
-from paper.tables import methods_of, swept
+from tabulation.tables import methods_of, swept
 
 FAR = '* More than two of the paper\'s standard deviations off.'
 OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
@@ -231,7 +231,7 @@ def find_results(runs, find):
     """What has been run: results by seed, by row's index and data set.
 
     Args:
-        runs (dict): Of :meth:`paper.tables.Table.runs`.
+        runs (dict): Of :meth:`tabulation.tables.Table.runs`.
         find: Gives the result of a Run, or None.
     """
     results = {}

@@ -1,8 +1,8 @@
 """The data sets of the paper, and files of one's own."""
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
-from imsat.datasets.load import load_dataset
-from imsat.datasets.sources import SOURCES, Files, register
+from imsat.datasets.sources import (
+    SOURCES, Files, load_dataset, register)
 from imsat.datasets.split import split_queries
 
 # Each of these registers its data sets, in this order.

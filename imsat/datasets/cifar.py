@@ -1,3 +1,4 @@
+"""CIFAR-10 and CIFAR-100, from the publisher's binary files."""
 import numpy
 
 from imsat.datasets.dataset import Dataset

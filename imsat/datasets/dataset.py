@@ -1,3 +1,4 @@
+"""What every loader returns."""
 import dataclasses
 
 import numpy

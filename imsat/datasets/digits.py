@@ -1,3 +1,4 @@
+"""The handwritten digits that come with scikit-learn."""
 import numpy
 import sklearn.datasets
 

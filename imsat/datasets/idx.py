@@ -1,3 +1,4 @@
+"""The IDX format, in which MNIST is published."""
 import gzip
 import math
 import zlib

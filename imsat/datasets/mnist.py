@@ -1,3 +1,4 @@
+"""MNIST."""
 from urllib.error import URLError
 
 import numpy

@@ -1,3 +1,4 @@
+"""20 Newsgroups."""
 from urllib.error import URLError
 
 import numpy

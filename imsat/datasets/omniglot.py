@@ -1,3 +1,4 @@
+"""Omniglot."""
 import typing
 from pathlib import Path
 

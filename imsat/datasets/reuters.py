@@ -1,3 +1,4 @@
+"""Reuters, RCV1."""
 from urllib.error import URLError
 
 import numpy

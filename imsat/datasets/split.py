@@ -1,3 +1,4 @@
+"""Queries and gallery of a hashing experiment."""
 import numpy
 from numpy.typing import ArrayLike
 

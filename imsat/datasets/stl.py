@@ -1,3 +1,4 @@
+"""STL-10."""
 import numpy
 
 from imsat.datasets.dataset import Dataset

@@ -1,3 +1,4 @@
+"""SVHN, the house numbers of Street View."""
 import io
 import zlib
 

@@ -1,3 +1,4 @@
+"""The words that texts are counted by."""
 import numpy
 
 

@@ -2,11 +2,10 @@
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import chainer
 import chainer.functions as F
-from typing import ClassVar
-
 import numpy
 import scipy.sparse
 from chainer import backend
@@ -106,14 +105,14 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                 encoder_=network, labels_=logits.argmax(axis=1))
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """The code, shape (N, n_code), float32."""
         X = self._check_new(X)
         network = self.encoder_
         return predict(functools.partial(encode, network.encoder),
                        self._scale(X), network.device)
 
-    def predict(self, X):
+    def predict(self, X) -> numpy.ndarray:
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
@@ -217,7 +216,7 @@ class DEC(DAEKMeans):
     self_training_rate: float = parameter(
         .01, Number(), 'learning rate of DEC\'s last phase')
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> numpy.ndarray:
         """q of Eq. 1 of Xie et al., shape (N, K), float64."""
         return softmax(self._logits(X))
 

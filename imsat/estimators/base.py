@@ -17,15 +17,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imsat.devices import get_device
 from imsat.errors import InputError
+from imsat.losses.values import from_json, to_json
 from imsat.parameters import (
     Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, parameter)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
-from imsat.storage import load_npz, save_npz
+from imsat.storage import AnyPath, load_npz, save_npz
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
+
 
 @dataclasses.dataclass
 class Restart:
@@ -48,7 +50,7 @@ class Restart:
     logits: numpy.ndarray | None = None
     terms: dict[str, float] = dataclasses.field(default_factory=dict)
 
-    def summary(self):
+    def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
         summary = dict(seed=self.seed, objective=self.objective,
                        seconds=self.seconds, **self.terms)
@@ -86,7 +88,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     random_state: Any = parameter(
         None, Seed(), 'of every random number', option='seed')
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.
         """
         check_parameters(self)
@@ -94,7 +96,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
 
-    def save(self, path):
+    def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
 
         Arguments that only say how to run (device, out, ...) are left out.
@@ -113,18 +115,18 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             arrays.update(serializers.npz.serialize(self.encoder_))
         save_npz(path, {
             'estimator': type(self).__name__,
-            'arguments': json.dumps(arguments, default=self._to_json),
+            'arguments': json.dumps(arguments, default=to_json),
             'n_features_in': self.n_features_in_,
             'objective': self.objective_, **arrays})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: AnyPath):
         """The estimator that :meth:`save` wrote, for predictions."""
         arrays = load_npz(path)
         if str(arrays.get('estimator')) != cls.__name__:
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
-        self = cls(**cls._from_json(json.loads(str(arrays['arguments']))))
+        self = cls(**from_json(json.loads(str(arrays['arguments']))))
         self.n_features_in_ = int(arrays['n_features_in'])
         self.objective_ = float(arrays['objective'])
         network = self._network()
@@ -138,18 +140,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'{path} lacks {e}: it is damaged or from an '
                              f'earlier version; save it again') from e
         return self
-
-    @staticmethod
-    def _to_json(value):
-        """An argument that JSON has no form for, as one that it has."""
-        if isinstance(value, numpy.ndarray | numpy.generic):
-            return value.tolist()
-        return list(value)
-
-    @staticmethod
-    def _from_json(arguments):
-        """Arguments from what JSON gives back of them."""
-        return arguments
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
@@ -276,7 +266,7 @@ class Clusterer(ClusterMixin):
     n_clusters: int = parameter(
         10, Whole(1), 'K', option='clusters', kw_only=False)
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
@@ -344,10 +334,12 @@ class TrainedEstimator(Estimator):
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
     out: Any = parameter(None, Place(), option='', how=True)
     resume: bool = parameter(False, Flag(), option='', how=True)
-    snapshot_seconds: float = parameter(10., Number(), option='', how=True)
+    snapshot_seconds: float = parameter(
+        Session.snapshot_seconds, Number(), 'least time between two '
+        'snapshots, at ends of epochs', how=True)
     verbose: bool = parameter(False, Flag(), option='', how=True)
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'batch_size', 'the size of a batch')
         if self.resume and self.out is None:

@@ -2,9 +2,11 @@
 import dataclasses
 from typing import Any
 
+import numpy
+
 from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
-from imsat.losses.objectives import ClusteringObjective
+from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy
 from imsat.parameters import again
 from imsat.training.evaluation import information_of, softmax
@@ -43,7 +45,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
 
-    def make_objective(self):
+    def make_objective(self) -> Objective:
         """``objective``, or else the ClusteringObjective of the arguments."""
         if self.objective is not None:
             return self.objective
@@ -55,19 +57,19 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         self.labels_ = best.logits.argmax(axis=1)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Logits, shape (N, K), float32."""
         return self._logits(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> numpy.ndarray:
         """p(y|x), shape (N, K), float64."""
         return softmax(self._logits(X))
 
-    def predict(self, X):
+    def predict(self, X) -> numpy.ndarray:
         """The most probable cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """I(X; Y) = H(Y) - H(Y|X) of the clusters on X, in nats.
 
         Like K-means' score it needs no labels and ignores ``y``.

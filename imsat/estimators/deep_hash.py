@@ -1,8 +1,8 @@
 """Deep Hash, to compare with."""
 import dataclasses
-import chainer.functions as F
 from typing import ClassVar
 
+import chainer.functions as F
 import numpy
 from chainer import backend
 
@@ -11,7 +11,7 @@ from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, parameter
-from imsat.retrieval.codes import count_distinct, pack_bits
+from imsat.retrieval.codes import codes_of, count_distinct
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict_logits
 from imsat.training.extensions import Evaluator
@@ -103,7 +103,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                         logits=predict_logits(network, x), **vars(training)),
                 encoder_=network)
         best = self.restarts_[self.best_restart_]
-        self.codes_ = pack_bits(best.logits > 0)
+        self.codes_ = codes_of(best.logits)
         return self
 
     def loss(self, network, x, index, step):
@@ -114,10 +114,10 @@ class DeepHasher(Hasher, TrainedEstimator):
             + self.weight_decay * losses['decay']
         return {'loss': loss, **losses}
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
-        return pack_bits(predict_logits(self.encoder_, self._scale(X)) > 0)
+        return codes_of(predict_logits(self.encoder_, self._scale(X)))
 
     def _scale(self, X):
         return (X - self.mean_) * self.scale_
@@ -128,7 +128,7 @@ class DeepHasher(Hasher, TrainedEstimator):
 
 def count_codes(outputs):
     """What is logged of the outputs of all data, shape (N, D)."""
-    return {'distinct_codes': count_distinct(pack_bits(outputs > 0))}
+    return {'distinct_codes': count_distinct(codes_of(outputs))}
 
 
 def deep_hash_losses(network, x):

@@ -1,11 +1,12 @@
 """Hash codes by IMSAT (section 3.4)."""
 import dataclasses
+
 import numpy
 
 from imsat.estimators.base import Hasher
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
-from imsat.losses.objectives import HashingObjective
+from imsat.losses.objectives import HashingObjective, Objective
 from imsat.parameters import again
 from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
 from imsat.training.evaluation import information_of, softmax
@@ -39,7 +40,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
     """
     hidden: tuple = again(IMSATEstimator, 'hidden', default=(400, 400))
 
-    def make_objective(self):
+    def make_objective(self) -> Objective:
         """``objective``, or else the HashingObjective of the arguments."""
         if self.objective is not None:
             return self.objective
@@ -51,11 +52,11 @@ class IMSATHasher(Hasher, IMSATEstimator):
         self.codes_ = self._codes(best.logits)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Codes of the points of X, as ``codes_``."""
         return self._codes(self._logits(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> numpy.ndarray:
         """p(Y_d = 1|x), shape (N, D), float64; of M outputs the
         probabilities of all their values, shape (N, V_1 + ... + V_M)."""
         logits = self._logits(X)
@@ -64,7 +65,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return numpy.concatenate(
             [softmax(logits[:, head]) for head in heads(self._sizes)], axis=1)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
         information = information_of(self.make_objective(), self._logits(X))

@@ -1,19 +1,17 @@
 """What RIM and IMSAT do alike, whatever the task."""
 import dataclasses
 import math
-
 from typing import Any, ClassVar
 
 import numpy
 
-from imsat.errors import InputError
 from imsat.devices import get_device
+from imsat.errors import InputError
 from imsat.estimators.base import Restart, TrainedEstimator, send
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.losses.values import from_json, to_json
 from imsat.neighbors import neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, parameter)
@@ -150,14 +148,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         self.encoder_ = encoder
         return self
 
-    _to_json = staticmethod(to_json)
-    _from_json = staticmethod(from_json)
-
     def _network(self, rng=None):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
                        self.initialization, rng)
 
-    def radius(self, X):
+    def radius(self, X) -> numpy.ndarray:
         """alpha sigma_t(x) of Eq. 17, shape (N,), float32, in the units of X;
         zeros where the regulariser has no use for it."""
         if not self.make_regularizer().needs_radius:
@@ -178,7 +173,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 f'neighbour than {self.n_neighbors}')
         return sigma
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         n, regularizer = X.shape[0], self.make_regularizer()
         if regularizer.needs_radius and self.n_neighbors >= n:

@@ -51,12 +51,12 @@ class KMeansClustering(Clusterer, Estimator):
                 labels_=kmeans.labels_.astype(numpy.int64))
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Distances to the centres, shape (N, K)."""
         X = self._check_new(X)
         return euclidean_distances(X, self.centers_)
 
-    def predict(self, X):
+    def predict(self, X) -> numpy.ndarray:
         """The nearest centre of each point, shape (N,)."""
         X = self._check_new(X)
         return pairwise_distances_argmin(X, self.centers_)

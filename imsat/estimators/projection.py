@@ -25,7 +25,7 @@ class ProjectionHasher(Hasher, Estimator):
     """
     _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'components_'
 
-    def transform(self, X):
+    def transform(self, X) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
         return pack_bits(self._bits(self._project(X)))
@@ -100,7 +100,7 @@ class ITQHasher(ProjectionHasher):
         self.codes_ = pack_bits(self._bits(v))
         return self
 
-    def check(self, X, y=None):
+    def check(self, X, y=None) -> None:
         super().check(X, y)
         if self.n_bits > X.shape[1]:
             raise argument_error(

@@ -1,3 +1,4 @@
+"""Affine transformation of images."""
 from typing import Any
 
 import chainer

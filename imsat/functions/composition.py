@@ -1,3 +1,4 @@
+"""What the fused functions share."""
 import chainer
 from chainer import function_node
 from chainer.utils import type_check

@@ -10,8 +10,8 @@ from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
 from imsat.functions.composition import FusedFunction
 from imsat.functions.mutual_information import heads
-from imsat.functions.sigmoid import bit_probabilities, bit_softmax
-from imsat.functions.softmax import log_softmax, softmax_backward
+from imsat.functions.probabilities import (
+    bit_probabilities, bit_softmax, log_softmax, softmax_backward)
 from imsat.hints import VariableOrArray
 
 

@@ -10,7 +10,7 @@ from imsat.cuda import runtime
 from imsat.cuda import softmax_entropy as kernels
 from imsat.functions.composition import (
     FusedFunction, check_logits, scalars)
-from imsat.functions.softmax import (
+from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 from imsat.hints import Array, VariableOrArray
 

@@ -7,8 +7,8 @@ from imsat.functions.composition import (
     FusedFunction, check_logits, scalars)
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
-from imsat.functions.sigmoid import bit_probabilities, bit_softmax
-from imsat.functions.softmax import entropy_slope, log_mean_exp
+from imsat.functions.probabilities import (
+    bit_probabilities, bit_softmax, entropy_slope, log_mean_exp)
 from imsat.hints import VariableOrArray
 
 

@@ -10,7 +10,7 @@ from imsat.functions.composition import (
     FusedFunction, check_logits, scalars)
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_pairs, compose_pairs, heads, same_head)
-from imsat.functions.softmax import (
+from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 from imsat.hints import VariableOrArray
 

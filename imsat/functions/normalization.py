@@ -1,3 +1,4 @@
+"""Batch normalization and ReLU in one."""
 import chainer
 import chainer.functions as F
 import numpy

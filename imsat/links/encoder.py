@@ -1,3 +1,4 @@
+"""The network of IMSAT and RIM."""
 import math
 from collections.abc import Callable, Sequence
 

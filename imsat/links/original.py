@@ -8,9 +8,9 @@ import chainer
 import numpy
 
 from imsat.errors import InputError
-from imsat.hints import Array, Path
+from imsat.hints import Array
 from imsat.links.encoder import Encoder
-from imsat.storage import load_npz
+from imsat.storage import AnyPath, load_npz
 
 
 def names_of(encoder: Encoder) -> list[str]:
@@ -35,7 +35,7 @@ def set_arrays(encoder: Encoder, arrays: Mapping[str, Array]) -> None:
         array_of(encoder, name)[...] = arrays[name]
 
 
-def load_original(path: Path) -> Encoder:
+def load_original(path: AnyPath) -> Encoder:
     """The encoder that Chainer's ``serializers.save_npz`` wrote to ``path``.
 
     For instance from the authors' code, with Chainer 1.x::
@@ -67,7 +67,7 @@ def load_original(path: Path) -> Encoder:
 
 
 def encoder_from(arrays: Mapping[str, numpy.ndarray],
-                 path: Path) -> Encoder:
+                 path: AnyPath) -> Encoder:
     """An encoder from the arrays of a file, named ``path`` in errors."""
     n_hidden = 0
     while f'l{n_hidden + 2}/W' in arrays:

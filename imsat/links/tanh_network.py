@@ -1,3 +1,4 @@
+"""The network of Deep Hash."""
 from collections.abc import Sequence
 
 import chainer

@@ -20,6 +20,7 @@ its parameters and says what it needs.  Those with a name are in
 import collections.abc
 import dataclasses
 import functools
+import inspect
 from typing import Any
 
 import chainer
@@ -29,8 +30,8 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.losses.augmentation import AffineDistortion
 from imsat.parameters import (
-    Choice, Kind, Number, OneOf, Whole, again,
-    check_parameters, from_arguments, is_whole, parameter)
+    Choice, Kind, Number, OneOf, Whole, again, check_parameters,
+    from_arguments, is_whole, parameter)
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
@@ -349,6 +350,14 @@ class Ranges(Kind):
         return ranges
 
 
+def _default_ranges():
+    return ','.join(
+        f'{name}={parameter.default:g}'.replace('=0', '=')
+        for name, parameter
+        in inspect.signature(AffineDistortion).parameters.items()
+        if isinstance(parameter.default, int | float))
+
+
 @dataclasses.dataclass(frozen=True)
 class Affine(Regularizer):
     """Self-augmented training by random affine distortions (section 4.2.4).
@@ -368,11 +377,10 @@ class Affine(Regularizer):
         None, Shape(optional=True), 'height and width of images', option='',
         kw_only=False)
     distortion: dict | None = parameter(
-        None, Ranges(optional=True), 'of the affine methods, by default '
-        'rotation=10,shear=.3,scale=.2,shift=2,probability=.5: degrees, '
-        'shares and pixels, either way, and how often each is applied; '
-        'center=ROW:COLUMN names the pixel that stays, by default the middle',
-        kw_only=False)
+        None, Ranges(optional=True), f'of the affine methods, by default '
+        f'{_default_ranges()}: degrees, shares and pixels, either way, and '
+        f'how often each is applied; center=ROW:COLUMN names the pixel that '
+        f'stays, by default the middle', kw_only=False)
 
     def transform(self):
         """The random distortion, an :class:`imsat.AffineDistortion`."""
@@ -447,7 +455,7 @@ class RegularizerParameters:
     image_shape: tuple | None = again(Affine, 'image_shape')
     distortion: dict | None = again(Affine, 'distortion')
 
-    def make_regularizer(self):
+    def make_regularizer(self) -> Regularizer:
         """The Regularizer of ``regularizer``."""
         if isinstance(self.regularizer, Regularizer):
             return self.regularizer

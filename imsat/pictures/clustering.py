@@ -3,12 +3,13 @@ import numpy
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from imsat.hints import Path
 from imsat.metrics import match_clusters
 from imsat.pictures.training import BLUE, ORANGE, save
+from imsat.storage import AnyPath
 
 
-def contingency(path: Path, labels: ArrayLike, clusters: ArrayLike) -> Figure:
+def contingency(path: AnyPath, labels: ArrayLike,
+                clusters: ArrayLike) -> Figure:
     """Counts of every label in every cluster, matched ones on the diagonal.
 
     Args:
@@ -43,7 +44,7 @@ def contingency(path: Path, labels: ArrayLike, clusters: ArrayLike) -> Figure:
     return save(figure, path)
 
 
-def cluster_samples(path: Path, x: numpy.ndarray,
+def cluster_samples(path: AnyPath, x: numpy.ndarray,
                     image_shape: tuple[int, int], clusters: numpy.ndarray,
                     n_clusters: int, seed: int = 0, columns: int = 15,
                     most_rows: int = 30) -> Figure:
@@ -83,7 +84,7 @@ def cluster_samples(path: Path, x: numpy.ndarray,
     return save(figure, path)
 
 
-def cluster_sizes(path: Path, clusters: numpy.ndarray, n_clusters: int,
+def cluster_sizes(path: AnyPath, clusters: numpy.ndarray, n_clusters: int,
                   prior: ArrayLike | None = None) -> Figure:
     """How many points each cluster has, against the prior q(y).
 

@@ -7,11 +7,11 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import entropy
 
 from imsat.functions import pairwise_mutual_information
-from imsat.hints import Path
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
+from imsat.storage import AnyPath
 
 
-def retrieval(path: Path, numbers: numpy.ndarray, precision: numpy.ndarray,
+def retrieval(path: AnyPath, numbers: numpy.ndarray, precision: numpy.ndarray,
               recall: numpy.ndarray) -> Figure:
     """Precision against recall, and against the number retrieved.
 
@@ -38,7 +38,7 @@ def retrieval(path: Path, numbers: numpy.ndarray, precision: numpy.ndarray,
     return save(figure, path)
 
 
-def bits(path: Path, p: numpy.ndarray,
+def bits(path: AnyPath, p: numpy.ndarray,
          sizes: Sequence[int] | None = None) -> Figure:
     """How much each bit can say, and what pairs of bits share.
 
@@ -77,7 +77,7 @@ def bits(path: Path, p: numpy.ndarray,
     return save(figure, path)
 
 
-def nearest_images(path: Path, query_x: numpy.ndarray,
+def nearest_images(path: AnyPath, query_x: numpy.ndarray,
                    query_labels: numpy.ndarray, gallery_x: numpy.ndarray,
                    gallery_labels: numpy.ndarray, neighbors: numpy.ndarray,
                    distances: numpy.ndarray,

@@ -3,20 +3,19 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from imsat.hints import Path
-from imsat.storage import atomic_write
+from imsat.storage import AnyPath, atomic_write
 
 BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 
 
-def save(figure: Figure, path: Path) -> Figure:
+def save(figure: Figure, path: AnyPath) -> Figure:
     """Writes a PNG of 110 dots per inch, atomically; returns the figure."""
     with atomic_write(path) as f:
         figure.savefig(f, format='png', dpi=110)
     return figure
 
 
-def learning_curves(path: Path, logs: Sequence[Sequence[Mapping]],
+def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
                     best: int = 0) -> Figure:
     """What every restart's log says after each epoch; the best in colour.
 

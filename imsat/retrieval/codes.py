@@ -11,7 +11,7 @@ M; the CPU compares them.
 """
 import numbers
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy
 from chainer.backends.cuda import to_cpu
@@ -19,8 +19,7 @@ from chainer.backends.cuda import to_cpu
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
 from imsat.errors import InputError
-
-Array: TypeAlias = Any  # of NumPy or of CuPy
+from imsat.hints import Array
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head

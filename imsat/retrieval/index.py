@@ -1,7 +1,6 @@
 """Exact search among hash codes by Hamming distance."""
 import numbers
 from collections.abc import Iterable
-from os import PathLike
 from typing import Any
 
 import numpy
@@ -10,10 +9,11 @@ from chainer.backend import get_array_module
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
 from imsat.errors import InputError
+from imsat.hints import Array
 from imsat.retrieval.codes import (
-    Array, are_on_gpu, check_codes, check_head_codes, check_n_bits,
-    code_width, distance_blocks, from_words, to_numpy, to_words)
-from imsat.storage import load_npz, save_npz
+    are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
+    distance_blocks, from_words, to_numpy, to_words)
+from imsat.storage import AnyPath, load_npz, save_npz
 
 
 class HammingIndex:
@@ -213,13 +213,13 @@ class HammingIndex:
         self._ids_on_device = None
         return self
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: AnyPath) -> None:
         """Writes the index to one npz file, without pickle."""
         save_npz(path, {'n_bits': self.n_bits, 'codes': to_numpy(self.codes),
                         'ids': self._all_ids(), 'next_id': self._next_id})
 
     @classmethod
-    def load(cls, path: str | PathLike) -> 'HammingIndex':
+    def load(cls, path: AnyPath) -> 'HammingIndex':
         """The index that :meth:`save` wrote, on the CPU."""
         arrays = load_npz(path)
         refusal = InputError(f'{path} holds no HammingIndex; give a file that '
@@ -246,7 +246,7 @@ class HammingIndex:
         distance.
         """
         codes = to_numpy(self.codes)
-        index = _faiss().IndexBinaryFlat(8 * codes.shape[1])
+        index = import_faiss().IndexBinaryFlat(8 * codes.shape[1])
         index.add(codes)
         return index
 
@@ -259,7 +259,7 @@ class HammingIndex:
             index (faiss.IndexBinaryFlat): Its numbers stay.
             n_bits (int): D, where the last byte is not full.
         """
-        faiss = _faiss()
+        faiss = import_faiss()
         if not isinstance(index, faiss.IndexBinaryFlat):
             raise InputError(f'a {type(index).__name__} can not be read; give '
                              f'a faiss.IndexBinaryFlat')
@@ -387,7 +387,8 @@ def _sorted(
     return distance[order], position[order]
 
 
-def _faiss() -> Any:
+def import_faiss() -> Any:
+    """FAISS, or an InputError that says how to get it."""
     try:
         import faiss
     except ImportError:

@@ -10,7 +10,8 @@ import numpy
 from scipy.special import digamma
 
 from imsat.errors import InputError
-from imsat.retrieval.codes import Array, distance_histograms, to_numpy
+from imsat.hints import Array
+from imsat.retrieval.codes import distance_histograms, to_numpy
 from imsat.retrieval.index import HammingIndex, nearest_head_codes
 
 

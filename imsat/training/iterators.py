@@ -1,4 +1,6 @@
+"""Batches as indices of points."""
 import chainer
+import numpy
 
 from imsat.randomness import ORDER, generator
 
@@ -33,13 +35,14 @@ class IndexIterator(chainer.dataset.Iterator):
         [0, 1, 2, 3, 4, 5]
     """
 
-    def __init__(self, n, batch_size, sampling='permutation', seed=0):
+    def __init__(self, n: int, batch_size: int,
+                 sampling: str = 'permutation', seed: int = 0) -> None:
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.sampling = sampling
         self.steps_per_epoch = n // batch_size
         self.iteration = 0
 
-    def __next__(self):
+    def __next__(self) -> numpy.ndarray:
         step = self.iteration
         self.iteration += 1
         if self.sampling == 'permutation':

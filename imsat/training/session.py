@@ -1,11 +1,14 @@
 """What a training needs around its steps."""
 import dataclasses
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chainer import training
 from chainer.training import extensions
 
+from imsat.storage import AnyPath
 from imsat.training.snapshot import Snapshot, resume_from, snapshots
+from imsat.training.updater import Updater
 
 
 @dataclasses.dataclass
@@ -47,20 +50,22 @@ class Session:
         >>> [entry['epoch'] for entry in training.log]
         [1, 2]
     """
-    folder: Path | None = None
+    folder: AnyPath | None = None
     resume: bool = False
     snapshot_seconds: float = 10.
     progress: training.Extension | None = None
 
-    def below(self, name):
+    def below(self, name: str) -> 'Session':
         """The session of a part, in a folder of its own."""
         if self.folder is None:
             return self
-        folder = self.folder / name
+        folder = Path(self.folder) / name
         folder.mkdir(exist_ok=True)
         return dataclasses.replace(self, folder=folder)
 
-    def run(self, updater, epochs, evaluators=(), is_done=None):
+    def run(self, updater: Updater, epochs: int,
+            evaluators: Iterable[training.Extension] = (),
+            is_done: Callable[[], bool] | None = None) -> Training:
         """Trains with Chainer's Trainer.
 
         Args:

@@ -28,7 +28,7 @@ class Snapshot(extension.Extension):
     default_name = 'snapshot'
     priority = -100  # after all that writes or reads observations
 
-    def __init__(self, folder, epochs, seconds=10.):
+    def __init__(self, folder, epochs, seconds):
         self.folder, self.epochs, self.seconds = Path(folder), epochs, seconds
         self._last = time.monotonic()
 
@@ -38,8 +38,7 @@ class Snapshot(extension.Extension):
         if epoch < self.epochs and idle < self.seconds:
             return
         state = serializers.npz.serialize(trainer)
-        save_npz(self.folder / f'snapshot-{epoch:06d}.npz',
-                 state)
+        save_npz(self.folder / f'snapshot-{epoch:06d}.npz', state)
         for path in snapshots(self.folder)[:-KEEP]:
             path.unlink()
         self._last = time.monotonic()
@@ -52,7 +51,7 @@ def snapshots(folder):
 
 
 def resume_from(folder, trainer):
-    """Loads the newest snapshot that is whole; False if there is none.
+    """Loads the newest snapshot that is whole, if there is one.
 
     A damaged one is reported by a warning and the one before it used.
     """
@@ -72,5 +71,4 @@ def resume_from(folder, trainer):
             raise InputError(
                 f'{path} is of another run or version ({e}); choose another '
                 f'folder or start over without resuming') from e
-        return True
-    return False
+        return

@@ -1,0 +1,1 @@
+"""Kernels on a GPU: cases, clock and report."""
