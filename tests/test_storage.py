@@ -75,24 +75,6 @@ def test_every_truncation_is_noticed(tmp_path):
             load_npz(path)
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
-    path = tmp_path / 'file.npz'
-    save_npz(path, {'x': numpy.arange(5.)})
-    whole = path.read_bytes()
-    noticed = 0
-    for i in range(len(whole)):
-        content = bytearray(whole)
-        content[i] ^= 1 << i % 8
-        path.write_bytes(content)
-        try:
-            # Dates and the like are of no account.
-            numpy.testing.assert_array_equal(load_npz(path)['x'],
-                                             numpy.arange(5.))
-        except InputError:
-            noticed += 1
-    assert noticed > len(whole) / 2
-
-
 def test_a_single_array_is_no_npz(tmp_path):
     with open(tmp_path / 'file.npz', 'wb') as f:
         numpy.save(f, numpy.ones(3))
@@ -165,9 +147,9 @@ def test_no_flipped_bit_is_taken_for_another_array(tmp_path):
     save_npz(path, arrays)
     whole = path.read_bytes()
     refused = 0
-    for place in range(len(whole)):
+    for place in range(8 * len(whole)):
         changed = bytearray(whole)
-        changed[place] ^= 1 << place % 8
+        changed[place // 8] ^= 1 << place % 8
         path.write_bytes(changed)
         try:
             loaded = load_npz(path)
@@ -179,7 +161,7 @@ def test_no_flipped_bit_is_taken_for_another_array(tmp_path):
         for name, array in arrays.items():
             assert loaded[name].dtype == array.dtype
             numpy.testing.assert_array_equal(loaded[name], array)
-    assert refused > .8 * len(whole)
+    assert refused > .8 * 8 * len(whole)
 
 
 @pytest.mark.parametrize('keep', [0, 1, 100, -1, -22])
