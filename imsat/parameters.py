@@ -6,9 +6,12 @@ stand beside its default; ``__init__``, the checks and the command line are
 made from that.
 """
 import dataclasses
+import inspect
 import math
 import numbers
 import os
+import re
+import textwrap
 
 import numpy
 
@@ -227,6 +230,33 @@ def declarations(cls):
     return {field.name: field.metadata['declaration']
             for field in dataclasses.fields(cls)
             if 'declaration' in field.metadata}
+
+
+def documented(cls):
+    """Adds to a class's docstring the ``Args`` that are declared.
+
+    They come before whatever section it ends with.
+    """
+    entries = []
+    for field in sorted(dataclasses.fields(cls),
+                        key=lambda field: bool(field.kw_only)):
+        if 'declaration' not in field.metadata:
+            continue
+        declaration = field.metadata['declaration']
+        kind = declaration.kind
+        none = ', or None' if kind.optional and 'None' not in kind.wanted \
+            else ''
+        entries.append(textwrap.fill(
+            f'{field.name}: {declaration.help}. By default '
+            f'``{field.default!r}``; {kind.wanted}{none}.', 79,
+            initial_indent=' ' * 4, subsequent_indent=' ' * 8,
+            break_on_hyphens=False, break_long_words=False))
+    summary, *sections = re.split(
+        r'^(?=(?:Attributes|Raises|Example):$)', inspect.cleandoc(cls.__doc__),
+        maxsplit=1, flags=re.M)
+    cls.__doc__ = '\n'.join([summary.rstrip(), '', 'Args:', *entries, '',
+                             *sections])
+    return cls
 
 
 def option_of(name, declaration):

@@ -66,65 +66,29 @@ def skip_others(app, what, name, obj, skip, options):
     return None
 
 
-SECTION = r'^{}:\n((?:(?: {{4}}.*)?\n)+)'
+ATTRIBUTES = re.compile(r'^Attributes:\n((?:(?: {4}.*)?\n)+)', re.M)
 ENTRY = re.compile(r'^ {4}(\w[\w, ]*?)(?: \(.*?\))?:(?:.|\n {5,})*', re.M)
 
 
-def entries_of(section, docstring):
-    """The entries of a section of a docstring, by name."""
-    found = re.search(SECTION.format(section), docstring, re.M)
-    return {} if found is None else {
-        entry[1]: entry[0] for entry in ENTRY.finditer(found[1])}
-
-
 def complete(app, what, name, obj, options, lines):
-    """Tells of a class with declared parameters those of its bases as well,
-    all with defaults and bounds, and the bases' attributes."""
+    """Tells of a class with declared parameters its bases' attributes."""
     if what != 'class' or not dataclasses.is_dataclass(obj) \
             or not declarations(obj):
         return
-    docstrings = [inspect.cleandoc(vars(base)['__doc__']) + '\n'
-                  for base in obj.__mro__
-                  if is_ours(base) and vars(base).get('__doc__')]
+    entries = {}
+    for base in obj.__mro__:
+        if is_ours(base) and vars(base).get('__doc__'):
+            text = inspect.cleandoc(vars(base)['__doc__']) + '\n'
+            for section in ATTRIBUTES.finditer(text):
+                for entry in ENTRY.finditer(section[1]):
+                    entries.setdefault(entry[1], entry[0])
     text = '\n'.join([*lines, ''])
-    # Below the summary, where there is none yet.
-    end = text.index('\n\n') + 2 if '\n\n' in text else len(text)
-    for section in 'Args', 'Attributes':
-        entries = {}
-        for docstring in docstrings:
-            for key, entry in entries_of(section, docstring).items():
-                entries.setdefault(key, entry)
-        if section == 'Args':
-            entries = with_bounds(obj, entries)
-        else:
-            entries = {key: entry for key, entry in entries.items()
-                       if key not in declarations(obj)}
-        if entries:
-            whole = f'{section}:\n' + '\n'.join(entries.values()) + '\n\n'
-            found = re.search(SECTION.format(section), text, re.M)
-            start, end = found.span() if found else (end, end)
-            text = text[:start] + whole + text[end:]
-            end = start + len(whole)
-    lines[:] = text.split('\n')
-
-
-def with_bounds(cls, entries):
-    """The entries of a class's parameters with what is declared of them."""
-    declared = declarations(cls)
-    defaults = {field.name: field.default
-                for field in dataclasses.fields(cls)}
-    # What a base described and a class no longer takes is left out.
-    told = {key: entry for key, entry in entries.items()
-            if set(key.split(', ')) <= set(defaults)}
-    for name, declaration in declared.items():
-        kind = declaration.kind
-        wanted = kind.wanted or (
-            f'give {kind.__doc__[0].lower()}{kind.__doc__[1:].rstrip(".")}')
-        none = kind.optional and 'None' not in wanted
-        told[name] = told.get(name, f'    {name}: {declaration.help}.') + (
-            f'\n        By default ``{defaults[name]!r}``; {wanted}'
-            f'{", or None" if none else ""}.')
-    return told
+    found = ATTRIBUTES.search(text)
+    start, end = found.span() if found else (len(text), len(text))
+    if entries:
+        text = text[:start] + '\n'.join(
+            ['Attributes:', *entries.values(), '', text[end:]])
+        lines[:] = text.split('\n')
 
 
 def mend_signature(app, what, name, obj, options, signature, returns):

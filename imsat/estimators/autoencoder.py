@@ -17,7 +17,7 @@ from imsat.estimators.base import (
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
-from imsat.parameters import Number, Whole, again, parameter
+from imsat.parameters import Number, Whole, again, documented, parameter
 from imsat.randomness import NOISE, generator
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict, predict_logits, softmax
@@ -27,6 +27,7 @@ from imsat.training.phases import Phases
 ITERATIONS = 20_000  # of the fine-tuning, by default
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DAEKMeans(Clusterer, TrainedEstimator):
     """K-means on the code of a stacked denoising autoencoder.
@@ -38,17 +39,6 @@ class DAEKMeans(Clusterer, TrainedEstimator):
 
     Xie et al. train by SGD, whatever the data 50,000 iterations a layer and
     100,000 of all layers together; here Adam takes a fifth of that.
-
-    Args:
-        n_clusters (int): K, the number of clusters.
-        hidden (sequence of int): Units of the encoder's hidden layers.
-        n_code (int): Dimension of the code.
-        n_init (int): Initialisations of K-means.
-        noise (float): Share of the inputs that is set to 0.
-        epochs (int): Of all layers together, each layer having half as many
-            before; None for as many as make 20,000 iterations.
-
-    Others: see :class:`imsat.estimators.base.TrainedEstimator`.
 
     Attributes:
         encoder_ (StudentClusters): The encoder and its centres.
@@ -72,8 +62,11 @@ class DAEKMeans(Clusterer, TrainedEstimator):
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
     noise: float = parameter(
         .2, Number(0, 1, open=')'), 'share of the inputs that is set to 0')
-    epochs: int | None = again(TrainedEstimator, 'epochs', default=None,
-                               kind=Whole(1, optional=True))
+    epochs: int | None = again(
+        TrainedEstimator, 'epochs', default=None,
+        kind=Whole(1, optional=True), help='of all layers together, each '
+        'layer having half as many before; None for as many as make 20,000 '
+        'iterations')
     batch_size: int = again(TrainedEstimator, 'batch_size', default=256,
                             kind=Whole(1))
     learning_rate: float = again(TrainedEstimator, 'learning_rate',
@@ -180,6 +173,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         return self.n_code
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DEC(DAEKMeans):
     """Deep embedded clustering (Xie et al. 2016).
@@ -188,14 +182,6 @@ class DEC(DAEKMeans):
     their own confident assignments: KL[P || Q] is minimised by SGD with
     momentum, where P, a sharpened Q, is taken anew from all data after every
     epoch, until less than ``tol`` of the points change their cluster.
-
-    Args:
-        n_init (int): Initialisations of K-means, 20 in Xie et al.
-        tol (float): Share of the points, .001 there.
-        max_epochs (int): Of this last phase, at most.
-        self_training_rate (float): Its constant learning rate, .01 there.
-
-    Others: see :class:`DAEKMeans`.
 
     Attributes:
         objective_ (float): KL[P || Q] in nats a point, of all data.
@@ -210,7 +196,7 @@ class DEC(DAEKMeans):
     n_init: int = again(DAEKMeans, 'n_init', default=20)
     tol: float = parameter(
         .001, Number(), 'DEC trains until less than this share of the points '
-        'change their cluster')
+        'change their cluster, .001 in Xie et al.')
     max_epochs: int = parameter(
         100, Whole(1), 'of DEC\'s last phase, at most')
     self_training_rate: float = parameter(

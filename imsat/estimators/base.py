@@ -20,7 +20,7 @@ from imsat.errors import InputError
 from imsat.losses.values import from_json, to_json
 from imsat.parameters import (
     Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
-    check_parameters, declarations, parameter)
+    check_parameters, declarations, documented, parameter)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
 from imsat.storage import AnyPath, load_npz, save_npz
@@ -59,6 +59,7 @@ class Restart:
         return summary
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                 BaseEstimator):
@@ -67,10 +68,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     A method learns in ``fit``, from each of its :meth:`restarts`, and says
     what it has learnt: the arrays named by ``_arrays``, and a network
     ``encoder_`` that ``_network`` makes anew, where it has one.
-
-    Args:
-        random_state (int, RandomState or None): An int is the seed of the
-            first restart and recorded.
 
     Attributes:
         objective_ (float): Of all data, the lower the better.
@@ -86,7 +83,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     _accept_sparse: ClassVar[bool | str] = False
 
     random_state: Any = parameter(
-        None, Seed(), 'of every random number', option='seed')
+        None, Seed(), 'of every random number; a whole number is the first '
+        'restart\'s, and recorded', option='seed')
 
     def check(self, X, y=None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.
@@ -253,30 +251,27 @@ class Restarts:
             vars(model).update(fitted)
 
 
+@documented
 @dataclasses.dataclass(eq=False, repr=False)
 class Clusterer(ClusterMixin):
     """A method whose result is a cluster for each point.
-
-    Args:
-        n_clusters (int): K, the number of clusters.
 
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.
     """
     n_clusters: int = parameter(
-        10, Whole(1), 'K', option='clusters', kw_only=False)
+        10, Whole(1), 'K, the number of clusters', option='clusters',
+        kw_only=False)
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
 
+@documented
 @dataclasses.dataclass(eq=False, repr=False)
 class Hasher:
     """A method whose result is a code for each point.
-
-    Args:
-        n_bits (int): D, the length of the codes, from 1 to 256.
 
     Attributes:
         codes_ (array): Codes of the training points, shape
@@ -291,29 +286,10 @@ class Hasher:
         return code_width(self.n_bits)
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class TrainedEstimator(Estimator):
     """A method that trains a network by Chainer's Trainer.
-
-    Args:
-        hidden (sequence of int): Units of the hidden layers; none for a
-            linear classifier.
-        n_init (int): Runs from different seeds; the one with the lowest
-            objective is kept, without labels.  The paper has 1.
-        epochs (int): Of ``N // batch_size`` iterations each.
-        batch_size (int): At most the number of points.
-        learning_rate (float): Adam's alpha.
-        sampling (str): ``'permutation'``, as the authors' code samples, or
-            ``'sweep'``, see :class:`imsat.training.iterators.IndexIterator`.
-        device (int): -1 for the CPU, N for GPU N.
-        out (path): Folder for Chainer's log and for snapshots; each restart
-            has a folder of its own there if there are several.
-        resume (bool): Go on from the snapshots below ``out``; those of
-            another seed or of other data are refused.
-        snapshot_seconds (float): At most one snapshot in so many seconds.
-        verbose (bool): Show a progress bar.
-
-    Others: see :class:`Estimator`.
     """
     hidden: tuple = parameter(
         (1200, 1200), Units(), 'units of the hidden layers (section 4.1), '
@@ -324,20 +300,26 @@ class TrainedEstimator(Estimator):
         'initialisations', option='restarts')
     epochs: int | None = parameter(
         50, Whole(1), 'of floor(N / batch size) iterations each')
-    batch_size: int = parameter(250, Whole(2), '|B| of Eq. 15')
+    batch_size: int = parameter(
+        250, Whole(2), 'points of a step, the set B of Eq. 15')
     learning_rate: float = parameter(.002, Number(), 'Adam\'s alpha')
     sampling: str = parameter(
-        'permutation', Choice(SAMPLINGS), 'the first |B| of a fresh '
-        'permutation every iteration, as in the authors\' code, or a sweep '
-        'over all points')
+        'permutation', Choice(SAMPLINGS), 'a batch is the first of '
+        'a fresh permutation every iteration, as in the authors\' code, or '
+        'the next of a sweep over all points')
     device: int = parameter(
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
-    out: Any = parameter(None, Place(), option='', how=True)
-    resume: bool = parameter(False, Flag(), option='', how=True)
+    out: Any = parameter(
+        None, Place(), 'folder for Chainer\'s log and for snapshots, one a '
+        'restart below it if there are several', option='', how=True)
+    resume: bool = parameter(
+        False, Flag(), 'go on from the snapshots below out; those of another '
+        'seed or of other data are refused', option='', how=True)
     snapshot_seconds: float = parameter(
         Session.snapshot_seconds, Number(), 'least time between two '
         'snapshots, at ends of epochs', how=True)
-    verbose: bool = parameter(False, Flag(), option='', how=True)
+    verbose: bool = parameter(
+        False, Flag(), 'show a progress bar', option='', how=True)
 
     def check(self, X, y=None) -> None:
         super().check(X, y)

@@ -8,25 +8,16 @@ from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy
-from imsat.parameters import again
+from imsat.parameters import again, documented
 from imsat.training.evaluation import information_of, softmax
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATClustering(Clusterer, IMSATEstimator):
     """Clustering by IMSAT (section 3.3), in scikit-learn's form.
 
-    Args:
-        n_clusters (int): K, the number of clusters.
-        mu (float): Weight of H(Y) beside H(Y|X): 4 in the authors' code, 1
-            in Eq. 7.
-        prior (array): q(y), shape (K,) (Eq. 10); None for uniform.
-        delta (float): Tolerance in nats of KL[p(y) || q(y)] <= delta (Eq.
-            10), held by the penalty method; None for the fixed weight mu.
-
-    Other arguments, attributes and errors: see
-    :class:`imsat.estimators.imsat.IMSATEstimator`.  Labels that ``fit`` is
-    given only add the accuracy to the log.
+    Labels that ``fit`` is given only add the accuracy to the log.
 
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.

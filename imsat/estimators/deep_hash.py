@@ -10,7 +10,7 @@ from imsat.devices import get_device
 from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
-from imsat.parameters import Number, again, parameter
+from imsat.parameters import Number, again, documented, parameter
 from imsat.retrieval.codes import codes_of, count_distinct
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict_logits
@@ -19,6 +19,7 @@ from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DeepHasher(Hasher, TrainedEstimator):
     """Deep Hash (Erin Liong et al. 2015), trained without labels.
@@ -33,17 +34,6 @@ class DeepHasher(Hasher, TrainedEstimator):
     collapse.  Here quantisation, variance and orthogonality count alike, the
     first two as means over points, and the variance is taken about the mean,
     without which one code for all is best.  Adam is not theirs either.
-
-    Args:
-        n_bits (int): D, the length of the codes, from 1 to 256.
-        hidden (sequence of int): Units of the hidden layers, the paper's
-            for 16 bits by default; for 32 it takes 80-50.
-        balance (float): lambda_1, weight of the variance.
-        independence (float): lambda_2, weight of orthogonality.
-        weight_decay (float): lambda_3, weight of the squares of all
-            parameters.
-
-    Others: see :class:`imsat.estimators.base.TrainedEstimator`.
 
     Attributes:
         encoder_ (TanhNetwork): The network.
@@ -65,11 +55,14 @@ class DeepHasher(Hasher, TrainedEstimator):
     hidden: tuple = again(TrainedEstimator, 'hidden', default=(60, 30))
     epochs: int = again(TrainedEstimator, 'epochs', default=20)
     balance: float = parameter(
-        1., Number(), 'weight of the variance of Deep Hash\'s outputs')
+        1., Number(), 'lambda_1 of Deep Hash, weight of the variance of the '
+        'outputs')
     independence: float = parameter(
-        1., Number(), 'weight of the orthogonality of Deep Hash\'s weights')
+        1., Number(), 'lambda_2 of Deep Hash, weight of the orthogonality of '
+        'the weights')
     weight_decay: float = parameter(
-        .001, Number(), 'rate of Deep Hash\'s weight decay')
+        .001, Number(), 'lambda_3 of Deep Hash, weight of the squares of all '
+        'parameters')
     learning_rate: float = again(TrainedEstimator, 'learning_rate',
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')

@@ -7,23 +7,18 @@ from imsat.estimators.base import Hasher
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.losses.objectives import HashingObjective, Objective
-from imsat.parameters import again
+from imsat.parameters import again, documented
 from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
 from imsat.training.evaluation import information_of, softmax
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATHasher(Hasher, IMSATEstimator):
     """Hash codes by IMSAT (section 3.4), in scikit-learn's form.
 
     With ``objective=imsat.CodeObjective(sizes)`` the codes have M outputs of
     V_1, ..., V_M values instead of D bits (section 3.2.1).
-
-    Args:
-        n_bits (int): D, the length of the codes, from 1 to 256.
-
-    Other arguments, attributes and errors: see
-    :class:`imsat.estimators.imsat.IMSATEstimator`.
 
     Attributes:
         codes_ (array): Codes of the training points: bits, shape

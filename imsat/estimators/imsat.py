@@ -14,7 +14,8 @@ from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
 from imsat.neighbors import neighbor_distance
 from imsat.parameters import (
-    Choice, Number, OneOf, Place, Whole, again, argument_error, parameter)
+    Choice, Number, OneOf, Place, Whole, again, argument_error, documented,
+    parameter)
 from imsat.progress import ProgressBar
 from imsat.storage import default_cache
 from imsat.training.adam import Adam
@@ -25,6 +26,7 @@ from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     """An encoder trained by RIM or IMSAT (Eq. 1), in scikit-learn's form.
@@ -32,32 +34,6 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     The estimator of a task says how many outputs the encoder has
     (``_n_outputs``), what is minimised (``make_objective``), what else to
     log (``_summarize``), and what is made of the logits.
-
-    Args:
-        objective (Objective): A value in place of the task's own, which is
-            made from ``lam`` and others; see :class:`imsat.Objective`.
-        lam (float): lambda, weight of the information (Eqs. 1, 7, 14).
-        alpha (float): Perturbations have length alpha sigma_t(x) (Eq. 17).
-        n_neighbors (int): t of Eq. 17.
-        regularizer (str or Regularizer): R of Eq. 1: ``'vat'``, ``'rpt'``,
-            ``'weight-decay'``, ``'affine'``, ``'vat-affine'``, made from the
-            following arguments, or a value with its own, e.g.
-            ``imsat.VAT(xi=1)`` or ``imsat.Augmentation(transform)``.
-        xi (float): Finite difference of VAT's power iteration, in the units
-            of the data.
-        power_iterations (int): Of VAT (Eq. 6).
-        weight_decay (float): Rate of ``'weight-decay'``.
-        image_shape (tuple): (height, width) of points that are images, which
-            ``'affine'`` and ``'vat-affine'`` distort.
-        distortion (dict): How far, see :class:`imsat.AffineDistortion`; None
-            for its defaults.
-        initialization (str): ``'original'`` or ``'he'``, see
-            :class:`Encoder`.
-        cache (bool or path): Whether, or below which folder, to keep
-            sigma_t(x), which takes a minute for MNIST; True takes
-            ``IMSAT_CACHE`` or ~/.cache/imsat.
-
-    Others: see :class:`imsat.estimators.base.TrainedEstimator`.
 
     Attributes:
         encoder_ (Encoder): The network.
@@ -72,7 +48,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
                     'imsat.ClusteringObjective(mu=1), or None',
-                    optional=True), option='')
+                    optional=True), 'a value in place of the task\'s own, '
+        'which is made from lam and others', option='')
     lam: float = again(HashingObjective, 'lam')
     alpha: float = parameter(
         .25, Number(), 'Eq. 17: perturbations have length alpha sigma_t(x)')
@@ -82,7 +59,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     initialization: str = parameter(
         'original', Choice(INITIALIZATIONS), 'of the weights: "original", as '
         'the authors\' code draws them, or "he", smaller')
-    cache: Any = parameter(False, Place(flag=True), option='', how=True)
+    cache: Any = parameter(
+        False, Place(flag=True), 'whether, or below which folder, to keep '
+        'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
+        '~/.cache/imsat', option='', how=True)
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or scipy sparse.

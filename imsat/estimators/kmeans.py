@@ -9,18 +9,13 @@ from sklearn.metrics.pairwise import euclidean_distances
 
 from imsat.estimators.base import (
     Clusterer, Estimator, Restart, TrainedEstimator)
-from imsat.parameters import again
+from imsat.parameters import again, documented
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
-
-    Args:
-        n_clusters (int): K, the number of clusters.
-        n_init (int): Initialisations, of which the one with the lowest sum of
-            squares is kept (section 4.2.3: 12).
-        random_state (int, RandomState or None): Of all of them.
 
     Attributes:
         centers_ (array): Shape (K, d), float32.

@@ -6,12 +6,14 @@ import numpy
 
 from imsat.estimators.base import (
     Estimator, Hasher, Restart, TrainedEstimator)
-from imsat.parameters import Whole, again, argument_error, parameter
+from imsat.parameters import (
+    Whole, again, argument_error, documented, parameter)
 from imsat.retrieval.codes import pack_bits
 
 BLOCK = 5000  # points at a time: bounds memory
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ProjectionHasher(Hasher, Estimator):
     """A hasher that starts from the principal components of the data.
@@ -54,24 +56,16 @@ def principal_components(x, n):
     return mean, vectors[:, ::-1][:, :n].copy()
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ITQHasher(ProjectionHasher):
     """PCA-ITQ (Gong et al. 2013): the rotation of the principal components
     that comes nearest to the corners of the cube.
 
-    Args:
-        n_bits (int): D, at most the d features.
-        n_init (int): Random rotations to start from.
-        iterations (int): Of alternating codes and rotation; Gong et al.
-            take 50.
-        random_state (int, RandomState or None): Of the first rotation.
-
     Attributes:
         rotation_ (array): Shape (D, D), orthogonal.
         objective_ (float): Mean of :math:`||b - v R||^2`, the quantisation
             error.
-
-    Others: see ``ProjectionHasher``.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
@@ -83,7 +77,8 @@ class ITQHasher(ProjectionHasher):
 
     n_init: int = again(TrainedEstimator, 'n_init')
     iterations: int = parameter(
-        50, Whole(1), 'of PCA-ITQ: alternating codes and rotation')
+        50, Whole(1), 'of PCA-ITQ: alternating codes and rotation, 50 in '
+        'Gong et al.')
 
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
@@ -139,6 +134,7 @@ def rotate_to_codes(v, iterations, rng):
     return rotation, errors
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class SpectralHasher(ProjectionHasher):
     """Spectral hashing (Weiss et al. 2008).
@@ -147,15 +143,9 @@ class SpectralHasher(ProjectionHasher):
     The bits are the signs of the D eigenfunctions of that box that vary
     slowest, constants apart: :math:`\\cos(k \\pi (v_j - a_j) / (b_j - a_j))`.
 
-    Args:
-        n_bits (int): D, the length of the codes.
-        random_state: Not used; the codes have no chance in them.
-
     Attributes:
         low_, extent_ (array): a and b - a, shape (P,), P = min(D, d).
         axes_, modes_ (array): j and k of every bit, shape (D,).
-
-    Others: see ``ProjectionHasher``.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(60, 8))

@@ -11,7 +11,8 @@ from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
 from imsat.parameters import (
-    Kind, Number, argument_error, check_parameters, is_whole, parameter)
+    Kind, Number, argument_error, check_parameters, documented, is_whole,
+    parameter)
 
 # Declared once, for every objective.
 _lam = functools.partial(
@@ -97,6 +98,7 @@ class PairsObjective(Objective):
                            + information.pairwise_information)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class HashingObjective(PairsObjective):
     r"""Eq. 14, the information of D hash bits up to pairs, to be maximised.
@@ -106,9 +108,6 @@ class HashingObjective(PairsObjective):
         + \sum_{d \ne d'} I(Y_d; Y_{d'})\right)
 
     is minimised.
-
-    Args:
-        lam (float): lambda, the weight of the information.
 
     Example:
         >>> imsat.HashingObjective(lam=.2)
@@ -129,15 +128,12 @@ class Sizes(Kind):
             and all(is_whole(size) and size > 1 for size in value)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class CodeObjective(PairsObjective):
     """:class:`HashingObjective` for M outputs of V_m values each.
 
     Section 3.2.1, of which clustering is M = 1 and hashing V_m = 2.
-
-    Args:
-        sizes (sequence of int): V_1, ..., V_M.
-        lam (float): lambda, the weight of the information.
 
     Example:
         Codes of three digits from 0 to 9.
@@ -165,6 +161,7 @@ class CodeObjective(PairsObjective):
 class Prior(Kind):
     """Positive numbers that sum to 1, one a cluster."""
     metavar = 'FILE'
+    wanted = 'give positive numbers that sum to 1, one a cluster'
 
     def problem(self, value):
         if value is None and self.optional:
@@ -181,6 +178,7 @@ class Prior(Kind):
                 f'{prior.sum():.6g}')
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class ClusteringObjective(Objective):
     r"""The information term of clustering.
@@ -194,14 +192,6 @@ class ClusteringObjective(Objective):
     penalty method: :math:`\lambda H(Y|X) + w KL[p(y) || q(y)]`, where w
     starts at lambda mu and :class:`imsat.training.extensions.GrowingPenalty`
     raises it.
-
-    Args:
-        lam (float): lambda, the weight of the information.
-        mu (float): Weight of the marginal entropy.
-        prior (array): q(y), shape (K,), summing to 1; None for uniform.
-        delta (float): Tolerance in nats; None for the fixed weight mu.
-            Section 4.2.3 takes .01 h(q).
-        growth (float): Factor by which the weight is raised.
 
     Example:
         >>> imsat.ClusteringObjective(mu=1).penalty
@@ -219,7 +209,9 @@ class ClusteringObjective(Objective):
         None, Number(0, open='(', optional=True), 'tolerance of Eq. 10 in '
         'nats: the penalty grows until KL[p(y) || q(y)] <= delta (the paper: '
         '.01 h(q)); default: none, the fixed weight mu', kw_only=False)
-    growth: float = parameter(2., Number(1), 'of the penalty', kw_only=False)
+    growth: float = parameter(
+        2., Number(1), 'factor by which the penalty is raised',
+        kw_only=False)
 
     distance = staticmethod(softmax_kl)
 

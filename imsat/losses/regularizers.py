@@ -30,8 +30,8 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.losses.augmentation import AffineDistortion
 from imsat.parameters import (
-    Choice, Kind, Number, OneOf, Whole, again, check_parameters,
-    from_arguments, is_whole, parameter)
+    Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
+    documented, from_arguments, is_whole, parameter)
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
@@ -235,14 +235,10 @@ def _perturbed(network):
     return functools.partial(network, update_statistics=False)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class VAT(Regularizer):
     """Virtual adversarial training, :func:`vat` (Eqs. 5 and 6).
-
-    Args:
-        xi (float): Step of the power iteration's finite difference, in the
-            units of the data.
-        power_iterations (int): From 0, which leaves a random direction.
 
     Example:
         >>> imsat.VAT(xi=1.)
@@ -276,13 +272,10 @@ class RPT(Regularizer):
         return rpt(_perturbed(network), distance, x, radius, y, rng)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class WeightDecay(Regularizer):
     """Weight decay, the regulariser of RIM, :func:`weight_decay`.
-
-    Args:
-        rate (float): Half of it times the squares of all parameters.
-        weights_only (bool): Leave biases, scales and shifts alone.
 
     Example:
         >>> imsat.WeightDecay(.01).needs_radius
@@ -291,7 +284,9 @@ class WeightDecay(Regularizer):
     rate: float = parameter(
         .005, Number(), 'R of Eq. 1 is RATE / 2 times the squares of all '
         'parameters', argument='weight_decay', kw_only=False)
-    weights_only: bool = False
+    weights_only: bool = parameter(
+        False, Flag(), 'leave biases, scales and shifts alone', option='',
+        kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return weight_decay(network, self.rate, self.weights_only)
@@ -358,14 +353,10 @@ def _default_ranges():
         if isinstance(parameter.default, int | float))
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class Affine(Regularizer):
     """Self-augmented training by random affine distortions (section 4.2.4).
-
-    Args:
-        image_shape (tuple): (height, width) of the points, which are images.
-        distortion (dict): How far, arguments of
-            :class:`imsat.AffineDistortion`; None for its defaults.
 
     Example:
         >>> imsat.Affine((28, 28), dict(rotation=5)).needs_images
@@ -438,6 +429,7 @@ REGULARIZERS: dict[str, Any] = {
     'vat-affine': _vat_affine}
 
 
+@documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class RegularizerParameters:
     """What an estimator takes to make a regulariser.
@@ -448,7 +440,8 @@ class RegularizerParameters:
     regularizer: str | Regularizer = parameter(
         'vat', OneOf(Regularizer, f'choose one of {", ".join(REGULARIZERS)} '
                      f'or give a value such as imsat.VAT(xi=1)',
-                     Choice(REGULARIZERS)), 'R of Eq. 1', option='')
+                     Choice(REGULARIZERS)), 'R of Eq. 1, by name, made from '
+        'the following arguments, or as a value', option='')
     xi: float = again(VAT, 'xi')
     power_iterations: int = again(VAT, 'power_iterations')
     weight_decay: float = again(WeightDecay, 'rate')
