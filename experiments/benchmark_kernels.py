@@ -23,11 +23,10 @@ from pathlib import Path
 import numpy
 
 import imsat
-from benchmarks.kernels import report
-from benchmarks.kernels.arithmetic import limit
-from benchmarks.kernels.cases import CASES
-from benchmarks.kernels.cases.case import is_array
-from benchmarks.kernels.timing import Gpu, copy_speed, count_sets, medians
+from benchmarks.kernels import CASES, report
+from benchmarks.kernels.case import is_array
+from benchmarks.kernels.timing import (
+    Gpu, copy_speed, count_sets, limit, medians)
 from common.scripts import run_script
 from common.versions import get_versions
 from imsat import devices

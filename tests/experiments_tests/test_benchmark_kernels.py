@@ -10,7 +10,7 @@ import benchmark_kernels
 import numpy
 import pytest
 from benchmark_kernels import choose, describe, measure
-from benchmarks.kernels.cases import CASES
+from benchmarks.kernels import CASES
 from PIL import Image
 
 import imsat
