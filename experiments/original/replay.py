@@ -106,9 +106,8 @@ class Replay:
         iterator = IndexIterator(steps * n, n)
         iterator.next = iter(numpy.arange(steps * n).reshape(steps, n)
                              ).__next__
-        self._updater = Updater(
-            iterator, self.optimizer, self.x,
-            self.loss, device)
+        self._updater = Updater(iterator, self.optimizer, self.x, self.loss,
+                                device)
 
     def step(self):
         """One update; returns losses and terms by the original's names."""
@@ -134,7 +133,7 @@ class Replay:
         Args:
             losses, gradients (dict): Ours, of :meth:`step` and
                 :meth:`gradients`; arrays are those of the network.
-            state (dict): Of :meth:`process.OriginalRun.step`.
+            state (dict): Of :meth:`source.OriginalRun.step`.
             steps (int): So many have put eps into its running variance.
         """
         for name in sorted(set(losses) & set(state)):

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 import imsat
-from original.process import OriginalRun
+from original.source import OriginalRun
 from original.trajectory import draw_start
 
 RNG = numpy.random.RandomState(0)
