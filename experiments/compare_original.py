@@ -19,7 +19,7 @@ import numpy
 import imsat  # before Chainer
 import chainer
 from common.scripts import main
-from common.versions import get_versions
+from common.results import get_versions
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.parameters import Units
