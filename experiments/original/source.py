@@ -145,28 +145,29 @@ class OriginalRun:
         if found is None:
             raise InputError(f'there is no program {python}; name a Python '
                              f'2.7 with Chainer 1.x')
-        self._temporary = tempfile.TemporaryDirectory(prefix='imsat-')
-        self.folder = folder = Path(self._temporary.name)
-        numpy.savez(folder / 'trace.npz', **{
-            key.replace('.', '/'): value for key, value in trace.items()})
-        self._state = folder / 'state.npz'
-        self._errors = open(  # noqa: SIM115 closed by _remove
-            folder / 'errors', 'w+', encoding='utf-8', errors='replace')
         count = str(threads)
-        try:
-            self.process = subprocess.Popen(
-                [os.path.abspath(found), '-E', DRIVER, Path(script).resolve(),
-                 folder / 'trace.npz', self._state, *options],
-                cwd=folder, text=True, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=self._errors, env={
-                    **os.environ, 'OPENBLAS_NUM_THREADS': count,
-                    'OMP_NUM_THREADS': count, 'MKL_NUM_THREADS': count})
-        except OSError as e:
-            self._remove()
-            raise InputError(f'{python} can not be run ({e.strerror}); name '
-                             f'a Python 2.7 with Chainer 1.x') from e
         with contextlib.ExitStack() as stack:
-            stack.callback(self.__exit__)
+            self.folder = folder = Path(stack.enter_context(
+                tempfile.TemporaryDirectory(prefix='imsat-')))
+            numpy.savez(folder / 'trace.npz', **{
+                key.replace('.', '/'): value for key, value in trace.items()})
+            self._state = folder / 'state.npz'
+            self._errors = stack.enter_context(open(
+                folder / 'errors', 'w+', encoding='utf-8', errors='replace'))
+            try:
+                self.process = subprocess.Popen(
+                    [os.path.abspath(found), '-E', DRIVER,
+                     Path(script).resolve(), folder / 'trace.npz',
+                     self._state, *options],
+                    cwd=folder, text=True, stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, stderr=self._errors, env={
+                        **os.environ, 'OPENBLAS_NUM_THREADS': count,
+                        'OMP_NUM_THREADS': count, 'MKL_NUM_THREADS': count})
+            except OSError as e:
+                raise InputError(
+                    f'{python} can not be run ({e.strerror}); name a Python '
+                    f'2.7 with Chainer 1.x') from e
+            stack.callback(self._end)
             answer = self._answer()
             if 'error' in answer:
                 raise InputError(
@@ -174,7 +175,7 @@ class OriginalRun:
                     f'which Chainer 1.21 was installed, see '
                     f'docs/comparison.md')
             self.versions = answer['versions']
-            stack.pop_all()
+            self._stack = stack.pop_all()
 
     def step(self):
         """One iteration: its seconds, and a dict of arrays.
@@ -220,13 +221,11 @@ class OriginalRun:
         return self
 
     def __exit__(self, *exception):
+        self._stack.close()
+
+    def _end(self):
         self.process.kill()
         self.process.wait()
         for pipe in self.process.stdin, self.process.stdout:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # with a line that nobody has read
-        self._remove()
-
-    def _remove(self):
-        self._errors.close()
-        self._temporary.cleanup()

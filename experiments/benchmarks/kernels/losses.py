@@ -53,6 +53,7 @@ def softmax_slopes(p, gp):
 
 # --- Entropies of p(y|x), shape (B, S), of all values of all outputs --------
 def plain_entropies(xp, p):
+    """And what their gradient needs; ``xp`` may be PyTorch."""
     mean = p.mean(axis=0)
     log_p, log_mean = xp.log(p + EPS), xp.log(mean + EPS)
     return (-(p * log_p).sum() / len(p), -(mean * log_mean).sum()), (
@@ -76,19 +77,10 @@ def original_entropies(y):
     return plain_entropy(p), plain_entropy(F.sum(p, axis=0) / len(p))
 
 
-def torch_entropies(torch, p, mean):
-    return (-(p * torch.log(p + EPS)).sum() / len(p),
-            -(mean * torch.log(mean + EPS)).sum())
-
-
-def torch_softmax_entropy(torch, y):
-    p = torch.softmax(y, 1)
-    return torch_entropies(torch, p, p.mean(0))
-
-
 # --- And what outputs share by pairs ---------------------------------------
 def plain_information(xp, p, other):
-    """``other`` says of two values whether they are of two outputs."""
+    """``other`` says of two values whether they are of two outputs; ``xp`` may
+    be PyTorch."""
     entropies, kept = plain_entropies(xp, p)
     mean = kept[2]
     joint, independent = p.T @ p / len(p), mean[:, None] * mean
@@ -107,13 +99,6 @@ def information_slopes(kept, conditional, marginal, pairs):
             + entropy_slopes(entropies, conditional, marginal)) / len(p)
 
 
-def torch_information(torch, p, other):
-    mean = p.mean(0)
-    joint, independent = p.T @ p / len(p), torch.outer(mean, mean)
-    return *torch_entropies(torch, p, mean), (other * joint * torch.log(
-        (joint + EPS) / (independent + EPS))).sum()
-
-
 def plain_bits(xp, y):
     p, bit = sigmoid(xp, y), xp.tile(xp.arange(y.shape[1]), 2)
     return plain_information(
@@ -129,8 +114,8 @@ def plain_bits_backward(xp, kept, *gs):
 def torch_bits(torch, y):
     p = torch.sigmoid(y)
     bit = torch.arange(y.shape[1], device=y.device).repeat(2)
-    return torch_information(
-        torch, torch.cat([p, 1 - p], 1), bit[:, None] != bit)
+    return plain_information(
+        torch, torch.cat([p, 1 - p], 1), bit[:, None] != bit)[0]
 
 
 def plain_heads(xp, y, sizes):
@@ -150,7 +135,7 @@ def plain_heads_backward(xp, kept, *gs):
 def torch_heads(torch, y, sizes):
     p = torch.softmax(y.reshape(len(y), len(sizes), -1), 2).reshape(y.shape)
     head = torch.arange(y.shape[1], device=y.device) // sizes[0]
-    return torch_information(torch, p, head[:, None] != head)
+    return plain_information(torch, p, head[:, None] != head)[0]
 
 
 # --- Distances -------------------------------------------------------------
@@ -208,7 +193,8 @@ CASES = (
         ours=(forward(softmax_entropy.forward, 2), softmax_entropy.backward),
         plain=(lambda xp, y: plain_entropies(xp, softmax(xp, y)),
                plain_entropies_backward),
-        original=original_entropies, torch=torch_softmax_entropy,
+        original=original_entropies,
+        torch=lambda torch, y: plain_entropies(torch, torch.softmax(y, 1))[0],
         # Rows leave two numbers each, with which columns are summed in a
         # second pass; these leave two slopes each.
         n_bytes=(lambda B, K: FLOAT * (2 * B * K + 4 * B + 2 * K),
