@@ -184,7 +184,15 @@ def cases(paths, sizes, dtype, device, seed):
                   beta=chainer.Variable(draw(.3, h)))
         gy = draw(1, n, h)
         x = chainer.Variable(draw(1, n, sizes.dim))
-        encoder = _encoder(sizes.dim, h, units, dtype, device)
+        with chainer.using_config('dtype', dtype):
+            encoder = Encoder(sizes.dim, units, (h, h),
+                              rng=numpy.random.RandomState(1))
+        # The first predictions are near uniform, their divergence near
+        # rounding.
+        encoder.l3.W.array *= 100
+        for i in (1, 2):  # as statistics to test with
+            encoder[f'bn{i}'].avg_var[...] = 1
+        encoder.to_device(device)
         direction, sigma = draw(1, n, sizes.dim), abs(draw(1, n)) + 2
         logits, distance = (_cluster_cases, softmax_kl) \
             if task == 'cluster' else (_hash_cases, sigmoid_kl)
@@ -194,26 +202,9 @@ def cases(paths, sizes, dtype, device, seed):
             *_network_cases(theirs, encoder, distance, x, direction, sigma)]
 
 
-def _encoder(dim, hidden, units, dtype, device):
-    with chainer.using_config('dtype', dtype):
-        encoder = Encoder(dim, units, (hidden, hidden),
-                          rng=numpy.random.RandomState(1))
-    # The first predictions are near uniform, their divergence near rounding.
-    encoder.l3.W.array *= 100
-    # Running statistics for the test.
-    for i in (1, 2):
-        encoder[f'bn{i}'].avg_var[...] = 1
-    encoder.to_device(device)
-    return encoder
-
-
-def _named(names, function, *args):
+def _outputs(names, function):
     """A function without arguments to a dict of outputs by these names."""
-    return lambda: dict(zip(names, function(*args)))
-
-
-def _value(function, *args):
-    return lambda: {'value': function(*args)}
+    return lambda: dict(zip(names, function()))
 
 
 def _cluster_cases(theirs, y0, y1):
@@ -221,29 +212,30 @@ def _cluster_cases(theirs, y0, y1):
         p = F.softmax(y0)
         return theirs['entropy'](p), theirs['entropy'](F.mean(p, axis=0))
 
-    two, ours = dict(y0=y0, y1=y1), _value(softmax_kl, y0, y1)
-    dimensions, terms = ('2-D', '1-D'), ('H(Y|X)', 'H(Y)')
+    two = dict(y0=y0, y1=y1)
+    sizes, terms = ('2-D', '1-D'), ('H(Y|X)', 'H(Y)')
     return [
         Case('kl', two, lambda: {'value': theirs['kl'](
-            F.softmax(y0), F.softmax(y1))}, ours),
-        Case('distance', two,
-             lambda: {'value': theirs['distance'](y0, y1)}, ours),
-        Case('entropy', {'y0': y0}, _named(dimensions, entropies),
-             _named(dimensions, softmax_entropy, y0)),
-        Case('loss_equal', {'y0': y0}, lambda: dict(zip(
-            terms, theirs['loss_equal'](lambda x: x, y0))),
-            _named(terms, softmax_entropy, y0))]
+            F.softmax(y0), F.softmax(y1))},
+            lambda: {'value': softmax_kl(y0, y1)}),
+        Case('distance', two, lambda: {'value': theirs['distance'](y0, y1)},
+             lambda: {'value': softmax_kl(y0, y1)}),
+        Case('entropy', {'y0': y0}, _outputs(sizes, entropies),
+             _outputs(sizes, lambda: softmax_entropy(y0))),
+        Case('loss_equal', {'y0': y0}, _outputs(
+            terms, lambda: theirs['loss_equal'](lambda x: x, y0)),
+            _outputs(terms, lambda: softmax_entropy(y0)))]
 
 
 def _hash_cases(theirs, y0, y1):
-    names = 'H(Y|X)', 'H(Y)', 'pairs'
+    terms = 'H(Y|X)', 'H(Y)', 'pairs'
     return [
         Case('distance', dict(y0=y0, y1=y1),
              lambda: {'value': theirs['distance'](y0, y1)},
-             _value(sigmoid_kl, y0, y1)),
-        Case('loss_information', {'y0': y0}, lambda: dict(zip(
-            names, theirs['loss_information'](lambda x: x, y0))),
-            _named(names, sigmoid_mutual_information, y0))]
+             lambda: {'value': sigmoid_kl(y0, y1)}),
+        Case('loss_information', {'y0': y0}, _outputs(
+            terms, lambda: theirs['loss_information'](lambda x: x, y0)),
+            _outputs(terms, lambda: sigmoid_mutual_information(y0)))]
 
 
 def _batch_normalization_cases(theirs, bn, gy):

@@ -76,13 +76,10 @@ class Case:
         if torch and self.torch:
             wraps = {'torch': lambda f: f, 'compiled': torch.compile}
             for name in ('torch', 'compiled')[:1 + compiled]:
-                prepare[name] = functools.partial(
-                    self._prepare_torch, torch, wraps[name])
+                prepare[name] = lambda *inputs, wrap=wraps[name]: self.torch(
+                    torch, wrap, *(torch.from_dlpack(x) if is_array(x) else x
+                                   for x in inputs))
         return prepare
-
-    def _prepare_torch(self, torch, wrap, *inputs):
-        return self.torch(torch, wrap, *(
-            torch.from_dlpack(x) if is_array(x) else x for x in inputs))
 
     def reference(self, xp, inputs):
         """The plain expression's outputs on float64."""

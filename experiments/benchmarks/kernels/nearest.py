@@ -24,11 +24,6 @@ def plain_select(xp, products, squares, k):
     return xp.take_along_axis(distances, indices, axis=1), indices
 
 
-def torch_select(torch, products, squares, k):
-    # Of equal distances it takes any.
-    return torch.topk(squares - 2 * products, k, largest=False)[0], None
-
-
 # --- Measured --------------------------------------------------------------
 def candidates(rng, N, d, R, k, rank):
     x = rng.standard_normal((N, d), 'f')
@@ -72,11 +67,6 @@ def chunks(n):
             for i in range(0, n, neighbors.CHUNK)]
 
 
-def ours_sigma(x, t):
-    # The answer is NumPy's, on the CPU.
-    return get_array_module(x).asarray(neighbors.neighbor_distance(x, t))
-
-
 # imsat.neighbors takes 2,000 of 70,000 points at a time beside tiles of
 # 16,384, and with t = 10 the point itself and two to spare.
 CASES = (
@@ -85,7 +75,9 @@ CASES = (
         large=(dict(R=2_000, N=65_536, k=13), dict(R=2_000, N=65_536, k=500)),
         tiny=dict(R=3, N=20, k=4), inputs=products_and_squares,
         ours=direct(nearest.select), plain=direct(plain_select),
-        torch=on_torch(torch_select),
+        # Of equal distances it takes any.
+        torch=on_torch(lambda torch, products, squares, k: (
+            torch.topk(squares - 2 * products, k, largest=False)[0], None)),
         n_bytes=lambda R, N, k: FLOAT * (R * N + N) + (FLOAT + INDEX) * R * k,
         tolerance=0),
     Case(
@@ -106,7 +98,10 @@ CASES = (
         name='sigma_t', paper=(dict(N=70_000, d=784, t=10),),
         large=(dict(N=150_000, d=512, t=10),), tiny=dict(N=20, d=9, t=3),
         inputs=lambda rng, N, d, t: (rng.standard_normal((N, d), 'f'), t),
-        ours=direct(ours_sigma), plain=direct(plain_sigma), torch=torch_sigma,
+        # The answer is NumPy's, on the CPU.
+        ours=direct(lambda x, t: get_array_module(x).asarray(
+            neighbors.neighbor_distance(x, t))),
+        plain=direct(plain_sigma), torch=torch_sigma,
         # All products are written and read, and each chunk of rows reads x.
         n_bytes=lambda N, d, t: FLOAT * (
             2 * N * N + len(chunks(N)) * N * d),

@@ -51,18 +51,6 @@ def plain_bn_backward(xp, kept, gy):
     return gx, ggamma, gbeta
 
 
-def original_bn(x, gamma, beta, running_mean, running_var):
-    return F.relu(F.batch_normalization(
-        x, gamma, beta, eps=BN_EPS, running_mean=running_mean,
-        running_var=running_var, decay=DECAY))
-
-
-def torch_bn(torch, x, gamma, beta, running_mean, running_var):
-    return torch.relu(torch.nn.functional.batch_norm(
-        x, running_mean, running_var, gamma, beta, training=True,
-        momentum=1 - DECAY, eps=BN_EPS))
-
-
 # --- Directions: drawn, and rows of a given length -------------------------
 def generator(xp, *inputs):
     """Prepares one."""
@@ -74,29 +62,12 @@ def plain_random(xp, rng, x):
     return d / xp.sqrt((d * d).sum(axis=1, keepdims=True))
 
 
-def original_random(xp, x):
-    return plain_normalize(xp.random.normal(size=x.shape).astype('f'))
-
-
-def torch_random(torch, x):
-    return torch.nn.functional.normalize(torch.randn_like(x))
-
-
 def plain_scale(xp, d, radius):
     largest = abs(d).max(axis=1, keepdims=True)
     unit = d / xp.where(largest > 0, largest, 1)
     length = xp.sqrt(xp.maximum(
         (unit * unit).sum(axis=1, keepdims=True), 1e-30))
     return unit * (radius[:, None] / length)
-
-
-def original_scale(xp, d, radius):
-    # Where the gradient is zero, which isn't measured, this is NaN.
-    return radius[:, None] * plain_normalize(d)
-
-
-def torch_scale(torch, d, radius):
-    return radius[:, None] * torch.nn.functional.normalize(d)
 
 
 # --- Affine maps, and images under them ------------------------------------
@@ -192,8 +163,15 @@ CASES = (
                   x, gamma, beta, BN_EPS, mean, var, DECAY),
               lambda x, gamma, beta, mean, var, kept, gy:
               batch_normalization_relu.backward(x, gamma, beta, kept, gy)),
-        plain=(plain_bn, plain_bn_backward), original=original_bn,
-        torch=torch_bn,
+        plain=(plain_bn, plain_bn_backward),
+        original=lambda x, gamma, beta, mean, var: F.relu(
+            F.batch_normalization(
+                x, gamma, beta, eps=BN_EPS, running_mean=mean,
+                running_var=var, decay=DECAY)),
+        torch=lambda torch, x, gamma, beta, mean, var: torch.relu(
+            torch.nn.functional.batch_norm(
+                x, mean, var, gamma, beta, training=True,
+                momentum=1 - DECAY, eps=BN_EPS)),
         # Statistics first, in a pass of their own; forward with gamma, beta,
         # the running ones (read and written) and what is kept, backward the
         # kept ones twice, gamma and beta twice, and their gradients.
@@ -205,7 +183,10 @@ CASES = (
         inputs=lambda rng, B, D: (rng.standard_normal((B, D), 'f'),),
         ours=direct(lambda x: directions.random(x.shape, x.dtype, seed=0)),
         plain=direct(plain_random, generator),
-        original=direct(original_random), torch=on_torch(torch_random),
+        original=direct(lambda xp, x: plain_normalize(
+            xp.random.normal(size=x.shape).astype('f'))),
+        torch=on_torch(lambda torch, x: torch.nn.functional.normalize(
+            torch.randn_like(x))),
         n_bytes=lambda B, D: FLOAT * B * D,
         # Four normal numbers from four words.
         operations=lambda B, D: dict(
@@ -220,7 +201,11 @@ CASES = (
             1e-6 * rng.standard_normal((B, D), 'f'),
             rng.uniform(1, 2, B).astype('f')),
         ours=direct(directions.scale_rows), plain=direct(plain_scale),
-        original=direct(original_scale), torch=on_torch(torch_scale),
+        # Where the gradient is zero, which isn't measured, this is NaN.
+        original=direct(
+            lambda xp, d, radius: radius[:, None] * plain_normalize(d)),
+        torch=on_torch(lambda torch, d, radius: (
+            radius[:, None] * torch.nn.functional.normalize(d))),
         n_bytes=lambda B, D: FLOAT * (2 * B * D + B),
         operations=lambda B, D: dict(divide=2 * B * D)),
     Case(
