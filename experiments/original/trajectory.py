@@ -280,7 +280,7 @@ def compare_trajectory(python, script, task, trace, device, threads):
     options = ['--hidden_list', '-'.join(map(str, hidden))]
     if task == 'hash':
         options += ['--n_bit', str(n_outputs)]
-    section = '-'.join(map(str, (trace['x'].shape[2], *hidden, n_outputs)))
+    sizes = '-'.join(map(str, (trace['x'].shape[2], *hidden, n_outputs)))
 
     def start(dtype):
         arrays = {key: numpy.asarray(value, dtype) if key != 'n_class'
@@ -295,16 +295,16 @@ def compare_trajectory(python, script, task, trace, device, threads):
             originals[dtype] = stack.enter_context(OriginalRun(
                 python, script, arrays, options, threads))
         steps, before = SingleSteps(start('f')[1]), below('init', arrays)
-        result = Trajectory(f'{task} {section}', originals['d'].versions)
+        result = Trajectory(f'{task} {sizes}', originals['d'].versions)
         for step in range(1, len(trace['x']) + 1):
             losses, states = {}, {}
             for dtype in 'df':
                 seconds, states[dtype] = originals[dtype].step()
                 result.original[dtype].append(seconds)
                 steps.check(states[dtype], script)
-                start_time = time.perf_counter()
+                begin = time.perf_counter()
                 losses[dtype] = replays[dtype].step()
-                result.ours[dtype].append(time.perf_counter() - start_time)
+                result.ours[dtype].append(time.perf_counter() - begin)
             double, single = (list(replays[dtype].pairs(
                 losses[dtype], replays[dtype].gradients(), states[dtype],
                 step)) for dtype in 'df')
