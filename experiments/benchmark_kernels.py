@@ -23,13 +23,12 @@ from pathlib import Path
 import numpy
 
 import imsat
-from benchmarks.kernels import report
-from benchmarks.kernels.arithmetic import limit
-from benchmarks.kernels.cases import CASES
-from benchmarks.kernels.cases.case import is_array
-from benchmarks.kernels.timing import Gpu, copy_speed, count_sets, medians
-from common.scripts import run_script
-from common.versions import get_versions
+from benchmarks.kernels import CASES, report
+from benchmarks.kernels.case import is_array
+from benchmarks.kernels.timing import (
+    Gpu, copy_speed, count_sets, limit, medians)
+from common.scripts import main
+from common.results import get_versions
 from imsat import devices
 from imsat.storage import save_json
 
@@ -244,9 +243,5 @@ def run(args):
     return int(any('ours' in row['failed'] for row in results['rows']))
 
 
-def main(argv=None):
-    return run_script(lambda: run(get_options(argv)), resume=None)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(run, get_options, resume=None))

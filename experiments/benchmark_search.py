@@ -7,7 +7,6 @@ give the same answer, ties included.  HammingIndex takes one thread, FAISS
 --threads.
 """
 import argparse
-import functools
 import statistics
 import sys
 
@@ -54,16 +53,6 @@ def check(answers):
         sys.exit('FAISS gives another answer')
 
 
-def measure(index, flat, queries, k, repeats):
-    """Medians of both, in ms a query."""
-    times = time_in_turns(
-        {'ours': functools.partial(index.search, queries, k),
-         'theirs': functools.partial(flat.search, queries, k)},
-        repeats, warm_up=0, check=check)
-    return [statistics.median(each) / len(queries) * 1e3
-            for each in times.values()]
-
-
 def run(args):
     faiss = import_faiss()
     faiss.omp_set_num_threads(args.threads)
@@ -79,7 +68,12 @@ def run(args):
             flat = index.to_faiss()
             queries = random_codes(rng, args.queries, n_bits)
             for k in args.k:
-                ours, theirs = measure(index, flat, queries, k, args.repeats)
+                times = time_in_turns(
+                    {'ours': lambda: index.search(queries, k),
+                     'theirs': lambda: flat.search(queries, k)},
+                    args.repeats, warm_up=0, check=check)
+                ours, theirs = (statistics.median(each) / len(queries) * 1e3
+                                for each in times.values())
                 print(markdown.row((
                     f'{size:,}', n_bits, k, f'{ours:.3f}', f'{theirs:.3f}',
                     f'{theirs / ours:.2f}')), flush=True)

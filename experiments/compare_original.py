@@ -19,20 +19,17 @@ import numpy
 import imsat  # before Chainer
 import chainer
 from common.scripts import main
-from common.versions import get_versions
+from common.results import get_versions
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.parameters import Units
 from imsat.storage import atomic_write
 from original import report
-from original.comparison import first_parting
-from original.definitions import Sizes, compare_definitions
-from original.functions import replay_functions
-from original.process import OriginalRun
+from original.comparison import Trace, first_parting
+from original.functions import Sizes, compare_definitions, replay_functions
 from original.replay import (
     STEP_FILES, replay_forward, replay_steps, replay_terms)
-from original.source import COMMIT, read_original
-from original.traces import Trace
+from original.source import COMMIT, OriginalRun, read_original
 from original.trajectory import compare_trajectory, draw_start
 
 # Points that batches are drawn from.
@@ -93,21 +90,6 @@ def get_options(argv=None):
     return args
 
 
-class Report:
-    """Text that is printed as it comes and written to a file at last."""
-
-    def __init__(self):
-        self.parts = []
-
-    def add(self, text):
-        print(text, flush=True)
-        self.parts.append(text)
-
-    def save(self, path):
-        with atomic_write(path, 'w', encoding='utf-8') as f:
-            f.write('\n'.join(self.parts) + '\n')
-
-
 def run(args):
     device = devices.get_device(args.device)
     paths = read_original(args.original) if args.original else None
@@ -117,47 +99,50 @@ def run(args):
             pass
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    text = Report()
-    text.add('# Comparison with the authors\' code\n')
-    text.add(f'    {command()}\n')
-    versions = ', '.join(f'{name} {version}' for name, version
-                         in get_versions().items() if version)
-    text.add(f'{devices.describe(device)}; {args.threads} BLAS threads; '
-             f'{versions}\n')
+    parts = []
 
-    comparisons = replay_traces(text, device)
+    def say(*texts):
+        """Prints what is written to a file at last."""
+        print(*texts, sep='\n', flush=True)
+        parts.extend(texts)
+
+    say("# Comparison with the authors' code\n",
+        f'    python experiments/compare_original.py '
+        f'{" ".join(sys.argv[1:])}\n',
+        f'{devices.describe(device)}; {args.threads} BLAS threads; '
+        f'{in_words(get_versions())}\n')
+    comparisons = replay_traces(say, device)
     if paths:
-        comparisons += run_definitions(text, args, paths, device)
+        comparisons += run_definitions(say, args, paths, device)
     else:
-        text.add('Not asked for: the original\'s own functions '
-                 '(--original DIR).\n')
+        say("Not asked for: the original's own functions (--original DIR).\n")
     if args.python2:
-        comparisons += run_original(text, args, paths, device, out)
+        comparisons += run_original(say, args, paths, device, out)
     else:
-        text.add('Not asked for: the original itself (--original DIR '
-                 '--python2 PYTHON).\n')
-    text.add('## Where we part ways\n')
-    text.add('`--faithful` on clustering.py and hashing.py chooses the '
-             'original\'s wherever there is a switch.  It is not the default: '
-             'where the two differ, the paper\'s t = 10 is what people '
-             'expect.\n')
-    text.add(report.departures_table())
-    text.add('## Summary\n')
-    text.add('Largest differences relative to an array\'s largest element, '
-             'without arrays that rounding decides.\n')
-    text.add(report.summary_table(comparisons))
+        say('Not asked for: the original itself (--original DIR --python2 '
+            'PYTHON).\n')
     parting = first_parting(comparisons)
-    text.add('agrees with the original' if parting is None else
-             f'parts from the original first at {parting}')
-    text.save(out / 'report.md')
+    say('## Where we part ways\n',
+        "`--faithful` on clustering.py and hashing.py chooses the original's "
+        'wherever there is a switch.  It is not the default: where the two '
+        "differ, the paper's t = 10 is what people expect.\n",
+        report.departures_table(), '## Summary\n',
+        "Largest differences relative to an array's largest element, without "
+        'arrays that rounding decides.\n',
+        report.summary_table(comparisons),
+        'agrees with the original' if parting is None else
+        f'parts from the original first at {parting}')
+    with atomic_write(out / 'report.md', 'w', encoding='utf-8') as f:
+        f.write('\n'.join(parts) + '\n')
     return 0 if parting is None else 1
 
 
-def command():
-    return 'python experiments/compare_original.py ' + ' '.join(sys.argv[1:])
+def in_words(versions):
+    return ', '.join(f'{name} {version}'
+                     for name, version in versions.items() if version)
 
 
-def replay_traces(text, device):
+def replay_traces(say, device):
     comparisons = []
     for dtype in 'df':
         comparisons += replay_functions(dtype, device)
@@ -165,29 +150,27 @@ def replay_traces(text, device):
             trace = Trace(name, dtype)
             for replay in replay_forward, replay_steps, replay_terms:
                 comparisons += replay(trace, device)
-    text.add('## Recorded traces\n')
-    text.add('Every function, and one and five training steps of both tasks, '
-             'as recorded from the original with Chainer 1.21. In float32 the '
-             'original\'s own distance from float64 is part of what is '
-             'allowed.\n')
-    text.add(report.comparison_table(comparisons))
+    say('## Recorded traces\n',
+        'Every function, and one and five training steps of both tasks, as '
+        'recorded from the original with Chainer 1.21. In float32 the '
+        "original's own distance from float64 is part of what is allowed.\n",
+        report.comparison_table(comparisons))
     return comparisons
 
 
-def run_definitions(text, args, paths, device):
+def run_definitions(say, args, paths, device):
     sizes = Sizes(args.batch_size, args.dim,
                   args.hidden[0] if args.hidden else Sizes.hidden,
                   args.clusters, args.bits)
     comparisons, timings, failures = compare_definitions(
         paths, sizes, device, args.seed)
-    text.add('## The original\'s functions on today\'s Chainer\n')
-    text.add(f'{sizes}; stand-ins for `use_cudnn`, CuPy and float32, the text '
-             f'untouched.\n')
-    text.add(report.comparison_table(comparisons))
-    text.add(report.timing_table(timings))
-    text.add(f'What can not run on Chainer {chainer.__version__}:\n')
-    text.add(''.join(f'- {name}: {reason}\n'
-                     for name, reason in failures.items()) or 'nothing\n')
+    say("## The original's functions on today's Chainer\n",
+        f'{sizes}; stand-ins for `use_cudnn`, CuPy and float32, the text '
+        f'untouched.\n',
+        report.comparison_table(comparisons), report.speed_table(timings),
+        f'What can not run on Chainer {chainer.__version__}:\n',
+        ''.join(f'- {name}: {reason}\n'
+                for name, reason in failures.items()) or 'nothing\n')
     return comparisons
 
 
@@ -201,7 +184,7 @@ def training_points(args):
     return x, 'random points'
 
 
-def run_original(text, args, paths, device, out):
+def run_original(say, args, paths, device, out):
     x, points = training_points(args)
     trajectories = []
     for task, n_outputs, hidden in (('cluster', args.clusters, (1200, 1200)),
@@ -210,34 +193,30 @@ def run_original(text, args, paths, device, out):
                            args.iterations, args.seed)
         trajectories.append(compare_trajectory(
             args.python2, paths[task], task, trace, device, args.threads))
-    text.add('## The original itself\n')
-    versions = ', '.join(f'{name} {version}' for name, version
-                         in trajectories[0].versions.items())
-    text.add(f'{args.iterations} iterations with batches of 250 {points}, '
-             f'from the original\'s initial weights; it runs on {versions}. '
-             f'All take the same batches and directions in turns, an '
-             f'iteration each. Shown are largest differences over largest '
-             f'elements, and for how many iterations they agree: in float64 '
-             f'to 1e-6; in float32 single steps, each from the original\'s '
-             f'weights and statistics, as in the table below; free, to 1e-3, '
-             f'for as long as rounding lets them.\n')
-    text.add(report.trajectory_table(trajectories))
-    text.add('Losses are differences of terms of order 1, one for each output '
-             'or pair of outputs, of which 1e-14 (float32 5e-7) is '
-             'rounding.\n')
-    text.add(report.speed_table(trajectories))
-    text.add('The verdict rests on all of the float64 run and on single '
-             'float32 steps, and on the losses of two free ones. A single '
-             'step takes from the original what magnifies rounding, and '
-             'compares it beside: `direction`, that of VAT, a gradient over '
-             'its length; `relu`, the largest input of a ReLU, of order 1, '
-             'that is on the other side of 0, where gradients jump; and '
-             '`after`, what our Adam makes of the original\'s gradients.\n')
-    comparisons = [c for trajectory in trajectories
-                   for c in trajectory.judged]
-    text.add(report.comparison_table(comparisons))
+    comparisons = [c for t in trajectories for c in t.judged]
     report.draw_differences(out / 'differences.png', trajectories)
-    text.add('![Differences over iterations](differences.png)\n')
+    say('## The original itself\n',
+        f'{args.iterations} iterations with batches of 250 {points}, from the '
+        f"original's initial weights; it runs on "
+        f'{in_words(trajectories[0].versions)}. All take the same batches and '
+        f'directions in turns, an iteration each. Shown are largest '
+        f'differences over largest elements, and for how many iterations they '
+        f'agree: in float64 to 1e-6; in float32 single steps, each from the '
+        f"original's weights and statistics, as in the table below; free, to "
+        f'1e-3, for as long as rounding lets them.\n',
+        report.trajectory_table(trajectories),
+        'Losses are differences of terms of order 1, one for each output or '
+        'pair of outputs, of which 1e-14 (float32 5e-7) is rounding.\n',
+        report.speed_table(report.speeds(trajectories)),
+        'The verdict rests on all of the float64 run and on single float32 '
+        'steps, and on the losses of two free ones. A single step takes from '
+        'the original what magnifies rounding, and compares it beside: '
+        '`direction`, that of VAT, a gradient over its length; `relu`, the '
+        'largest input of a ReLU, of order 1, that is on the other side of 0, '
+        'where gradients jump; and `after`, what our Adam makes of the '
+        "original's gradients.\n",
+        report.comparison_table(comparisons),
+        '![Differences over iterations](differences.png)\n')
     return comparisons
 
 

@@ -25,10 +25,9 @@ from common.scripts import main, positive
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
-from tabulation.readme import SEEDS, fill_tables
-from tabulation.record import Record
-from tabulation.report import Report, find_results
-from tabulation.runs import Runs, do_all
+from tabulation.report import (
+    SEEDS, Report, fill_tables, find_results, of_which)
+from tabulation.runs import Record, Runs, do_all
 from tabulation.tables import NAMES, get_table, methods_of
 
 # What to do after an interruption.
@@ -132,8 +131,7 @@ def run(args):
     places = places_of(wanted)
     results = find_results(wanted, runs.result)
     if args.report and not args.datasets:
-        datasets = [name for name in datasets
-                    if any(dataset == name for _, dataset in results)]
+        datasets = of_which(results, datasets)
         if not datasets:
             raise imsat.InputError(
                 f'nothing of this table has been run below {args.out}'

@@ -10,7 +10,7 @@ import chainer
 from imsat import compat
 from imsat.cuda import runtime
 from imsat.devices import count_gpus
-from original.traces import Trace
+from original.comparison import Trace
 
 compat.import_testing()
 

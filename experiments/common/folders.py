@@ -6,7 +6,7 @@ import filelock
 
 import imsat
 from common.options import default_options, load_config
-from common.versions import get_versions
+from common.results import get_versions
 from imsat.storage import digest, save_json
 
 # Options that say how to run, not what to compute.

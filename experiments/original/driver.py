@@ -3,7 +3,7 @@
     python2.7 driver.py SCRIPT TRACE STATE [OPTION ...]
 
 Not imported: a program for Python 2.7 with Chainer 1.x, which
-:mod:`original.process` starts.  The script gets what it imports; only
+:mod:`original.source` starts.  The script gets what it imports; only
 CuPy, the data set and files are stand-ins, which give what TRACE, an npz file,
 holds:
 

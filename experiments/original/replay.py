@@ -106,9 +106,8 @@ class Replay:
         iterator = IndexIterator(steps * n, n)
         iterator.next = iter(numpy.arange(steps * n).reshape(steps, n)
                              ).__next__
-        self._updater = Updater(
-            iterator, self.optimizer, self.x,
-            self.loss, device)
+        self._updater = Updater(iterator, self.optimizer, self.x, self.loss,
+                                device)
 
     def step(self):
         """One update; returns losses and terms by the original's names."""
@@ -134,7 +133,7 @@ class Replay:
         Args:
             losses, gradients (dict): Ours, of :meth:`step` and
                 :meth:`gradients`; arrays are those of the network.
-            state (dict): Of :meth:`process.OriginalRun.step`.
+            state (dict): Of :meth:`source.OriginalRun.step`.
             steps (int): So many have put eps into its running variance.
         """
         for name in sorted(set(losses) & set(state)):
@@ -187,40 +186,41 @@ def tolerance_of(trace, key):
     return dict(rtol=0., atol=atol)
 
 
+def check(trace, key, actual, expected=None, step=None):
+    """A Comparison of ours with ``trace[key]``, or what follows from it."""
+    return trace.compare(key, actual, expected, step,
+                         **tolerance_of(trace, key))
+
+
 def replay_steps(trace, device=chainer.get_device('@numpy')):
     """Comparisons of five updates with a trace, in the order of computing."""
     replay = start(trace, device)
-
-    def check(key, actual, expected=None, step=None):
-        return trace.compare(key, actual, expected, step,
-                             **tolerance_of(trace, key))
-
     steps, n = trace['x'].shape[:2]
     for t in range(steps):
         for name, loss in replay.step().items():
-            yield check(name, loss, trace[name][t], t + 1)
+            yield check(trace, name, loss, trace[name][t], t + 1)
         if t == 0:
-            yield check('vat1.r_adv',
+            yield check(trace, 'vat1.r_adv',
                         replay.vat.inputs[1] - device.send(trace['x'][0]))
             for name, gradient in replay.gradients().items():
-                yield check(f'grad1.{name}', gradient)
+                yield check(trace, f'grad1.{name}', gradient)
         if t in (0, steps - 1):
             for name in names_of(replay.encoder):
                 key = f'after{t + 1}.{name}'
                 expected = trace[key]
                 if name.endswith('avg_var'):
                     expected = expected - eps_in_variance(n, t + 1)
-                yield check(key, array_of(replay.encoder, name), expected,
-                            t + 1)
+                yield check(trace, key, array_of(replay.encoder, name),
+                            expected, t + 1)
 
     x = device.send(trace['x'][0])
-    yield check('fwd_after5.y_noubs',
+    yield check(trace, 'fwd_after5.y_noubs',
                 replay.encoder(x, update_statistics=False))
     for i in (1, 2):
         var = array_of(replay.encoder, f'bn{i}.avg_var')
         var += var.dtype.type(eps_in_variance(n, steps))
     with chainer.using_config('train', False):
-        yield check('fwd_after5.y_test', replay.encoder(x))
+        yield check(trace, 'fwd_after5.y_test', replay.encoder(x))
 
 
 def replay_terms(trace, device=chainer.get_device('@numpy')):
@@ -237,31 +237,25 @@ def replay_terms(trace, device=chainer.get_device('@numpy')):
                               replay.radius[:n], y=y)
         encoder.cleargrads()
         loss.backward()
-        for key, actual in {'loss': loss, **{
-                f'grad.{name}': gradient for name, gradient
-                in replay.gradients().items()}}.items():
-            key = f'{term}.{key}'
-            yield trace.compare(key, actual, **tolerance_of(trace, key))
+        yield check(trace, f'{term}.loss', loss)
+        for name, gradient in replay.gradients().items():
+            yield check(trace, f'{term}.grad.{name}', gradient)
 
 
 def replay_forward(trace, device=chainer.get_device('@numpy')):
     """The three ways to normalise, before any update."""
     encoder = start(trace, device).encoder
     x = device.send(trace['x'][0])
-
-    def check(key, actual):
-        key = f'fwd_init.{key}'
-        return trace.compare(key, actual, **tolerance_of(trace, key))
-
-    yield check('y_noubs', encoder(x, update_statistics=False))
+    yield check(trace, 'fwd_init.y_noubs',
+                encoder(x, update_statistics=False))
     for name in names_of(encoder):
         if 'avg' in name:  # nothing has changed so far
             yield trace.compare(f'init.{name}', array_of(encoder, name))
-    yield check('y_ubs', encoder(x))
+    yield check(trace, 'fwd_init.y_ubs', encoder(x))
     for name in trace('fwd_init.stats'):
         array = array_of(encoder, name)
         if name.endswith('avg_var'):
             array += array.dtype.type(eps_in_variance(len(x), 1))
-        yield check(f'stats.{name}', array)
+        yield check(trace, f'fwd_init.stats.{name}', array)
     with chainer.using_config('train', False):
-        yield check('y_test', encoder(x))
+        yield check(trace, 'fwd_init.y_test', encoder(x))

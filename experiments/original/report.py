@@ -7,7 +7,6 @@ from matplotlib.ticker import MaxNLocator
 
 from common import markdown
 from imsat.pictures.training import BLUE, GREEN, GREY, ORANGE, save
-from original.comparison import format_tolerance
 from original.replay import is_noise
 from paper.departures import DEPARTURES
 
@@ -19,84 +18,79 @@ def table(header, rows):
     return markdown.table(header, rows, padded=True) + '\n'
 
 
+def grouped(comparisons, key):
+    """Lists of comparisons by a key and then by precision."""
+    groups = {}
+    for c in comparisons:
+        groups.setdefault(key(c), {dtype: [] for dtype in PRECISIONS})[
+            c.dtype.char].append(c)
+    return groups.items()
+
+
 def comparison_table(comparisons):
     """A row for each quantity, over all steps, in both precisions.
 
     Differences are the largest; what is allowed stands beside it, of the step
     at which most of it was used.
     """
-    groups = {}
-    for c in comparisons:
-        group = groups.setdefault((c.section, c.quantity), {})
-        group.setdefault(c.dtype.char, []).append(c)
-    header = ['', 'quantity']
-    for precision in PRECISIONS.values():
-        header += [f'{precision}: absolute', 'relative', 'allowed']
     rows, last = [], None
-    for (section, quantity), group in groups.items():
+    for (section, quantity), group in grouped(
+            comparisons, lambda c: (c.section, c.quantity)):
         row = ['' if section == last else section, quantity]
         last = section
-        for dtype in PRECISIONS:
-            found = group.get(dtype)
-            row += _differences(found) if found else [''] * 3
+        for found in group.values():
+            if found:
+                worst = max(found, key=lambda c: (not c.agrees, c.absolute))
+                row += [f'{max(c.absolute for c in found):.1e}',
+                        f'{max(c.relative for c in found):.1e}',
+                        worst.allowed + (
+                            '' if worst.agrees else ' EXCEEDED')]
+            else:
+                row += [''] * 3
         rows.append(row)
-    return table(header, rows)
-
-
-def _differences(comparisons):
-    worst = max(comparisons, key=lambda c: (not c.agrees, c.absolute))
-    allowed = format_tolerance(worst)
-    if not worst.agrees:
-        allowed += ' EXCEEDED'
-    return [f'{max(c.absolute for c in comparisons):.1e}',
-            f'{max(c.relative for c in comparisons):.1e}', allowed]
+    return table(['', 'quantity', *(
+        title for precision in PRECISIONS.values() for title in (
+            f'{precision}: absolute', 'relative', 'allowed'))], rows)
 
 
 def summary_table(comparisons):
     """How many comparisons of each section agree."""
-    sections = {}
-    for c in comparisons:
-        sections.setdefault(c.section, {}).setdefault(
-            c.dtype.char, []).append(c)
     rows = []
-    for section, group in sections.items():
-        row = [section]
-        for dtype in PRECISIONS:
-            found = group.get(dtype, [])
+    for section, group in grouped(comparisons, lambda c: c.section):
+        rows.append([section])
+        for found in group.values():
             relative = max((c.relative for c in found
                             if not is_noise(c.quantity)), default=0)
-            row += [f'{sum(c.agrees for c in found)} of {len(found)}',
-                    f'{relative:.0e}']
-        rows.append(row)
+            rows[-1] += [f'{sum(c.agrees for c in found)} of {len(found)}',
+                         f'{relative:.0e}']
     return table(['', 'float64: agree', 'largest relative',
                   'float32: agree', 'largest relative'], rows)
 
 
-def timing_table(timings):
-    """Milliseconds of functions, see :class:`definitions.Timing`."""
+def speed_table(timings):
+    """Milliseconds, from section, what was timed, precision, and seconds of
+    theirs and of ours."""
     return table(
-        ['', 'function', 'precision', 'original, ms', 'ours, ms', 'ratio'],
-        [[t.section, t.function, t.dtype, f'{t.original * 1e3:.2f}',
-          f'{t.ours * 1e3:.2f}', f'{t.original / t.ours:.2f}x']
-         for t in timings])
+        ['', '', 'precision', 'original, ms', 'ours, ms', 'ratio'],
+        [[*what, dtype, f'{theirs * 1e3:.2f}', f'{ours * 1e3:.2f}',
+          f'{theirs / ours:.2f}x'] for *what, dtype, theirs, ours in timings])
 
 
-def speed_table(trajectories):
-    """Milliseconds an iteration, medians."""
-    rows = []
-    for trajectory in trajectories:
+def speeds(trajectories):
+    """Medians of an iteration, for :func:`speed_table`."""
+    for t in trajectories:
         for dtype, precision in PRECISIONS.items():
-            theirs, ours = (statistics.median(seconds[dtype]) for seconds in (
-                trajectory.original, trajectory.ours))
-            rows.append([trajectory.section, precision,
-                         f'{theirs * 1e3:.0f}', f'{ours * 1e3:.0f}',
-                         f'{theirs / ours:.2f}x'])
-    return table(['', 'precision', 'original, ms', 'ours, ms', 'ratio'], rows)
+            yield t.section, 'an iteration', precision, *(
+                statistics.median(seconds[dtype])
+                for seconds in (t.original, t.ours))
 
 
 # What the curves are of: names of quantities begin so.
 GROUPS = {'losses': ('loss', 'cond', 'marg', 'pairwise'),
           'gradients': 'grad.', 'weights and statistics': 'after.'}
+# And of which comparisons of a Trajectory.
+CURVES = {'float64': 'double', 'float32, single steps': 'steps',
+          'float32, free': 'single', 'original, float32 and float64': 'itself'}
 
 
 def curve(comparisons, group):
@@ -111,14 +105,6 @@ def curve(comparisons, group):
     return [steps[step] for step in sorted(steps)]
 
 
-def lines(trajectory):
-    """What there are curves of: names to comparisons of one precision."""
-    return {'float64': trajectory.double,
-            'float32, single steps': trajectory.steps,
-            'float32, free': trajectory.single,
-            'original, float32 and float64': trajectory.itself}
-
-
 def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
     """How the differences grow, ours with it and the original's with itself.
 
@@ -129,7 +115,8 @@ def trajectory_table(trajectories, shown=(1, 2, 5, 10, 20)):
     shown = sorted({step for step in (*shown, steps) if step <= steps})
     rows = []
     for t in trajectories:
-        for name, comparisons in lines(t).items():
+        for name, which in CURVES.items():
+            comparisons = getattr(t, which)
             for group in GROUPS:
                 values = curve(comparisons, group)
                 parted = min((
@@ -149,11 +136,12 @@ def draw_differences(path, trajectories):
     all_axes = figure.subplots(1, len(trajectories), squeeze=False)[0]
     all_axes[0].set_ylabel('largest difference / largest element')
     for axes, trajectory in zip(all_axes, trajectories):
-        for (name, comparisons), color in zip(lines(trajectory).items(),
-                                              (BLUE, GREEN, ORANGE, GREY)):
+        for (name, which), color in zip(CURVES.items(),
+                                        (BLUE, GREEN, ORANGE, GREY)):
             for style, group in zip(('-', '--', ':'), GROUPS):
                 # A logarithmic axis has no 0.
-                values = numpy.maximum(curve(comparisons, group), 1e-17)
+                values = numpy.maximum(
+                    curve(getattr(trajectory, which), group), 1e-17)
                 axes.semilogy(range(1, len(values) + 1), values, style,
                               color=color, label=f'{name}: {group}')
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

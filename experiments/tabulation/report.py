@@ -1,22 +1,28 @@
-"""What is made of the runs of a table: Markdown, CSV, and for the sweep a
-picture."""
+"""What is made of the runs of a table: Markdown, CSV, for the sweep a picture,
+and the tables that stand in the README."""
 import csv
 import dataclasses
 import io
+import re
 
 import numpy
 from matplotlib.figure import Figure as Canvas
 
 from common import markdown
+from imsat.errors import InputError
 from imsat.pictures.training import save
 from imsat.storage import atomic_write
 from paper.figures import Figure
 from paper.systems import get_system
-from tabulation.tables import methods_of, swept
+from tabulation.tables import NAMES, get_table, methods_of, swept
 
 FAR = '* More than two of the paper\'s standard deviations off.'
 OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
         'it the paper\'s, over {} trials. {}')
+BEGIN, END = '<!-- table: {} -->', '<!-- end of table -->'
+MARKED = re.compile(f"({BEGIN.format('([^ ]+)')}\\n).*?({END}\\n)", re.DOTALL)
+# So many seeds are looked for.
+SEEDS = 100
 
 
 @dataclasses.dataclass
@@ -54,9 +60,12 @@ class Cell:
             + ('*' if self.is_far else '')
 
     def papers(self):
-        if self.paper is None:
-            return ''
-        return number(self.paper.mean, self.paper.deviation) + self.paper.mark
+        return '' if self.paper is None else number(
+            self.paper.mean, self.paper.deviation) + self.paper.mark
+
+
+def number(mean, deviation):
+    return f'{mean:.1f}' + ('' if deviation is None else f' ({deviation:.1f})')
 
 
 class Report:
@@ -75,6 +84,8 @@ class Report:
         self.results, self.command = results, command
         self.rows = [(i, row) for i, row in enumerate(table.rows)
                      if row.method in methods]
+        self.columns = [(dataset, metric) for dataset in datasets
+                        for metric in table.metrics]
         self.notes = []
 
     def cell(self, i, dataset, metric):
@@ -85,43 +96,48 @@ class Report:
 
     def write(self, out):
         """Writes below the folder ``out``; returns the paths."""
-        texts = {f'{self.table.name}.md': self.markdown(),
-                 f'{self.table.name}.csv': self.csv()}
-        for name, text in texts.items():
-            with atomic_write(out / name, 'w', encoding='utf-8',
-                              newline='') as f:
+        paths = [out / f'{self.table.name}.{end}' for end in ('md', 'csv')]
+        for path, text in zip(paths, (self.markdown(), self.csv())):
+            with atomic_write(path, 'w', encoding='utf-8', newline='') as f:
                 f.write(text)
-        names = list(texts)
         if self.table.name == 'sweep':
-            names.append('sweep.png')
-            draw_sweep(out / names[-1], self)
-        return [out / name for name in names]
+            paths.append(out / 'sweep.png')
+            draw_sweep(paths[-1], self)
+        return paths
 
     def markdown(self):
         self.notes = []
         metrics = self.table.metrics
-        if len(metrics) == 1:
-            (metric, _), = metrics.items()
-            parts = [self._table([(dataset, metric, self._dataset(dataset))
-                                  for dataset in self.datasets])]
+        is_one = len(metrics) == 1
+        if is_one:
+            parts = [self._beside_papers(
+                [(*column, self._dataset(column[0]))
+                 for column in self.columns], self._method)]
         else:
             parts = []
             for dataset in self.datasets:
-                parts += [f'## {self._dataset(dataset)}', '', self._table(
-                    [(dataset, *item) for item in metrics.items()]), '']
+                parts += [
+                    f'## {self._dataset(dataset)}', '', self._beside_papers(
+                        [(dataset, *item) for item in metrics.items()],
+                        self._method), '']
+        seeds = [(dataset, metric, dataset if is_one else
+                  f'{dataset}, {metrics[metric]}')
+                 for dataset, metric in self.columns]
         return '\n'.join([
             f'# {self.table.title}', '',
             OURS.format(self.table.trials, self.table.note).rstrip(), '',
             *parts, '',
-            *self._footnotes(), '', '## Every seed', '', self._every_seed(),
+            self._footnotes(), '', '## Every seed', '',
+            self._table(seeds, self.table.title_of, lambda cell: [', '.join(
+                f'{value:.1f}' for value in cell.values.values())]),
             '', *self._circumstances(), ''])
 
     def compact(self):
         """The table alone in Markdown: its first metric, no footnotes."""
         metric = next(iter(self.table.metrics))
-        return self._table([(dataset, metric, dataset)
-                            for dataset in self.datasets],
-                           self.table.title_of)
+        return self._beside_papers([(dataset, metric, dataset)
+                                    for dataset in self.datasets],
+                                   self.table.title_of)
 
     def csv(self):
         text = io.StringIO()
@@ -129,10 +145,10 @@ class Report:
         writer.writerow(['dataset', 'method', 'options', 'metric', 'mean',
                          'deviation', 'n', 'seeds', 'values', 'paper_mean',
                          'paper_deviation', 'seconds'])
-        for dataset in self.datasets:
-            for i, row in self.rows:
-                for metric in self.table.metrics:
-                    writer.writerow(self._record(i, row, dataset, metric))
+        writer.writerows(
+            self._record(i, row, dataset, metric)
+            for dataset in self.datasets for i, row in self.rows
+            for metric in self.table.metrics)
         return text.getvalue()
 
     def _record(self, i, row, dataset, metric):
@@ -140,26 +156,27 @@ class Report:
         seconds = known(self.results.get((i, dataset), {}).values(),
                         'seconds')
         paper = cell.paper or Figure(None)
-        options = ' '.join(f'{k}={v}' for k, v in row.options.items())
-        return [dataset, row.method, options, metric,
-                *(('', '') if not cell.values else
-                  (f'{cell.mean:.4f}', '' if cell.deviation is None
-                   else f'{cell.deviation:.4f}')),
+        return [dataset, row.method,
+                ' '.join(f'{k}={v}' for k, v in row.options.items()), metric,
+                f'{cell.mean:.4f}' if cell.values else '',
+                '' if cell.deviation is None else f'{cell.deviation:.4f}',
                 len(cell.values), ' '.join(map(str, cell.values)),
                 ' '.join(f'{v:.4f}' for v in cell.values.values()),
                 paper.mean, paper.deviation,
                 f'{numpy.mean(seconds):.1f}' if seconds else '']
 
-    def _table(self, columns, title_of=None):
-        """A Markdown table; a column is a data set, a metric, a title."""
-        title_of = title_of or self._method
-        titles = [text for _, _, title in columns for text in (title, 'paper')]
-        rows = []
-        for i, row in self.rows:
-            cells = [self.cell(i, *column[:2]) for column in columns]
-            rows.append([title_of(row), *(text for cell in cells for text in
-                                          (cell.ours(), cell.papers()))])
-        return markdown.table(['', *titles], rows)
+    def _table(self, columns, title_of, show):
+        """A column is a data set, a metric and titles of what is shown."""
+        return markdown.table(
+            ['', *(title for _, _, *titles in columns for title in titles)],
+            [[title_of(row), *(text for column in columns for text in
+                               show(self.cell(i, *column[:2])))]
+             for i, row in self.rows])
+
+    def _beside_papers(self, columns, title_of):
+        return self._table([(*column, 'paper') for column in columns],
+                           title_of,
+                           lambda cell: (cell.ours(), cell.papers()))
 
     def _dataset(self, dataset):
         notes = next((result['notes'] for (_, name), runs in
@@ -180,28 +197,15 @@ class Report:
         return f' ({", ".join(numbers)})' if numbers else ''
 
     def _footnotes(self):
-        cells = [self.cell(i, dataset, metric) for i, _ in self.rows
-                 for dataset in self.datasets for metric in self.table.metrics]
+        cells = [self.cell(i, *column) for i, _ in self.rows
+                 for column in self.columns]
         notes = [f'({i + 1}) {note}' for i, note in enumerate(self.notes)]
         if any(cell.is_far for cell in cells):
             notes.append(FAR)
         if any(cell.paper and cell.paper.mark for cell in cells):
             notes.append(f'† Excerpted by the paper from '
                          f'{self.table.excerpted}.')
-        return [line for note in notes for line in (note, '')][:-1]
-
-    def _every_seed(self):
-        columns = [(dataset, metric) for dataset in self.datasets
-                   for metric in self.table.metrics]
-        titles = [dataset if len(self.table.metrics) == 1 else
-                  f'{dataset}, {self.table.metrics[metric]}'
-                  for dataset, metric in columns]
-        return markdown.table(['', *titles], [
-            [self.table.title_of(row), *(
-                ', '.join(f'{value:.1f}' for value in
-                          self.cell(i, *column).values.values())
-                for column in columns)]
-            for i, row in self.rows])
+        return '\n\n'.join(notes)
 
     def _circumstances(self):
         runs = [result for key, seeds in self.results.items()
@@ -242,13 +246,15 @@ def find_results(runs, find):
     return results
 
 
+def of_which(results, datasets):
+    """Those of the data sets of which there is a result."""
+    there = {dataset for _, dataset in results}
+    return [dataset for dataset in datasets if dataset in there]
+
+
 def known(results, key):
     """The values of a key where it has one."""
     return [result[key] for result in results if result.get(key) is not None]
-
-
-def number(mean, deviation):
-    return f'{mean:.1f}' + ('' if deviation is None else f' ({deviation:.1f})')
 
 
 def draw_sweep(path, report):
@@ -277,3 +283,38 @@ def draw_sweep(path, report):
     if grid[0].get_legend_handles_labels()[0]:
         grid[0].legend(fontsize=8)
     save(figure, path)
+
+
+def fill_tables(text, record):
+    """A Markdown text with the tables between its markers made anew.
+
+    A table is that of docs/tables, by its first metric and without footnotes,
+    of the data sets of which something has been run.
+
+    Args:
+        text (str): With a line ``<!-- table: 3 -->``, say, before a table and
+            ``<!-- end of table -->`` after it.
+        record (Record): Of the runs.
+
+    Raises:
+        InputError: For no markers, and for wrong ones.
+    """
+    def make(match):
+        return f'{match[1]}{_make_table(match[2], record)}\n{match[3]}'
+    if not text.count('<!-- table: ') == text.count(END) \
+            == len(MARKED.findall(text)) > 0:
+        raise InputError(f'each table has to stand between the lines '
+                         f'{BEGIN.format(3)} and {END}; write or mend them')
+    return MARKED.sub(make, text)
+
+
+def _make_table(name, record):
+    if name not in NAMES:
+        raise InputError(f'{BEGIN.format(name)} names no table; give one of '
+                         f'{", ".join(NAMES)}')
+    table = get_table(name)
+    methods = methods_of(table)
+    results = find_results(table.runs(methods, table.datasets, SEEDS),
+                           record.find)
+    return Report(table, of_which(results, table.datasets), methods, results,
+                  None).compact()

@@ -1,7 +1,8 @@
 """The runs that a table is made of, each by its script in a process of its
-own."""
+own, and a record that outlives their folders."""
 import concurrent.futures
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,18 @@ from pathlib import Path
 import clustering
 import hashing
 from common.folders import load_config, options_of, refuse_another
-from imsat.storage import load_json
+from imsat.errors import InputError
+from imsat.storage import atomic_write, load_json
 
 SCRIPTS = {'clustering': clustering, 'hashing': hashing}
 # What begins with the training of another method, step for step; its
 # finished phases are taken over.
 BEGINS_WITH = {'dec': 'dae-kmeans'}
+# What is kept of a result.json, where it has it.
+KEPT = ('accuracy', 'nmi', 'ari', 'objective', 'conditional_entropy',
+        'marginal_entropy', 'map_trapezoid', 'map_expected', 'map_step',
+        'precision_at_500_expected', 'precision_at_r2', 'seconds', 'device',
+        'threads')
 
 
 @dataclasses.dataclass
@@ -46,6 +53,54 @@ class Run:
 
     def __str__(self):
         return ' '.join(self.folder.parts)
+
+
+class Record:
+    """Runs by the folders that they had below ``--out``: a JSON file, a run a
+    line.
+
+    Args:
+        path (Path): The file; it need not be there yet.
+
+    Raises:
+        InputError: If it is something else or damaged.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.notes, self.runs = {}, {}
+        if path.exists():
+            kept = load_json(path)
+            if not isinstance(kept, dict) or kept.keys() != {'notes', 'runs'}:
+                raise InputError(f'{path} is no record of runs; name another '
+                                 f'file')
+            self.notes, self.runs = kept['notes'], kept['runs']
+
+    def find(self, run):
+        """Of a run's result what is kept, or None."""
+        kept = self.runs.get(run.folder.as_posix())
+        if kept is None:
+            return None
+        return {**kept, 'seed': run.seed, 'notes': self.notes[run.dataset],
+                'versions': {'commit': kept.get('commit')}}
+
+    def add(self, run, result):
+        """Keeps a run's result."""
+        kept = {key: result[key] for key in KEPT
+                if result.get(key) is not None}
+        kept['commit'] = result['versions']['commit']
+        self.notes[run.dataset] = result['notes']
+        if self.runs.get(run.folder.as_posix()) != kept:
+            self.runs[run.folder.as_posix()] = kept
+            self._save()
+
+    def _save(self):
+        def lines(items):
+            return ',\n'.join(f'  {json.dumps(key)}: {json.dumps(value)}'
+                              for key, value in sorted(items.items()))
+        with atomic_write(self.path, 'w', encoding='utf-8') as f:
+            f.write(f'{{"notes": {{\n{lines(self.notes)}\n }},\n'
+                    f' "runs": {{\n{lines(self.runs)}\n }}}}\n')
 
 
 class Runs:

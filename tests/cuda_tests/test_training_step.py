@@ -9,8 +9,7 @@ from chainer.backend import CpuDevice
 
 from imsat.cuda import runtime
 from original import replay
-from original.comparison import first_parting
-from original.traces import Trace
+from original.comparison import Trace, first_parting
 
 KERNELS = {
     'cluster': ['softmax_entropy_rows', 'softmax_entropy_backward',

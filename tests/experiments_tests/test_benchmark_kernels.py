@@ -10,7 +10,8 @@ import benchmark_kernels
 import numpy
 import pytest
 from benchmark_kernels import choose, describe, measure
-from benchmarks.kernels.cases import CASES
+from benchmarks.kernels import CASES
+from common.scripts import main
 from PIL import Image
 
 import imsat
@@ -47,7 +48,7 @@ def test_no_such_gpu(number):
 def test_errors(options, message, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, 'argv', ['benchmark_kernels.py', *options])
-    assert benchmark_kernels.main() == 2
+    assert main(benchmark_kernels.run, benchmark_kernels.get_options) == 2
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith(f'benchmark_kernels.py: {message}')
 

@@ -17,10 +17,8 @@ from imsat import InputError
 from paper.departures import DEPARTURES
 from paper.figures import TABLE_2, Figure
 from paper.systems import SYSTEMS
-from tabulation.readme import fill_tables
-from tabulation.record import Record
-from tabulation.report import Cell, Report
-from tabulation.runs import BEGINS_WITH, Run, Runs, do_all
+from tabulation.report import Cell, Report, fill_tables
+from tabulation.runs import BEGINS_WITH, Record, Run, Runs, do_all
 from tabulation.tables import SWEEP, get_table, swept
 
 ROOT = Path(__file__).parents[2]

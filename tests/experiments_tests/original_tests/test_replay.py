@@ -4,8 +4,7 @@ import pytest
 
 from imsat import ClusteringObjective
 from original import replay
-from original.comparison import compare, first_parting
-from original.traces import Trace
+from original.comparison import Trace, compare, first_parting
 
 
 @pytest.mark.parametrize('dtype', ['d', 'f'])

@@ -4,9 +4,9 @@ import importlib.util
 import numpy
 import pytest
 import simt
-from benchmarks.kernels.arithmetic import INSTRUCTIONS, RARE
-from benchmarks.kernels.cases import CASES
-from benchmarks.kernels.cases.case import is_array
+from benchmarks.kernels import CASES
+from benchmarks.kernels.case import is_array
+from benchmarks.kernels.timing import INSTRUCTIONS, RARE
 
 from imsat.cuda import kernels
 
@@ -70,7 +70,6 @@ def run(case, prepare, repeats=2):
 
 def check(case, outputs):
     expected = case.reference(numpy, host_inputs(case))
-    assert len(outputs) == len(expected)
     assert case.error(numpy, outputs, expected) <= case.tolerance
 
 
@@ -96,6 +95,8 @@ def test_torch(case):
     import torch
     prepare = case.contestants(numpy, torch, compiled=False)
     assert 'compiled' not in prepare
+    if case.torch is None:
+        pytest.skip('there is none')
     check(case, run(case, prepare['torch']))
 
 

@@ -7,11 +7,10 @@ import imsat
 from imsat.functions.normalization import (
     BatchNormalizationReLU, batch_normalization_relu)
 from imsat.links.original import array_of, names_of
-from original import steps
-from original.comparison import first_parting
+from original import trajectory as steps
+from original.comparison import Trace, first_parting
 from original.replay import Replay, eps_in_variance
 from original.source import BATCH_SIZE
-from original.traces import Trace
 
 TRACE = Trace('hash_step_warm', 'f')
 SAMPLE, UNIT = 3, 2

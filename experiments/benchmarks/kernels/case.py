@@ -17,10 +17,10 @@ FLOAT = 4  # bytes of a float32
 class Case:
     """A function of ``imsat.cuda``, and what it is compared with.
 
-    Each of the contestants is prepared from the inputs.  That gives the
-    function without arguments that is timed, or None to leave out this size;
-    the function returns a tuple of arrays, None for one that this contestant
-    does not compute.
+    Each of the contestants is prepared from the inputs, see :func:`direct`.
+    That gives the function without arguments that is timed, or None to leave
+    out this size; the function returns an array or a tuple of arrays, None
+    for one that this contestant does not compute.
 
     Attributes:
         name (str): What ``--kernel`` calls it.
@@ -39,7 +39,7 @@ class Case:
         n_bytes: ``(**size)`` to what goes through memory: of each launch
             every input and output once, but no blocks' partial sums.
         operations: ``(**size)`` to the arithmetic that it can't do without,
-            numbers by the names of ``kernels.arithmetic``; none where memory
+            numbers by the names of ``kernels.timing``; none where memory
             takes longer anyway.
         at_most: ``(**size)`` to the milliseconds that are aimed at, or None.
         tolerance (float): The largest error that float32 explains, relative
@@ -76,13 +76,10 @@ class Case:
         if torch and self.torch:
             wraps = {'torch': lambda f: f, 'compiled': torch.compile}
             for name in ('torch', 'compiled')[:1 + compiled]:
-                prepare[name] = functools.partial(
-                    self._prepare_torch, torch, wraps[name])
+                prepare[name] = lambda *inputs, wrap=wraps[name]: self.torch(
+                    torch, wrap, *(torch.from_dlpack(x) if is_array(x) else x
+                                   for x in inputs))
         return prepare
-
-    def _prepare_torch(self, torch, wrap, *inputs):
-        return self.torch(torch, wrap, *(
-            torch.from_dlpack(x) if is_array(x) else x for x in inputs))
 
     def reference(self, xp, inputs):
         """The plain expression's outputs on float64."""
@@ -96,9 +93,31 @@ class Case:
         Infinite where shapes differ or one is NaN.
         """
         pairs = [(to_array(xp, a), b) for a, b in zip(
-            outputs, expected, strict=True) if a is not None]
+            as_tuple(outputs), as_tuple(expected), strict=True)
+            if a is not None]
         actual, expected = (self.compared(*each) for each in zip(*pairs))
         return max(map(relative_error, actual, expected))
+
+
+def direct(function, prepare=lambda *inputs: inputs):
+    """A contestant: a function of the inputs, or of what is prepared of them.
+
+    Args:
+        function: Is timed.
+        prepare: ``(*inputs)`` to a tuple; is not.
+    """
+    return lambda *inputs: functools.partial(function, *prepare(*inputs))
+
+
+def on_torch(function, prepare=lambda torch, *tensors: tensors):
+    """As :func:`direct`, of PyTorch; both functions take ``torch`` first."""
+    return lambda torch, wrap, *tensors: functools.partial(
+        wrap(lambda *prepared: function(torch, *prepared)),
+        *prepare(torch, *tensors))
+
+
+def as_tuple(outputs):
+    return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
 def is_array(x):
@@ -137,9 +156,9 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
             output, that the second case has as further inputs.
         n_wanted (int): How many of the inputs, from the first, are
             differentiated.
-        ours, plain (pair): Forward, ``(*inputs)`` to outputs and what they
-            keep, and backward, ``(inputs, kept, gradients)`` to a tuple.
-            Those of ``plain`` take ``xp`` first.
+        ours (pair): Forward, ``(*inputs)`` to outputs and what they keep, and
+            backward, ``(*inputs, kept, *gradients)``.
+        plain (pair): ``(xp, *inputs)`` and ``(xp, kept, *gradients)``.
         original, torch: ``(*inputs)`` to the outputs, from Variables, and
             ``(torch, *inputs)``, from tensors; differentiated by Chainer and
             PyTorch.  The first is None where the authors have none.
@@ -149,20 +168,19 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
     """
     def composed(*arrays):
         variables = [chainer.Variable(x) for x in arrays[:n_wanted]]
-        rest = arrays[n_wanted:]
-        return variables, lambda: original(*variables, *rest)
+        return variables, functools.partial(
+            original, *variables, *arrays[n_wanted:])
 
     def traced(torch_, wrap, *tensors):
         wanted = [x.detach().requires_grad_() for x in tensors[:n_wanted]]
-        rest = tensors[n_wanted:]
-        function = wrap(lambda *tensors: torch(torch_, *tensors))
-        return wanted, lambda: function(*wanted, *rest)
+        return wanted, on_torch(torch)(
+            torch_, wrap, *wanted, *tensors[n_wanted:])
 
     forward = Case(
         name=f'{name}_forward', inputs=inputs, n_bytes=n_bytes[0],
         operations=operations[0],
-        ours=lambda *inputs: lambda: ours[0](*inputs)[0],
-        plain=lambda xp, *inputs: lambda: plain[0](xp, *inputs)[0],
+        ours=direct(lambda *inputs: ours[0](*inputs)[0]),
+        plain=direct(lambda xp, *inputs: plain[0](xp, *inputs)[0]),
         original=original and (
             lambda xp, *inputs: composed(*inputs)[1]
             if affordable(*inputs) else None),
@@ -172,34 +190,29 @@ def differentiable(name, *, inputs, gradients, n_wanted, ours, plain,
     # The gradients are the last of the second case's inputs.
     n = len(gradients(numpy.random.default_rng(0), **case['tiny']))
 
-    def by_kernels(*inputs):
-        _, kept = ours[0](*inputs[:-n])
-        return lambda: ours[1](inputs[:-n], kept, inputs[-n:])
-
-    def by_expression(xp, *inputs):
-        _, kept = plain[0](xp, *inputs[:-n])
-        return lambda: plain[1](xp, inputs[:-n], kept, inputs[-n:])
-
     def by_chainer(xp, *inputs):
         if not affordable(*inputs[:-n]):
             return None
         variables, function = composed(*inputs[:-n])
-        outputs = function()
         gs = [chainer.Variable(g) for g in inputs[-n:]]
-        return lambda: chainer.grad(outputs, variables, gs)
+        return functools.partial(
+            chainer.grad, as_tuple(function()), variables, gs)
 
     def by_torch(torch, wrap, *inputs):
         wanted, function = traced(torch, wrap, *inputs[:-n])
-        outputs = function()
-        return lambda: torch.autograd.grad(
-            outputs, wanted, inputs[-n:], retain_graph=True)
+        return functools.partial(
+            torch.autograd.grad, function(), wanted, inputs[-n:],
+            retain_graph=True)
 
     backward = Case(
         name=f'{name}_backward', n_bytes=n_bytes[1],
         operations=operations[1],
         inputs=lambda rng, **size: (
             *inputs(rng, **size), *gradients(rng, **size)),
-        ours=by_kernels, plain=by_expression,
+        ours=direct(ours[1], lambda *inputs: (
+            *inputs[:-n], ours[0](*inputs[:-n])[1], *inputs[-n:])),
+        plain=direct(plain[1], lambda xp, *inputs: (
+            xp, plain[0](xp, *inputs[:-n])[1], *inputs[-n:])),
         original=original and by_chainer,
         torch=by_torch, **case)
     return forward, backward
