@@ -1,9 +1,11 @@
 """Information Maximizing Self-Augmented Training (Hu et al., ICML 2017).
 
-``import imsat`` makes Chainer run on today's Python, NumPy and CuPy.
+``import imsat`` makes Chainer run on today's Python, NumPy and CuPy.  The
+estimators, which need scikit-learn, are imported by their first use.
 """
 import importlib.util
 import sys
+import typing
 from pathlib import Path
 
 from imsat import compat
@@ -32,12 +34,8 @@ def _find_kernels() -> None:
 _find_kernels()
 
 from imsat import (
-    datasets, devices, estimators, functions, links, losses, metrics,
-    retrieval, training)
+    datasets, devices, functions, links, losses, metrics, retrieval, training)
 from imsat.errors import InputError
-from imsat.estimators import (
-    DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
-    KMeansClustering, SpectralHasher)
 from imsat.links import Encoder
 from imsat.links.original import load_original
 from imsat.losses import (
@@ -47,6 +45,12 @@ from imsat.losses import (
 from imsat.metrics import clustering_accuracy
 from imsat.neighbors import neighbor_distance
 from imsat.retrieval import HammingIndex
+
+if typing.TYPE_CHECKING:
+    from imsat import estimators
+    from imsat.estimators import (
+        DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
+        KMeansClustering, SpectralHasher)
 
 __version__ = '0.2.0'
 
@@ -90,3 +94,15 @@ __all__ = [
     'training',
     'vat',
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    # scikit-learn takes longer to import than Chainer and all of imsat.
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    estimators = importlib.import_module('imsat.estimators')
+    return estimators if name == 'estimators' else getattr(estimators, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,9 +1,6 @@
 """How well clusters agree with labels."""
 import numpy
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
 
 from imsat.errors import InputError
 
@@ -34,6 +31,9 @@ def match_clusters(
         >>> columns
         array([1, 0])
     """
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics.cluster import contingency_matrix
+
     labels, clusters = numpy.ravel(labels), numpy.ravel(clusters)
     if len(labels) != len(clusters) or not len(labels):
         raise InputError(f'{len(labels)} labels for {len(clusters)} points; '
@@ -65,6 +65,9 @@ def clustering_scores(labels: ArrayLike | None,
         >>> imsat.metrics.clustering_scores([0, 0, 1, 1], [1, 1, 0, 0])
         {'accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0}
     """
+    from sklearn.metrics import (
+        adjusted_rand_score, normalized_mutual_info_score)
+
     if labels is None:
         return dict(accuracy=None, nmi=None, ari=None)
     return dict(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy
 import scipy.sparse
 from chainer import backend
-from sklearn.neighbors import NearestNeighbors
 
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
@@ -121,6 +120,8 @@ def by_products(x, t):
 
     Products find the nearest, float64 differences measure them.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     n, d = x.shape
     k = min(t + 1 + SPARE, n)
     near = _centred(x)

@@ -77,7 +77,12 @@ def compiled(tmp_path_factory):
     """What the emulator has compiled in this session, and where."""
     if simt.COMPILER is None:
         pytest.skip('no C++ compiler (g++ or clang++) to emulate a GPU with')
-    return simt.Compiler(tmp_path_factory.mktemp('simt'))
+    folder = tmp_path_factory.getbasetemp()
+    # pytest-xdist's workers have a folder each, within a common one.
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        folder = folder.parent
+    (folder / 'simt').mkdir(exist_ok=True)
+    return simt.Compiler(folder / 'simt')
 
 
 @pytest.fixture

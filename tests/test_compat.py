@@ -156,6 +156,23 @@ def test_imsat_cuda():
     assert process.stdout.startswith('imsat.cuda '), process.stderr
 
 
+def test_what_import_imsat_does_without():
+    # scikit-learn takes longer than all else.
+    process = subprocess.run([sys.executable, '-c', '''
+import sys
+import imsat
+assert not {'sklearn', 'scipy.stats', 'scipy.optimize', 'matplotlib'
+            } & set(sys.modules)
+assert set(imsat.__all__) <= set(dir(imsat))
+assert imsat.DEC is imsat.estimators.DEC
+from imsat import *
+assert IMSATHasher is imsat.estimators.IMSATHasher
+for name in 'estimator', 'InputErrors':
+    assert not hasattr(imsat, name)
+'''], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+
+
 def test_nvidias_namespace_is_not_hidden(tmp_path):
     # CuPy 14 imports cuda.pathfinder, also with this checkout in front.
     (tmp_path / 'cuda' / 'pathfinder').mkdir(parents=True)

@@ -2,7 +2,6 @@
 from urllib.error import URLError
 
 import numpy
-import sklearn.datasets
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
@@ -45,6 +44,8 @@ def _places(name):
 
 
 def _fetch(files):
+    import sklearn.datasets
+
     if not files.fetch:
         raise InputError('MNIST is not there; name the folder of its four '
                          'IDX files with --data-dir or IMSAT_DATA')

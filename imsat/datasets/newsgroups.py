@@ -2,8 +2,6 @@
 from urllib.error import URLError
 
 import numpy
-import sklearn.datasets
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
@@ -30,6 +28,9 @@ def load_20news(files: Files, words: int = 2000, least: int = 10,
     posts, y = _fetch(files) if folder is None else _read(folder.parent)
 
     def prepare():
+        from sklearn.feature_extraction.text import (
+            CountVectorizer, TfidfTransformer)
+
         # What precedes the first empty line is the header.
         bodies = [post.partition('\n\n')[2] for post in posts]
         counts = CountVectorizer(stop_words='english').fit_transform(bodies)
@@ -71,6 +72,8 @@ def _read(folder):
 
 
 def _fetch(files):
+    import sklearn.datasets
+
     try:
         bunch = sklearn.datasets.fetch_20newsgroups(
             subset='all', shuffle=False, download_if_missing=files.fetch)

@@ -3,8 +3,6 @@ from urllib.error import URLError
 
 import numpy
 import scipy.sparse
-import sklearn.datasets
-from sklearn.preprocessing import normalize
 
 from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
@@ -36,6 +34,8 @@ def load_reuters(files: Files, seed: int = 0, points: int = 10000,
     features, y = _fetch(files) if path is None else _read(path)
 
     def prepare():
+        from sklearn.preprocessing import normalize
+
         in_documents = numpy.bincount(features.indices,
                                       minlength=features.shape[1])
         x = features[:, most_frequent(in_documents, words)]
@@ -84,6 +84,8 @@ def _read(path):
 
 
 def _fetch(files):
+    import sklearn.datasets
+
     try:
         rcv1 = sklearn.datasets.fetch_rcv1(download_if_missing=files.fetch)
     except (URLError, OSError) as e:

@@ -225,7 +225,9 @@ def test_many_iterations_by_default():
     assert info.value.args == (3334,)
 
 
-def test_resumed_at_any_phase(dec, tmp_path):
+def test_resumed_at_any_phase(tmp_path):
+    dec = DEC(3, epochs=4, max_epochs=3, tol=0, out=tmp_path / 'whole',
+              snapshot_seconds=0, **SMALL).fit(X, Y)
     whole = snapshots(dec.out / 'self-training')[-1]
     dec.save(tmp_path / 'whole.npz')
     for phase in (*PHASES, 'self-training'):

@@ -28,8 +28,9 @@ EXPECTED_FAILURES = {
 
 def test_check_estimator():
     # Sizes that go with scikit-learn's data of ten to fifty points.
-    estimator = IMSATClustering(3, hidden=(30,), epochs=12, batch_size=8,
-                                n_neighbors=9, random_state=0)
+    estimator = IMSATClustering(3, hidden=(30,), epochs=4, batch_size=8,
+                                learning_rate=.03, n_neighbors=9,
+                                random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         results = check_estimator(

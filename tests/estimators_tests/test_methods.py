@@ -278,8 +278,8 @@ NO_CLASSIFIER = dict.fromkeys(
 
 @pytest.mark.parametrize('estimator,expected', [
     (KMeansClustering(3), {}), (ITQHasher(1), {}), (SpectralHasher(3), {}),
-    (DeepHasher(3, hidden=(4,), epochs=2, batch_size=8), {}),
-    (DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=2, max_epochs=2,
+    (DeepHasher(3, hidden=(4,), epochs=1, batch_size=8), {}),
+    (DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=1, max_epochs=1,
          batch_size=8), NO_CLASSIFIER)])
 def test_check_estimator(estimator, expected):
     # K-means' threads wait for each other on a busy machine.

@@ -42,8 +42,8 @@ def solve(w, b):
 def linear():
     # The whole data as one batch, and Eq. 7's mu: what the others minimise.
     model = get_system('clustering', 'linear-rim').make(
-        n_clusters=3, mu=1, weight_decay=RATE, batch_size=150, epochs=1500,
-        n_init=3, learning_rate=.01, random_state=0)
+        n_clusters=3, mu=1, weight_decay=RATE, batch_size=150, epochs=300,
+        n_init=3, learning_rate=.05, random_state=0)
     return model.fit(X)
 
 
@@ -63,7 +63,7 @@ def test_linear_rim_is_gemclus():
     gemclus = pytest.importorskip(
         'gemclus.linear', reason='needs GemClus: pip install gemclus')
     # Its penalty has no 1/2 and leaves the biases alone.
-    models = [gemclus.RIM(3, max_iter=1500, learning_rate=.01, reg=RATE / 2,
+    models = [gemclus.RIM(3, max_iter=300, learning_rate=.05, reg=RATE / 2,
                           random_state=seed).fit(X) for seed in range(3)]
     theirs = min(objective(model.W_, model.b_[0], decayed=False)
                  for model in models)
@@ -71,11 +71,11 @@ def test_linear_rim_is_gemclus():
     def train(seed):
         encoder = Encoder(4, 3, (), rng=numpy.random.RandomState(seed))
         updater = Updater(
-            IndexIterator(150, 150, seed=seed), Adam(.01).setup(encoder), X,
+            IndexIterator(150, 150, seed=seed), Adam(.05).setup(encoder), X,
             IMSATLoss(ClusteringObjective(lam=1, mu=1),
                       WeightDecay(RATE, weights_only=True),
                       numpy.zeros(150)))
-        for _ in range(1500):
+        for _ in range(300):
             updater.update()
         return encoder.l1.W.array.T.astype('d'), encoder.l1.b.array
     ours = min(objective(*train(seed), decayed=False) for seed in range(3))

@@ -1,32 +1,27 @@
 """The script as a user runs it: what it writes, and what it says of errors.
 """
+import functools
 import gzip
 import json
 import os
 import resource
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 from PIL import Image
 from sklearn.cluster import KMeans
 
 from imsat import IMSATClustering, clustering_accuracy
 from imsat.storage import load_npz
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'clustering.py'
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--restarts', '2']
 RNG = numpy.random.RandomState(0)
 X = numpy.concatenate([RNG.normal(c, 1, (150, 3)) for c in (0, 6)])
 Y = numpy.repeat([0, 1], 150)
 
-
-def run(*options, cwd=None, **kwargs):
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, options)],
-                          capture_output=True, text=True, cwd=cwd, **kwargs)
+run = functools.partial(scripts.run, 'clustering')
 
 
 @pytest.fixture(scope='module')
@@ -106,7 +101,9 @@ def test_pictures(digits):
 
 
 def test_help():
-    text = ' '.join(run('--help').stdout.split())
+    process = scripts.run_anew('clustering', '--help')
+    assert (process.returncode, process.stderr) == (0, '')
+    text = ' '.join(process.stdout.split())
     for option in ('dataset data-dir out seed device clusters epochs '
                    'batch-size hidden restarts lam mu alpha neighbor xi '
                    'power-iterations prior delta resume quiet').split():
@@ -218,7 +215,8 @@ def test_full_disk(points, limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     options = ['--dataset', 'points.npz', *QUICK, '--hidden', '200-200',
                '--out', 'out', '--quiet', '--threads', 1]
-    process = run(*options, cwd=points, preexec_fn=set_limit)
+    process = scripts.run_anew('clustering', *options, cwd=points,
+                               preexec_fn=set_limit)
     assert process.returncode == 2
     assert process.stderr.startswith('clustering.py: ')
     assert process.stderr.count('\n') == 1

@@ -1,26 +1,21 @@
 """The script that prints Table 2."""
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy
 import scipy.sparse
+import scripts
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'datasets.py'
 
-
-def test_what_is_there_and_what_is_missing(tmp_path):
+def test_what_is_there_and_what_is_missing(tmp_path, monkeypatch):
     rng = numpy.random.default_rng(0)
     matrix = scipy.sparse.random(10500, 2500, .01, 'csr', 'f', random_state=0)
     (tmp_path / 'rcv1').mkdir()
     numpy.savez(tmp_path / 'rcv1' / 'rcv1_singleroot.npz', data=matrix.data,
                 indices=matrix.indices, indptr=matrix.indptr,
                 shape=matrix.shape, y=rng.integers(0, 4, 10500))
-    process = subprocess.run(
-        [sys.executable, str(SCRIPT), '--data-dir', str(tmp_path), '--notes'],
-        capture_output=True, text=True,
-        env={**os.environ, 'SCIKIT_LEARN_DATA': str(tmp_path / 'none')})
+    monkeypatch.setenv('SCIKIT_LEARN_DATA', str(tmp_path / 'none'))
+    process = scripts.run('datasets', '--data-dir', tmp_path, '--notes')
     assert process.returncode == 0, process.stderr
     table, missing, notes = process.stdout.split('\n\n')
     rows = {line.split()[0]: line.split()[1:] for line in
@@ -41,7 +36,8 @@ def test_what_is_there_and_what_is_missing(tmp_path):
 
 def test_nobody_reads_on(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), '--data-dir', str(tmp_path)],
+        [sys.executable, str(scripts.EXPERIMENTS / 'datasets.py'),
+         '--data-dir', str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()  # as head does
     assert (process.stderr.read(), process.wait()) == ('', 1)

@@ -1,24 +1,17 @@
 """features.py, as a user runs it."""
-import subprocess
-import sys
-from pathlib import Path
+import functools
 
 import numpy
 import pytest
+import scripts
 
 from imsat.datasets import load_dataset
 from imsat.datasets.features.gist import gist
 from imsat.datasets.features.resnet import ResNetFeatures
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'features.py'
 RNG = numpy.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 32, 32, 3)).astype('u1')
-
-
-def run(*options):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, options)],
-        capture_output=True, text=True)
+run = functools.partial(scripts.run, 'features')
 
 
 @pytest.fixture
@@ -82,6 +75,6 @@ def test_help_says_where_the_weights_are():
 
 
 def test_quiet(images, tmp_path):
-    process = run('gist', '--dataset', images, '--out', tmp_path / 'a.npz',
-                  '--quiet')
+    process = scripts.run_anew('features', 'gist', '--dataset', images,
+                               '--out', tmp_path / 'a.npz', '--quiet')
     assert (process.returncode, process.stderr) == (0, '')

@@ -1,12 +1,11 @@
 """The script as a user runs it: what it writes, and what it says of errors.
 """
+import functools
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
@@ -15,23 +14,19 @@ from imsat import IMSATHasher
 from imsat.storage import load_npz
 from imsat.retrieval.codes import unpack_bits
 
-SCRIPT = Path(__file__).parents[2] / 'experiments' / 'hashing.py'
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--threads', '1']
 RNG = numpy.random.RandomState(0)
 X = numpy.concatenate([RNG.normal(c, 1, (150, 3)) for c in (0, 6)])
 Y = numpy.repeat([0, 1], 150)
 
-
-def run(*options, cwd=None):
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, options)],
-                          capture_output=True, text=True, cwd=cwd)
+run = functools.partial(scripts.run, 'hashing')
 
 
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
     out = tmp_path_factory.mktemp('digits')
-    process = run(*QUICK, '--bits', 12, '--queries-per-class', 20, '--out',
-                  out)
+    process = scripts.run_anew('hashing', *QUICK, '--bits', 12,
+                               '--queries-per-class', 20, '--out', out)
     assert process.returncode == 0, process.stderr
     return out, process
 

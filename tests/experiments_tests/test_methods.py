@@ -1,26 +1,21 @@
 """Both scripts with a method by name."""
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 from PIL import Image
 
 from imsat.storage import load_npz
 
-SCRIPTS = Path(__file__).parents[2] / 'experiments'
 RNG = numpy.random.RandomState(0)
 X = numpy.concatenate([RNG.normal(c, 1, (150, 4)) for c in (0, 6)])
 Y = numpy.repeat([0, 1], 150)
 
 
 def run(task, method, *options, cwd):
-    return subprocess.run(
-        [sys.executable, str(SCRIPTS / f'{task}.py'), '--method', method,
-         '--dataset', 'points.npz', '--threads', '1',
-         *map(str, options)], capture_output=True, text=True, cwd=cwd)
+    return scripts.run(task, '--method', method, '--dataset', 'points.npz',
+                       '--threads', 1, *options, cwd=cwd)
 
 
 @pytest.fixture
@@ -95,10 +90,8 @@ def test_made_again_from_its_config(points, task):
     method = {'clustering': 'imsat-rpt', 'hashing': 'deep-rim'}[task]
     run(task, method, '--epochs', 2, '--hidden', 9, cwd=points)
     out, config, result = results(points, task, method)
-    process = subprocess.run(
-        [sys.executable, str(SCRIPTS / f'{task}.py'), '--config',
-         out / 'config.json', '--out', 'again', '--quiet'],
-        capture_output=True, text=True, cwd=points)
+    process = scripts.run_anew(task, '--config', out / 'config.json', '--out',
+                               'again', '--quiet', cwd=points)
     assert (process.returncode, process.stderr) == (0, '')
     again = json.loads((points / 'again' / 'config.json').read_text())
     assert again['options'] == config['options']

@@ -1,69 +1,52 @@
 """A run that is killed and resumed ends as one that never was."""
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 
 from imsat import IMSATClustering
 from imsat.storage import load_npz
 from imsat.training.snapshot import snapshots
 
-EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
-OPTIONS = ['--hidden', '40-40', '--epochs', '6', '--restarts', '2',
-           '--snapshot-seconds', '0', '--threads', '1']
+# Three steps an epoch.
+RNG = numpy.random.RandomState(0)
+Y = numpy.repeat([0, 1, 2], 50)
+POINTS = dict(x=RNG.normal(size=(150, 4)) + Y[:, None], y=Y)
+OPTIONS = ['--dataset', 'points.npz', '--batch-size', '50', '--hidden', '9-9',
+           '--epochs', '6', '--restarts', '2', '--snapshot-seconds', '0',
+           '--threads', '1']
 
-# Runs the script, and dies by SIGKILL at the N-th call of a function.
-KILLED = '''
-import os, runpy, signal, sys
-module, name, n, *argv = sys.argv[1:]
-import imsat, importlib
-module = importlib.import_module(module)
-owner, _, name = name.rpartition('.')
-owner = getattr(module, owner) if owner else module
-original, calls = getattr(owner, name), 0
-def counted(*args, **kwargs):
-    global calls
-    calls += 1
-    if calls == int(n):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*args, **kwargs)
-setattr(owner, name, counted)
-sys.argv = argv
-sys.path.insert(0, os.path.dirname(argv[0]))
-runpy.run_path(argv[0], run_name='__main__')
-'''
-
-# What is interrupted, in the order of a run of 2 restarts, 6 epochs of 7
+# What is interrupted, in the order of a run of 2 restarts, 6 epochs of 3
 # steps each, a snapshot an epoch.
 MOMENTS = {
     'in the first step': ('imsat.training.updater', 'Updater.update_core',
                           1),
     'before any snapshot': ('imsat.training.updater',
-                            'Updater.update_core', 6),
-    'in an epoch': ('imsat.training.updater', 'Updater.update_core', 24),
+                            'Updater.update_core', 3),
+    'in an epoch': ('imsat.training.updater', 'Updater.update_core', 11),
     'half way through writing': ('os', 'fsync', 6),
     'before the name is given': ('os', 'replace', 7),
     'after writing, before the old one goes': ('pathlib', 'Path.unlink', 2),
     'in the second restart': ('imsat.training.updater',
-                              'Updater.update_core', 65),
+                              'Updater.update_core', 29),
     'with the pictures': ('imsat.pictures', 'contingency', 1),
 }
 
 
 # What the task writes besides the model.
 WRITES = {'clustering': 'assignments.npz', 'hashing': 'codes.npz'}
+MORE = {'clustering': [], 'hashing': ['--queries-per-class', '10']}
 
 
 def run(out, *options, killed=None, task='clustering'):
-    prefix = ['-c', KILLED, *map(str, killed)] if killed else []
-    return subprocess.run(
-        [sys.executable, *prefix, str(EXPERIMENTS / f'{task}.py'), *OPTIONS,
-         '--out', str(out), *options], capture_output=True, text=True)
+    """Works in the folder above ``out``."""
+    numpy.savez(out.parent / 'points.npz', **POINTS)
+    return scripts.run(task, *OPTIONS, *MORE[task], '--out', out, *options,
+                       cwd=out.parent, killed=killed)
 
 
 def outcome(out, task='clustering'):
@@ -80,20 +63,22 @@ def outcome(out, task='clustering'):
 
 
 @pytest.fixture(scope='module')
-def whole_run(tmp_path_factory):
-    """Outcome of an uninterrupted run of each task."""
-    outcomes = {}
+def whole_runs(tmp_path_factory):
+    """Folder of an uninterrupted run of each task."""
+    outs = {}
     for task in WRITES:
-        out = tmp_path_factory.mktemp(task)
-        process = run(out, task=task)
+        outs[task] = out = tmp_path_factory.mktemp(task) / 'out'
+        numpy.savez(out.parent / 'points.npz', **POINTS)
+        # Those of scripts.run have the hash seed of their common server.
+        process = scripts.run_anew(task, *OPTIONS, *MORE[task], '--out', out,
+                                   cwd=out.parent)
         assert process.returncode == 0, process.stderr
-        outcomes[task] = outcome(out, task)
-    return outcomes
+    return outs
 
 
-@pytest.fixture
-def uninterrupted(whole_run):
-    return whole_run['clustering']
+@pytest.fixture(scope='module')
+def uninterrupted(whole_runs):
+    return outcome(whole_runs['clustering'])
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
@@ -111,49 +96,52 @@ def test_killed_once(tmp_path, uninterrupted, moment):
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
 @pytest.mark.parametrize('task', WRITES)
-def test_killed_again_and_again(tmp_path, whole_run, task):
-    # Every process lives for ten steps: a snapshot and a few steps in vain.
+def test_killed_again_and_again(tmp_path, whole_runs, task):
+    # Every process lives for five steps: a snapshot and a step in vain.
     out, deaths = tmp_path / 'out', 0
     while run(out, '--resume', task=task, killed=(
-            'imsat.training.updater', 'Updater.update_core', 10)
+            'imsat.training.updater', 'Updater.update_core', 5)
               ).returncode:
         deaths += 1
         assert deaths < 12
     assert deaths == 11
-    assert outcome(out, task) == whole_run[task]
+    assert outcome(out, task) == outcome(whole_runs[task], task)
+
+
+@pytest.fixture(scope='module')
+def killed_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp('killed') / 'out'
+    run(out, killed=MOMENTS['in the second restart'])
+    return out
 
 
 @pytest.mark.parametrize('cut', [0, 100, -100])
-def test_truncated_snapshot(tmp_path, uninterrupted, cut):
-    out = tmp_path / 'out'
-    run(out, killed=MOMENTS['in the second restart'])
+def test_truncated_snapshot(tmp_path, uninterrupted, killed_run, cut):
+    out = shutil.copytree(killed_run, tmp_path / 'out')
     newest = snapshots(out / 'restart-1')[-1]
     newest.write_bytes(newest.read_bytes()[:cut])
-    # From the snapshot before, of epoch 2, 28 steps are left; from the start
-    # they would be 42.
+    # From the snapshot before, of epoch 2, 12 steps are left; from the start
+    # they would be 18.
     process = run(out, '--resume', killed=(
-        'imsat.training.updater', 'Updater.update_core', 29))
+        'imsat.training.updater', 'Updater.update_core', 13))
     assert process.returncode == 0, 'it started over'
     assert f'{newest.name} is damaged' in process.stderr
     assert 'going back to the one before it' in process.stderr
     assert outcome(out) == uninterrupted
 
 
-def test_resumed_when_done(tmp_path, uninterrupted):
-    out = tmp_path / 'out'
-    run(out)
+def test_resumed_when_done(tmp_path, whole_runs, uninterrupted):
+    out = shutil.copytree(whole_runs['clustering'], tmp_path / 'out')
     process = run(out, '--resume', killed=(
         'imsat.training.updater', 'Updater.update_core', 1))
     assert process.returncode == 0, 'it trained again'
     assert outcome(out) == uninterrupted
 
 
-def test_made_again_from_its_config(tmp_path, uninterrupted):
-    run(tmp_path / 'one')
-    process = subprocess.run(
-        [sys.executable, str(EXPERIMENTS / 'clustering.py'), '--config',
-         str(tmp_path / 'one' / 'config.json'), '--out',
-         str(tmp_path / 'two')], capture_output=True, text=True)
+def test_made_again_from_its_config(tmp_path, whole_runs, uninterrupted):
+    out = whole_runs['clustering']
+    process = scripts.run('clustering', '--config', out / 'config.json',
+                          '--out', tmp_path / 'two', cwd=out.parent)
     assert process.returncode == 0, process.stderr
     assert outcome(tmp_path / 'two') == uninterrupted
 

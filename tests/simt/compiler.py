@@ -6,6 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import filelock
+
+from imsat.storage import digest
 from simt.errors import KernelError
 
 FOLDER = Path(__file__).parent
@@ -27,29 +30,37 @@ C_TYPES = {'float32': 'float', 'float64': 'double', 'int32': 'int',
 
 
 class Compiler:
-    """Compiles each source once and keeps the result in ``folder``."""
+    """Compiles each source once and keeps the result in ``folder``, which
+    several processes may share."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self._libraries = {}
-        scheduler = self.folder / 'simt.so'
-        _compile('-O2', '-shared', FOLDER / 'simt.cpp', '-o', scheduler)
         # Kernels find its functions there.
         self.scheduler = ctypes.CDLL(
-            str(scheduler), mode=ctypes.RTLD_GLOBAL)
+            str(self._build((FOLDER / 'simt.cpp').read_text(), '-O2')),
+            mode=ctypes.RTLD_GLOBAL)
 
     def __call__(self, text):
         """The library of the kernels in a CUDA source."""
         if text not in self._libraries:
-            path = self.folder / f'kernels{len(self._libraries)}.cpp'
-            path.write_text(translate(text))
-            # Linked without -fsanitize: its functions are in simt.cpp.
-            _compile('-fsanitize=thread,alignment', '-c', path, '-o',
-                     path.with_suffix('.o'))
-            _compile('-shared', path.with_suffix('.o'), '-o',
-                     path.with_suffix('.so'))
-            self._libraries[text] = ctypes.CDLL(str(path.with_suffix('.so')))
+            self._libraries[text] = ctypes.CDLL(str(self._build(
+                translate(text), '-fsanitize=thread,alignment')))
         return self._libraries[text]
+
+    def _build(self, source, *options):
+        """The path of the library of a C++ source."""
+        path = self.folder / digest(source.encode())
+        library = path.with_suffix('.so')
+        with filelock.FileLock(path.with_suffix('.lock')):
+            if not library.exists():
+                path.with_suffix('.cpp').write_text(source)
+                _compile(*options, '-c', path.with_suffix('.cpp'), '-o',
+                         path.with_suffix('.o'))
+                # Linked without -fsanitize: its functions are in simt.cpp.
+                # If this fails, there is no library.
+                _compile('-shared', path.with_suffix('.o'), '-o', library)
+        return library
 
 
 def translate(text):

@@ -1,0 +1,90 @@
+"""Runs the scripts of experiments/, each in a process of its own.
+
+:func:`run` forks it from a server that has imported what scripts import, so
+that it begins at once; :func:`run_anew` starts Python, which takes seconds.
+"""
+import importlib
+import itertools
+import multiprocessing.forkserver
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from unittest import mock
+
+from tqdm import tqdm
+
+EXPERIMENTS = Path(__file__).parents[1] / 'experiments'
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['imsat.estimators', 'imsat.pictures',
+                                'matplotlib.backends.backend_agg',
+                                'sklearn.datasets', 'threadpoolctl'])
+
+
+def run(script, *options, cwd='.', killed=None):
+    """``python script.py options``.
+
+    Args:
+        script (str): Its name.
+        options: Of the command line.
+        cwd (path): Where it works.
+        killed (tuple): Module, name and N: it dies by SIGKILL when it calls
+            that function for the N-th time.
+
+    Returns:
+        subprocess.CompletedProcess: With ``stdout`` and ``stderr``, texts.
+    """
+    # The server looks for what it imports there.
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        multiprocessing.forkserver.ensure_running()
+    argv = [str(EXPERIMENTS / f'{script}.py'), *map(str, options)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [os.path.join(folder, name) for name in ('stdout', 'stderr')]
+        process = CONTEXT.Process(target=_run, args=(
+            argv, files, os.path.abspath(cwd), dict(os.environ), killed))
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess(
+            argv, process.exitcode, *(Path(file).read_text()
+                                      for file in files))
+
+
+def run_anew(script, *options, **kwargs):
+    """As :func:`run`; ``kwargs`` are those of subprocess.run."""
+    return subprocess.run(
+        [sys.executable, str(EXPERIMENTS / f'{script}.py'),
+         *map(str, options)], capture_output=True, text=True, **kwargs)
+
+
+def _run(argv, files, cwd, environment, killed):
+    """What the new process does."""
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    # The default is a semaphore, which a process that is killed leaves behind.
+    tqdm.set_lock(threading.RLock())
+    if killed is not None:
+        _kill_at(*killed)
+    sys.argv = argv
+    sys.path.insert(0, str(EXPERIMENTS))
+    runpy.run_path(argv[0], run_name='__main__')
+
+
+def _kill_at(module, name, n):
+    owner = importlib.import_module(module)
+    *classes, name = name.split('.')
+    for part in classes:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), itertools.count(1)
+
+    def counted(*args, **kwargs):
+        if next(calls) == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+    setattr(owner, name, counted)
