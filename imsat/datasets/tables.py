@@ -282,13 +282,16 @@ def _warn(path, table, features):
             warnings.warn(f'{path}: column {table.names[i]!r} is among the '
                           f'features; if it is none name it as label or '
                           f'index')
-    if features and len(table.frame) > 2:
-        first = table.frame[features[0]].astype(str).tolist()
-        if first[0] in ('0', '1') and first == [
-                str(i + int(first[0])) for i in range(len(first))]:
-            warnings.warn(f'{path}: column {features[0] + 1} counts the lines '
-                          f'and is among the features; if it is none name it '
-                          f'as index')
+    if features and len(table.frame) > 2 and _counts(
+            table.frame[features[0]].astype(str).tolist()):
+        warnings.warn(f'{path}: column {features[0] + 1} counts the lines and '
+                      f'is among the features; if it is none name it as index')
+
+
+def _counts(texts):
+    """Whether they are the whole numbers from 0 or 1."""
+    return texts[0] in ('0', '1') and texts == [
+        str(i + int(texts[0])) for i in range(len(texts))]
 
 
 def _labels(values, source, place):
@@ -388,7 +391,7 @@ def _read_text(path, given):
         unnamed = not names[0] or bool(UNNAMED.fullmatch(names[0]))
         _refuse_names(path, names[unnamed:])
     first = frame[0].tolist()
-    if from_r and first != [str(i + 1) for i in range(len(first))] and (
+    if from_r and not _counts(first) and (
             len(set(first)) < len(first)
             or any(map(NUMERIC.fullmatch, first))):
         raise _ragged(path, lines[0], width, start, width - 1)
@@ -440,7 +443,9 @@ def _decode(path):
 
 def _spaced(text):
     """A text whose values are separated by any white space, by blanks."""
-    return re.sub(r'[ \t]+$', '', text.replace('\t', ' '), flags=re.M)
+    def replace(match):
+        return match[0] if match[0][0] == '"' else match[1] and ' ' or ''
+    return re.sub(r'"[^"]*"|[ \t]+$|(\t)', replace, text, flags=re.M)
 
 
 def _records(text, separator, path):

@@ -270,6 +270,29 @@ def test_the_index_is_not_dropped_in_silence(tmp_path):
     assert 'index' in note
 
 
+@pytest.mark.parametrize('separator,decimal', [
+    (',', '.'), (';', '.'), (';', ','), ('\t', '.'), ('\t', ','), ('|', '.'),
+    (' ', '.')])
+@pytest.mark.parametrize('index', [False, True])
+@pytest.mark.parametrize('quoting', range(4))
+def test_as_pandas_writes_it(tmp_path, separator, decimal, index, quoting):
+    if decimal == ',' and quoting in (1, 2):
+        decimal = '.'  # pandas writes no quoted decimal commas
+    tab = ' ' if separator == ' ' else '\t'  # any white space separates
+    labels = ['a, b', 'c; d', f'e{tab}f', 'g|h', 'i "j"', 'k\nl']
+    frame = pandas.DataFrame(X * 100, columns=['u', 'v, w'])
+    frame['y'] = labels
+    if quoting == 3:
+        frame['y'] = labels = list('abcdef')
+        frame = frame.rename(columns={'v, w': 'v'})
+    frame.to_csv(tmp_path / 'a.csv', sep=separator, decimal=decimal,
+                 index=index, quoting=quoting)
+    data = load_dataset(str(tmp_path / 'a.csv'))
+    numpy.testing.assert_array_equal(data.x, (X * 100).astype('f'))
+    assert data.y.tolist() == labels and data.names == frame.columns.tolist(
+        )[:2]
+
+
 def test_as_before(tmp_path):
     """What numpy.loadtxt reads, to the last bit."""
     x = RNG.normal(size=(50, 4)) * 10. ** RNG.randint(-30, 30, (50, 1))
