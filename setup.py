@@ -55,5 +55,6 @@ setup(
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
         'faiss': ['faiss-cpu>=1.9'],
+        'parquet': ['pyarrow>=18.1'],
     },
 )

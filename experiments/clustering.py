@@ -6,6 +6,7 @@ writes down all about it.
     python experiments/clustering.py --method dec       another row of it
     python experiments/clustering.py --dataset points.npz --clusters 7
 """
+import math
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy
 
 import imsat
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse
+from common.options import get_parser, make_model, parse, table_options
 from common.results import in_seconds, save_log, training_results
 from common.scripts import main
 from imsat import pictures
@@ -57,14 +58,37 @@ def cluster_by_kmeans(data, n_clusters, seed):
     return clustering_scores(data.y, kmeans.fit_predict(data.x))
 
 
+def count_classes(y, source):
+    """How many classes there are, unless the labels look like measurements.
+    """
+    if y is None:
+        raise imsat.InputError(f'{source} has no labels to count; say how '
+                               f'many clusters with --clusters K')
+    classes = numpy.unique(y)
+    most = max(2, min(len(y) / 2, max(100, len(y) / 10)))
+    if len(classes) > most or any(map(is_fraction, classes.tolist())):
+        raise imsat.InputError(
+            f'the labels of {source} look like measurements and not classes '
+            f'({len(classes)} different ones of {len(y)} points, '
+            f'{classes[-1]} among them); say how many clusters with '
+            f'--clusters K')
+    return len(classes)
+
+
+def is_fraction(label):
+    """Whether a label is a number, or the text of one, but no whole one."""
+    try:
+        number = float(str(label).replace(',', '.'))
+        return math.isfinite(number) and not number.is_integer()
+    except ValueError:
+        return False
+
+
 def run(args):
     data = load_dataset(args.dataset, args.data_dir,
-                        verbose=not args.quiet)
-    if args.clusters is None:  # as many as classes
-        if data.y is None:
-            raise imsat.InputError(f'{args.dataset} has no labels to count; '
-                                   f'say how many clusters with --clusters K')
-        args.clusters = len(numpy.unique(data.y))
+                        verbose=not args.quiet, **table_options(args))
+    if args.clusters is None:
+        args.clusters = count_classes(data.y, args.dataset)
     prior = None if args.prior is None else read_prior(args.prior)
 
     model = make_model(args, prior=prior, image_shape=data.image_shape)

@@ -11,7 +11,7 @@ import sys
 import numpy
 
 import imsat
-from common.scripts import main
+from common.scripts import main, sentence
 from imsat.datasets import SOURCES, load_dataset
 from paper.figures import TABLE_2, Statistics
 
@@ -44,7 +44,7 @@ def run(args):
         try:
             data = load_dataset(name, args.data_dir, fetch=False)
         except imsat.InputError as e:
-            missing.append(f'{name}: {e}')
+            missing.append(f'{name}: {sentence(e)}')
             continue
         ours = statistics(data)
         paper = TABLE_2.get(name, [''] * 4)

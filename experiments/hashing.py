@@ -14,11 +14,12 @@ import numpy
 
 import imsat
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse
+from common.options import get_parser, make_model, parse, table_options
 from common.results import in_seconds, save_log, training_results
 from common.scripts import main
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
+from imsat.datasets.tables import read_table
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
 from imsat.retrieval import nearest_head_codes
@@ -41,7 +42,7 @@ def get_options(argv=None):
         help='whether the queries, without their labels, are learnt from as '
              'well, as in the authors\' code (default)')
     add('--query', metavar='FILE',
-        help='queries of your own, FILE.npz or .csv as for --dataset')
+        help='queries of your own, a file as for --dataset')
     add('--gallery', metavar='FILE', help='and what is searched for them')
     add('--values', type=int, metavar='V',
         help='V values for each of the --bits outputs (section 3.2.1): codes '
@@ -79,11 +80,18 @@ def read_points(args):
     """
     if args.query is None:
         data = load_dataset(args.dataset, args.data_dir,
-                            verbose=not args.quiet)
+                            verbose=not args.quiet, **table_options(args))
         if data.y is None:
             return data, numpy.arange(0), numpy.arange(len(data.x))
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
-    query, gallery = load_dataset(args.query), load_dataset(args.gallery)
+    query, gallery = (read_table(path, **table_options(args))
+                      for path in (args.query, args.gallery))
+    if None not in (query.names, gallery.names) \
+            and query.names != gallery.names:
+        raise imsat.InputError(
+            f'the columns of {args.query} are {", ".join(query.names)}, and '
+            f'those of {args.gallery} {", ".join(gallery.names)}; give both '
+            f'the same in the same order, by --columns for example')
     if query.x.shape[1] != gallery.x.shape[1]:
         raise imsat.InputError(
             f'{args.query} has {query.x.shape[1]} features and '
@@ -94,7 +102,11 @@ def read_points(args):
             f'both y, to be scored, or neither')
     y = None
     if query.y is not None:
-        y = numpy.concatenate([query.y, gallery.y])
+        labels = query.y, gallery.y
+        if {y.dtype.kind for y in labels} == {'i', 'u'}:
+            # As numbers they would meet in float64, large ones as equal.
+            labels = [y.astype(str) for y in labels]
+        y = numpy.concatenate(labels)
     data = Dataset(gallery.name, numpy.concatenate([query.x, gallery.x]), y)
     rows = numpy.arange(len(data.x))
     return data, rows[:len(query.x)], rows[len(query.x):]

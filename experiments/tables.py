@@ -21,7 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common.scripts import main, positive
+from common.scripts import main, positive, sentence
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
@@ -104,7 +104,7 @@ def prepare(names, data_dir):
         try:
             there[name] = digest(load_dataset(name, data_dir).x)
         except imsat.InputError as e:
-            missing.append(f'{name}: {e}')
+            missing.append(f'{name}: {sentence(e)}')
     return there, missing
 
 

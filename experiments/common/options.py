@@ -37,8 +37,15 @@ def get_parser(task, description, undecided=None):
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--dataset', default='digits', metavar='NAME|FILE',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
-             f'y, or FILE.csv, a point a line (a column named y holds '
-             f'labels); default digits')
+             f'y; or a table, a point a line (a column named y holds labels): '
+             f'FILE.csv, .tsv, both also with .gz, .parquet; default digits')
+    for option, value, text in (
+            ('label', 'COLUMN', 'holds labels; default: that named y'),
+            ('index', 'COLUMN', 'names the points and is no feature; default: '
+             'the first, if it has no name'),
+            ('columns', 'A,B,...', 'are features; default: all others')):
+        add(f'--{option}', metavar=value,
+            help=f'which of a table, by name or by number from 1, {text}')
     add('--data-dir', metavar='DIR',
         help="folder above the publishers' files; default: the environment "
              'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
@@ -197,6 +204,12 @@ def default_options(task, method):
                 if method in users}
     return {option: list(value) if isinstance(value, tuple) else value
             for option, value in defaults.items()}
+
+
+def table_options(args):
+    """Which columns of a table are what, for :func:`load_dataset`."""
+    return {name: getattr(args, name) for name in ('label', 'index',
+                                                   'columns')}
 
 
 def make_model(args, **arguments):

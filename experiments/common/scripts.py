@@ -20,6 +20,14 @@ def positive(text):
     return number
 
 
+def sentence(error):
+    """What an error says, with options in place of the library's arguments.
+    """
+    if isinstance(error, ArgumentError):
+        return f'{error.option or error.argument} {error.problem}'
+    return str(error)
+
+
 def fail(message):
     message = ' '.join(str(message).split())
     print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)
@@ -42,10 +50,8 @@ def run_script(function, resume='the same command goes on where it was'):
     then = f'; {resume}' if resume else ''
     try:
         return function() or 0
-    except ArgumentError as e:
-        return fail(f'{e.option or e.argument} {e.problem}')
     except imsat.InputError as e:
-        return fail(e)
+        return fail(sentence(e))
     except BrokenPipeError:
         # "| head" has seen enough; what is left to print has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ class Dataset:
             None.
         notes (list of str): How the points were prepared: seeds, rules, and
             what differs from the paper; a sentence each.
+        names (list of str): Those of the columns of x, or None.
 
     Example:
         >>> from imsat.datasets import Dataset
@@ -28,3 +29,4 @@ class Dataset:
     y: numpy.ndarray | None = None
     image_shape: tuple[int, int] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    names: list[str] | None = None

@@ -11,6 +11,7 @@ from imsat.storage import AnyPath
 
 _TYPES = {0x08: 'u1', 0x09: 'i1', 0x0b: '>i2', 0x0c: '>i4', 0x0d: '>f4',
           0x0e: '>f8'}
+MOST_DIMENSIONS = 32  # that any NumPy's arrays may have
 
 
 def read_idx(path: AnyPath, md5: str | None = None) -> numpy.ndarray:
@@ -36,21 +37,33 @@ def read_idx(path: AnyPath, md5: str | None = None) -> numpy.ndarray:
         array([[7, 8, 9]], dtype=uint8)
     """
     with open(path, 'rb') as f:
-        content = f.read()
-    if content[:2] == b'\x1f\x8b':
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as e:
-            raise InputError(f'{path} is damaged or cut short ({e}); fetch it '
-                             f'again') from e
-    if len(content) < 4 or content[:2] != b'\0\0' or content[2] not in _TYPES:
-        raise InputError(f'{path} is no IDX file; fetch it again')
-    dtype, start = numpy.dtype(_TYPES[content[2]]), 4 + 4 * content[3]
-    shape = tuple(map(int, numpy.frombuffer(
-        content[4:start][:len(content[4:start]) // 4 * 4], '>i4')))
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(shape) < content[3] or len(content) != expected:
-        raise InputError(f'{path} has {len(content)} bytes where its head '
-                         f'promises {expected}; fetch it again')
-    check_md5(path, content, md5)
-    return numpy.frombuffer(content, dtype, offset=start).reshape(shape)
+        is_zipped = f.read(2) == b'\x1f\x8b'
+    try:
+        with (gzip.open if is_zipped else open)(path, 'rb') as f:
+            head = f.read(4)
+            if len(head) < 4 or head[:2] != b'\0\0' or head[2] not in _TYPES \
+                    or head[3] > MOST_DIMENSIONS:
+                raise InputError(f'{path} is no IDX file; fetch it again')
+            dtype, sizes = numpy.dtype(_TYPES[head[2]]), f.read(4 * head[3])
+            shape = tuple(map(int, numpy.frombuffer(
+                sizes[:len(sizes) // 4 * 4], '>i4')))
+            expected = math.prod(shape) * dtype.itemsize
+            if len(shape) < head[3] or min(shape, default=1) < 1:
+                raise InputError(f'{path} has no shape of values in its head; '
+                                 f'fetch it again')
+            # No more than that: a zipped file may hold far more.
+            values = f.read(expected + 1)
+    except (EOFError, OSError, zlib.error) as e:
+        if not is_zipped:
+            raise
+        raise InputError(f'{path} is damaged or cut short ({e}); fetch it '
+                         f'again') from e
+    except (MemoryError, OverflowError) as e:
+        raise InputError(f'{path} promises {expected} bytes, more than memory '
+                         f'holds; fetch it again') from e
+    if len(values) != expected:
+        raise InputError(f'{path} has {len(values)} bytes or more of values '
+                         f'where its head promises {expected}; fetch it '
+                         f'again')
+    check_md5(path, head + sizes + values, md5)
+    return numpy.frombuffer(values, dtype).reshape(shape)

@@ -1,5 +1,6 @@
 """20 Newsgroups."""
-from urllib.error import URLError
+import re
+import tarfile
 
 import numpy
 
@@ -9,6 +10,8 @@ from imsat.datasets.sources import Files, register
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 
+URL = 'https://ndownloader.figshare.com/files/5975967'
+SHA256 = '8f1b2514ca22a5ade8fbb9cfa5727df95fa587f4c87b786e15c759fa66d95610'
 POSTS = {'train': 11314, 'test': 7532}
 GROUPS = 20
 
@@ -25,7 +28,8 @@ def load_20news(files: Files, words: int = 2000, least: int = 10,
     """
     folder = files.look_up('20news/20news-bydate-train',
                            '20news-bydate-train')
-    posts, y = _fetch(files) if folder is None else _read(folder.parent)
+    posts, y = _fetch(files) if folder is None else _gather(
+        folder.parent, _walk(folder.parent))
 
     def prepare():
         from sklearn.feature_extraction.text import (
@@ -53,33 +57,60 @@ def load_20news(files: Files, words: int = 2000, least: int = 10,
     return prepared('20news', content, options, prepare)
 
 
-def _read(folder):
+def _walk(folder):
+    for part in POSTS:
+        for group in (folder / f'20news-bydate-{part}').glob('*'):
+            if not group.is_dir():
+                continue
+            yield (part, group.name, ''), None
+            for path in group.iterdir():
+                yield (part, group.name, path.name), path.read_bytes()
+
+
+def _gather(source, members, shuffle=False):
+    """Posts and labels, the groups and the posts of each by name.
+
+    Args:
+        members (iterable): Of part, group and name, and content; without
+            name the folder of a group.
+        shuffle (bool): Whether the posts of each part are then in the order
+            that scikit-learn gives them.
+    """
+    contents = dict(members)
     posts, labels = [], []
     for part, expected in POSTS.items():
-        before = len(posts)
-        groups = sorted((folder / f'20news-bydate-{part}').glob('*'))
-        groups = [group for group in groups if group.is_dir()]
-        for label, group in enumerate(groups):
-            for path in sorted(group.iterdir()):
-                posts.append(path.read_bytes().decode('latin-1'))
-                labels.append(label)
-        if len(groups) != GROUPS or len(posts) - before != expected:
+        members = sorted(member for member in contents if member[0] == part)
+        groups = sorted({group for _, group, _ in members})
+        names = [member for member in members if member[2]]
+        if len(groups) != GROUPS or len(names) != expected:
             raise InputError(
-                f'{folder} has {len(posts) - before} posts in {len(groups)} '
-                f'groups in 20news-bydate-{part}, not {expected} in {GROUPS}; '
-                f'unpack 20news-bydate.tar.gz again')
+                f'{source} has {len(names)} posts in {len(groups)} groups in '
+                f'20news-bydate-{part}, not {expected} in {GROUPS}; unpack '
+                f'20news-bydate.tar.gz again')
+        if shuffle:
+            order = numpy.arange(len(names))
+            numpy.random.RandomState(0).shuffle(order)
+            names = [names[i] for i in order]
+        posts += [contents[name].decode('latin-1') for name in names]
+        labels += [groups.index(group) for _, group, _ in names]
     return posts, numpy.array(labels)
 
 
 def _fetch(files):
-    import sklearn.datasets
+    path = files.published(
+        '20news/20news-bydate.tar.gz', URL, SHA256,
+        'put 20news-bydate.tar.gz from http://qwone.com/~jason/20Newsgroups/ '
+        'there, or unpack it there')
+    with tarfile.open(path, 'r:gz') as tar:
+        return _gather(path, _members(tar), shuffle=True)
 
-    try:
-        bunch = sklearn.datasets.fetch_20newsgroups(
-            subset='all', shuffle=False, download_if_missing=files.fetch)
-    except (URLError, OSError) as e:
-        raise InputError(
-            f'20 Newsgroups could not be fetched ({e}); unpack '
-            f'20news-bydate.tar.gz from http://qwone.com/~jason/20Newsgroups/ '
-            f'into the folder that --data-dir or IMSAT_DATA names') from e
-    return bunch.data, bunch.target
+
+def _members(tar):
+    """As :func:`_walk`; nothing is unpacked, so that no name can do harm."""
+    for member in tar:
+        match = re.fullmatch(r'20news-bydate-(train|test)/([^/]+)/?([^/]*)',
+                             member.name)
+        if match and member.isfile() and match[3]:
+            yield match.groups(), tar.extractfile(member).read()
+        elif match and member.isdir() and not match[3]:
+            yield match.groups(), None

@@ -1,5 +1,5 @@
 """Reuters, RCV1."""
-from urllib.error import URLError
+import gzip
 
 import numpy
 import scipy.sparse
@@ -11,6 +11,29 @@ from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 from imsat.storage import load_npz
 
+SITE = 'https://ndownloader.figshare.com/files'
+# File of LYRL2004: its number at SITE and SHA-256, in the order of documents.
+VECTORS = {
+    'lyrl2004_vectors_train.dat.gz': (
+        5976057,
+        '5468f656d0ba7a83afc7ad44841cf9a53048a5c083eedc005dcdb5cc768924ae'),
+    'lyrl2004_vectors_test_pt0.dat.gz': (
+        5976069,
+        'ed40f7e418d10484091b059703eeb95ae3199fe042891dcec4be6696b9968374'),
+    'lyrl2004_vectors_test_pt1.dat.gz': (
+        5976066,
+        '87700668ae45d45d5ca1ef6ae9bd81ab0f5ec88cc95dcef9ae7838f727a13aa6'),
+    'lyrl2004_vectors_test_pt2.dat.gz': (
+        5976063,
+        '48143ac703cbe33299f7ae9f4995db49a258690f60e5debbff8995c34841c7f5'),
+    'lyrl2004_vectors_test_pt3.dat.gz': (
+        5976060,
+        'dfcb0d658311481523c6e6ca0c3f5a3e1d3d12cde5d7a8ce629a9006ec7dbb39')}
+QRELS = {
+    'rcv1v2.topics.qrels.gz': (
+        5976048,
+        '2a98e5e5d8b770bded93afc8930d88299474317fe14181aee1466cc754d0d1c1')}
+FEATURES = 47236
 TOPICS = 'CCAT', 'GCAT', 'MCAT', 'ECAT'
 
 
@@ -19,9 +42,10 @@ def load_reuters(files: Files, seed: int = 0, points: int = 10000,
                  words: int = 2000, norm: str | None = None) -> Dataset:
     """RCV1: documents of a single root topic, their most frequent words.
 
-    From scikit-learn's fetcher, or from ``rcv1/rcv1_singleroot.npz``: a CSR
-    matrix (``data``, ``indices``, ``indptr``, ``shape``) of tf-idf features
-    and ``y``, the number of the root topic in ``TOPICS``.
+    From the files of LYRL2004, fetched where they are not there, or from
+    ``rcv1/rcv1_singleroot.npz``: a CSR matrix (``data``, ``indices``,
+    ``indptr``, ``shape``) of tf-idf features and ``y``, the number of the
+    root topic in ``TOPICS``.
 
     Args:
         seed (int): Of the sample.
@@ -67,7 +91,7 @@ def load_reuters(files: Files, seed: int = 0, points: int = 10000,
 
 
 def _read(path):
-    arrays = load_npz(path)
+    arrays = load_npz(path, ('data', 'indices', 'indptr', 'shape', 'y'))
     try:
         features = scipy.sparse.csr_matrix(
             (arrays['data'], arrays['indices'], arrays['indptr']),
@@ -86,15 +110,23 @@ def _read(path):
 def _fetch(files):
     import sklearn.datasets
 
-    try:
-        rcv1 = sklearn.datasets.fetch_rcv1(download_if_missing=files.fetch)
-    except (URLError, OSError) as e:
-        raise InputError(
-            f'RCV1 could not be fetched ({e}); run once where scikit-learn\'s '
-            f'fetch_rcv1() reaches the network, or put a sample of your own, '
-            f'rcv1_singleroot.npz, into the folder that --data-dir or '
-            f'IMSAT_DATA names') from e
-    names = rcv1.target_names.tolist()
-    roots = rcv1.target[:, [names.index(topic) for topic in TOPICS]].toarray()
-    single = roots.sum(axis=1) == 1
-    return rcv1.data[single], roots[single].argmax(axis=1)
+    paths = [files.published(
+        f'rcv1/{name}', f'{SITE}/{number}', sha256,
+        'put the files of LYRL2004 there, or a sample of your own, '
+        'rcv1_singleroot.npz')
+        for name, (number, sha256) in {**VECTORS, **QRELS}.items()]
+    parts = sklearn.datasets.load_svmlight_files(
+        [str(path) for path in paths[:-1]], n_features=FEATURES)
+    features = scipy.sparse.vstack(parts[0::2]).tocsr()
+    documents = numpy.concatenate(parts[1::2]).astype(numpy.int64)
+    roots = {}
+    with gzip.open(paths[-1], 'rt', encoding='ascii') as f:
+        for line in f:
+            topic, document, _ = line.split()
+            if topic in TOPICS:
+                roots.setdefault(int(document), set()).add(topic)
+    topics = [roots.get(document, ()) for document in documents.tolist()]
+    single = numpy.array([len(names) == 1 for names in topics])
+    y = numpy.array([TOPICS.index(*names) for names in topics
+                     if len(names) == 1])
+    return features[single], y

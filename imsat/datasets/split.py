@@ -2,7 +2,8 @@
 import numpy
 from numpy.typing import ArrayLike
 
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
+from imsat.parameters import Whole, is_whole
 
 
 def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
@@ -21,7 +22,8 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         tuple: Indices of the queries and of the gallery, both in that order.
 
     Raises:
-        InputError: If a class has a single point, or nothing is asked for.
+        InputError: If a class has a single point, or nothing is asked for,
+            or labels are missing or of several kinds.
 
     Example:
         >>> from imsat.datasets import split_queries
@@ -29,13 +31,23 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         >>> query, gallery
         (array([2, 3]), array([0, 1, 4]))
     """
-    if per_class < 1:
-        raise InputError(f'{per_class} queries of each class are none; ask '
-                         f'for at least 1')
+    if not is_whole(per_class) or per_class < 1:
+        raise ArgumentError('per_class', f'is {per_class!r}; ask for at least '
+                            '1 query of each class', '--queries-per-class')
+    problem = Whole(0, 2 ** 32 - 1).problem(seed)
+    if problem:
+        raise ArgumentError('seed', problem, '--seed')
     y = numpy.asarray(y)
+    try:
+        if y.ndim != 1 or (y != y).any():
+            raise TypeError(f'y has shape {y.shape}')
+        classes = zip(*numpy.unique(y, return_counts=True))
+    except TypeError as e:
+        raise InputError(f'labels of y are missing or of several kinds ({e}); '
+                         f'give one label for each point') from e
     order = numpy.random.RandomState(seed).permutation(len(y))
     is_query = numpy.zeros(len(y), bool)
-    for label, count in zip(*numpy.unique(y, return_counts=True)):
+    for label, count in classes:
         if count < 2:
             raise InputError(f'class {label} has a single point, which can '
                              f'not be both query and gallery; remove it')

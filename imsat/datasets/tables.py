@@ -1,37 +1,122 @@
-"""A data set of one's own: FILE.npz or FILE.csv."""
+"""A data set of one's own: FILE.npz, or a table as text or Parquet.
+
+Text is read by pandas.  What pandas would fill up or guess at in silence --
+lines of another length, the line of names, decimal commas -- is settled
+before, and each fault is named by its line as an editor counts it.
+"""
+import contextlib
+import csv
+import gzip
+import io
+import itertools
+import re
 import typing
+import unicodedata
+import warnings
+import zlib
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import numpy
+import pandas
 
 from imsat.datasets.dataset import Dataset
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
 from imsat.storage import AnyPath, load_npz
 
+SUFFIXES = ('.npz', '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet')
+SEPARATORS = ',;\t| '
+SAMPLE = 100  # lines by which the separator is found
+# In lower case; what stands where there is no value.
+MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
+           'nat', '?'}
+NUMBER = re.compile(r'[+-]?(\d+\.?|\d*[.,]\d+)(e[+-]?\d+)?', re.I)
+# Whole numbers with separated thousands, or numbers with three decimals.
+GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
+# Of digits and marks alone, as dates and times are: no name of a column.
+NUMERIC = re.compile(r"[+-]?[\d.,:/_' -]*\d[\d.,:/_' -]*(e[+-]?\d+)?|"
+                     r'[+-]?(nan|inf|infinity)', re.I)
+UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
+# Hardly ever those of features.
+SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
 
-def read_table(path: AnyPath) -> Dataset:
-    """The data set in an npz or csv file.
+
+def is_table(name: AnyPath) -> bool:
+    """Whether a file's name ends as those that :func:`read_table` reads."""
+    return str(name).endswith(SUFFIXES)
+
+
+def read_table(path: AnyPath, label: str | int | None = None,
+               index: str | int | None = None,
+               columns: typing.Any = None) -> Dataset:
+    """The data set in an npz file or a table.
 
     Args:
         path (path): ``FILE.npz`` holds ``x``, shape (N, d), and optionally
-            ``y``, shape (N,), and ``notes``.  ``FILE.csv`` holds a point a
-            line; with a line of names above, a column ``y`` holds the labels.
+            ``y``, shape (N,), and ``notes``.  ``FILE.csv``, ``.tsv``, both
+            also with ``.gz``, and ``.parquet`` hold a point a line.
+        label (str or int): The column of a table that holds the labels, by
+            name or by number from 1; by default that named ``y``, if any.
+        index (str or int): One that names the points and is no feature; by
+            default the first, if it has no name.
+        columns (sequence): Those that are features, in this order, by name or
+            number; or such names in a text, ``'a,b'``.  All others by
+            default.
 
     Raises:
         InputError: In one sentence, for what can't be read or clustered.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.datasets.tables import read_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'points.csv')
+        ...     with open(path, 'w') as f:
+        ...         _ = f.write('a;b;kind\\n1,5;2;"x; y"\\n3;0,5;z\\n')
+        ...     data = read_table(path, label='kind')
+        >>> data.x.tolist(), data.y.tolist()
+        ([[1.5, 2.0], [3.0, 0.5]], ['x; y', 'z'])
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f'there is no file {path}; check its name')
-    x, y, notes = _npz(path) if path.suffix == '.npz' else _csv(path)
-    x, y = check_points(x, y, path)
-    return Dataset(path.stem, x, y, notes=notes)
+    if not is_table(path):
+        raise InputError(f'{path} is of no known kind; give a file that ends '
+                         f'in {", ".join(SUFFIXES)}')
+    if path.suffix == '.npz':
+        refuse_columns(path, label=label, index=index, columns=columns)
+        return _npz(path)
+    try:
+        read = _read_parquet if path.suffix == '.parquet' else _read_text
+        table = read(path, [label, index, *_as_list(columns)])
+        return _as_dataset(path, table, label, index, columns)
+    except MemoryError as e:
+        raise InputError(f'{path} does not fit into memory; give a part of '
+                         f'it') from e
+
+
+def refuse_columns(name: typing.Any, **columns: typing.Any) -> None:
+    """Raises ArgumentError for columns where there is no table."""
+    for argument, value in columns.items():
+        if value is not None:
+            raise ArgumentError(
+                argument, f'is {value!r}, but {name} is no table with '
+                f'columns; leave it out', f'--{argument}')
 
 
 def check_points(
-        x: typing.Any, y: typing.Any, source: typing.Any
+        x: typing.Any, y: typing.Any, source: typing.Any,
+        place: typing.Callable[[int], str] = 'row {}'.format,
+        names: list | None = None
         ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """x as float32 and y, if they can be clustered.
+
+    Args:
+        x, y (array): As an npz file holds them.
+        source: Where they are from.
+        place: Says where a row is.
+        names (list): What the columns are called; numbers from 0 by default.
 
     Raises:
         InputError: For anything but numbers, all finite, in a table of
@@ -44,17 +129,15 @@ def check_points(
         raise InputError(f'x of {source} has shape {x.shape}; give a table '
                          f'with a row for each point and a column for each '
                          f'feature')
-    with numpy.errstate(over='ignore'):
-        x = x.astype(numpy.float32)
+    counted = '' if names else ' (counted from 0)'
+    names = names or list(range(x.shape[1]))
     bad = ~numpy.isfinite(x)
     if bad.any():
         row, column = numpy.argwhere(bad)[0]
         raise InputError(f'x of {source} has {bad.sum()} values that are NaN '
-                         f'or infinite, the first in row {row}, column '
-                         f'{column} (counted from 0); remove or replace them')
-    if (x == x[0]).all():
-        raise InputError(f'all points of {source} are equal; there is nothing '
-                         f'to cluster')
+                         f'or infinite, the first in {place(row)}, column '
+                         f'{names[column]}{counted}; remove or replace them')
+    x = _as_float32(x, source, place, names, counted)
     if y is not None:
         y = numpy.asarray(y)
         if y.shape != (len(x),):
@@ -65,7 +148,43 @@ def check_points(
             raise InputError(f'y of {source} has labels that are NaN or '
                              f'neither numbers nor text; replace them, or '
                              f'leave y out')
+        if y.dtype.kind in 'SU':
+            _refuse_missing_labels(y.tolist(), source, place)
     return x, y
+
+
+def _as_float32(x, source, place, names, counted):
+    """InputError where float32 can't hold the values, or not apart."""
+    with numpy.errstate(over='ignore'):
+        narrow = x.astype(numpy.float32)
+    bad = ~numpy.isfinite(narrow)
+    if bad.any():
+        row, column = numpy.argwhere(bad)[0]
+        raise InputError(
+            f'x of {source} has {x[row, column]:g} in {place(row)}, column '
+            f'{names[column]}{counted}, and float32 holds no more than '
+            f'3.4e38; divide that column')
+    if x.dtype.kind != 'b':
+        least, most = x.min(axis=0), x.max(axis=0)
+        low, high = least.astype(float), most.astype(float)
+        error = numpy.maximum(abs(low), abs(high)) * 2. ** -24 + 2. ** -149
+        merged = (least != most) & (error > 1e-3 * (high - low))
+        if merged.any() and x.dtype != numpy.float32:
+            column = merged.argmax()
+            raise InputError(
+                f'column {names[column]}{counted} of {source} goes from '
+                f'{least[column]} to {most[column]}, which float32 does not '
+                f'hold apart; subtract its mean and bring it to the scale of '
+                f'the others')
+    return narrow
+
+
+def _refuse_missing_labels(labels, source, place):
+    for row, label in enumerate(labels):
+        text = label if isinstance(label, str) else label.decode('latin-1')
+        if text.strip().lower() in MISSING:
+            raise InputError(f'{place(row)} of {source} has no label '
+                             f'({label!r}); give it one or remove it')
 
 
 def _npz(path):
@@ -75,43 +194,363 @@ def _npz(path):
                          f'numpy.savez(file, x=points, y=labels)')
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
-    return arrays['x'], arrays.get('y'), notes
+    x, y = check_points(arrays['x'], arrays.get('y'), path)
+    return Dataset(path.stem, x, y, notes=notes)
 
 
-def _csv(path):
+class Table(typing.NamedTuple):
+    """What a file holds.
+
+    Args:
+        frame (pandas.DataFrame): Its columns are numbered from 0.
+        names (list of str): Those of all columns; None without.
+        unnamed (bool): Whether the first column is there to name the rows.
+        place: Says where a row is.
+        numbers: The numbers in some columns, shape (N, d).
+    """
+    frame: pandas.DataFrame
+    names: list[str] | None
+    unnamed: bool
+    place: typing.Callable[[int], str]
+    numbers: typing.Callable[[list[int]], numpy.ndarray]
+
+
+def _as_list(columns):
+    if columns is None:
+        return []
+    if isinstance(columns, str):
+        line = ' '.join(columns.splitlines())
+        return next(csv.reader([line], skipinitialspace=True), [''])
+    return numpy.atleast_1d(columns).tolist()
+
+
+def _as_dataset(path, table, label, index, columns):
+    names, width = table.names, table.frame.shape[1]
+    numbers = [str(i + 1) for i in range(width)]
+
+    def find(argument, column):
+        name = str(column).strip()
+        if name and names and name in names:
+            return names.index(name)
+        if name in numbers:
+            return numbers.index(name)
+        known = f'one of {", ".join(names)}, or ' if names else ''
+        raise ArgumentError(
+            argument, f'names {name!r}, which {path} has no column of; give '
+            f'{known}a number from 1 to {width}', f'--{argument}')
+
+    labels = names.index('y') if names and 'y' in names else None
+    if label is not None:
+        labels = find('label', label)
+    aside = {labels, 0 if table.unnamed else None,
+             None if index is None else find('index', index)}
+    features = [find('columns', column) for column in _as_list(columns)]
+    if columns is None:
+        features = [i for i in range(width) if i not in aside]
+        _warn(path, table, features)
+    twice = len(set(features)) < len(features)
+    if twice or not features or labels in features:
+        raise ArgumentError('columns', f'of {path} ' + (
+            'name one twice; name each once' if twice else
+            'take in that of the labels; leave it out' if features else
+            'are none; give at least one beside labels and index'),
+            '--columns')
+    titles = [repr(name) for name in names] if names else numbers
+    used = features if labels is None else [*features, labels]
+    for i in used:
+        empty = table.frame[i].isna().to_numpy()
+        if empty.any():
+            raise InputError(f'{table.place(empty.argmax())} of {path} has no '
+                             f'value in column {titles[i]}; fill it in or '
+                             f'remove it')
+    y = None
+    if labels is not None:
+        y = _labels(table.frame[labels].tolist(), path, table.place)
+    x, y = check_points(table.numbers(features), y, path, table.place,
+                        [titles[i] for i in features])
+    notes = ['The first column, which has no name, is the index.'] \
+        if table.unnamed and index is None and 0 not in [labels, *features] \
+        else []
+    return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
+                   notes=notes, names=names and [names[i] for i in features])
+
+
+def _warn(path, table, features):
+    """Of what is among the features and hardly meant to be."""
+    for i in features:
+        if table.names and SUSPICIOUS.fullmatch(table.names[i]):
+            warnings.warn(f'{path}: column {table.names[i]!r} is among the '
+                          f'features; if it is none name it as label or '
+                          f'index')
+    if features and len(table.frame) > 2 and _counts(
+            table.frame[features[0]].astype(str).tolist()):
+        warnings.warn(f'{path}: column {features[0] + 1} counts the lines and '
+                      f'is among the features; if it is none name it as index')
+
+
+def _counts(texts):
+    """Whether they are the whole numbers from 0 or 1."""
+    return texts[0] in ('0', '1') and texts == [
+        str(i + int(texts[0])) for i in range(len(texts))]
+
+
+def _labels(values, source, place):
+    if all(isinstance(value, str) for value in values):
+        values = [unicodedata.normalize('NFC', value.strip())
+                  for value in values]
+        _refuse_missing_labels(values, source, place)
+        seen = {}
+        for text in dict.fromkeys(values):
+            value = Decimal(text) if NUMBER.fullmatch(text) \
+                and ',' not in text else text
+            if seen.setdefault(value, text) != text:
+                raise InputError(f'{source} has labels {seen[value]} and '
+                                 f'{text}, the same number written twice; '
+                                 f'write them alike')
+    return numpy.array(values)
+
+
+def _read_parquet(path, given):
     try:
-        with open(path, encoding='utf-8-sig') as f:
-            names = [name.strip().strip('"') for name in
-                     f.readline().split(',')]
-            has_names = 'y' in names or not any(map(_is_number, names))
-            label = names.index('y') if has_names and 'y' in names else None
-            columns = [i for i in range(len(names)) if i != label]
-            if not has_names:
-                f.seek(0)
-            rows = [line for line in f if line.strip()]
-        if not rows:
-            raise InputError(f'{path} holds no points; give a line for each')
-        x = numpy.loadtxt(rows, delimiter=',', usecols=columns, ndmin=2,
-                          comments=None)
-        y = None
-        if label is not None:
-            y = numpy.loadtxt(rows, delimiter=',', usecols=label, dtype=str,
-                              ndmin=1, comments=None)
+        frame = pandas.read_parquet(path, engine='pyarrow',
+                                    page_checksum_verification=True)
+    except ImportError as e:
+        raise InputError(f'{path} needs pyarrow to be read; install it with '
+                         f"pip install 'imsat[parquet]'") from e
+    except (ValueError, TypeError, LookupError, AttributeError,
+            NotImplementedError, OSError) as e:
+        reason = ' '.join(str(e).split())
+        raise InputError(f'{path} is damaged or no Parquet file ({reason}); '
+                         f'write it again') from e
+    names = [str(name) for name in frame.columns]
+    frame.columns = range(len(names))
+    if not names or not len(frame):
+        raise InputError(f'{path} holds no points; give a row for each')
+    _refuse_names(path, names)
+
+    def numbers(columns):
+        for i in columns:
+            dtype = frame[i].dtype
+            if not pandas.api.types.is_numeric_dtype(dtype) \
+                    or pandas.api.types.is_complex_dtype(dtype):
+                raise InputError(
+                    f'column {names[i]!r} of {path} holds {dtype} and no '
+                    f'numbers; name it as label or index, or name the '
+                    f'columns of numbers')
+        return frame[columns].to_numpy(float)
+    return Table(frame, names, False, lambda row: f'row {row + 1}', numbers)
+
+
+def _refuse_names(path, names):
+    for i, name in enumerate(names):
+        if names.index(name) != i:
+            raise InputError(f'{path} has two columns {name!r}; rename one of '
+                             f'them')
+        if name.lower() in MISSING or UNNAMED.fullmatch(name):
+            raise InputError(f'column {i + 1} of {path} has no name '
+                             f'({name!r}); give it one')
+
+
+def _read_text(path, given):
+    text = _decode(path)
+    sample = '\n'.join(text.split('\n', SAMPLE)[:SAMPLE])
+    separator = max(SEPARATORS, key=lambda one: _fitness(sample, one))
+    if separator == ' ':
+        text = _spaced(text)
+    head, lines, widths = [], [], []
+    for line, fields in _records(text, separator, path):
+        head = head or fields
+        lines.append(line)
+        widths.append(len(fields))
+    names = _names(path, head, given) if head else None
+    named = names is not None
+    # R names the rows in a column that has no name itself.
+    from_r = named and len(head) > 1 and not head[0].startswith('#') \
+        and set(widths[1:]) == {len(head) + 1}
+    width = len(head) + from_r
+    for line, found in zip(lines[from_r:], widths[from_r:]):
+        if found != width:
+            raise _ragged(path, line, found, lines[0], width)
+    if len(lines) == named:
+        raise InputError(f'{path} holds no points; give a line for each')
+    start, lines = lines[0], lines[named:]
+    if width == 1 and lines[-1] - lines[0] >= len(lines):
+        blank = next(b for a, b in itertools.pairwise(lines) if b > a + 1) - 1
+        raise InputError(f'line {blank} of {path} has no value; fill it in or '
+                         f'remove it')
+    frame = pandas.read_csv(
+        io.StringIO(text.split('\n', lines[0] - 1)[-1]), sep=separator,
+        header=None, names=range(width), index_col=False, dtype=object,
+        na_filter=False, skipinitialspace=True, engine='c')
+    if frame.shape != (len(lines), width):
+        raise InputError(f'{path} can not be read with certainty; write it '
+                         f'again, without quotes within values')
+    unnamed = False
+    if names:
+        names = [''] * from_r + names
+        unnamed = not names[0] or bool(UNNAMED.fullmatch(names[0]))
+        _refuse_names(path, names[unnamed:])
+    first = frame[0].tolist()
+    if from_r and not _counts(first) and (
+            len(set(first)) < len(first)
+            or any(map(NUMERIC.fullmatch, first))):
+        raise _ragged(path, lines[0], width, start, width - 1)
+    if unnamed and any(NUMBER.fullmatch(value) and not value.isdecimal()
+                       for value in first):
+        raise InputError(f'the first column of {path} has no name and holds '
+                         f'fractions, as none does that names the rows; name '
+                         f'it in line {start}')
+
+    def place(row):
+        return f'line {lines[row]}'
+
+    def numbers(columns):
+        decimal = '.' if separator == ',' else _decimal(
+            path, separator, frame, columns)
+        x = numpy.empty((len(frame), len(columns)))
+        for j, i in enumerate(columns):
+            texts = frame[i].tolist()
+            try:
+                x[:, j] = _values(texts, decimal)
+            except ValueError as e:
+                row = next(row for row, text in enumerate(texts)
+                           if not _is_number(text, decimal))
+                raise _no_number(path, place(row), texts[row],
+                                 repr(names[i]) if names else i + 1) from e
+        return x
+
+    return Table(frame, names, unnamed, place, numbers)
+
+
+def _decode(path):
+    content = path.read_bytes()
+    try:
+        if path.suffix == '.gz':
+            content = gzip.decompress(content)
+        text = content.decode('utf-8-sig')
+    except (EOFError, OSError, zlib.error) as e:
+        raise InputError(f'{path} is damaged or cut short ({e}); write it '
+                         f'again') from e
     except UnicodeDecodeError as e:
-        raise InputError(f'{path} is no text file ({e}); save it as UTF-8'
-                         ) from e
-    except ValueError as e:
-        if isinstance(e, InputError):
-            raise
-        raise InputError(f'{path} can not be read: {e} (rows counted from '
-                         f'the first point); give numbers separated by '
-                         f'commas, as many in every line') from e
-    return x, y, []
+        raise InputError(f'{path} is no text file in UTF-8 ({e}); save it as '
+                         f'UTF-8') from e
+    if '\0' in text:
+        raise InputError(f'{path} is no text file in UTF-8 (it has zero '
+                         f'bytes); save it as UTF-8')
+    text = text.replace('\r\n', '\n').replace('\r', '\n')
+    return re.sub(r'^ +$', '', text, flags=re.M)  # blank lines are empty
 
 
-def _is_number(text):
+def _spaced(text):
+    """A text whose values are separated by any white space, by blanks."""
+    def replace(match):
+        return match[0] if match[0][0] == '"' else match[1] and ' ' or ''
+    return re.sub(r'"[^"]*"|[ \t]+$|(\t)', replace, text, flags=re.M)
+
+
+def _records(text, separator, path):
+    """Of each line that is not blank: its number and its fields."""
+    reader = csv.reader(io.StringIO(text), delimiter=separator,
+                        skipinitialspace=True, strict=True)
+    line = 1
     try:
-        float(text)
+        for fields in reader:
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as e:
+        raise InputError(f'line {line} of {path} can not be read ({e}); close '
+                         f'its quotes, and double those within a value'
+                         ) from e
+
+
+def _fitness(text, separator):
+    """How many lines have as many values, and the share of numbers."""
+    if separator == ' ':
+        text = _spaced(text)
+    sample = []
+    # It may be read with another separator, or is cut within quotes.
+    with contextlib.suppress(InputError):
+        for _, fields in _records(text, separator, ''):
+            sample.append(fields)
+    widths = Counter(len(fields) for fields in sample if len(fields) > 1)
+    values = [value.strip() for fields in sample for value in fields]
+    return max(widths.values(), default=0), \
+        sum(bool(NUMBER.fullmatch(value)) for value in values) \
+        / max(len(values), 1)
+
+
+def _names(path, head, given):
+    """The names in the first line, or None if it is a point."""
+    names = [name.strip() for name in head]
+    names[0] = names[0].lstrip('# ')  # by numpy.savetxt
+    counted = [str(i) for i in range(len(names))]
+    wanted = {str(name).strip() for name in given} | {'y'}
+    if wanted.intersection(name for name in names
+                           if not NUMERIC.fullmatch(name)) \
+            or not any(map(NUMERIC.fullmatch, names)) \
+            or len(names) > 1 and names[0] == '' and names[1:] == counted[:-1]:
+        return names
+    if len(names) > 1 and names == counted:
+        raise InputError(f'the first line of {path}, {",".join(names)}, may '
+                         f'be names or a point; write names of letters above '
+                         f'it or in its place')
+    return None
+
+
+def _ragged(path, line, width, other_line, other_width):
+    return InputError(f'line {line} of {path} has {width} values where line '
+                      f'{other_line} has {other_width}; give every line as '
+                      f'many')
+
+
+def _decimal(path, separator, frame, columns):
+    """The mark of decimals, where commas don't separate values.
+
+    Values such as 1,234 alone leave it open: InputError.
+    """
+    marks = ',.' if separator == ';' else ','
+    for mark in marks:
+        marked = (text for i in columns for text in frame[i] if mark in text)
+        first = next(marked, None)
+        if first is not None:
+            if all(map(GROUPED.fullmatch, itertools.chain([first], marked))):
+                raise InputError(
+                    f'{path} holds {first}, which may have thousands or '
+                    f'decimals behind its {mark!r}; write thousands without a '
+                    f'mark, and decimals with a point between commas')
+            return mark
+    return '.'
+
+
+def _values(texts, decimal):
+    """The numbers in some texts, or ValueError."""
+    together = ''.join(texts)
+    if '_' in together or decimal == ',' and '.' in together:
+        raise ValueError('no number, though float() may read it')
+    if decimal == ',':
+        texts = [text.replace(',', '.') for text in texts]
+    values = numpy.array(list(map(float, texts)))
+    if not numpy.isfinite(values).all():
+        raise ValueError('no finite number')
+    return values
+
+
+def _is_number(text, decimal):
+    try:
+        _values([text], decimal)
     except ValueError:
         return False
     return True
+
+
+def _no_number(path, place, text, column):
+    shown = text if len(text) < 40 else f'{text[:36]} ...'
+    if text.strip().lower() in MISSING:
+        return InputError(f'{place} of {path} has no value in column {column} '
+                          f'({shown!r}); fill it in, remove the line, or name '
+                          f'the columns without it')
+    return InputError(
+        f'{place} of {path} has {shown!r} in column {column}, which is no '
+        f'finite number such as 1234.5; write it so, name its column as label '
+        f'or index, or name the columns of numbers')

@@ -36,6 +36,6 @@ def test_what_is_missing_gets_one_sentence(tmp_path, monkeypatch, name, file,
         load_dataset(name, tmp_path if named else None)
     text = str(info.value)
     assert '\n' not in text
-    assert str(tmp_path) in text if named else '--data-dir' in text
+    assert str(tmp_path) in text if named else 'data_dir' in text
     # Where to get it.
     assert 'http' in text or 'experiments/features.py resnet50' in text

@@ -1,15 +1,14 @@
 import gzip
 import hashlib
 import struct
-from urllib.error import URLError
 
 import numpy
 import pytest
-import sklearn.datasets
 
 from imsat import InputError
-from imsat.datasets import load_dataset, read_idx
+from imsat.datasets import load_dataset, mnist, read_idx
 from imsat.datasets.mnist import FILES
+from imsat.errors import ArgumentError
 
 RNG = numpy.random.RandomState(0)
 IMAGES = RNG.randint(0, 256, (5, 4, 3)).astype(numpy.uint8)
@@ -66,27 +65,41 @@ def test_mnist_is_complete(mnist_folder):
     assert data.x.min() == -1 and data.x.max() == 255 / 128 - 1
 
 
-@pytest.mark.parametrize('folder', [None, 'without'])
-def test_mnist_fetched(monkeypatch, tmp_path, folder):
-    def fetch(name, **kwargs):
-        assert name == 'mnist_784'
-        return sklearn.utils.Bunch(
-            data=IMAGES.reshape(5, 12).astype('d'),
-            target=LABELS.astype(str).astype(object))
+@pytest.fixture
+def published(site, small, monkeypatch):
+    """Serves the files, zipped."""
+    write_mnist(site[0], zipped=True)
+    for name in FILES:
+        content = (site[0] / f'{name}.gz').read_bytes()
+        monkeypatch.setitem(mnist.ZIPPED, name,
+                            hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(mnist, 'SITE', site[1])
     monkeypatch.delenv('IMSAT_DATA', raising=False)
-    monkeypatch.setattr(sklearn.datasets, 'fetch_openml', fetch)
+    return site[0]
+
+
+@pytest.mark.parametrize('folder', [None, 'without'])
+def test_mnist_fetched(published, tmp_path, folder):
     data = load_dataset('mnist', folder and tmp_path / folder)
-    numpy.testing.assert_array_equal(data.x, IMAGES.reshape(5, 12) / 128. - 1)
-    numpy.testing.assert_array_equal(data.y, LABELS)
+    files = load_dataset('mnist', published)
+    numpy.testing.assert_array_equal(data.x, files.x)
+    numpy.testing.assert_array_equal(data.y, files.y)
+
+
+@pytest.mark.parametrize('known', [mnist.ZIPPED, mnist.FILES])
+def test_mnist_fetched_is_compared(published, known, monkeypatch):
+    """Zipped, and the images in it by their MD5."""
+    monkeypatch.setitem(known, 't10k-labels-idx1-ubyte', 'another')
+    with pytest.raises(InputError, match='t10k-labels.* is not the publ'):
+        load_dataset('mnist')
 
 
 def test_mnist_out_of_reach(monkeypatch):
-    def fetch(name, **kwargs):
-        raise URLError('no network')
     monkeypatch.delenv('IMSAT_DATA', raising=False)
-    monkeypatch.setattr(sklearn.datasets, 'fetch_openml', fetch)
-    with pytest.raises(InputError, match='--data-dir or IMSAT_DATA'):
+    monkeypatch.setattr(mnist, 'SITE', 'http://127.0.0.1:1')
+    with pytest.raises(ArgumentError, match='^data_dir or IMSAT_DATA') as info:
         load_dataset('mnist')
+    assert info.value.option == '--data-dir'
 
 
 def test_mnist_with_a_file_missing(tmp_path, small):
@@ -107,14 +120,23 @@ def test_mnist_with_another_file(tmp_path, small):
 
 def test_mnist_is_not_fetched_unasked(monkeypatch):
     monkeypatch.delenv('IMSAT_DATA', raising=False)
-    with pytest.raises(InputError, match='--data-dir or IMSAT_DATA'):
+    with pytest.raises(InputError, match='data_dir or IMSAT_DATA'):
         load_dataset('mnist', fetch=False)
 
 
 @pytest.mark.parametrize('content', [
     b'', b'\0\0', b'no idx file', idx(IMAGES)[:-1], idx(IMAGES) + b'x',
     idx(IMAGES)[:9], gzip.compress(idx(IMAGES), mtime=0)[:-9],
-    gzip.compress(idx(IMAGES), mtime=0)[:20], b'\x1f\x8b' + b'broken' * 9])
+    gzip.compress(idx(IMAGES), mtime=0)[:20], b'\x1f\x8b' + b'broken' * 9,
+    # Negative sizes, sizes beyond memory, 65 and 255 dimensions.
+    struct.pack('>HBB2i', 0, 8, 2, -2, -3) + bytes(6),
+    struct.pack('>HBB2i', 0, 8, 2, 2, -3),
+    *(struct.pack('>HBB3i', 0, code, 3, *3 * [2 ** 31 - 1]) + bytes(6)
+      for code in (8, 14)),
+    gzip.compress(struct.pack('>HBB2i', 0, 8, 2, *2 * [2 ** 31 - 1])),
+    struct.pack('>HBB65i', 0, 8, 65, *65 * [1]) + bytes(1),
+    struct.pack('>HBB4i', 0, 8, 4, 0, *3 * [2 ** 31 - 1]),
+    struct.pack('>HBB', 0, 8, 255)])
 def test_damaged_idx(tmp_path, content):
     (tmp_path / 'file').write_bytes(content)
     with pytest.raises(InputError, match='file .*fetch it again'):

@@ -1,8 +1,11 @@
+import math
+
 import numpy
 import pytest
 
 from imsat import InputError
 from imsat.datasets import split_queries
+from imsat.errors import ArgumentError
 
 
 @pytest.mark.parametrize('seed', [0, 1])
@@ -22,7 +25,18 @@ def test_small_classes_leave_half():
 
 
 @pytest.mark.parametrize('y,per_class,message', [
-    ([0, 0, 1], 1, 'class 1 has a single point'), ([0, 0], 0, 'at least 1')])
+    ([0, 0, 1], 1, 'class 1 has a single point'), ([0, 0], 0, 'at least 1'),
+    ([0, 0], '5', 'per_class .* at least 1'), ([0, 0], 1.5, 'per_class'),
+    ([0, 0, None, 'a'], 1, 'one label for each'),
+    ([0., 0, math.nan, math.nan], 1, 'one label for each'),
+    ([[0, 0], [1, 1]], 1, 'one label for each')])
 def test_what_can_not_be_split(y, per_class, message):
     with pytest.raises(InputError, match=message):
         split_queries(y, per_class)
+
+
+@pytest.mark.parametrize('seed', [-1, 2 ** 32, 'a', .5, None])
+def test_what_is_no_seed(seed):
+    with pytest.raises(ArgumentError, match='^seed is') as info:
+        split_queries([0, 0], 1, seed)
+    assert info.value.option == '--seed'

@@ -1,8 +1,13 @@
+import gzip
+import sys
+
 import numpy
+import pandas
 import pytest
 
 from imsat import InputError
 from imsat.datasets import load_dataset
+from imsat.errors import ArgumentError
 
 RNG = numpy.random.RandomState(0)
 X = RNG.normal(size=(6, 2)).round(3)
@@ -52,11 +57,18 @@ def test_csv_as_others_write_it(tmp_path):
     (dict(x=X[:, :0]), r'shape \(6, 0\)'),
     (dict(x=X.astype(str)), 'give numbers'),
     (dict(x=numpy.where(X == X[2, 1], numpy.nan, X)), 'row 2, column 1'),
-    (dict(x=numpy.where(X == X[2, 1], 1e39, X)), 'NaN or infinite'),
+    (dict(x=numpy.where(X == X[2, 1], numpy.inf, X)), 'NaN or infinite'),
+    (dict(x=numpy.where(X == X[2, 1], 1e39, X)),
+     r'1e.39 in row 2, column 1 \(counted from 0\), and float32'),
+    (dict(x=X + 1e9), 'float32 does not hold apart'),
+    (dict(x=numpy.array([[2 ** 60], [2 ** 60 + 1]])), 'float32 does not hold'),
+    (dict(x=X * 1e-45), 'float32 does not hold apart'),
     (dict(x=X, y=Y[:-1]), 'one label for each'),
     (dict(x=X, y=X), 'one label for each'),
     (dict(x=X, y=numpy.where(Y, Y, numpy.nan)), 'NaN or neither'),
     (dict(x=X, y=Y * 1j), 'NaN or neither'),
+    (dict(x=X, y=numpy.array([*'abcde', numpy.nan])), 'row 5 .* no label'),
+    (dict(x=X, y=numpy.array([b'a', b''] * 3)), 'row 1 .* no label'),
     (dict(x=numpy.ones((6, 2))), 'nothing to cluster'),
 ])
 def test_bad_npz(tmp_path, arrays, message):
@@ -81,22 +93,266 @@ def test_damaged_npz(tmp_path, cut):
         load_dataset(str(path))
 
 
+def read(path, text, **columns):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    data = load_dataset(str(path), **columns)
+    assert data.x.dtype == numpy.float32
+    return data.x.tolist(), None if data.y is None else data.y.tolist()
+
+
+# The same four values in every way that is read.
+TWO = [[1.5, 2], [3, .25]]
+
+
+@pytest.mark.parametrize('text', [
+    '1.5,2\n3,.25\n', '1.5;2\n3;.25\n', '1,5;2\n3;,25\n', '1,5|2\n3|0,25\n',
+    '1.5\t2\n3\t.25\n', '1,5\t2\n3\t0,25\n', '1.5 2\n3 .25\n',
+    '  1.5   2  \n 3\t.25\n', '1,5 2\n3 0,25\n', '1.5, 2\n3, .25\n',
+    '1.5,\t2\n3,\t.25\n', '"1.5","2"\n"3",".25"\n', '15e-1,+2.\n3,25E-2\n',
+    '1.5,2\r\n3,.25\r\n', '1.5,2\r3,.25\r', '1.5,2\n3,.25',
+    '\n  \n1.5,2\n\n3,.25\n\n', '\ufeff1.5,2\n3,.25\n',
+    '\na,b\n\n1.5,2\n3,.25\n', '"a","b, c"\n1.5,2\n3,.25\n',
+    '"a\nb",c\n1.5,2\n3,.25\n', '# a,b\n1.5,2\n3,.25\n',
+    ',a,b\n0,1.5,2\n1,3,.25\n', ',0,1\n0,1.5,2\n1,3,.25\n',
+    '"","a","b"\n"r1",1.5,2\n"r2",3,.25\n', ';a;b\n5;1,5;2\n5;3;0,25\n',
+    'a,b\n1,1.5,2\n2,3,.25\n', '"a" "b"\n"r 1" 1.5 2\n"r2" 3 .25\n',
+    'Unnamed: 0,a,b\n0,1.5,2\n1,3,.25\n',
+])
+def test_the_same_values(tmp_path, text):
+    assert read(tmp_path / 'a.csv', text) == (TWO, None)
+
+
+@pytest.mark.parametrize('text,labels', [
+    ('a,y,b\n1.5,"Smith, Ann",2\n3,"Smith, Bob",.25\n',
+     ['Smith, Ann', 'Smith, Bob']),
+    ('a;y;b\n1,5;"u;""v""";2\n3;"w\nx";0,25\n', ['u;"v"', 'w\nx']),
+    ('a,b,y\n1.5,2, cat\n3,.25,cat \n', ['cat', 'cat']),
+    ('a,b,y\n1.5,2,caf\u00e9\n3,.25,cafe\u0301\n', ['caf\u00e9'] * 2),
+    ('# y,a,b\nu,1.5,2\nv,3,.25\n', ['u', 'v']),
+    (',a,b,y\n0,1.5,2,u\n1,3,.25,v\n', ['u', 'v']),
+    ('"a" "b" "y"\n"1" 1.5 2 "u"\n"2" 3 .25 "v"\n', ['u', 'v']),
+    # Beyond 2^53, where floats would merge them.
+    ('a,b,y\n1.5,2,9007199254740993\n3,.25,9007199254740992\n',
+     ['9007199254740993', '9007199254740992']),
+])
+def test_labels(tmp_path, text, labels):
+    assert read(tmp_path / 'a.csv', text) == (TWO, labels)
+
+
+@pytest.mark.parametrize('text,columns,labels', [
+    ('a,b,kind\n1.5,2,u\n3,.25,v\n', dict(label='kind'), 'uv'),
+    ('a,b,kind\n1.5,2,u\n3,.25,v\n', dict(label=3), 'uv'),
+    ('1.5,2,u\n3,.25,v\n', dict(label='3'), 'uv'),
+    ('1,y,b\n1.5,u,2\n3,v,.25\n', dict(label='y'), 'uv'),
+    # Names go before numbers: column '1' is the second.
+    ('y,1,b\nu,1.5,2\nv,3,.25\n', dict(columns=['1', 'b']), 'uv'),
+    ('id,a,b\n7,1.5,2\n9,3,.25\n', dict(index='id'), None),
+    ('7,1.5,2\n9,3,.25\n', dict(index=1), None),
+    ('b,city,a\n2,Rome,1.5\n.25,,3\n', dict(columns='a,b'), None),
+    ('b,"a, m",c\n2,1.5,\n.25,3,\n', dict(columns='"a, m",b'), None),
+])
+def test_columns(tmp_path, text, columns, labels):
+    assert read(tmp_path / 'a.csv', text, **columns) == (
+        TWO, labels and list(labels))
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('name', ['a.csv', 'a.tsv', 'a.csv.gz', 'a.tsv.gz'])
+def test_kinds_of_text(tmp_path, name):
+    text = 'b\ty\ta\n2\tu\t1.5\n.25\tv\t3\n'
+    content = gzip.compress(text.encode()) if '.gz' in name else text
+    assert read(tmp_path / name, content, columns=['a', 'b']) == (
+        TWO, ['u', 'v'])
+    assert load_dataset(str(tmp_path / name)).names == ['b', 'a']
+
+
 @pytest.mark.parametrize('text,message', [
-    ('', 'no points'), ('a,b\n', 'no points'), ('1,2\n3\n', 'can not be read'),
-    ('1,2\n3,x\n', 'can not be read'), ('1,2\n3,\n', 'can not be read'),
-    ('1,2\n3,nan\n', 'row 1, column 1'), ('1,,2\n3,4,5\n', 'can not be read'),
-    ('1,NA\n3,4\n', 'can not be read')])
+    ('', 'no points'), ('a,b\n', 'no points'), ('\n\n', 'no points'),
+    ('y\n1\n2\n', 'columns .* none'),
+    # Ragged, either way, and as an editor counts.
+    ('1,2\n3\n', 'line 2 .* has 1 values where line 1 has 2'),
+    ('1,2\n3,4,5\n', 'line 2 .* has 3 values where line 1 has 2'),
+    ('a,b\n1,2\n\n3,4,5\n', 'line 4 '), ('a,y\n1,"u\nv"\n3\n', 'line 4 '),
+    ('a,b,c\n1,2\n3,4\n', 'line 2 .* has 2 values where line 1 has 3'),
+    ('a,b\n7,1,2\n9,3,4\n', 'line 2 .* has 3 values where line 1 has 2'),
+    ('a,b\n.5,1,2\n.6,3,4\n', 'line 2 .* has 3 values where line 1 has 2'),
+    ('a,b\n1,2,\n4,5,\n', 'line 2 .* has 3 values'),
+    ('a\n1,5\n2,5\n', 'line 2 .* has 2 values'),
+    ('# of me\n1,2,3\n3,4,5\n', 'line 2 .* has 3 values'),
+    # No numbers.
+    ('1,2\n3,x\n', "line 2 .* has 'x' in column 2"),
+    ('a,b\n\n1,2\n3,x\n', "line 4 .* has 'x' in column 'b'"),
+    ('a,b,y\n1,2,"u\nv"\n3,x,w\n', "line 4 .* has 'x' in column 'b'"),
+    ('a,b\n"1,234",2\n3,4\n', "line 2 .* has '1,234'"),
+    ('a;b\n1.234,5;2\n3;4\n', "line 2 .* has '1.234,5'"),
+    ('a;b\n1,5;2\n3;4.5\n', "line 3 .* has '4.5'"),
+    ('a;b\n1,234;2\n3;45,678\n', 'thousands or decimals'),
+    ('a;b\n1.234;2\n3;45.678.901\n', 'thousands or decimals'),
+    ('a\tb\n1,234\t2\n3\t4\n', 'thousands or decimals'),
+    *((f'a,b\n1,2\n3,{text}\n', 'line 3 .* is no finite number') for text in (
+        '0x10', '1_000', '1d3', 'inf', '-Infinity', '1e400', 'True', '1 000',
+        '2020-01-01', '12:30', "1'000", '$1', '5%', '1.2.3', '1-2', '1j')),
+    ('True,False\nFalse,True\n', "line 2 .* has 'False'"),
+    ('2020-01-01,1\n2020-01-02,2\n', "line 1 .* has '2020-01-01'"),
+    ('a,b\n1,1e39\n3,4\n', "1e.39 in line 2, column 'b', and float32"),
+    ('a,b\n1,1700000000\n3,1700000010\n', "column 'b' .* float32 does not"),
+    # No values.
+    *((f'a,b\n1,2\n3,{text}\n', "line 3 .* no value in column 'b'")
+      for text in ('', ' ', 'nan', 'NaN', 'NA', 'N/A', 'null', 'None', '?')),
+    ('1,,2\n3,4,5\n', 'line 1 .* no value in column 2'),
+    (',1,2\n3,4,5\n', 'line 1 .* no value in column 1'),
+    ('1,2,\n3,4,\n', 'line 1 .* no value in column 3'),
+    ('1\n""\n3\n', 'line 2 .* no value'), ('1\n\n3\n', 'line 2 .* no value'),
+    *((f'a,y\n1,u\n\n2,{text}\n', 'line 4 .* no label') for text in (
+        '', ' ', '""', 'nan', 'NA', 'None', '?')),
+    ('a,y\n1,1.0\n2,1\n', 'labels 1.0 and 1, the same number'),
+    ('a,y\n1,01\n2,1\n', 'labels 01 and 1, the same number'),
+    # Names.
+    ('a,y,y\n1,u,v\n2,w,x\n', "two columns 'y'"),
+    ('a, a\n1,2\n3,4\n', "two columns 'a'"),
+    ('a,,b\n1,2,3\n3,4,5\n', 'column 2 .* has no name'),
+    ('a,b,\n1,2,\n3,4,\n', 'column 3 .* has no name'),
+    ('NA\n2\n1\n', 'column 1 .* has no name'),
+    (',a\n.5,2\n.6,1\n', 'first column .* no name'),
+    ('0,1,2\n.1,.2,.3\n.4,.5,.6\n', 'names or a point'),
+    # Quotes.
+    ('a,b\n1,2\n3,"4\n5,6\n', 'line 3 .* close its quotes'),
+    ('a,y\n1,"u"v\n3,w\n', 'line 2 .* close its quotes'),
+    # Encodings.
+    ('a,b\n1,2\n'.encode('utf-16'), 'UTF-8'),
+    ('a,b\n1,2\n'.encode('utf-16-le'), 'UTF-8'),
+    ('caf\u00e9,b\n1,2\n'.encode('latin-1'), 'UTF-8'),
+    (gzip.compress(b'a,b\n1,2\n'), 'UTF-8'),
+    ('a,b\n1,2\n1,2\n', 'nothing to cluster'),
+])
 def test_bad_csv(tmp_path, text, message):
-    (tmp_path / 'a.csv').write_text(text)
     with pytest.raises(InputError, match=message) as info:
-        load_dataset(str(tmp_path / 'a.csv'))
-    assert '\n' not in str(info.value)
+        read(tmp_path / 'a.csv', text)
+    assert '\n' not in str(info.value) and 'a.csv' in str(info.value)
 
 
-def test_csv_that_is_no_text(tmp_path):
-    (tmp_path / 'a.csv').write_bytes(b'\xff\xfe\x00\x80')
-    with pytest.raises(InputError, match='no text file'):
-        load_dataset(str(tmp_path / 'a.csv'))
+@pytest.mark.parametrize('columns,message', [
+    (dict(label='z'), "label names 'z', .* give one of a, b, k, or a number"),
+    (dict(index='z'), "index names 'z'"), (dict(label=4), 'from 1 to 3'),
+    (dict(label=0), 'from 1 to 3'), (dict(label=''), 'from 1 to 3'),
+    (dict(columns='a,z'), "columns names 'z'"), (dict(columns=''), 'columns'),
+    (dict(columns=[]), 'columns'), (dict(columns='a,a'), 'name one twice'),
+    (dict(columns='a,k', label='k'), 'that of the labels')])
+def test_bad_columns(tmp_path, columns, message):
+    with pytest.raises(ArgumentError, match=message) as info:
+        read(tmp_path / 'a.csv', 'a,b,k\n1,2,u\n3,4,v\n', **columns)
+    assert info.value.option == f'--{info.value.argument}'
+    for name in 'digits', str(tmp_path / 'a.npz'):
+        numpy.savez(tmp_path / 'a.npz', x=X)
+        with pytest.raises(ArgumentError, match='is no table'):
+            load_dataset(name, **columns)
+
+
+@pytest.mark.parametrize('cut', [-1, -9, 12])
+def test_damaged_gz(tmp_path, cut):
+    with pytest.raises(InputError, match='damaged or cut short'):
+        read(tmp_path / 'a.csv.gz', gzip.compress(b'1,2\n3,4\n')[:cut])
+
+
+@pytest.mark.parametrize('text,message', [
+    ('a,label\n1,0\n3,1\n', "'label' is among the features"),
+    ('id,a\n4,1\n3,2\n', "'id' is among the features"),
+    ('a,y,y.1\n4,u,1\n3,v,2\n', "'y.1' is among the features"),
+    ('0,.5\n1,.2\n2,.7\n', 'column 1 counts the lines')])
+def test_what_is_hardly_a_feature(tmp_path, text, message):
+    with pytest.warns(UserWarning, match=message):
+        read(tmp_path / 'a.csv', text)
+
+
+def test_the_index_is_not_dropped_in_silence(tmp_path):
+    read(tmp_path / 'a.csv', ',a,b\n0,1,2\n1,3,4\n')
+    note, = load_dataset(str(tmp_path / 'a.csv')).notes
+    assert 'index' in note
+
+
+@pytest.mark.parametrize('separator,decimal', [
+    (',', '.'), (';', '.'), (';', ','), ('\t', '.'), ('\t', ','), ('|', '.'),
+    (' ', '.')])
+@pytest.mark.parametrize('index', [False, True])
+@pytest.mark.parametrize('quoting', range(4))
+def test_as_pandas_writes_it(tmp_path, separator, decimal, index, quoting):
+    if decimal == ',' and quoting in (1, 2):
+        decimal = '.'  # pandas writes no quoted decimal commas
+    tab = ' ' if separator == ' ' else '\t'  # any white space separates
+    labels = ['a, b', 'c; d', f'e{tab}f', 'g|h', 'i "j"', 'k\nl']
+    frame = pandas.DataFrame(X * 100, columns=['u', 'v, w'])
+    frame['y'] = labels
+    if quoting == 3:
+        frame['y'] = labels = list('abcdef')
+        frame = frame.rename(columns={'v, w': 'v'})
+    frame.to_csv(tmp_path / 'a.csv', sep=separator, decimal=decimal,
+                 index=index, quoting=quoting)
+    data = load_dataset(str(tmp_path / 'a.csv'))
+    numpy.testing.assert_array_equal(data.x, (X * 100).astype('f'))
+    assert data.y.tolist() == labels and data.names == frame.columns.tolist(
+        )[:2]
+
+
+def test_as_before(tmp_path):
+    """What numpy.loadtxt reads, to the last bit."""
+    x = RNG.normal(size=(50, 4)) * 10. ** RNG.randint(-30, 30, (50, 1))
+    numpy.savetxt(tmp_path / 'a.csv', x, delimiter=',', fmt='%.17g')
+    numpy.testing.assert_array_equal(
+        load_dataset(str(tmp_path / 'a.csv')).x,
+        numpy.loadtxt(tmp_path / 'a.csv', delimiter=',').astype('f'))
+
+
+@pytest.mark.parametrize('y', [['u', ' v'], [2 ** 53 + 1, 2 ** 53],
+                               [2 ** 64 - 1, 2 ** 63], [True, False]])
+def test_parquet(tmp_path, y):
+    pytest.importorskip('pyarrow')
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1.5, 3], 'y': y, 'b': [True, False]},
+                     index=['p', 'q']).to_parquet(path)
+    data = load_dataset(str(path))
+    assert data.x.tolist() == [[1.5, 1], [3, 0]] and data.names == ['a', 'b']
+    assert data.y.tolist() == ['u', 'v'] if y[0] == 'u' else y
+    assert load_dataset(str(path), label='b', columns='a').y.tolist() == [
+        True, False]
+
+
+@pytest.mark.parametrize('columns,message', [
+    ({'a': [1., None], 'b': [1, 2]}, "row 2 .* no value in column 'a'"),
+    ({'a': ['1', '2'], 'b': [1, 2]}, "column 'a' .* no numbers"),
+    ({'a': [1, 2], 'y': ['u', None]}, "row 2 .* no value in column 'y'"),
+    ({'a': [1, 2], 'y': ['u', '']}, 'row 2 .* no label'),
+    ({'a': [1, 2], 'y': pandas.to_datetime(['2020', '2021'])}, 'y of'),
+    ({'a': pandas.to_datetime(['2020', '2021'])}, "column 'a' .* no numbers"),
+    ({'a': [1., numpy.inf]}, "row 2, column 'a'"), ({'a': []}, 'no points')])
+def test_bad_parquet(tmp_path, columns, message):
+    pytest.importorskip('pyarrow')
+    pandas.DataFrame(columns).to_parquet(tmp_path / 'a.parquet')
+    with pytest.raises(InputError, match=message):
+        load_dataset(str(tmp_path / 'a.parquet'))
+
+
+def test_damaged_parquet(tmp_path):
+    pytest.importorskip('pyarrow')
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1., 2]}).to_parquet(path)
+    content = path.read_bytes()
+    for damaged in content[:-1], content[:40], b'', content[:-20] + bytes(20):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match='damaged or no Parquet'):
+            load_dataset(str(path))
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    (tmp_path / 'a.parquet').write_bytes(b'PAR1')
+    with pytest.raises(InputError, match=r"pip install 'imsat\[parquet\]'"):
+        load_dataset(str(tmp_path / 'a.parquet'))
+
+
+def test_a_single_point(tmp_path):
+    """Such as one query."""
+    numpy.savez(tmp_path / 'a.npz', x=X[:1])
+    assert len(load_dataset(str(tmp_path / 'a.npz')).x) == 1
 
 
 def test_notes_are_kept(tmp_path):
