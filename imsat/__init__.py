@@ -34,7 +34,7 @@ _find_kernels()
 from imsat import (
     datasets, devices, estimators, functions, links, losses, metrics,
     retrieval, training)
-from imsat.errors import InputError
+from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators import (
     DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
     KMeansClustering, SpectralHasher)
@@ -56,9 +56,11 @@ __all__ = [
     'Augmentation',
     'ClusteringObjective',
     'CodeObjective',
+    'CollapseWarning',
     'DAEKMeans',
     'DEC',
     'DeepHasher',
+    'DivergenceError',
     'Encoder',
     'HammingIndex',
     'HashingObjective',
