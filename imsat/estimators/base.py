@@ -192,7 +192,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _warn(self, note):
         """Warns of what is odd about a result, and keeps it."""
         self.warnings_.append(note)
-        warnings.warn(note, CollapseWarning, stacklevel=4)
+        warnings.warn(note, CollapseWarning)
 
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
