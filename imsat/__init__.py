@@ -35,7 +35,7 @@ _find_kernels()
 
 from imsat import (
     datasets, devices, functions, links, losses, metrics, retrieval, training)
-from imsat.errors import InputError
+from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.links import Encoder
 from imsat.links.original import load_original
 from imsat.losses import (
@@ -60,9 +60,11 @@ __all__ = [
     'Augmentation',
     'ClusteringObjective',
     'CodeObjective',
+    'CollapseWarning',
     'DAEKMeans',
     'DEC',
     'DeepHasher',
+    'DivergenceError',
     'Encoder',
     'HammingIndex',
     'HashingObjective',

@@ -1,4 +1,4 @@
-"""What is raised where a user can mend something."""
+"""What is raised, or warned of, where a user can mend something."""
 
 
 class InputError(ValueError):
@@ -36,3 +36,28 @@ class ArgumentError(InputError):
     def __init__(self, argument, problem, option=None):
         super().__init__(f'{argument} {problem}')
         self.argument, self.problem, self.option = argument, problem, option
+
+
+class DivergenceError(InputError):
+    """A training that came to a NaN or an infinity, where it stops.
+
+    Example:
+        >>> issubclass(imsat.DivergenceError, imsat.InputError)
+        True
+    """
+
+
+class CollapseWarning(UserWarning):
+    """A result that says less of the data than it should, and why it may.
+
+    Empty clusters, bits that are the same for all points, one column that
+    outweighs the others, a constraint that can't be met.  ``warnings_`` of
+    the estimator has the same sentences.
+
+    Example:
+        A warning of it becomes an error.
+
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter('error', imsat.CollapseWarning)
+    """

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import lzma
+import math
 import os
 import struct
 import tempfile
@@ -70,10 +71,21 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
 
 
 def save_json(path: AnyPath, value: typing.Any) -> None:
-    """Writes a value to ``path`` as JSON."""
+    """Writes a value to ``path`` as JSON, NaN and infinities as null."""
     with atomic_write(path, 'w', encoding='utf-8') as f:
-        json.dump(value, f, indent=1)
+        json.dump(strict(value), f, indent=1, allow_nan=False)
         f.write('\n')
+
+
+def strict(value: typing.Any) -> typing.Any:
+    """The value as JSON can have it: null for NaN and infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return list(map(strict, value))
+    return value
 
 
 def load_json(path: AnyPath) -> typing.Any:

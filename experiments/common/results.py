@@ -30,6 +30,7 @@ def training_results(args, model, scores=None):
             {**restart.summary(), **(scores(restart.logits) if scores else {}),
              'kept': i == best}
             for i, restart in enumerate(restarts)],
+        'warnings': model.warnings_,
         'versions': get_versions()}
 
 

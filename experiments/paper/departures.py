@@ -53,6 +53,14 @@ DEPARTURES = {
         'as the original: the numbers can be held against it',
         '`--initialization he`: smaller, as PyTorch ports have it',
         faithful=dict(initialization='original')),
+    'center': Departure(
+        'data far from 0',
+        'not said',
+        'as they are',
+        'columns whose mean is far from 0 beside their spread are moved to '
+        'it; of the paper\'s data none are',
+        '`--center never`',
+        faithful=dict(center='never')),
     'neighbor': Departure(
         'neighbour of Eq. 17',
         't = 10',

@@ -3,16 +3,19 @@ own, and a record that outlives their folders."""
 import concurrent.futures
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import clustering
 import hashing
-from common.folders import load_config, options_of, refuse_another
+from common.folders import options_of, refuse_another
+from common.options import default_options, load_config
 from imsat.errors import InputError
-from imsat.storage import atomic_write, load_json
+from imsat.storage import atomic_write, load_json, strict
 
 SCRIPTS = {'clustering': clustering, 'hashing': hashing}
 # What begins with the training of another method, step for step; its
@@ -96,8 +99,9 @@ class Record:
 
     def _save(self):
         def lines(items):
-            return ',\n'.join(f'  {json.dumps(key)}: {json.dumps(value)}'
-                              for key, value in sorted(items.items()))
+            return ',\n'.join(
+                f'  {json.dumps(key)}: {json.dumps(strict(value))}'
+                for key, value in sorted(items.items()))
         with atomic_write(self.path, 'w', encoding='utf-8') as f:
             f.write(f'{{"notes": {{\n{lines(self.notes)}\n }},\n'
                     f' "runs": {{\n{lines(self.runs)}\n }}}}\n')
@@ -123,25 +127,38 @@ class Runs:
     def result(self, run):
         """What a finished run wrote or what is recorded of it, or None.
 
+        One that diverged, under a version that did not stop it, is warned of
+        and left out.
+
         Raises:
             InputError: If it was run with other options.
         """
         path = self.out / run.folder / 'result.json'
         if not path.exists():
-            return self.record and self.record.find(run)
+            return self.record and self._unless_diverged(
+                run, self.record.find(run))
         earlier = load_config(path.parent / 'config.json')
         args = SCRIPTS[run.task].get_options(self._options(run))
         options = options_of(args)
         if options.get('clusters', 0) is None:
             del options['clusters']  # as many as classes, which the data tell
-        refuse_another(path.parent, earlier['options'], options)
+        refuse_another(path.parent, {
+            **default_options(run.task, run.method), **earlier['options']},
+            options)
         if run.dataset in self.digests:
             refuse_another(path.parent, earlier.get('data', {}),
                            {'sha256': self.digests[run.dataset]})
-        result = load_json(path)
-        if self.record:
+        result = self._unless_diverged(run, load_json(path))
+        if self.record and result is not None:
             self.record.add(run, result)
         return result
+
+    def _unless_diverged(self, run, result):
+        if result is None or result.get('objective', 0) is not None and all(
+                math.isfinite(value) for value in result.values()
+                if isinstance(value, float)):
+            return result
+        warnings.warn(f'{run} diverged and is left out')
 
     def do(self, run):
         """Runs the script, from where an earlier attempt got to.

@@ -20,6 +20,7 @@ from imsat.metrics import clustering_accuracy
 from imsat.parameters import Number, Whole, again, documented, parameter
 from imsat.randomness import NOISE, generator
 from imsat.training.adam import Adam
+from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict, predict_logits, softmax
 from imsat.training.extensions import Evaluator
 from imsat.training.phases import Phases
@@ -73,6 +74,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
+    @own_configuration()
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or scipy sparse.
 
@@ -96,6 +98,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                 seed, terms.pop('objective'), phases.seconds, phases.log,
                 phases.steps_per_second, logits, terms),
                 encoder_=network, labels_=logits.argmax(axis=1))
+        self._warn_of_empty()
         return self
 
     def transform(self, X) -> numpy.ndarray:

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import numbers
 import time
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,17 +17,23 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imsat.devices import get_device
-from imsat.errors import InputError
+from imsat.errors import CollapseWarning, DivergenceError, InputError
+from imsat.estimators.centering import (
+    MOST, centred, check_range, find_center)
 from imsat.losses.values import from_json, to_json
 from imsat.parameters import (
     Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, documented, parameter)
 from imsat.randomness import restart_seeds
-from imsat.retrieval.codes import MOST_BITS, code_width
+from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
 from imsat.storage import AnyPath, load_npz, save_npz
+from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
+
+# In which data are taken; others become the first.
+DTYPES = numpy.float64, numpy.float32, numpy.uint8
 
 
 @dataclasses.dataclass
@@ -74,17 +81,27 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         restarts_ (list of Restart): One for each seed.
         best_restart_ (int): Index of the one that was kept.
         n_features_in_ (int): d, the number of features.
+        center_ (array): What is subtracted from every point, shape (d,),
+            float64, 0 where nothing is.
+        warnings_ (list of str): What was warned of, see
+            :class:`imsat.CollapseWarning`.
 
     Raises:
         InputError: (a ValueError) in ``fit``, for data or arguments that
-            can't be used, in one sentence that says what to do.
+            can't be used, in one sentence that says what to do; as
+            :class:`imsat.DivergenceError` for a NaN or an infinity.
     """
     _arrays: ClassVar[tuple[str, ...]] = ()
     _accept_sparse: ClassVar[bool | str] = False
+    # Whether what is learnt is the same wherever the points lie.
+    _may_center: ClassVar[bool] = True
 
     random_state: Any = parameter(
         None, Seed(), 'of every random number; a whole number is the first '
         'restart\'s, and recorded', option='seed')
+    center: str = parameter(
+        'auto', Choice(('auto', 'never')), 'move columns that lie far from 0 '
+        'beside their spread to their mean first, or never')
 
     def check(self, X, y=None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.
@@ -93,6 +110,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if y is not None and len(y) != X.shape[0]:
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
+        check_range(X, 1 / MOST)
 
     def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
@@ -108,7 +126,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             if not declaration.how}
         if hasattr(self, 'restarts_'):
             arguments['random_state'] = self.restarts_[0].seed
-        arrays = {name: getattr(self, name) for name in self._arrays}
+        arrays = {name: getattr(self, name)
+                  for name in ('center_', *self._arrays)}
         if self._network() is not None:
             arrays.update(serializers.npz.serialize(self.encoder_))
         save_npz(path, {
@@ -118,6 +137,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             'objective': self.objective_, **arrays})
 
     @classmethod
+    @own_configuration()
     def load(cls, path: AnyPath):
         """The estimator that :meth:`save` wrote, for predictions."""
         arrays = load_npz(path)
@@ -127,6 +147,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self = cls(**from_json(json.loads(str(arrays['arguments']))))
         self.n_features_in_ = int(arrays['n_features_in'])
         self.objective_ = float(arrays['objective'])
+        # Those of an earlier version were not centred.
+        self.center_ = arrays.get('center_',
+                                  numpy.zeros(self.n_features_in_))
+        self.warnings_ = []
         network = self._network()
         try:
             for name in self._arrays:
@@ -146,20 +170,32 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_data(self, X, y=None):
         """X as fit has it, and y as an array, once all is checked.
 
-        X is float32, dense unless the tags say otherwise.
+        X is float32 and centred, dense unless the tags say otherwise.
         """
         X = validate_data(
-            self, X, accept_sparse=self._accept_sparse, dtype=numpy.float32,
+            self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
             ensure_min_samples=2)
         y = None if y is None else numpy.asarray(y)
         self.check(X, y)
-        return X, y
+        self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
+        if self.center == 'auto' and self._may_center:
+            self.center_, notes = find_center(X)
+            for note in notes:
+                self._warn(note)
+        return centred(X, self.center_), y
+
+    def _warn(self, note):
+        """Warns of what is odd about a result, and keeps it."""
+        self.warnings_.append(note)
+        warnings.warn(note, CollapseWarning)
 
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=self._accept_sparse,
-                             dtype=numpy.float32, reset=False)
+        X = validate_data(self, X, accept_sparse=self._accept_sparse,
+                          dtype=DTYPES, reset=False)
+        check_range(X)
+        return centred(X, self.center_)
 
     def restarts(self, n=1, steps=0):
         """Seeds and sessions of ``n`` runs, to be told what they came to.
@@ -239,6 +275,11 @@ class Restarts:
             fitted: Attributes of the estimator.
         """
         model = self.model
+        if not numpy.isfinite(restart.objective):
+            raise DivergenceError(
+                f'the objective of all data is {restart.objective}; take a '
+                f'smaller learning rate, weights such as lambda near their '
+                f'defaults, or data scaled to about 1')
         restart.seconds = restart.seconds \
             or time.perf_counter() - self.start
         model.restarts_.append(restart)
@@ -249,6 +290,11 @@ class Restarts:
             self.best = rank
             model.best_restart_ = len(model.restarts_) - 1
             vars(model).update(fitted)
+
+
+# What helps against a collapse.
+REMEDIES = ('scale the columns, e.g. by sklearn.preprocessing.StandardScaler, '
+            'train longer or in larger batches')
 
 
 @documented
@@ -267,6 +313,12 @@ class Clusterer(ClusterMixin):
         super().check(X, y)
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
+    def _warn_of_empty(self):
+        empty = self.n_clusters - len(numpy.unique(self.labels_))
+        if empty:
+            self._warn(f'{empty} of {self.n_clusters} clusters are empty; '
+                       f'{REMEDIES}, or ask for fewer clusters')
+
 
 @documented
 @dataclasses.dataclass(eq=False, repr=False)
@@ -284,6 +336,15 @@ class Hasher:
     @property
     def _n_features_out(self):
         return code_width(self.n_bits)
+
+    def _warn_of_constant(self, outputs=None):
+        """``outputs``, shape (N, M), are by default the bits of the codes."""
+        if outputs is None:
+            outputs = unpack_bits(self.codes_, self.n_bits)
+        constant = int((outputs == outputs[0]).all(axis=0).sum())
+        if constant:
+            self._warn(f'{constant} of {outputs.shape[1]} outputs are the '
+                       f'same for all points; {REMEDIES}')
 
 
 @documented

@@ -46,6 +46,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.labels_ = best.logits.argmax(axis=1)
+        self._warn_of_empty()
         return self
 
     def transform(self, X) -> numpy.ndarray:

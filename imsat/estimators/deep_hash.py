@@ -13,6 +13,7 @@ from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
 from imsat.retrieval.codes import codes_of, count_distinct
 from imsat.training.adam import Adam
+from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict_logits
 from imsat.training.extensions import Evaluator
 from imsat.training.iterators import IndexIterator
@@ -67,6 +68,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
+    @own_configuration()
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
@@ -97,6 +99,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 encoder_=network)
         best = self.restarts_[self.best_restart_]
         self.codes_ = codes_of(best.logits)
+        self._warn_of_constant()
         return self
 
     def loss(self, network, x, index, step):

@@ -45,6 +45,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.codes_ = self._codes(best.logits)
+        self._warn_of_constant(None if self._sizes is None else self.codes_)
         return self
 
     def transform(self, X) -> numpy.ndarray:

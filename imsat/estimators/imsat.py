@@ -7,7 +7,8 @@ import numpy
 
 from imsat.devices import get_device
 from imsat.errors import InputError
-from imsat.estimators.base import Restart, TrainedEstimator, send
+from imsat.estimators.base import (
+    REMEDIES, Restart, TrainedEstimator, send)
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
@@ -19,11 +20,15 @@ from imsat.parameters import (
 from imsat.progress import ProgressBar
 from imsat.storage import default_cache
 from imsat.training.adam import Adam
+from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import Evaluator, GrowingPenalty
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
+
+# Of the batches' H(Y), what that of all data has at least.
+LEAST_SHARE = .5
 
 
 @documented
@@ -64,6 +69,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
         '~/.cache/imsat', option='', how=True)
 
+    @own_configuration()
     def fit(self, X, y=None):
         """Learns from X, shape (N, d), dense or scipy sparse.
 
@@ -96,7 +102,29 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                         terms=dict(sat=sat, **information._asdict())),
                 objective.rank(sat, information, loss.penalty),
                 encoder_=network)
+        self._warn_of_terms(objective)
         return self
+
+    def _warn_of_terms(self, objective):
+        best = self.restarts_[self.best_restart_]
+        of_all = best.terms.get('marginal_entropy', 0)
+        of_batches = best.log[-1].get('main/marginal_entropy', 0)
+        if of_all < LEAST_SHARE * of_batches:
+            self._warn(
+                f'H(Y) is {of_all:.3g} nats over all data and was '
+                f'{of_batches:.3g} in the batches: the running averages of '
+                f'the batch normalizations lag behind; {REMEDIES}')
+        kl = best.terms.get('kl_to_prior', 0)
+        if objective.tolerance is not None and kl > objective.tolerance:
+            penalty = best.log[-1]['all/penalty']
+            self._warn(
+                f'KL[p(y) || q(y)] is {kl:.3g} nats and not the '
+                f'{objective.tolerance:.3g} of delta, although its penalty '
+                f'grew to {penalty:.3g}; take a larger delta or more epochs')
+
+    @property
+    def _may_center(self):
+        return self.make_regularizer().is_shift_invariant
 
     def _extensions(self, network, x, labels, loss):
         def summarize(logits):
@@ -125,6 +153,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         estimator_of: Any = cls
         self = estimator_of(sizes[-1], hidden=sizes[1:-1], **arguments)
         self.n_features_in_, self.objective_ = sizes[0], math.nan
+        self.center_, self.warnings_ = numpy.zeros(sizes[0]), []
         self.encoder_ = encoder
         return self
 

@@ -18,7 +18,8 @@ class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
 
     Attributes:
-        centers_ (array): Shape (K, d), float32.
+        centers_ (array): Shape (K, d), float32, or float64 where the data
+            are centred.
         labels_ (array): Cluster of every training point, shape (N,).
 
     Example:
@@ -42,19 +43,28 @@ class KMeansClustering(Clusterer, Estimator):
             restarts.add(
                 Restart(seed, float(kmeans.inertia_),
                         logits=-kmeans.transform(X)),
-                centers_=kmeans.cluster_centers_,
+                centers_=self._moved(kmeans.cluster_centers_, self.center_),
                 labels_=kmeans.labels_.astype(numpy.int64))
+        self._warn_of_empty()
         return self
 
     def transform(self, X) -> numpy.ndarray:
         """Distances to the centres, shape (N, K)."""
         X = self._check_new(X)
-        return euclidean_distances(X, self.centers_)
+        return euclidean_distances(X, self._centers)
 
     def predict(self, X) -> numpy.ndarray:
         """The nearest centre of each point, shape (N,)."""
         X = self._check_new(X)
-        return pairwise_distances_argmin(X, self.centers_)
+        return pairwise_distances_argmin(X, self._centers)
+
+    @property
+    def _centers(self):
+        """The centres among centred data."""
+        return self._moved(self.centers_, -self.center_).astype(numpy.float32)
+
+    def _moved(self, centers, by):
+        return centers + by if by.any() else centers
 
     @property
     def _n_features_out(self):

@@ -93,6 +93,7 @@ class ITQHasher(ProjectionHasher):
             restarts.add(Restart(seed, errors[-1], log=log),
                          rotation_=rotation)
         self.codes_ = pack_bits(self._bits(v))
+        self._warn_of_constant()
         return self
 
     def check(self, X, y=None) -> None:
@@ -167,6 +168,7 @@ class SpectralHasher(ProjectionHasher):
                 self.extent_, self.n_bits)
             restarts.add(Restart(seed, float(eigenvalues.sum())))
         self.codes_ = pack_bits(self._bits(v))
+        self._warn_of_constant()
         return self
 
     def _bits(self, v):

@@ -2,6 +2,7 @@
 import math
 
 import chainer
+import chainer.functions as F
 import numpy
 
 from imsat.cuda import affine, runtime
@@ -109,6 +110,24 @@ class AffineDistortion:
                            in zip(self.center, self.image_shape))):
             raise InputError(f'center of the distortion is {self.center!r}; '
                              f'give (row, column) of a pixel')
+
+
+def check_augmented(augmented, x):
+    """What an augmentation made of the batch x, in x's dtype.
+
+    Raises:
+        InputError: If it isn't an array or Variable of x's shape.
+    """
+    if getattr(augmented, 'shape', None) != x.shape \
+            or augmented.dtype.kind not in 'fiub':
+        raise InputError(
+            f'the augmentation made of a batch of shape {x.shape} '
+            f'{type(augmented).__name__} of shape '
+            f'{getattr(augmented, "shape", None)}; return an array of numbers '
+            f'of the shape that it is given')
+    if isinstance(augmented, chainer.Variable):
+        return F.cast(augmented, x.dtype)
+    return augmented.astype(x.dtype, copy=False)
 
 
 def _matrices(a, b, c, d):

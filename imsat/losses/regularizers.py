@@ -28,7 +28,7 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import directions, runtime
-from imsat.losses.augmentation import AffineDistortion
+from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
     Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
     documented, from_arguments, is_whole, parameter)
@@ -47,8 +47,8 @@ def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
         transform: Function ``(x, rng)`` to the augmented batch, an array or
             Variable of x's shape.
     """
-    return self_augmented_training(
-        forward, distance, x, transform(x, rng), y)
+    augmented = check_augmented(transform(x, rng), x)
+    return self_augmented_training(forward, distance, x, augmented, y)
 
 
 def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
@@ -191,6 +191,8 @@ class Regularizer:
     Attributes:
         needs_radius (bool): Whether it needs sigma_t(x) of Eq. 17.
         needs_images (bool): Whether points have to be images.
+        is_shift_invariant (bool): Whether it is the same wherever the points
+            lie, so that they may be centred first.
 
     Example:
         Predictions must not change when features are dropped.
@@ -205,6 +207,7 @@ class Regularizer:
     """
     needs_radius: Any = False
     needs_images: Any = False
+    is_shift_invariant: Any = False
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         """R of a batch, a 0-dimensional Variable.
@@ -244,7 +247,7 @@ class VAT(Regularizer):
         >>> imsat.VAT(xi=1.)
         VAT(xi=1.0, power_iterations=1)
     """
-    needs_radius = True
+    needs_radius = is_shift_invariant = True
 
     xi: float = parameter(
         10., Number(), 'step of the finite difference in Eq. 6\'s power '
@@ -266,7 +269,7 @@ class RPT(Regularizer):
         >>> imsat.RPT().needs_radius
         True
     """
-    needs_radius = True
+    needs_radius = is_shift_invariant = True
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return rpt(_perturbed(network), distance, x, radius, y, rng)
@@ -281,6 +284,8 @@ class WeightDecay(Regularizer):
         >>> imsat.WeightDecay(.01).needs_radius
         False
     """
+    is_shift_invariant = True
+
     rate: float = parameter(
         .005, Number(), 'R of Eq. 1 is RATE / 2 times the squares of all '
         'parameters', argument='weight_decay', kw_only=False)
@@ -406,6 +411,11 @@ class Mean(Regularizer):
     @property
     def needs_images(self):
         return self.first.needs_images or self.second.needs_images
+
+    @property
+    def is_shift_invariant(self):
+        return self.first.is_shift_invariant \
+            and self.second.is_shift_invariant
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         y = _clean(_perturbed(network), x, y)

@@ -4,6 +4,7 @@ import numpy
 from chainer import backend
 
 from imsat.randomness import EVALUATION, generator
+from imsat.training.configuration import own_configuration
 from imsat.training.updater import batch_of, dense
 
 BATCH = 1000
@@ -17,6 +18,7 @@ def predict_logits(model, x):
     return predict(model, x, model.device)
 
 
+@own_configuration()
 def predict(function, x, device):
     """``function`` of all of x, batch by batch, as a NumPy array."""
     fetch = backend.CpuDevice().send
@@ -33,6 +35,7 @@ def softmax(logits):
     return p / p.sum(axis=1, keepdims=True)
 
 
+@own_configuration()
 def information_of(objective, logits):
     """The terms of ``objective`` for all data, as floats in nats."""
     with chainer.no_backprop_mode():

@@ -1,9 +1,13 @@
-"""What is done around the steps: evaluation, Eq. 10's penalty, a bar."""
+"""What is done around the steps: evaluation, Eq. 10's penalty, a bar, and a
+look at whether all is finite."""
 import math
 
 import chainer
+import numpy
+from chainer import backend
 from chainer.training import extension
 
+from imsat.errors import DivergenceError
 from imsat.progress import ProgressBar
 from imsat.training.evaluation import predict_logits
 
@@ -30,13 +34,18 @@ class Evaluator(extension.Extension):
                         for name, value in report.items()})
 
 
+# So many times its first weight the penalty may become, see docs/data.md.
+MOST_GROWTH = 2. ** 20
+
+
 class GrowingPenalty(extension.Extension):
     """The penalty method for the constraint of Eq. 10, KL <= delta.
 
     After every epoch it multiplies the weight by ``growth`` where
     KL[p(y) || q(y)] of all data demands it: above delta and not a tenth below
-    what it was an epoch before.  (The paper's own sequence of weights, in its
-    Appendix B, could not be had.)
+    what it was an epoch before, up to MOST_GROWTH times the first weight, from
+    where it would drown all else.  (The paper's own sequence of weights, in
+    its Appendix B, could not be had.)
 
     It reads what :class:`Evaluator` has reported, and reports the weight with
     which the epoch was trained.
@@ -53,17 +62,70 @@ class GrowingPenalty(extension.Extension):
     def __init__(self, loss, delta, growth):
         self.loss, self.delta, self.growth = loss, delta, growth
         self.last_kl = math.inf
+        self.most = MOST_GROWTH * loss.penalty
 
     def __call__(self, trainer):
         chainer.report({'all/penalty': self.loss.penalty})
         kl = trainer.observation['all/kl_to_prior']
         if kl > max(self.delta, .9 * self.last_kl):
-            self.loss.penalty *= self.growth
+            self.loss.penalty = min(self.loss.penalty * self.growth,
+                                    self.most)
         self.last_kl = kl
 
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
         self.last_kl = serializer('last_kl', self.last_kl)
+
+
+class DivergenceCheck(extension.Extension):
+    """Raises DivergenceError at the first NaN or infinity.
+
+    It looks at the loss after every step; on a GPU, which would have to wait
+    for it, not before the end of an epoch.  Then it also looks at all that
+    was reported, the network and the optimizer, before any of it is written.
+    """
+    default_name = 'divergence'
+    priority = extension.PRIORITY_WRITER - 1  # once Evaluator has reported
+
+    def __call__(self, trainer):
+        updater, observed = trainer.updater, trainer.observation
+        optimizer = updater.get_optimizer('main')
+        network = optimizer.target
+        if not (updater.is_new_epoch or network.xp is numpy
+                and not _is_finite(observed['main/loss'])):
+            return
+        look = _Look([])
+        for name in sorted(observed):
+            look(name, observed[name])
+        network.serialize(look)
+        optimizer.serialize(look)
+        if look.found:
+            raise DivergenceError(
+                f'{", ".join(look.found[:3])} became NaN or infinite in epoch '
+                f'{math.ceil(updater.epoch_detail)}, by step '
+                f'{updater.iteration}; take a smaller learning rate, weights '
+                f'such as lambda near their defaults, or data scaled to about '
+                f'1')
+
+
+class _Look(chainer.Serializer):
+    """Finds what is not finite of what it shall write."""
+
+    def __init__(self, found, path=''):
+        self.found, self.path = found, path
+
+    def __getitem__(self, key):
+        return _Look(self.found, f'{self.path}{key.strip("/")}/')
+
+    def __call__(self, key, value):
+        if value is not None and not _is_finite(value):
+            self.found.append(f'{self.path}{key}')
+        return value
+
+
+def _is_finite(value):
+    value = getattr(value, 'array', value)
+    return bool(backend.get_array_module(value).isfinite(value).all())
 
 
 class Progress(extension.Extension):

@@ -7,6 +7,7 @@ from chainer import training
 from chainer.training import extensions
 
 from imsat.storage import AnyPath
+from imsat.training.extensions import DivergenceCheck
 from imsat.training.snapshot import Snapshot, resume_from, snapshots
 from imsat.training.updater import Updater
 
@@ -77,12 +78,18 @@ class Session:
 
         Returns:
             Training: Its log and times.
+
+        Raises:
+            DivergenceError: At the first NaN or infinity, see
+                :class:`imsat.training.extensions.DivergenceCheck`.
         """
         trainer = training.Trainer(
             updater, _stop_trigger(epochs, is_done),
             out='.' if self.folder is None else str(self.folder))
         for evaluator in evaluators:
             trainer.extend(evaluator)
+        # A trigger that leaves nothing in snapshots.
+        trainer.extend(DivergenceCheck(), trigger=lambda trainer: True)
         # Chainer takes ``filename=None`` for 'log', and only this for no
         # file.
         log = extensions.LogReport(

@@ -35,6 +35,13 @@ def test_the_penalty_grows_until_the_constraint_holds(loss):
     assert loss.penalty == 3.2
 
 
+def test_the_penalty_stops_growing(loss):
+    extension = GrowingPenalty(loss, delta=1e-12, growth=2.)
+    for _ in range(150):
+        observe(extension, .001)
+    assert loss.penalty == PENALTY * 2 ** 20
+
+
 def test_serialized(loss):
     extension = GrowingPenalty(loss, .05, 2.)
     for kl in (.4, .39):  # a first look, and one that has hardly shrunk

@@ -1,0 +1,201 @@
+"""Columns far from 0 or on unlike scales: the right answer, or a word."""
+import warnings
+
+import numpy
+import pytest
+import scipy.sparse
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, make_blobs
+
+import imsat
+from imsat import (
+    DEC, CollapseWarning, DAEKMeans, DeepHasher, IMSATClustering,
+    IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher,
+    clustering_accuracy)
+from imsat.retrieval import unpack_bits
+from imsat.storage import load_npz, save_npz
+
+X, Y = make_blobs(1000, 6, centers=4, random_state=0)
+ONE = numpy.ones((1000, 1))
+OPTIONS = dict(hidden=(100, 100), epochs=30, batch_size=100, random_state=0)
+SHORT = {**OPTIONS, 'hidden': (10,), 'epochs': 2}
+NOISE = numpy.random.default_rng(0).normal(size=(1000, 1))
+FAR = {
+    'constant': numpy.hstack([X, 1e4 * ONE]),
+    'constant-1000': numpy.hstack([X, 1e3 * ONE]),
+    'constant-float32': numpy.hstack([X, 2e9 * ONE]).astype('f'),
+    'varying': numpy.hstack([X, 1e4 + NOISE]),
+    'everything': X + 1e3,
+    'float32': (X - 1e4).astype('f'),
+    'float64-alone': X + 1e8,
+    'integers': (100 * X).round().astype(int) + 10 ** 9,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_word():
+    """Nothing is warned of unless a test expects it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', CollapseWarning)
+        yield
+
+
+@pytest.mark.parametrize('name,options', [
+    ('constant', {}), ('everything', {}), ('constant', dict(hidden=())),
+    ('everything', dict(hidden=(), regularizer='weight-decay', lam=1.))])
+def test_clusters_far_from_0(name, options):
+    x = FAR[name]
+    kmeans = KMeans(4, n_init=5, random_state=0).fit_predict(x)
+    assert clustering_accuracy(Y, kmeans) >= .99
+    model = IMSATClustering(4, **{**OPTIONS, **options}).fit(x)
+    assert clustering_accuracy(kmeans, model.labels_) >= .99
+    numpy.testing.assert_array_equal(model.predict(x[:7]), model.labels_[:7])
+
+
+@pytest.mark.parametrize('name', FAR)
+def test_whatever_the_offset(name):
+    warnings.simplefilter('ignore', CollapseWarning)  # of the short training
+    x = FAR[name]
+    by_hand = x - x.mean(axis=0, dtype='d')
+    # Of the constant data the other columns stay where they are.
+    if name.startswith(('constant', 'varying')):
+        by_hand[:, :6] = x[:, :6]
+    model = IMSATClustering(4, **SHORT).fit(x)
+    expected = IMSATClustering(4, **SHORT).fit(by_hand)
+    numpy.testing.assert_array_equal(model.transform(x),
+                                     expected.transform(by_hand))
+
+
+@pytest.mark.parametrize('make', [
+    lambda: IMSATClustering(4, regularizer='rpt', **SHORT),
+    lambda: IMSATClustering(4, regularizer=imsat.Mean(
+        imsat.VAT(), imsat.WeightDecay()), **SHORT),
+    lambda: IMSATHasher(3, **SHORT),
+    lambda: DAEKMeans(4, hidden=(8,), n_code=2, epochs=1, batch_size=100,
+                      random_state=0),
+    lambda: DEC(4, hidden=(8,), n_code=2, epochs=1, max_epochs=1,
+                batch_size=100, random_state=0),
+    lambda: DeepHasher(2, hidden=(4,), epochs=2, batch_size=100,
+                       random_state=0),
+    lambda: KMeansClustering(4, random_state=0),
+    lambda: ITQHasher(3, random_state=0), lambda: SpectralHasher(3)])
+@pytest.mark.filterwarnings('ignore::sklearn.exceptions.ConvergenceWarning')
+def test_as_centred_by_hand(tmp_path, make):
+    warnings.simplefilter('ignore', CollapseWarning)  # of the short training
+    x, rows = X + 1e8, slice(0, 50)
+    by_hand = x - x.mean(axis=0)
+    model, expected = make().fit(x), make().fit(by_hand)
+    assert not expected.center_.any()
+    numpy.testing.assert_array_equal(model.center_, x.mean(axis=0))
+    assert model.objective_ == expected.objective_
+    numpy.testing.assert_array_equal(model.transform(x[rows]),
+                                     expected.transform(by_hand[rows]))
+    model.save(tmp_path / 'model.npz')
+    loaded = type(model).load(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(loaded.transform(x[rows]),
+                                     model.transform(x[rows]))
+    if isinstance(model, KMeansClustering):
+        numpy.testing.assert_array_equal(
+            model.centers_, expected.centers_ + x.mean(axis=0))
+
+
+def test_files_of_earlier_versions_load(tmp_path):
+    warnings.simplefilter('ignore', CollapseWarning)
+    model = IMSATClustering(4, **SHORT).fit(X)
+    model.save(tmp_path / 'model.npz')
+    arrays = load_npz(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(arrays.pop('center_'), numpy.zeros(6))
+    save_npz(tmp_path / 'old.npz', arrays)
+    old = IMSATClustering.load(tmp_path / 'old.npz')
+    numpy.testing.assert_array_equal(old.transform(X), model.transform(X))
+
+
+def test_sparse_stays_sparse_and_says_the_same():
+    # Half zeros; the last column has a 0 as well.
+    x = numpy.where(numpy.random.default_rng(0).random(X.shape) < .5, X, 0)
+    x = numpy.hstack([x, 1e4 * ONE])
+    x[3, 6] = 0
+    warnings.simplefilter('ignore', CollapseWarning)
+    dense = IMSATClustering(4, **SHORT).fit(x)
+    assert dense.center_.nonzero()[0].tolist() == [6]
+    for kind in scipy.sparse.csr_matrix, scipy.sparse.csr_array:
+        sparse = IMSATClustering(4, **SHORT).fit(kind(x))
+        numpy.testing.assert_array_equal(sparse.center_, dense.center_)
+        numpy.testing.assert_array_equal(sparse.transform(kind(x)),
+                                         dense.transform(x))
+
+
+def test_a_run_far_from_0_is_resumed(tmp_path):
+    warnings.simplefilter('ignore', CollapseWarning)
+    options = {**SHORT, 'snapshot_seconds': 0., 'epochs': 3}
+    whole = IMSATClustering(4, **options, out=tmp_path).fit(FAR['constant'])
+    (tmp_path / 'snapshot-000003.npz').unlink()
+    resumed = IMSATClustering(4, **options, out=tmp_path,
+                              resume=True).fit(FAR['constant'])
+    assert resumed.objective_ == whole.objective_
+
+
+@pytest.mark.parametrize('options', [
+    {}, dict(hidden=()), dict(regularizer=imsat.Augmentation(
+        lambda x, rng: x + rng.normal(0, .3, x.shape)))])
+def test_a_collapse_is_told_of(options):
+    if 'regularizer' not in options:
+        options = {**options, 'center': 'never'}
+    with pytest.warns(CollapseWarning) as told:
+        model = IMSATClustering(4, **{**OPTIONS, **options}).fit(
+            FAR['constant'])
+    empty = 4 - len(numpy.unique(model.labels_))
+    assert empty
+    assert model.warnings_ == [str(w.message) for w in told
+                               if w.category is CollapseWarning]
+    assert any(f'{empty} of 4 clusters are empty; scale' in note
+               for note in model.warnings_)
+
+
+def test_running_averages_that_lag_are_told_of():
+    warnings.simplefilter('ignore', CollapseWarning)
+    model = IMSATClustering(4, **OPTIONS, center='never').fit(FAR['constant'])
+    log = model.restarts_[0].log[-1]
+    shown = [f'H(Y) is {log["all/marginal_entropy"]:.3g} nats over all data '
+             f'and was {log["main/marginal_entropy"]:.3g} in the batches']
+    assert [note.split(':')[0] for note in model.warnings_[:1]] == shown
+    assert log['main/marginal_entropy'] > 1.2 > log['all/marginal_entropy']
+
+
+@pytest.mark.parametrize('x,options', [
+    (FAR['constant'], dict(center='never')),
+    # Every point the same but for one coordinate: a bit or two.
+    (numpy.hstack([NOISE, 0 * X]), {})])
+def test_constant_bits_are_told_of(x, options):
+    with pytest.warns(CollapseWarning) as told:
+        hasher = IMSATHasher(6, **OPTIONS, **options).fit(x)
+    bits = unpack_bits(hasher.codes_, 6)
+    constant = sum(len(set(column)) == 1 for column in bits.T.tolist())
+    told = [str(w.message) for w in told]
+    assert bool(constant) == any(
+        f'{constant} of 6 outputs are the same' in note for note in told)
+
+
+def test_one_column_that_outweighs_the_others():
+    with pytest.warns(CollapseWarning, match=r'column 6 has 9\d\.\d+% of all'):
+        model = KMeansClustering(4, random_state=0).fit(
+            numpy.hstack([X, 1e4 * NOISE]))
+    assert len(model.warnings_) == 1
+
+
+def test_what_float32_has_lost():
+    with pytest.raises(InputError, match='column 0 .* float32 has steps of'):
+        IMSATClustering(4, **OPTIONS).fit((X + 1e8).astype('f'))
+    # As much of a column that does not vary is lost on nobody.
+    KMeansClustering(4, n_init=1, random_state=0).fit(
+        FAR['constant-float32'])
+
+
+@pytest.mark.parametrize('offset', [-1, 0, 1, 2, 3, 5, 9])
+def test_nothing_moves_near_0(offset):
+    x = load_digits().data / 8 + offset
+    mean = x.sum(axis=0) / len(x)
+    far = sum(mean ** 2) > 25 * sum(((x - mean) ** 2).sum(axis=0)) / len(x)
+    model = KMeansClustering(10, n_init=1, random_state=0).fit(x)
+    assert model.center_.any() == far
+    assert far == (offset > 2)
