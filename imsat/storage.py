@@ -272,7 +272,7 @@ def check_arrays(arrays: Mapping[str, numpy.ndarray],
     for name in sorted(arrays.keys() | like.keys()):
         problem = 'is missing' if name not in arrays else \
             'is not known' if name not in like else \
-            _problem(name, arrays[name], numpy.asarray(like[name]))
+            _problem(name, arrays[name], like[name])
         if problem:
             raise InputError(f'{name} in {path} {problem}; save the file '
                              f'again')
@@ -280,6 +280,8 @@ def check_arrays(arrays: Mapping[str, numpy.ndarray],
 
 def _problem(name, array, like):
     """What is wrong with an array of a file, in words; None if nothing is."""
+    if not hasattr(like, 'dtype'):
+        like = numpy.asarray(like)
     if array.shape != like.shape:
         return f'has shape {array.shape} and not {like.shape}'
     kinds = 'iu' if like.dtype.kind in 'iu' else like.dtype.kind

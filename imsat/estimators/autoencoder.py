@@ -116,6 +116,10 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
+    def made_with(self, but=('epochs', 'n_init', 'n_clusters'), cls=None):
+        # The phases before K-means, in which DEC does the same.
+        return super().made_with(but, cls or DAEKMeans)
+
     def train_code(self, phases, device, epochs, seed):
         """The encoder and its centres by K-means, and what is said of it."""
         x = phases.x
@@ -226,7 +230,8 @@ class DEC(DAEKMeans):
             self.self_training_rate, momentum=.9)
         phases.run('self-training', network, optimizer, training.losses,
                    self.max_epochs, [training],
-                   lambda: training.changed < self.tol)
+                   lambda: training.changed < self.tol,
+                   self.made_with(('epochs', 'max_epochs'), DEC))
         return {'objective': training.divergence,
                 'changed': training.changed}
 

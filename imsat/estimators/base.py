@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imsat.devices import get_device
 from imsat.errors import InputError
-from imsat.losses.values import from_json, to_json
+from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
     Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, parameter)
@@ -163,6 +163,22 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return validate_data(self, X, accept_sparse=self._accept_sparse,
                              dtype=numpy.float32, reset=False)
 
+    def made_with(self, but=('epochs', 'n_init'), cls=None):
+        """What decides what is learnt, as JSON has it, for snapshots: a run
+        goes on only with the same.
+
+        Args:
+            but (tuple of str): Parameters that say how far a run goes.
+            cls (type): Whose parameters; by default the estimator's.
+        """
+        cls = cls or type(self)
+        arguments = {name: getattr(self, name) for name, declaration
+                     in declarations(cls).items()
+                     if not declaration.how and name not in but}
+        del arguments['random_state']  # the seed that it gave is recorded
+        return json.loads(json.dumps(
+            {'estimator': cls.__name__, **arguments}, default=described))
+
     def restarts(self, n=1, steps=0):
         """Seeds and sessions of ``n`` runs, to be told what they came to.
 
@@ -212,24 +228,26 @@ class Restarts:
         progress = Progress(self.n * self.steps) \
             if self.steps and model.verbose else None
         model.restarts_ = []
-        for i, seed in enumerate(restart_seeds(model._seed(), self.n)):
+        first = model._seed()
+        for i, seed in enumerate(restart_seeds(first, self.n)):
             if progress is not None:
                 progress.start(
                     '' if self.n == 1 else f'restart {i + 1} of {self.n}',
                     i * self.steps)
             self.start = time.perf_counter()
-            yield seed, self._session(i, progress)
+            yield seed, self._session(i, first, progress)
         if progress is not None:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
 
-    def _session(self, i, progress):
+    def _session(self, i, seed, progress):
         model, folder = self.model, getattr(self.model, 'out', None)
         if folder is None:
             return Session(progress=progress)
         folder = Path(folder) / f'restart-{i}' if self.n > 1 else Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        return Session(folder, model.resume, model.snapshot_seconds, progress)
+        return Session(folder, model.resume, model.snapshot_seconds, progress,
+                       {'random_state': seed, **model.made_with()})
 
     def add(self, restart, rank=None, **fitted):
         """Takes a run, and what it has fitted if it is the best so far.
@@ -308,8 +326,9 @@ class TrainedEstimator(Estimator):
         device (int): -1 for the CPU, N for GPU N.
         out (path): Folder for Chainer's log and for snapshots; each restart
             has a folder of its own there if there are several.
-        resume (bool): Go on from the snapshots below ``out``; those of
-            another seed or of other data are refused.
+        resume (bool): Go on from the snapshots below ``out``, if there are
+            any, to ``epochs``, which may be more than they were made for.
+            Those of another seed, of other data or parameters are refused.
         snapshot_seconds (float): At most one snapshot in so many seconds.
         verbose (bool): Show a progress bar.
 
