@@ -249,16 +249,33 @@ def load_npy(path: AnyPath) -> numpy.ndarray:
                          ) from e
 
 
+class Like(typing.NamedTuple):
+    """What an array of a file has to be like.
+
+    Attributes:
+        shape (tuple): Its shape.
+        dtype: Its dtype, or one of that kind.
+        least, most (float): Bounds of its values; None for none.
+    """
+    shape: tuple[int, ...]
+    dtype: typing.Any = numpy.float64
+    least: float | None = None
+    most: float | None = None
+
+
 def check_arrays(arrays: Mapping[str, numpy.ndarray],
-                 like: Mapping[str, typing.Any], path: AnyPath) -> None:
+                 like: Mapping[str, typing.Any], path: AnyPath,
+                 remedy: str = 'save it again') -> None:
     """Raises InputError unless arrays of a file can take the places of
     others: the same names and shapes, the same kinds of dtype, all finite,
     and no whole number or variance below 0.
 
     Args:
         arrays (dict): From the file.
-        like (dict): Arrays or scalars; their values don't matter.
+        like (dict): :class:`Like`, or arrays or scalars, whose values don't
+            matter.
         path (path): The file's, for the sentence.
+        remedy (str): Which says what to do.
 
     Example:
         >>> from imsat.storage import check_arrays
@@ -267,32 +284,38 @@ def check_arrays(arrays: Mapping[str, numpy.ndarray],
         ...                  'model.npz')
         ... except imsat.InputError as error:
         ...     print(error)
-        W in model.npz has shape (1,) and not (2, 3); save the file again
+        model.npz can't be used: W has shape (1,) and not (2, 3); save it again
     """
     for name in sorted(arrays.keys() | like.keys()):
         problem = 'is missing' if name not in arrays else \
             'is not known' if name not in like else \
             _problem(name, arrays[name], like[name])
         if problem:
-            raise InputError(f'{name} in {path} {problem}; save the file '
-                             f'again')
+            raise InputError(f"{path} can't be used: {name} {problem}; "
+                             f'{remedy}')
 
 
 def _problem(name, array, like):
     """What is wrong with an array of a file, in words; None if nothing is."""
     if not hasattr(like, 'dtype'):
         like = numpy.asarray(like)
-    if array.shape != like.shape:
-        return f'has shape {array.shape} and not {like.shape}'
-    kinds = 'iu' if like.dtype.kind in 'iu' else like.dtype.kind
+    shape, dtype = tuple(like.shape), numpy.dtype(like.dtype)
+    if array.shape != shape:
+        return f'has shape {array.shape} and not {shape}'
+    kinds = 'iu' if dtype.kind in 'iu' else dtype.kind
     if array.dtype.kind not in kinds:
-        return f'has dtype {array.dtype} and not {like.dtype}'
+        return f'has dtype {array.dtype} and not {dtype}'
     if kinds == 'f':
         with numpy.errstate(over='ignore'):
-            if not numpy.isfinite(array.astype(like.dtype)).all():
+            if not numpy.isfinite(array.astype(dtype)).all():
                 return 'has values that are NaN or infinite'
-    if (kinds == 'iu' or name.endswith('avg_var')) and (array < 0).any():
-        return 'has values below 0'
+    least, most = getattr(like, 'least', None), getattr(like, 'most', None)
+    if least is None and (kinds == 'iu' or name.endswith('avg_var')):
+        least = 0  # of counts, numbers of things, and variances
+    if least is not None and (array < least).any():
+        return f'has values below {least}'
+    if most is not None and (array > most).any():
+        return f'has values above {most}'
     return None
 
 

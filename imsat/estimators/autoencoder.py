@@ -19,6 +19,7 @@ from imsat.links.autoencoder import (
 from imsat.metrics import clustering_accuracy
 from imsat.parameters import Number, Whole, again, parameter
 from imsat.randomness import NOISE, generator
+from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict, predict_logits, softmax
 from imsat.training.extensions import Evaluator
@@ -63,7 +64,6 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         >>> model.transform(x).shape
         (60, 2)
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'shift_', 'scale_'
     _accept_sparse: ClassVar[bool | str] = 'csr'
 
     hidden: tuple = again(TrainedEstimator, 'hidden',
@@ -156,6 +156,12 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         encoder = Autoencoder(self.n_features_in_, self._sizes, rng).encoder
         return StudentClusters(encoder.copy(), numpy.zeros(
             (self.n_clusters, self.n_code), numpy.float32))
+
+    def _like(self):
+        return {'shift_': Like(()), 'scale_': Like((), least=0)}
+
+    def _widths(self):
+        return self.n_features_in_, *self._sizes, self.n_clusters
 
     def _fit_scale(self, X):
         # Zeros of sparse data stay where they are.

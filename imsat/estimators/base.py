@@ -1,5 +1,6 @@
 """What the estimators of all methods share."""
 import dataclasses
+import itertools
 import json
 import numbers
 import time
@@ -19,11 +20,11 @@ from imsat.devices import get_device
 from imsat.errors import InputError
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
-    Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
+    MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, parameter)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
-from imsat.storage import AnyPath, load_npz, save_npz
+from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
 from imsat.training.session import Session
@@ -65,7 +66,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     """A method in scikit-learn's form, with restarts, saved without pickle.
 
     A method learns in ``fit``, from each of its :meth:`restarts`, and says
-    what it has learnt: the arrays named by ``_arrays``, and a network
+    what it has learnt: the arrays named by ``_like``, and a network
     ``encoder_`` that ``_network`` makes anew, where it has one.
 
     Args:
@@ -82,7 +83,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         InputError: (a ValueError) in ``fit``, for data or arguments that
             can't be used, in one sentence that says what to do.
     """
-    _arrays: ClassVar[tuple[str, ...]] = ()
     _accept_sparse: ClassVar[bool | str] = False
 
     random_state: Any = parameter(
@@ -110,7 +110,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             if not declaration.how}
         if hasattr(self, 'restarts_'):
             arguments['random_state'] = self.restarts_[0].seed
-        arrays = {name: getattr(self, name) for name in self._arrays}
+        arrays = {name: getattr(self, name) for name in self._like()}
+        if hasattr(self, 'feature_names_in_'):
+            arrays['feature_names_in'] = self.feature_names_in_.astype(str)
         if self._network() is not None:
             arrays.update(serializers.npz.serialize(self.encoder_))
         save_npz(path, {
@@ -121,25 +123,74 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     @classmethod
     def load(cls, path: AnyPath):
-        """The estimator that :meth:`save` wrote, for predictions."""
+        """The estimator that :meth:`save` wrote, for predictions.
+
+        Raises:
+            InputError: If the file is damaged, or holds another estimator,
+                arguments that can't be used, or arrays that don't go with
+                them.
+        """
         arrays = load_npz(path)
-        if str(arrays.get('estimator')) != cls.__name__:
+        if str(arrays.pop('estimator', None)) != cls.__name__:
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
-        self = cls(**from_json(json.loads(str(arrays['arguments']))))
-        self.n_features_in_ = int(arrays['n_features_in'])
-        self.objective_ = float(arrays['objective'])
-        network = self._network()
-        try:
-            for name in self._arrays:
-                setattr(self, name, arrays[name])
-            if network is not None:
-                serializers.NpzDeserializer(arrays).load(network)
-                self.encoder_ = network
-        except KeyError as e:
-            raise InputError(f'{path} lacks {e}: it is damaged or from an '
-                             f'earlier version; save it again') from e
+        self = cls._from_arguments(arrays.pop('arguments', None), path)
+        # Of an encoder that was trained elsewhere it is NaN.
+        self.objective_ = float(_number(arrays, 'objective', 'f', path))
+        d = self.n_features_in_ = int(_number(
+            arrays, 'n_features_in', 'iu', path))
+        if not 0 < d <= MOST:
+            raise InputError(f"{path} can't be used: n_features_in is {d}; "
+                             f'save it again')
+        widths = self._widths()
+        if sum(a * b for a, b in itertools.pairwise(widths)) \
+                > sum(array.size for array in arrays.values()):
+            raise InputError(
+                f"{path} can't be used: it has not the weights of a network "
+                f'of {"-".join(map(str, widths))} units, which its arguments '
+                f'ask for; save it again')
+        names = arrays.pop('feature_names_in', None)
+        if names is not None:
+            check_arrays({'feature_names_in': names},
+                         {'feature_names_in': Like((d,), str)}, path)
+            self.feature_names_in_ = names.astype(object)
+        network, like = self._network(), self._like()
+        weights = {} if network is None else \
+            serializers.npz.serialize(network)
+        check_arrays(arrays, {**like, **weights}, path)
+        for name in like:
+            setattr(self, name, arrays[name])
+        if network is not None:
+            serializers.NpzDeserializer(arrays).load(network)
+            self.encoder_ = network
         return self
+
+    @classmethod
+    def _from_arguments(cls, text, path):
+        """The estimator of the arguments that a file has as JSON."""
+        try:
+            arguments = from_json(json.loads(str(text)))
+            # How to run, where to write above all, is the caller's alone.
+            unknown = sorted(arguments.keys() - {
+                name for name, declaration in declarations(cls).items()
+                if not declaration.how})
+            if unknown:
+                raise InputError(f'{unknown[0]} is none of {cls.__name__}')
+            self = cls(**arguments)
+            check_parameters(self)
+        except (ValueError, TypeError, KeyError, AttributeError,
+                RecursionError) as e:
+            raise InputError(f"{path} can't be used: of its arguments {e}; "
+                             f'save it again') from e
+        return self
+
+    def _like(self):
+        """What the fitted arrays are like, by name, but for a network's."""
+        return {}
+
+    def _widths(self):
+        """Units of the network's layers, its inputs first; () for none."""
+        return ()
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
@@ -150,9 +201,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
         X is float32, dense unless the tags say otherwise.
         """
-        X = validate_data(
-            self, X, accept_sparse=self._accept_sparse, dtype=numpy.float32,
-            ensure_min_samples=2)
+        X = self._validated(X, ensure_min_samples=2)
         y = None if y is None else numpy.asarray(y)
         self.check(X, y)
         return X, y
@@ -160,8 +209,15 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=self._accept_sparse,
-                             dtype=numpy.float32, reset=False)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X, **options):
+        try:
+            return validate_data(
+                self, X, accept_sparse=self._accept_sparse,
+                dtype=numpy.float32, **options)
+        except (TypeError, ValueError) as e:
+            raise InputError(str(e)) from e
 
     def made_with(self, but=('epochs', 'n_init'), cls=None):
         """What decides what is learnt, as JSON has it, for snapshots: a run
@@ -210,6 +266,15 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, 'objective_')
+
+
+def _number(arrays, name, kinds, path):
+    """Takes a 0-dimensional array out of those of a file."""
+    array = arrays.pop(name, None)
+    if array is None or array.shape or array.dtype.kind not in kinds:
+        raise InputError(f"{path} can't be used: {name} is no number; save it "
+                         f'again')
+    return array
 
 
 class Restarts:

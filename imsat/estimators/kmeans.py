@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from imsat.estimators.base import (
     Clusterer, Estimator, Restart, TrainedEstimator)
 from imsat.parameters import again
+from imsat.storage import Like
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -32,7 +33,6 @@ class KMeansClustering(Clusterer, Estimator):
         >>> sorted(model.centers_.ravel().tolist())
         [0.5, 9.5]
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'centers_',
     _accept_sparse: ClassVar[bool | str] = 'csr'
 
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
@@ -60,6 +60,9 @@ class KMeansClustering(Clusterer, Estimator):
         """The nearest centre of each point, shape (N,)."""
         X = self._check_new(X)
         return pairwise_distances_argmin(X, self.centers_)
+
+    def _like(self):
+        return {'centers_': Like((self.n_clusters, self.n_features_in_))}
 
     @property
     def _n_features_out(self):

@@ -30,7 +30,7 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.losses.augmentation import AffineDistortion
 from imsat.parameters import (
-    Choice, Kind, Number, OneOf, Whole, again, check_parameters,
+    Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
     from_arguments, is_whole, parameter)
 
 
@@ -291,7 +291,7 @@ class WeightDecay(Regularizer):
     rate: float = parameter(
         .005, Number(), 'R of Eq. 1 is RATE / 2 times the squares of all '
         'parameters', argument='weight_decay', kw_only=False)
-    weights_only: bool = False
+    weights_only: bool = parameter(False, Flag(), option='', kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return weight_decay(network, self.rate, self.weights_only)
@@ -310,7 +310,9 @@ class Augmentation(Regularizer):
         >>> mirror = imsat.Augmentation(lambda x, rng: x[:, ::-1])
         >>> model = imsat.IMSATClustering(10, regularizer=mirror)
     """
-    transform: collections.abc.Callable
+    transform: collections.abc.Callable = parameter(
+        None, OneOf(collections.abc.Callable, 'give a function (x, rng)'),
+        kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
@@ -394,6 +396,9 @@ class Affine(Regularizer):
         self.transform().check(dimension)
 
 
+_a_value = OneOf(Regularizer, 'give a value such as imsat.VAT(xi=1)')
+
+
 @dataclasses.dataclass(frozen=True)
 class Mean(Regularizer):
     """Half of one regulariser and half of another (Eq. 18).
@@ -405,8 +410,8 @@ class Mean(Regularizer):
         >>> imsat.Mean(imsat.VAT(), imsat.Affine((28, 28))).needs_images
         True
     """
-    first: Regularizer
-    second: Regularizer
+    first: Regularizer = parameter(None, _a_value, kw_only=False)
+    second: Regularizer = parameter(None, _a_value, kw_only=False)
 
     @property
     def needs_radius(self):

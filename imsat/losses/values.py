@@ -49,9 +49,18 @@ def described(value):
 
 
 def from_json(given):
-    """The inverse of :func:`to_json` for what JSON gives back."""
+    """The inverse of :func:`to_json` for what JSON gives back.
+
+    Raises:
+        InputError, TypeError: For what to_json never gives.
+    """
     if isinstance(given, dict):
         fields = {key: from_json(item) for key, item in given.items()}
         name = fields.pop('value', None)
-        return fields if name is None else VALUES[name](**fields)
+        if name is None:
+            return fields
+        if name not in VALUES:
+            raise InputError(f'there is no {name!r} among the values of the '
+                             f'library')
+        return VALUES[name](**fields)
     return given

@@ -14,6 +14,7 @@ from imsat.errors import InputError
 from imsat.storage import check_arrays, load_npz, save_npz
 
 KEEP = 2
+REMEDY = 'choose another folder or start over without resuming'
 
 
 class Snapshot(extension.Extension):
@@ -82,17 +83,17 @@ def resume_from(folder, trainer, epochs, made_with):
             continue
         _refuse_another(path, state, made_with)
         try:
-            check_arrays(state, _asked_by(trainer), path)
+            check_arrays(state, _asked_by(trainer), path, REMEDY)
             serializers.NpzDeserializer(state).load(trainer)
+        except InputError:
+            raise
         except (KeyError, ValueError, TypeError) as e:
-            raise InputError(
-                f'{path} is of another run or version ({e}); choose another '
-                f'folder or start over without resuming') from e
+            raise InputError(f'{path} is of another run or version ({e}); '
+                             f'{REMEDY}') from e
         if trainer.updater.epoch > epochs:
             raise InputError(
                 f'{path} is of epoch {trainer.updater.epoch}, but no more '
-                f'than {epochs} are asked for; ask for as many, choose '
-                f'another folder or start over without resuming')
+                f'than {epochs} are asked for; ask for as many, {REMEDY}')
         return
 
 
@@ -111,8 +112,7 @@ def _refuse_another(path, state, made_with):
     for name in names:
         raise InputError(
             f'{path} was made with another {name} ({earlier.get(name)} and '
-            f'not {made_with.get(name)}); ask for the same, choose another '
-            f'folder or start over without resuming')
+            f'not {made_with.get(name)}); ask for the same, {REMEDY}')
 
 
 def _asked_by(trainer):
