@@ -94,7 +94,10 @@ def read_points(args):
             f'both y, to be scored, or neither')
     y = None
     if query.y is not None:
-        y = numpy.concatenate([query.y, gallery.y])
+        # Numbers of two kinds would meet as others, or as text.
+        kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
+            else object
+        y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
     data = Dataset(gallery.name, numpy.concatenate([query.x, gallery.x]), y)
     rows = numpy.arange(len(data.x))
     return data, rows[:len(query.x)], rows[len(query.x):]

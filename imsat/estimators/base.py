@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imsat.devices import get_device
 from imsat.errors import InputError
+from imsat.labels import number_labels
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
     MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
@@ -197,12 +198,13 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return None
 
     def _check_data(self, X, y=None):
-        """X as fit has it, and y as an array, once all is checked.
+        """X as fit has it, and y as numbers, once all is checked.
 
         X is float32, dense unless the tags say otherwise.
         """
         X = self._validated(X, ensure_min_samples=2)
-        y = None if y is None else numpy.asarray(y)
+        if y is not None:
+            y, = number_labels(y)
         self.check(X, y)
         return X, y
 

@@ -80,7 +80,7 @@ def test_every_array_is_checked(saved, tmp_path):
         without = {key: array for key, array in arrays.items() if key != name}
         refuse(cls, without, tmp_path)
         for array in spoilt(arrays[name]):
-            refuse(cls, {**arrays, name: array}, tmp_path, name)
+            refuse(cls, {**arrays, name: array}, tmp_path)
     for name in [name for name in fitted if name.endswith('avg_var')]:
         refuse(cls, {**arrays, name: -arrays[name] - 1}, tmp_path, 'below 0')
         # Infinite as the float32 that it becomes.
