@@ -102,11 +102,10 @@ def read_points(args):
             f'both y, to be scored, or neither')
     y = None
     if query.y is not None:
-        labels = query.y, gallery.y
-        if {y.dtype.kind for y in labels} == {'i', 'u'}:
-            # As numbers they would meet in float64, large ones as equal.
-            labels = [y.astype(str) for y in labels]
-        y = numpy.concatenate(labels)
+        # Numbers of two kinds would meet as others, or as text.
+        kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
+            else object
+        y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
     data = Dataset(gallery.name, numpy.concatenate([query.x, gallery.x]), y)
     rows = numpy.arange(len(data.x))
     return data, rows[:len(query.x)], rows[len(query.x):]

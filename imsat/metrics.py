@@ -3,6 +3,7 @@ import numpy
 from numpy.typing import ArrayLike
 
 from imsat.errors import InputError
+from imsat.labels import number_labels
 
 
 def match_clusters(
@@ -11,14 +12,16 @@ def match_clusters(
     """The one-to-one mapping m of Eq. 16, by the Hungarian algorithm.
 
     Args:
-        labels, clusters (array): Shape (N,), of any type that sorts.
+        labels, clusters (array): Shape (N,), as
+            :func:`imsat.labels.number_labels` takes them.
 
     Returns:
         tuple: ``contingency``, shape (classes, clusters), counts; ``rows``
         and ``columns``, the matched cells, as many as the smaller side has.
 
     Raises:
-        InputError: If the two are empty or differ in length.
+        InputError: If the two are empty or differ in length, or a label is
+            missing.
 
     Example:
         Cluster 1 goes with label 0 and cluster 0 with label 1.
@@ -34,7 +37,8 @@ def match_clusters(
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics.cluster import contingency_matrix
 
-    labels, clusters = numpy.ravel(labels), numpy.ravel(clusters)
+    labels, = number_labels(labels)
+    clusters, = number_labels(clusters, names=('clusters',))
     if len(labels) != len(clusters) or not len(labels):
         raise InputError(f'{len(labels)} labels for {len(clusters)} points; '
                          f'give one label for each point')
@@ -70,6 +74,8 @@ def clustering_scores(labels: ArrayLike | None,
 
     if labels is None:
         return dict(accuracy=None, nmi=None, ari=None)
+    labels, = number_labels(labels)
+    clusters, = number_labels(clusters, names=('clusters',))
     return dict(
         accuracy=clustering_accuracy(labels, clusters),
         nmi=float(normalized_mutual_info_score(labels, clusters)),

@@ -63,8 +63,8 @@ def neighbor_distance(
     if cache is None:
         return _compute(x, t, progress)
     path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
-    kept = look_up(path, lambda arrays: arrays['sigma'].shape == (n,)
-                   and numpy.isfinite(arrays['sigma']).all())
+    kept = look_up(path, lambda arrays: (arrays['sigma'] >= 0).all(),
+                   {'sigma': numpy.empty(n)})
     if kept is not None:
         if progress is not None:
             progress(n)

@@ -96,7 +96,7 @@ def load_json(path: AnyPath) -> typing.Any:
     """
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f'{path} is not valid JSON ({e}); remove it or '
                          f'restore it from a copy') from e
 
@@ -161,9 +161,8 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None
         # EINVAL: a directory that points to before the file.
         if isinstance(e, OSError) and e.errno != errno.EINVAL:
             raise
-        reason = ' '.join(str(e).split()) or type(e).__name__
         raise InputError(f'{path} is damaged or no npz file without pickle '
-                         f'({reason}); write it again with numpy.savez'
+                         f'({_reason(e)}); write it again with numpy.savez'
                          ) from e
 
 
@@ -174,42 +173,161 @@ FAULTS = (ValueError, EOFError, KeyError, TypeError, OverflowError,
           zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
+def _reason(fault):
+    return ' '.join(str(fault).split()) or type(fault).__name__
+
+
 def _name_of(member):
     return member.removesuffix('.npy')
 
 
 def _check_directory(archive):
     """ValueError unless the members lie one after the other, up to the
-    directory: one that the directory has lost would leave a gap."""
+    directory, under the names that it has: one that it has lost would leave
+    a gap, and one that it calls otherwise would not be found."""
     end, names = 0, set()
     for info in sorted(archive.infolist(), key=lambda i: i.header_offset):
         archive.fp.seek(info.header_offset)
         head = archive.fp.read(30)
         if not end <= info.header_offset <= end + GAP or len(head) < 30:
             raise ValueError(f'{info.filename} is not where it should be')
-        end = info.header_offset + 30 + sum(
-            struct.unpack('<HH', head[26:])) + info.compress_size
-        if info.filename in names:
+        n_name, n_extra = struct.unpack('<HH', head[26:])
+        name = archive.fp.read(n_name)
+        if name != info.orig_filename.encode(
+                'utf-8' if info.flag_bits & UTF_8 else 'cp437'):
+            raise ValueError(f'{info.filename} is called {name!r} as well')
+        end = info.header_offset + 30 + n_name + n_extra + info.compress_size
+        if _name_of(info.filename) in names:
             raise ValueError(f'{info.filename} is there twice')
-        names.add(info.filename)
+        names.add(_name_of(info.filename))
     if not end <= archive.start_dir <= end + GAP:
         raise ValueError('its directory has lost a member')
+    archive.fp.seek(-END - len(archive.comment), os.SEEK_END)
+    if archive.fp.read(4) != b'PK\5\6':
+        raise ValueError('bytes follow its directory')
 
 
 # Bytes that may follow a member: its sizes again, where they were not known
 # before it was written.
 GAP = 24
+END = 22  # bytes of the record behind the directory
+UTF_8 = 0x800  # the flag of a name that is no cp437
 
 
 def _read_member(archive, name):
     """An array; its bytes are compared with their checksum first."""
     members = set(archive.namelist())
     member = f'{name}.npy' if f'{name}.npy' in members else name
-    stream = io.BytesIO(archive.read(member))
-    array = numpy.lib.format.read_array(stream, allow_pickle=False)
-    if stream.read(1):
-        raise ValueError(f'{name} has more bytes than its shape')
-    return array
+    return array_from(archive.read(member))
+
+
+def array_from(content: bytes) -> numpy.ndarray:
+    """The array in the bytes of an npy file.
+
+    Raises:
+        ValueError: If they hold anything else, or more, or less.
+    """
+    stream = io.BytesIO(content)
+    version = numpy.lib.format.read_magic(stream)
+    if version not in HEADERS:
+        raise ValueError(f'npy version {version} is not known')
+    shape, _, dtype = HEADERS[version](stream)
+    # Before anything is allocated for what the header promises.
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize \
+            != len(content) - stream.tell():
+        raise ValueError(f'its bytes are not those of {shape} {dtype}')
+    stream.seek(0)
+    return numpy.lib.format.read_array(stream, allow_pickle=False)
+
+
+HEADERS = {(1, 0): numpy.lib.format.read_array_header_1_0,
+           (2, 0): numpy.lib.format.read_array_header_2_0}
+
+
+def load_npy(path: AnyPath) -> numpy.ndarray:
+    """The array in an npy file, without pickle.
+
+    Raises:
+        InputError: If the file is damaged, no npy file or needs pickle.
+    """
+    try:
+        return array_from(Path(path).read_bytes())
+    except FAULTS as e:
+        if isinstance(e, OSError):
+            raise
+        raise InputError(f'{path} is damaged or no npy file without pickle '
+                         f'({_reason(e)}); write it again with numpy.save'
+                         ) from e
+
+
+class Like(typing.NamedTuple):
+    """What an array of a file has to be like.
+
+    Attributes:
+        shape (tuple): Its shape.
+        dtype: Its dtype, or one of that kind.
+        least, most (float): Bounds of its values; None for none.
+    """
+    shape: tuple[int, ...]
+    dtype: typing.Any = numpy.float64
+    least: float | None = None
+    most: float | None = None
+
+
+def check_arrays(arrays: Mapping[str, numpy.ndarray],
+                 like: Mapping[str, typing.Any], path: AnyPath,
+                 remedy: str = 'save it again') -> None:
+    """Raises InputError unless arrays of a file can take the places of
+    others: the same names and shapes, the same kinds of dtype, all finite,
+    and no whole number or variance below 0.
+
+    Args:
+        arrays (dict): From the file.
+        like (dict): :class:`Like`, or arrays or scalars, whose values don't
+            matter.
+        path (path): The file's, for the sentence.
+        remedy (str): Which says what to do.
+
+    Example:
+        >>> from imsat.storage import check_arrays
+        >>> try:
+        ...     check_arrays({'W': numpy.ones(1)}, {'W': numpy.ones((2, 3))},
+        ...                  'model.npz')
+        ... except imsat.InputError as error:
+        ...     print(error)
+        model.npz can't be used: W has shape (1,) and not (2, 3); save it again
+    """
+    for name in sorted(arrays.keys() | like.keys()):
+        problem = 'is missing' if name not in arrays else \
+            'is not known' if name not in like else \
+            _problem(name, arrays[name], like[name])
+        if problem:
+            raise InputError(f"{path} can't be used: {name} {problem}; "
+                             f'{remedy}')
+
+
+def _problem(name, array, like):
+    """What is wrong with an array of a file, in words; None if nothing is."""
+    if not hasattr(like, 'dtype'):
+        like = numpy.asarray(like)
+    shape, dtype = tuple(like.shape), numpy.dtype(like.dtype)
+    if array.shape != shape:
+        return f'has shape {array.shape} and not {shape}'
+    kinds = 'iu' if dtype.kind in 'iu' else dtype.kind
+    if array.dtype.kind not in kinds:
+        return f'has dtype {array.dtype} and not {dtype}'
+    if kinds == 'f':
+        with numpy.errstate(over='ignore'):
+            if not numpy.isfinite(array.astype(dtype)).all():
+                return 'has values that are NaN or infinite'
+    least, most = getattr(like, 'least', None), getattr(like, 'most', None)
+    if least is None and (kinds == 'iu' or name.endswith('avg_var')):
+        least = 0  # of counts, numbers of things, and variances
+    if least is not None and (array < least).any():
+        return f'has values below {least}'
+    if most is not None and (array > most).any():
+        return f'has values above {most}'
+    return None
 
 
 def default_cache() -> Path:
@@ -258,20 +376,36 @@ def digest(*parts: typing.Any) -> str:
 
 def look_up(path: AnyPath,
             is_whole: Callable[[dict[str, numpy.ndarray]], bool],
+            like: Mapping[str, typing.Any] | None = None,
             ) -> dict[str, numpy.ndarray] | None:
     """The arrays of an npz file that can be computed again.
 
+    Args:
+        path (path): The file.
+        is_whole: Function of the arrays: whether they can be used.
+        like (dict): What they have to be like, see :func:`check_arrays`;
+            None where their shapes are not known.
+
     Returns:
         dict: None if there is no such file, or if it is damaged -- of which
-        it warns -- or ``is_whole(arrays)`` is false.
+        it warns -- or can't be used.
     """
     try:
         arrays = load_npz(path)
+        if like is not None:
+            check_arrays(arrays, like, path)
         if is_whole(arrays):
             return arrays
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (InputError, KeyError):
+    except (InputError, KeyError, TypeError, ValueError):
         pass
     warnings.warn(f'{path} is damaged; what it held is computed again')
     return None
+
+
+def is_table(x: numpy.ndarray, n: int) -> bool:
+    """Whether x are n points as learnt from: float32, finite, 2-dimensional.
+    """
+    return x.shape[:1] == (n,) and x.ndim == 2 \
+        and x.dtype == numpy.float32 and bool(numpy.isfinite(x).all())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy
 
 from imsat.datasets.dataset import Dataset
-from imsat.storage import default_cache, digest, look_up, save_npz
+from imsat.storage import default_cache, digest, is_table, look_up, save_npz
 
 # To be raised when a preparation changes: what was kept is then left alone.
 VERSION = 3
@@ -29,8 +29,9 @@ def prepared(name: str, content: Iterable[numpy.ndarray | bytes],
     """
     key = json.dumps([VERSION, options], sort_keys=True)
     path = default_cache() / f'{name}-{digest(key.encode(), *content)}.npz'
-    arrays = look_up(path, lambda arrays: len(arrays['x'])
-                     == len(arrays['y']) and 'notes' in arrays)
+    arrays = look_up(path, lambda arrays: arrays['y'].ndim == 1
+                     and is_table(arrays['x'], len(arrays['y']))
+                     and arrays['notes'].ndim == 1)
     if arrays is None:
         x, y, notes = prepare()
         arrays = {'x': x, 'y': y, 'notes': numpy.array(notes)}

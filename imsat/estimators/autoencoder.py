@@ -19,6 +19,7 @@ from imsat.links.autoencoder import (
 from imsat.metrics import clustering_accuracy
 from imsat.parameters import Number, Whole, again, documented, parameter
 from imsat.randomness import NOISE, generator
+from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict, predict_logits, softmax
@@ -54,7 +55,6 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         >>> model.transform(x).shape
         (60, 2)
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'shift_', 'scale_'
     _accept_sparse: ClassVar[bool | str] = 'csr'
 
     hidden: tuple = again(TrainedEstimator, 'hidden',
@@ -112,6 +112,10 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
+    def made_with(self, but=('epochs', 'n_init', 'n_clusters'), cls=None):
+        # The phases before K-means, in which DEC does the same.
+        return super().made_with(but, cls or DAEKMeans)
+
     def train_code(self, phases, device, epochs, seed):
         """The encoder and its centres by K-means, and what is said of it."""
         x = phases.x
@@ -148,6 +152,13 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         encoder = Autoencoder(self.n_features_in_, self._sizes, rng).encoder
         return StudentClusters(encoder.copy(), numpy.zeros(
             (self.n_clusters, self.n_code), numpy.float32))
+
+    def _like(self):
+        return {**super()._like(),
+                'shift_': Like(()), 'scale_': Like((), least=0)}
+
+    def _widths(self):
+        return self.n_features_in_, *self._sizes, self.n_clusters
 
     def _fit_scale(self, X):
         # Zeros of sparse data stay where they are.
@@ -215,7 +226,8 @@ class DEC(DAEKMeans):
             self.self_training_rate, momentum=.9)
         phases.run('self-training', network, optimizer, training.losses,
                    self.max_epochs, [training],
-                   lambda: training.changed < self.tol)
+                   lambda: training.changed < self.tol,
+                   self.made_with(('epochs', 'max_epochs'), DEC))
         return {'objective': training.divergence,
                 'changed': training.changed}
 

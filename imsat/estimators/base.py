@@ -1,5 +1,6 @@
 """What the estimators of all methods share."""
 import dataclasses
+import itertools
 import json
 import numbers
 import time
@@ -19,14 +20,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from imsat.devices import get_device
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
-    MOST, centred, check_range, find_center)
-from imsat.losses.values import from_json, to_json
+    LEAST, centred, check_range, find_center)
+from imsat.labels import number_labels
+from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
-    Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
+    MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, documented, parameter)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
-from imsat.storage import AnyPath, load_npz, save_npz
+from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
@@ -73,7 +75,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     """A method in scikit-learn's form, with restarts, saved without pickle.
 
     A method learns in ``fit``, from each of its :meth:`restarts`, and says
-    what it has learnt: the arrays named by ``_arrays``, and a network
+    what it has learnt: the arrays named by ``_like``, and a network
     ``encoder_`` that ``_network`` makes anew, where it has one.
 
     Attributes:
@@ -91,7 +93,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             can't be used, in one sentence that says what to do; as
             :class:`imsat.DivergenceError` for a NaN or an infinity.
     """
-    _arrays: ClassVar[tuple[str, ...]] = ()
     _accept_sparse: ClassVar[bool | str] = False
     # Whether what is learnt is the same wherever the points lie.
     _may_center: ClassVar[bool] = True
@@ -110,7 +111,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if y is not None and len(y) != X.shape[0]:
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
-        check_range(X, 1 / MOST)
+        check_range(X, LEAST)
 
     def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
@@ -126,8 +127,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             if not declaration.how}
         if hasattr(self, 'restarts_'):
             arguments['random_state'] = self.restarts_[0].seed
-        arrays = {name: getattr(self, name)
-                  for name in ('center_', *self._arrays)}
+        arrays = {name: getattr(self, name) for name in self._like()}
+        if hasattr(self, 'feature_names_in_'):
+            arrays['feature_names_in'] = self.feature_names_in_.astype(str)
         if self._network() is not None:
             arrays.update(serializers.npz.serialize(self.encoder_))
         save_npz(path, {
@@ -139,43 +141,90 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     @classmethod
     @own_configuration()
     def load(cls, path: AnyPath):
-        """The estimator that :meth:`save` wrote, for predictions."""
+        """The estimator that :meth:`save` wrote, for predictions.
+
+        Raises:
+            InputError: If the file is damaged, or holds another estimator,
+                arguments that can't be used, or arrays that don't go with
+                them.
+        """
         arrays = load_npz(path)
-        if str(arrays.get('estimator')) != cls.__name__:
+        if str(arrays.pop('estimator', None)) != cls.__name__:
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
-        self = cls(**from_json(json.loads(str(arrays['arguments']))))
-        self.n_features_in_ = int(arrays['n_features_in'])
-        self.objective_ = float(arrays['objective'])
+        self = cls._from_arguments(arrays.pop('arguments', None), path)
+        # Of an encoder that was trained elsewhere it is NaN.
+        self.objective_ = float(_number(arrays, 'objective', 'f', path))
+        d = self.n_features_in_ = int(_number(
+            arrays, 'n_features_in', 'iu', path))
+        if not 0 < d <= MOST:
+            raise InputError(f"{path} can't be used: n_features_in is {d}; "
+                             f'save it again')
+        widths = self._widths()
+        if sum(a * b for a, b in itertools.pairwise(widths)) \
+                > sum(array.size for array in arrays.values()):
+            raise InputError(
+                f"{path} can't be used: it has not the weights of a network "
+                f'of {"-".join(map(str, widths))} units, which its arguments '
+                f'ask for; save it again')
+        names = arrays.pop('feature_names_in', None)
+        if names is not None:
+            check_arrays({'feature_names_in': names},
+                         {'feature_names_in': Like((d,), str)}, path)
+            self.feature_names_in_ = names.astype(object)
         # Those of an earlier version were not centred.
-        self.center_ = arrays.get('center_',
-                                  numpy.zeros(self.n_features_in_))
+        arrays.setdefault('center_', numpy.zeros(d))
         self.warnings_ = []
-        network = self._network()
-        try:
-            for name in self._arrays:
-                setattr(self, name, arrays[name])
-            if network is not None:
-                serializers.NpzDeserializer(arrays).load(network)
-                self.encoder_ = network
-        except KeyError as e:
-            raise InputError(f'{path} lacks {e}: it is damaged or from an '
-                             f'earlier version; save it again') from e
+        network, like = self._network(), self._like()
+        weights = {} if network is None else \
+            serializers.npz.serialize(network)
+        check_arrays(arrays, {**like, **weights}, path)
+        for name in like:
+            setattr(self, name, arrays[name])
+        if network is not None:
+            serializers.NpzDeserializer(arrays).load(network)
+            self.encoder_ = network
         return self
+
+    @classmethod
+    def _from_arguments(cls, text, path):
+        """The estimator of the arguments that a file has as JSON."""
+        try:
+            arguments = from_json(json.loads(str(text)))
+            # How to run, where to write above all, is the caller's alone.
+            unknown = sorted(arguments.keys() - {
+                name for name, declaration in declarations(cls).items()
+                if not declaration.how})
+            if unknown:
+                raise InputError(f'{unknown[0]} is none of {cls.__name__}')
+            self = cls(**arguments)
+            check_parameters(self)
+        except (ValueError, TypeError, KeyError, AttributeError,
+                RecursionError) as e:
+            raise InputError(f"{path} can't be used: of its arguments {e}; "
+                             f'save it again') from e
+        return self
+
+    def _like(self):
+        """What the fitted arrays are like, by name, but for a network's."""
+        return {'center_': Like((self.n_features_in_,))}
+
+    def _widths(self):
+        """Units of the network's layers, its inputs first; () for none."""
+        return ()
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
         return None
 
     def _check_data(self, X, y=None):
-        """X as fit has it, and y as an array, once all is checked.
+        """X as fit has it, and y as numbers, once all is checked.
 
         X is float32 and centred, dense unless the tags say otherwise.
         """
-        X = validate_data(
-            self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
-            ensure_min_samples=2)
-        y = None if y is None else numpy.asarray(y)
+        X = self._validated(X, ensure_min_samples=2)
+        if y is not None:
+            y, = number_labels(y)
         self.check(X, y)
         self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
         if self.center == 'auto' and self._may_center:
@@ -192,10 +241,33 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=self._accept_sparse,
-                          dtype=DTYPES, reset=False)
+        X = self._validated(X, reset=False)
         check_range(X)
         return centred(X, self.center_)
+
+    def _validated(self, X, **options):
+        try:
+            return validate_data(
+                self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
+                **options)
+        except (TypeError, ValueError) as e:
+            raise InputError(str(e)) from e
+
+    def made_with(self, but=('epochs', 'n_init'), cls=None):
+        """What decides what is learnt, as JSON has it, for snapshots: a run
+        goes on only with the same.
+
+        Args:
+            but (tuple of str): Parameters that say how far a run goes.
+            cls (type): Whose parameters; by default the estimator's.
+        """
+        cls = cls or type(self)
+        arguments = {name: getattr(self, name) for name, declaration
+                     in declarations(cls).items()
+                     if not declaration.how and name not in but}
+        del arguments['random_state']  # the seed that it gave is recorded
+        return json.loads(json.dumps(
+            {'estimator': cls.__name__, **arguments}, default=described))
 
     def restarts(self, n=1, steps=0):
         """Seeds and sessions of ``n`` runs, to be told what they came to.
@@ -230,6 +302,15 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return hasattr(self, 'objective_')
 
 
+def _number(arrays, name, kinds, path):
+    """Takes a 0-dimensional array out of those of a file."""
+    array = arrays.pop(name, None)
+    if array is None or array.shape or array.dtype.kind not in kinds:
+        raise InputError(f"{path} can't be used: {name} is no number; save it "
+                         f'again')
+    return array
+
+
 class Restarts:
     """Runs of a method from several seeds, of which the best is kept.
 
@@ -246,24 +327,26 @@ class Restarts:
         progress = Progress(self.n * self.steps) \
             if self.steps and model.verbose else None
         model.restarts_ = []
-        for i, seed in enumerate(restart_seeds(model._seed(), self.n)):
+        first = model._seed()
+        for i, seed in enumerate(restart_seeds(first, self.n)):
             if progress is not None:
                 progress.start(
                     '' if self.n == 1 else f'restart {i + 1} of {self.n}',
                     i * self.steps)
             self.start = time.perf_counter()
-            yield seed, self._session(i, progress)
+            yield seed, self._session(i, first, progress)
         if progress is not None:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
 
-    def _session(self, i, progress):
+    def _session(self, i, seed, progress):
         model, folder = self.model, getattr(self.model, 'out', None)
         if folder is None:
             return Session(progress=progress)
         folder = Path(folder) / f'restart-{i}' if self.n > 1 else Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        return Session(folder, model.resume, model.snapshot_seconds, progress)
+        return Session(folder, model.resume, model.snapshot_seconds, progress,
+                       {'random_state': seed, **model.made_with()})
 
     def add(self, restart, rank=None, **fitted):
         """Takes a run, and what it has fitted if it is the best so far.
@@ -374,8 +457,9 @@ class TrainedEstimator(Estimator):
         None, Place(), 'folder for Chainer\'s log and for snapshots, one a '
         'restart below it if there are several', option='', how=True)
     resume: bool = parameter(
-        False, Flag(), 'go on from the snapshots below out; those of another '
-        'seed or of other data are refused', option='', how=True)
+        False, Flag(), 'go on from the snapshots below out, if there are any, to '
+        'epochs, which may be more than before; those of another seed, of '
+        'other data or parameters are refused', option='', how=True)
     snapshot_seconds: float = parameter(
         Session.snapshot_seconds, Number(), 'least time between two '
         'snapshots, at ends of epochs', how=True)

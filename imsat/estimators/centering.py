@@ -8,6 +8,7 @@ from imsat.training.updater import dense
 BLOCK = 1 << 22  # elements at a time: bounds memory
 # Squares of larger or smaller numbers, and their sums, leave float32.
 MOST = 1e15
+LEAST = 1 / MOST
 # So many times their spread the distance of the data from 0 may be.  Measured
 # (docs/data.md): 3 does no harm, 6 does; the data of the paper have up to 3.7.
 FAR = 5.

@@ -1,6 +1,5 @@
 """Deep Hash, to compare with."""
 import dataclasses
-from typing import ClassVar
 
 import chainer.functions as F
 import numpy
@@ -12,6 +11,7 @@ from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
 from imsat.retrieval.codes import codes_of, count_distinct
+from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict_logits
@@ -51,8 +51,6 @@ class DeepHasher(Hasher, TrainedEstimator):
         >>> hasher.codes_.shape
         (60, 1)
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'scale_'
-
     hidden: tuple = again(TrainedEstimator, 'hidden', default=(60, 30))
     epochs: int = again(TrainedEstimator, 'epochs', default=20)
     balance: float = parameter(
@@ -118,8 +116,16 @@ class DeepHasher(Hasher, TrainedEstimator):
     def _scale(self, X):
         return (X - self.mean_) * self.scale_
 
+    def _like(self):
+        return {**super()._like(), 'mean_': Like((self.n_features_in_,)),
+                'scale_': Like((), least=0)}
+
+    def _widths(self):
+        return self.n_features_in_, *self.hidden, self.n_bits
+
     def _network(self, rng=None):
-        return TanhNetwork(self.n_features_in_, (*self.hidden, self.n_bits))
+        n_in, *sizes = self._widths()
+        return TanhNetwork(n_in, sizes)
 
 
 def count_codes(outputs):

@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from imsat.estimators.base import (
     Clusterer, Estimator, Restart, TrainedEstimator)
 from imsat.parameters import again, documented
+from imsat.storage import Like
 
 
 @documented
@@ -28,7 +29,6 @@ class KMeansClustering(Clusterer, Estimator):
         >>> sorted(model.centers_.ravel().tolist())
         [0.5, 9.5]
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'centers_',
     _accept_sparse: ClassVar[bool | str] = 'csr'
 
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
@@ -65,6 +65,10 @@ class KMeansClustering(Clusterer, Estimator):
 
     def _moved(self, centers, by):
         return centers + by if by.any() else centers
+
+    def _like(self):
+        return {**super()._like(), 'centers_': Like(
+            (self.n_clusters, self.n_features_in_))}
 
     @property
     def _n_features_out(self):

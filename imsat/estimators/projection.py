@@ -1,6 +1,5 @@
 """Hashing by principal components: PCA-ITQ and spectral hashing."""
 import dataclasses
-from typing import ClassVar
 
 import numpy
 
@@ -9,6 +8,7 @@ from imsat.estimators.base import (
 from imsat.parameters import (
     Whole, again, argument_error, documented, parameter)
 from imsat.retrieval.codes import pack_bits
+from imsat.storage import Like
 
 BLOCK = 5000  # points at a time: bounds memory
 
@@ -25,12 +25,15 @@ class ProjectionHasher(Hasher, Estimator):
         codes_ (array): Codes of the training points, shape
             (N, ceil(D / 8)), uint8.
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'components_'
-
     def transform(self, X) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
         return pack_bits(self._bits(self._project(X)))
+
+    def _like(self):
+        d = self.n_features_in_
+        return {**super()._like(), 'mean_': Like((d,)),
+                'components_': Like((d, min(self.n_bits, d)))}
 
     def _fit_pca(self, X, n):
         self.mean_, self.components_ = principal_components(X, n)
@@ -73,8 +76,6 @@ class ITQHasher(ProjectionHasher):
         >>> hasher.transform(x).shape
         (60, 1)
     """
-    _arrays: ClassVar[tuple[str, ...]] = 'mean_', 'components_', 'rotation_'
-
     n_init: int = again(TrainedEstimator, 'n_init')
     iterations: int = parameter(
         50, Whole(1), 'of PCA-ITQ: alternating codes and rotation, 50 in '
@@ -103,6 +104,10 @@ class ITQHasher(ProjectionHasher):
                 self, 'n_bits', f'is {self.n_bits}, but {X.shape[1]} features '
                 f'have no more than {X.shape[1]} principal components; ask '
                 f'PCA-ITQ for at most {X.shape[1]} bits')
+
+    def _like(self):
+        return {**super()._like(),
+                'rotation_': Like((self.n_bits, self.n_bits))}
 
     def _bits(self, v):
         return v @ self.rotation_ > 0
@@ -153,9 +158,6 @@ class SpectralHasher(ProjectionHasher):
         >>> imsat.SpectralHasher(12).fit(x).codes_.shape
         (60, 2)
     """
-    _arrays: ClassVar[tuple[str, ...]] = (
-        'mean_', 'components_', 'low_', 'extent_', 'axes_', 'modes_')
-
     def fit(self, X, y=None):
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
@@ -170,6 +172,13 @@ class SpectralHasher(ProjectionHasher):
         self.codes_ = pack_bits(self._bits(v))
         self._warn_of_constant()
         return self
+
+    def _like(self):
+        n, p = self.n_bits, min(self.n_bits, self.n_features_in_)
+        return {**super()._like(), 'low_': Like((p,)),
+                'extent_': Like((p,), least=0),
+                'axes_': Like((n,), int, most=p - 1),
+                'modes_': Like((n,), int, least=1, most=n)}
 
     def _bits(self, v):
         phase = (v - self.low_) / numpy.where(self.extent_, self.extent_, 1)

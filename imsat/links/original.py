@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import chainer
 import numpy
+from chainer import serializers
 
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.links.encoder import Encoder
-from imsat.storage import AnyPath, load_npz
+from imsat.storage import AnyPath, check_arrays, load_npz
 
 
 def names_of(encoder: Encoder) -> list[str]:
@@ -69,30 +70,26 @@ def load_original(path: AnyPath) -> Encoder:
 def encoder_from(arrays: Mapping[str, numpy.ndarray],
                  path: AnyPath) -> Encoder:
     """An encoder from the arrays of a file, named ``path`` in errors."""
-    n_hidden = 0
-    while f'l{n_hidden + 2}/W' in arrays:
-        n_hidden += 1
-    sizes = []
-    for i in range(1, n_hidden + 2):
-        w = arrays.get(f'l{i}/W')
-        if w is None or w.ndim != 2 or sizes and sizes[-1] != w.shape[1]:
-            raise InputError(
-                f'{path} holds no encoder of this project or of the authors\' '
-                f'code: '
-                + (f'l{i}/W is missing' if w is None else
-                   f'l{i}/W has shape {w.shape}')
-                + '; save one with serializers.save_npz')
+    arrays = {name: array for name, array in arrays.items()
+              if name not in BESIDE}
+    sizes: list[int] = []
+    while (w := arrays.get(f'l{max(len(sizes), 1)}/W')) is not None:
+        if w.ndim != 2 or 0 in w.shape or sizes and sizes[-1] != w.shape[1]:
+            break
         sizes += [*([] if sizes else [w.shape[1]]), w.shape[0]]
+    if w is not None or not sizes:
+        raise InputError(
+            f'{path} holds no encoder of this project or of the authors\' '
+            f'code: l{max(len(sizes), 1)}/W '
+            + ('is missing' if w is None else f'has shape {w.shape}')
+            + '; save one with serializers.save_npz')
     with chainer.using_config('dtype', numpy.float32):
         encoder = Encoder(sizes[0], sizes[-1], sizes[1:-1])
-    for name in names_of(encoder):
-        value, array = arrays.get(name.replace('.', '/')), array_of(encoder,
-                                                                    name)
-        if value is None or value.shape != array.shape:
-            found = 'is missing' if value is None else \
-                f'has shape {value.shape} instead of {array.shape}'
-            raise InputError(f'{path} holds no whole encoder: '
-                             f'{name.replace(".", "/")} {found}; save it '
-                             f'again with serializers.save_npz')
-        array[...] = value
+    check_arrays(arrays, serializers.npz.serialize(encoder), path)
+    serializers.NpzDeserializer(arrays).load(encoder)
     return encoder
+
+
+# What a file that an estimator saved has beside its encoder.
+BESIDE = ('estimator', 'arguments', 'n_features_in', 'objective',
+          'feature_names_in')

@@ -310,7 +310,9 @@ class Augmentation(Regularizer):
         >>> mirror = imsat.Augmentation(lambda x, rng: x[:, ::-1])
         >>> model = imsat.IMSATClustering(10, regularizer=mirror)
     """
-    transform: collections.abc.Callable
+    transform: collections.abc.Callable = parameter(
+        None, OneOf(collections.abc.Callable, 'give a function (x, rng)'),
+        kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
@@ -390,6 +392,9 @@ class Affine(Regularizer):
         self.transform().check(dimension)
 
 
+_a_value = OneOf(Regularizer, 'give a value such as imsat.VAT(xi=1)')
+
+
 @dataclasses.dataclass(frozen=True)
 class Mean(Regularizer):
     """Half of one regulariser and half of another (Eq. 18).
@@ -401,8 +406,8 @@ class Mean(Regularizer):
         >>> imsat.Mean(imsat.VAT(), imsat.Affine((28, 28))).needs_images
         True
     """
-    first: Regularizer
-    second: Regularizer
+    first: Regularizer = parameter(None, _a_value, kw_only=False)
+    second: Regularizer = parameter(None, _a_value, kw_only=False)
 
     @property
     def needs_radius(self):

@@ -20,6 +20,7 @@ from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.hints import Array
+from imsat.labels import number_labels
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head
@@ -372,6 +373,11 @@ def distance_histograms(
         most = n_bits
     query_labels = _check_labels(query_labels, queries)
     gallery_labels = _check_labels(gallery_labels, gallery)
+    if query_labels.dtype != gallery_labels.dtype:
+        # int64 and uint64 would meet as float64.
+        query_labels, gallery_labels = number_labels(
+            to_numpy(query_labels), to_numpy(gallery_labels),
+            names=('queries', 'gallery items'))
     if are_on_gpu(queries, gallery):
         return kernels.histograms(
             queries, runtime.current.asarray(query_labels, 'int64'),

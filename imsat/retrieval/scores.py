@@ -11,7 +11,9 @@ from scipy.special import digamma
 
 from imsat.errors import InputError
 from imsat.hints import Array
-from imsat.retrieval.codes import distance_histograms, to_numpy
+from imsat.labels import number_labels
+from imsat.retrieval.codes import (
+    are_on_gpu, distance_histograms, to_numpy)
 from imsat.retrieval.index import HammingIndex, nearest_head_codes
 
 
@@ -28,8 +30,9 @@ def retrieval_scores(
             of it is on the CPU.  Or codes of M heads (section 3.2.1), shapes
             (Q, M) and (N, M), uint8 or uint16, whose distance is the number
             of heads that differ; the CPU compares them.
-        query_labels, gallery_labels (array): Shapes (Q,) and (N,), of any
-            type that sorts.  Each label of a query is in the gallery.
+        query_labels, gallery_labels (array): Shapes (Q,) and (N,), as
+            :func:`imsat.labels.number_labels` takes them.  Each label of a
+            query is in the gallery.
         n_bits (int): D, the length of the codes; None for codes of heads.
 
     Returns:
@@ -210,25 +213,20 @@ def match_labels(
         InputError: If they are not one for each item, one is missing, or the
             gallery lacks the class of a query.
     """
-    labels = []
-    for name, n, these in (('queries', n_queries, query_labels),
-                           ('gallery items', n_gallery, gallery_labels)):
-        these = to_numpy(these)
+    names = 'queries', 'gallery items'
+    # What is no array of a GPU stays as it is: masked, of pandas, a list.
+    labels = [to_numpy(these) if are_on_gpu(these) else these
+              for these in (query_labels, gallery_labels)]
+    numbers = number_labels(*labels[::-1], names=names[::-1])[::-1]
+    for name, n, these in zip(names, (n_queries, n_gallery), numbers):
         if these.shape != (n,) or not n:
             raise InputError(f'the labels of {n} {name} have shape '
                              f'{these.shape}; give one label for each, and '
                              f'at least one')
-        # NaN differs from itself.
-        if (these != these).any() or None in these.tolist():
-            raise InputError(f'a label of the {name} is missing; leave out '
-                             f'what has no label')
-        labels.append(these)
-    query_labels, gallery_labels = labels
-    classes, gallery_numbers = numpy.unique(gallery_labels,
-                                            return_inverse=True)
-    known = numpy.isin(query_labels, classes)
-    if not known.all():
-        raise InputError(f'no item of the gallery has the label '
-                         f'{query_labels[~known][0]} of a query; leave out '
-                         f'queries of classes that the gallery lacks')
-    return numpy.searchsorted(classes, query_labels), gallery_numbers
+    unknown = numpy.flatnonzero(numbers[0] > numbers[1].max())
+    if len(unknown):
+        raise InputError(
+            f'no item of the gallery has the label '
+            f'{numpy.ravel(labels[0])[unknown[0]]} of a query; '
+            f'leave out queries of classes that the gallery lacks')
+    return numbers[0], numbers[1]

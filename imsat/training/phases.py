@@ -1,4 +1,6 @@
 """Trainings one after the other."""
+import dataclasses
+
 from imsat.randomness import restart_seeds
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
@@ -6,7 +8,8 @@ from imsat.training.updater import Updater
 
 class Phases:
     """Trainings one after the other, each with a folder of its own, so that
-    a resumed run goes through what is done in no time.
+    a resumed run goes through what is done in no time.  What follows one that
+    trained on starts over.
 
     Args:
         session (Session): Theirs lie below its folder.
@@ -28,19 +31,25 @@ class Phases:
         self.seconds = self.update_seconds = 0.
 
     def run(self, name, network, optimizer, loss, epochs, evaluators=(),
-            is_done=None):
-        """Trains ``network`` in place; see :meth:`Session.run` and, for
-        ``loss``, :class:`Updater`."""
+            is_done=None, made_with=None):
+        """Trains ``network`` in place; see :meth:`Session.run`, for ``loss``
+        :class:`Updater`, and for ``made_with``, what this phase adds,
+        :class:`Session`."""
         self.count += 1
+        session = dataclasses.replace(self.session.below(name), made_with={
+            **self.session.made_with, **(made_with or {})})
+
+        def step(*args):
+            self.session = dataclasses.replace(self.session, resume=False)
+            return loss(*args)
         iterator = IndexIterator(
             self.x.shape[0], self.batch_size, self.sampling,
             restart_seeds(self.seed, self.count)[-1])
-        updater = Updater(iterator, optimizer.setup(network), self.x, loss,
+        updater = Updater(iterator, optimizer.setup(network), self.x, step,
                           device=network.device)
         if self.session.progress is not None:
             self.session.progress.start(name, self.steps)
-        training = self.session.below(name).run(
-            updater, epochs, evaluators, is_done)
+        training = session.run(updater, epochs, evaluators, is_done)
         self.log += [{**entry, 'phase': name,
                       'epoch': self.epochs + entry['epoch']}
                      for entry in training.log]

@@ -2,6 +2,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from chainer import training
 from chainer.training import extensions
@@ -36,6 +37,8 @@ class Session:
             otherwise those that are there are removed.
         snapshot_seconds (float): At most one snapshot in so many seconds.
         progress (Extension): Called after each iteration; None for none.
+        made_with (dict): What decides what is learnt, as JSON has it; a
+            snapshot that was made with something else is refused.
 
     Example:
         RIM by hand: what the estimators do.
@@ -55,6 +58,7 @@ class Session:
     resume: bool = False
     snapshot_seconds: float = 10.
     progress: training.Extension | None = None
+    made_with: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def below(self, name: str) -> 'Session':
         """The session of a part, in a folder of its own."""
@@ -84,7 +88,8 @@ class Session:
                 :class:`imsat.training.extensions.DivergenceCheck`.
         """
         trainer = training.Trainer(
-            updater, _stop_trigger(epochs, is_done),
+            updater, lambda trainer: trainer.updater.epoch >= epochs
+            or is_done is not None and is_done(),
             out='.' if self.folder is None else str(self.folder))
         for evaluator in evaluators:
             trainer.extend(evaluator)
@@ -97,9 +102,10 @@ class Session:
         trainer.extend(log)
         if self.folder is not None:
             trainer.extend(
-                Snapshot(self.folder, epochs, self.snapshot_seconds))
+                Snapshot(self.folder, epochs, self.snapshot_seconds,
+                         self.made_with))
         if self.resume:
-            resume_from(self.folder, trainer)
+            resume_from(self.folder, trainer, epochs, self.made_with)
         elif self.folder is not None:
             for path in snapshots(self.folder):
                 path.unlink()
@@ -109,9 +115,3 @@ class Session:
         return Training(
             log.log, trainer.elapsed_time,
             updater.iteration / max(updater.update_seconds, 1e-9))
-
-
-def _stop_trigger(epochs, is_done):
-    if is_done is None:
-        return epochs, 'epoch'
-    return lambda trainer: trainer.updater.epoch >= epochs or is_done()

@@ -1,16 +1,20 @@
 """Snapshots of a whole trainer from which a run goes on bit for bit."""
+import json
 import re
 import time
 import warnings
 from pathlib import Path
 
+import chainer
+import numpy
 from chainer import serializers
 from chainer.training import extension
 
 from imsat.errors import InputError
-from imsat.storage import load_npz, save_npz
+from imsat.storage import check_arrays, load_npz, save_npz
 
 KEEP = 2
+REMEDY = 'choose another folder or start over without resuming'
 
 
 class Snapshot(extension.Extension):
@@ -23,13 +27,15 @@ class Snapshot(extension.Extension):
         epochs (int): Of the whole run, after the last of which one is saved
             in any case.
         seconds (float): Otherwise at most one in so many seconds.
+        made_with (dict): What decides what is learnt, as JSON has it.
     """
     trigger = 1, 'epoch'
     default_name = 'snapshot'
     priority = -100  # after all that writes or reads observations
 
-    def __init__(self, folder, epochs, seconds):
+    def __init__(self, folder, epochs, seconds, made_with):
         self.folder, self.epochs, self.seconds = Path(folder), epochs, seconds
+        self.made_with = made_with
         self._last = time.monotonic()
 
     def __call__(self, trainer):
@@ -38,6 +44,7 @@ class Snapshot(extension.Extension):
         if epoch < self.epochs and idle < self.seconds:
             return
         state = serializers.npz.serialize(trainer)
+        state['made_with'] = json.dumps(self.made_with)
         save_npz(self.folder / f'snapshot-{epoch:06d}.npz', state)
         for path in snapshots(self.folder)[:-KEEP]:
             path.unlink()
@@ -50,10 +57,18 @@ def snapshots(folder):
                   if re.fullmatch(r'snapshot-\d{6}\.npz', path.name))
 
 
-def resume_from(folder, trainer):
+def resume_from(folder, trainer, epochs, made_with):
     """Loads the newest snapshot that is whole, if there is one.
 
-    A damaged one is reported by a warning and the one before it used.
+    A damaged one is reported by a warning, removed, and the one before it
+    used.
+
+    Args:
+        epochs (int): Of the whole run.
+        made_with (dict): As :class:`Snapshot` takes it.
+
+    Raises:
+        InputError: For a snapshot of another run, or of a later epoch.
     """
     paths = snapshots(folder)
     while paths:
@@ -64,11 +79,76 @@ def resume_from(folder, trainer):
             then = 'going back to the one before it' if paths \
                 else 'starting over'
             warnings.warn(f'{e.args[0].split(" (")[0]}; {then}')
+            path.unlink()
             continue
+        _refuse_another(path, state, made_with)
         try:
+            check_arrays(state, _asked_by(trainer), path, REMEDY)
             serializers.NpzDeserializer(state).load(trainer)
+        except InputError:
+            raise
         except (KeyError, ValueError, TypeError) as e:
+            raise InputError(f'{path} is of another run or version ({e}); '
+                             f'{REMEDY}') from e
+        if trainer.updater.epoch > epochs:
             raise InputError(
-                f'{path} is of another run or version ({e}); choose another '
-                f'folder or start over without resuming') from e
+                f'{path} is of epoch {trainer.updater.epoch}, but no more '
+                f'than {epochs} are asked for; ask for as many, {REMEDY}')
         return
+
+
+def _refuse_another(path, state, made_with):
+    """InputError unless a snapshot was made with the same."""
+    try:
+        earlier = json.loads(str(state.pop('made_with')))
+        names = [name for name in {**earlier, **made_with}
+                 if earlier.get(name) != made_with.get(name)]
+    except (KeyError, ValueError, TypeError, AttributeError,
+            RecursionError) as e:
+        raise InputError(
+            f'{path} does not say what it was made with, as those of earlier '
+            f'versions; go on with that version, or start over without '
+            f'resuming') from e
+    for name in names:
+        raise InputError(
+            f'{path} was made with another {name} ({earlier.get(name)} and '
+            f'not {made_with.get(name)}); ask for the same, {REMEDY}')
+
+
+def _asked_by(trainer):
+    """By name, what a trainer takes from its snapshot."""
+    optimizer, asked = trainer.updater.get_optimizer('main'), {}
+    optimizer.serialize(_Zeros(dict(optimizer.target.namedparams())))
+    trainer.serialize(_Asked(asked))
+    return asked
+
+
+class _Asked(chainer.Deserializer):
+    """Notes what an object asks for, by name, and gives none of it."""
+
+    def __init__(self, asked, path=''):
+        self.asked, self.path = asked, path
+
+    def __getitem__(self, name):
+        return _Asked(self.asked, f'{self.path}{name.strip("/")}/')
+
+    def __call__(self, key, value):
+        self.asked[self.path + key] = value
+        # A log is empty; all else stays as it is.
+        return value or '[]' if isinstance(value, str) else value
+
+
+class _Zeros(chainer.Deserializer):
+    """Gives an optimizer what it only gathers from the first step on, in the
+    shapes of what it moves."""
+
+    def __init__(self, params, param=None):
+        self.params, self.param = params, param
+
+    def __getitem__(self, name):
+        return _Zeros(self.params, self.params[name])
+
+    def __call__(self, key, value):
+        if value is not None:
+            return value
+        return numpy.zeros(self.param.shape, self.param.dtype)

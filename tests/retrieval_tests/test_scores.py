@@ -182,9 +182,9 @@ def test_any_kind_of_label(xp):
 
 
 @pytest.mark.parametrize('q_labels,g_labels,message', [
-    (None, [0, 1, 1], 'labels of 2 queries'),
+    (None, [0, 1, 1], 'labels of the queries'),
     ([0], [0, 1, 1], 'labels of 2 queries'),
-    ([0, 1], None, 'labels of 3 gallery items'),
+    ([0, 1], None, 'labels of the gallery items'),
     ([0, numpy.nan], [0, 1, 1], 'label of the queries is missing'),
     ([0, 1], [0, None, 1], 'label of the gallery items is missing'),
     ([0, 7], [0, 1, 1], 'has the label 7'),

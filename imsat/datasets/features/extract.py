@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy
 
 from imsat.progress import ProgressBar
-from imsat.storage import default_cache, digest, look_up, save_npz
+from imsat.storage import default_cache, digest, is_table, look_up, save_npz
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def extract(images: numpy.ndarray,
     def features_from(start):
         part = images[start:start + chunk]
         path = folder / f'{start}-{start + len(part)}.npz'
-        kept = look_up(path, lambda arrays: len(arrays['x']) == len(part))
+        kept = look_up(path, lambda arrays: is_table(arrays['x'], len(part)))
         if kept is None:
             kept = {'x': numpy.asarray(compute(part), numpy.float32)}
             save_npz(path, kept)

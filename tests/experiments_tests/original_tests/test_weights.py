@@ -105,14 +105,14 @@ def test_any_depth(tmp_path):
     (lambda a: a.update({'l2/W': numpy.zeros((4, 9), 'f')}),
      'l2/W has shape (4, 9)'),
     (lambda a: a.update({'l3/b': numpy.zeros(9, 'f')}),
-     'l3/b has shape (9,) instead of (3,)')])
+     'l3/b has shape (9,) and not (3,)')])
 def test_no_encoder(tmp_path, change, part):
     arrays = load_npz(FILE)
     change(arrays)
     numpy.savez(tmp_path / 'broken.npz', **arrays)
     with pytest.raises(imsat.InputError) as e:
         imsat.load_original(tmp_path / 'broken.npz')
-    assert part in str(e.value) and 'serializers.save_npz' in str(e.value)
+    assert part in str(e.value) and 'save' in str(e.value)
 
 
 def test_a_model_without_its_network(tmp_path):

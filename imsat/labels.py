@@ -1,0 +1,87 @@
+"""Labels of any kind as numbers, without one class becoming another."""
+from typing import Any
+
+import numpy
+
+from imsat.errors import InputError
+
+
+def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
+                  ) -> list[numpy.ndarray]:
+    """Labels as numbers from 0, the same for labels that Python calls equal.
+
+    Numbers are compared exactly: int64 and uint64 arrays that NumPy would
+    compare as float64, 1 and True; but ``1`` and ``'1'`` are two labels, and
+    ``'a'`` and ``b'a'``.
+
+    Args:
+        labels (array): One or several, shapes (N,) or (N, 1), of numbers,
+            text, bytes or whatever Python can hash; of pandas as well.
+        names (tuple of str): What each of them labels, for errors.
+
+    Returns:
+        list of numpy.ndarray: Shapes (N,), int64.  Those of the first are in
+        the order of its labels, where these sort.
+
+    Raises:
+        InputError: For another shape, and for a label that is missing: None,
+            NaN or masked.
+
+    Example:
+        >>> from imsat.labels import number_labels
+        >>> number_labels(['b', 'a', 'b'])
+        [array([1, 0, 1])]
+        >>> big = 2 ** 53
+        >>> number_labels(numpy.array([big + 1, big]),
+        ...               numpy.array([big, big + 1], 'uint64'),
+        ...               names=('queries', 'gallery items'))
+        [array([1, 0]), array([0, 1])]
+    """
+    numbers: dict[Any, int] = {}
+    result = []
+    for these, name in zip(labels, names):
+        classes, inverse = _classes_of(these, name)
+        of_class = [numbers.setdefault(label, len(numbers))
+                    for label in classes]
+        result.append(numpy.array(of_class, numpy.int64)[inverse])
+    return result
+
+
+def _classes_of(labels, name):
+    """The labels that there are, and for each its place among them."""
+    refusal = f'a label of the {name} is missing; leave out what has no label'
+    if numpy.ma.is_masked(labels):
+        raise InputError(refusal)
+    try:
+        labels = numpy.asarray(labels)
+    except ValueError:  # lists of several lengths
+        labels = numpy.empty((0, 0))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise InputError(f'labels of the {name} have shape {labels.shape}; '
+                         f'give one label for each')
+    try:
+        if labels.dtype.hasobject:
+            classes = _sorted(set(labels.tolist()))
+            places = {label: i for i, label in enumerate(classes)}
+            inverse = [places[label] for label in labels.tolist()]
+        else:
+            array, inverse = numpy.unique(labels, return_inverse=True)
+            classes = array.tolist()
+        is_missing = any(label is None or bool(label != label)
+                         for label in classes)
+    except (TypeError, KeyError):  # pandas.NA, or what has no hash
+        raise InputError(f'a label of the {name} is missing or neither a '
+                         f'number nor text; leave it out, or replace it'
+                         ) from None
+    if is_missing:
+        raise InputError(refusal)
+    return classes, numpy.asarray(inverse, numpy.int64)
+
+
+def _sorted(classes):
+    try:
+        return sorted(classes)
+    except TypeError:  # of several kinds
+        return sorted(classes, key=lambda label: (str(type(label)), label))
