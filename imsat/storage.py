@@ -2,11 +2,13 @@
 """
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import io
 import json
 import lzma
 import os
+import re
 import struct
 import tempfile
 import typing
@@ -21,6 +23,11 @@ import scipy.sparse
 from chainer import backend
 
 from imsat.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file can not be removed
+    fcntl = None  # type: ignore[assignment]
 
 AnyPath = str | os.PathLike
 
@@ -51,22 +58,65 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         True
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='~',
-                                         dir=path.parent)
+    remove_half_written(
+        path.parent, f'*{path.suffix}' if path.suffix else path.name)
+    handle, temporary = _temporary(path)
     try:
         with open(handle, mode, **kwargs) as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
-        # mkstemp makes files private; give what open() would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+            # mkstemp makes files private; give what open() would have given.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            if fcntl:  # while it is locked
+                os.replace(temporary, path)
+        if not fcntl:
+            os.replace(temporary, path)
     finally:
         # Still there only if something failed.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _temporary(path):
+    """A new file beside ``path``, locked until it is closed."""
+    while True:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f'.{path.name}.', suffix='~', dir=path.parent)
+        if not fcntl:
+            return handle, temporary
+        with contextlib.suppress(OSError):  # of a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, temporary
+        os.close(handle)  # removed before it was locked
+
+
+def remove_half_written(folder: AnyPath, *names: str) -> None:
+    """Removes what writers that died left of files in a folder.
+
+    :func:`atomic_write` keeps its temporary file locked, and the system
+    frees the lock when the process dies.  So what is locked, by whatever
+    process, stays.
+
+    Args:
+        folder (path): Where; not the folders below it.
+        names (str): Patterns of the names that the files were to have.
+    """
+    for path in Path(folder).glob('.*~'):
+        of = re.fullmatch(r'\.(.+)\.[a-z0-9_]+~', path.name)
+        if of is None or not any(fnmatch.fnmatchcase(of[1], name)
+                                 for name in names):
+            continue
+        with contextlib.suppress(OSError):  # locked
+            if not fcntl:
+                path.unlink()
+                continue
+            with open(path, 'rb+') as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def save_json(path: AnyPath, value: typing.Any) -> None:
@@ -201,11 +251,19 @@ def _read_member(archive, name):
 
 
 def default_cache() -> Path:
-    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache."""
+    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache.
+
+    Raises:
+        InputError: If there is neither.
+    """
     folder = os.environ.get('IMSAT_CACHE')
     if folder:
         return Path(folder)
-    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    try:
+        home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    except RuntimeError as e:
+        raise InputError('there is no home folder to keep things in; let '
+                         'IMSAT_CACHE name a folder') from e
     return Path(home) / 'imsat'
 
 
@@ -253,13 +311,27 @@ def look_up(path: AnyPath,
         dict: None if there is no such file, or if it is damaged -- of which
         it warns -- or ``is_whole(arrays)`` is false.
     """
+    path = Path(path)
+    remove_half_written(path.parent, '*.npz')
     try:
         arrays = load_npz(path)
         if is_whole(arrays):
             return arrays
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # not there, or where nothing can be read
         return None
     except (InputError, KeyError):
         pass
     warnings.warn(f'{path} is damaged; what it held is computed again')
     return None
+
+
+def keep(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
+    """:func:`save_npz`, below a folder that need not be there, of what can be
+    computed again: if it can't be kept, a warning says so."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_npz(path, arrays)
+    except OSError as e:
+        warnings.warn(f'{path.name} is not kept ({e}); let IMSAT_CACHE name '
+                      f'a folder that can be written')
