@@ -28,7 +28,7 @@ from benchmarks.kernels.arithmetic import limit
 from benchmarks.kernels.cases import CASES
 from benchmarks.kernels.cases.case import is_array
 from benchmarks.kernels.timing import Gpu, copy_speed, count_sets, medians
-from common.scripts import run_script
+from common.scripts import a_path, run_script
 from common.versions import get_versions
 from imsat import devices
 from imsat.storage import save_json
@@ -51,8 +51,9 @@ def get_options(argv=None):
         help='number of the GPU; default 0')
     add('--kernel', metavar='NAME',
         help='only those whose names contain NAME; default all')
-    add('--json', metavar='FILE', help='write the results, size by size')
-    add('--picture', metavar='FILE',
+    add('--json', type=a_path, metavar='FILE',
+        help='write the results, size by size')
+    add('--picture', type=a_path, metavar='FILE',
         help='draw them; default: beside --json, ending in .png')
     add('--seconds', type=float, default=420, metavar='S',
         help='after these PyTorch compiles no more; default 420')

@@ -20,6 +20,7 @@ from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
+from imsat.parameters import Place
 from imsat.storage import save_json, save_npz
 from paper.systems import get_system
 
@@ -37,7 +38,7 @@ def get_options(argv=None):
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters')
-    return parse(parser, argv, DIGITS_RESTARTS, UNDECIDED)
+    return parse(parser, argv, {'prior': Place()}, DIGITS_RESTARTS, UNDECIDED)
 
 
 def read_prior(path):

@@ -111,16 +111,20 @@ class Flag(Kind):
 
 class Place(Kind):
     """A path, None for none; with ``flag`` a bool as well."""
-    wanted = 'give a path, or None'
 
-    def __init__(self, flag=False):
-        super().__init__(optional=True)
+    def __init__(self, flag=False, optional=True):
+        super().__init__(optional)
         self.flag = flag
+        self.wanted = 'give a path' + (', or None' if optional else '')
 
     def allows(self, value):
         if isinstance(value, bool):
             return self.flag
-        return isinstance(value, str | os.PathLike) and os.fspath(value) != ''
+        try:
+            path = os.fsencode(value)
+        except (TypeError, ValueError):  # no path of this system
+            return False
+        return bool(path) and b'\0' not in path
 
 
 class Units(Kind):

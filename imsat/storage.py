@@ -130,13 +130,32 @@ def load_json(path: AnyPath) -> typing.Any:
     """Reads the value in a JSON file.
 
     Raises:
-        InputError: If the file is not valid JSON.
+        InputError: If the file is not valid JSON, gives a name twice or has
+            more than ``MOST_JSON`` bytes.
     """
+    with open(path, 'rb') as f:
+        content = f.read(MOST_JSON + 1)
+    if len(content) > MOST_JSON:
+        raise InputError(f'{path} has more than {MOST_JSON >> 20} MB, which '
+                         f'nothing here writes; name another file')
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except ValueError as e:
+        return json.loads(content.decode('utf-8'),
+                          object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as e:
         raise InputError(f'{path} is not valid JSON ({e}); remove it or '
                          f'restore it from a copy') from e
+
+
+MOST_JSON = 1 << 26
+
+
+def _each_once(pairs):
+    values = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f'{name} is there twice')
+        values[name] = value
+    return values
 
 
 def save_npz(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
