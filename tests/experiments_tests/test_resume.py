@@ -1,5 +1,4 @@
 """A run that is killed and resumed ends as one that never was."""
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 from imsat import IMSATClustering
 from imsat.storage import load_npz
 from imsat.training.snapshot import snapshots
+from kills import WRITES, outcome
 
 EXPERIMENTS = Path(__file__).parents[2] / 'experiments'
 OPTIONS = ['--hidden', '40-40', '--epochs', '6', '--restarts', '2',
@@ -55,28 +55,11 @@ MOMENTS = {
 }
 
 
-# What the task writes besides the model.
-WRITES = {'clustering': 'assignments.npz', 'hashing': 'codes.npz'}
-
-
 def run(out, *options, killed=None, task='clustering'):
     prefix = ['-c', KILLED, *map(str, killed)] if killed else []
     return subprocess.run(
         [sys.executable, *prefix, str(EXPERIMENTS / f'{task}.py'), *OPTIONS,
          '--out', str(out), *options], capture_output=True, text=True)
-
-
-def outcome(out, task='clustering'):
-    """What must be the same: the bytes of the model, and all numbers."""
-    log = json.loads((out / 'log').read_text())
-    for entry in log:
-        del entry['elapsed_time']
-    result = json.loads((out / 'result.json').read_text())
-    for entry in (result, *result['restarts']):
-        for key in ('seconds', 'steps_per_second', 'seconds_evaluation'):
-            entry.pop(key, None)
-    return ((out / 'model.npz').read_bytes(),
-            (out / WRITES[task]).read_bytes(), log, result)
 
 
 @pytest.fixture(scope='module')
