@@ -21,7 +21,7 @@ from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
 from imsat.parameters import Place
-from imsat.storage import save_json, save_npz
+from imsat.storage import FAULTS, save_json, save_npz
 from paper.systems import get_system
 
 # What a newcomer sees in half a minute; see the README.
@@ -47,7 +47,7 @@ def read_prior(path):
             return check_prior(numpy.load(path, allow_pickle=False))
         text = Path(path).read_text(encoding='utf-8').replace(',', ' ')
         return check_prior(numpy.array(text.split(), dtype=float))
-    except (ValueError, EOFError) as e:
+    except FAULTS as e:
         raise imsat.InputError(f'the prior {path} can not be used: {e}') from e
 
 

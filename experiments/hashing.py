@@ -21,7 +21,7 @@ from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
-from imsat.parameters import Choice, Place, Whole
+from imsat.parameters import Choice, Whole
 from imsat.retrieval import nearest_head_codes
 from imsat.retrieval import scores as retrieval
 from imsat.retrieval.codes import count_distinct, unpack_bits
@@ -34,7 +34,6 @@ SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
 TRAIN_ON = 'all', 'gallery'
 # Of the options that only this script has.
 KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
-         'query': Place(), 'gallery': Place(),
          'values': Whole(2, optional=True)}
 
 

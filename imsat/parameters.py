@@ -9,6 +9,7 @@ import dataclasses
 import math
 import numbers
 import os
+import sys
 
 import numpy
 
@@ -62,7 +63,8 @@ class Number(Kind):
         self.wanted = f'give a finite number {bounds}'
 
     def allows(self, value):
-        return is_number(value) and math.isfinite(value) \
+        # Compared and not converted: a whole number may be beyond floats.
+        return is_number(value) and abs(value) <= sys.float_info.max \
             and self.least <= value <= self.most \
             and not ('(' in self.open and value == self.least) \
             and not (')' in self.open and value == self.most)
@@ -77,7 +79,7 @@ class Whole(Kind):
         super().__init__(optional)
         self.least, self.most = least, most
         self.wanted = f'give a whole number from {least}' + (
-            f' to {most}' if most < MOST else '')
+            f' to {most}' if most != MOST else '')
 
     def allows(self, value):
         return is_whole(value) and self.least <= value <= self.most
@@ -133,9 +135,9 @@ class Units(Kind):
     wanted = 'give the units of each hidden layer, e.g. (1200, 1200)'
 
     def allows(self, value):
-        return isinstance(value, tuple | list | numpy.ndarray) \
-            and numpy.ndim(value) == 1 and all(
-                is_whole(units) and 0 < units <= MOST for units in value)
+        return (isinstance(value, tuple | list)
+                or isinstance(value, numpy.ndarray) and value.ndim == 1) \
+            and all(is_whole(units) and 0 < units <= MOST for units in value)
 
     def parse(self, text):
         return [] if text == 'linear' else list(map(int, text.split('-')))

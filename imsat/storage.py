@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import tempfile
+import tokenize
 import typing
 import warnings
 import zipfile
@@ -60,6 +61,8 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
     path = Path(path)
     remove_half_written(
         path.parent, f'*{path.suffix}' if path.suffix else path.name)
+    if 'b' not in mode:  # names of files that are not UTF-8 stay what they are
+        kwargs = {'errors': 'surrogateescape', **kwargs}
     handle, temporary = _temporary(path)
     try:
         with open(handle, mode, **kwargs) as f:
@@ -228,7 +231,7 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None
 # encryption that there is not.
 FAULTS = (ValueError, EOFError, KeyError, TypeError, OverflowError,
           MemoryError, RuntimeError, SyntaxError, OSError, struct.error,
-          zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+          tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def _name_of(member):

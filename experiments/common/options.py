@@ -143,7 +143,8 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     """Options from the command line and, below them, a config.json.
 
     Args:
-        kinds (dict): The Kind of each option that the script itself adds.
+        kinds (dict): The Kind of each option that the script itself adds,
+            where that is no text.
         digits_restarts (int): Default of --restarts for what a newcomer runs.
         undecided (collection of str): As for :func:`get_parser`.
     """
@@ -152,7 +153,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     parser.set_defaults(**chosen)
     if args.config:
         options = load_config(args.config)['options']
-        check_config(args.config, args.task, options, kinds, undecided)
+        check_config(args, options, kinds, undecided)
         parser.set_defaults(**{name: value for name, value in options.items()
                                if value is not None})
     args = parser.parse_args(argv)
@@ -173,28 +174,30 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     return args
 
 
-def check_config(path, task, options, kinds, undecided):
+def check_config(args, options, kinds, undecided):
     """Raises InputError for an option that a config.json should not have, or
     with another value than the command line takes."""
-    parameters = parameters_of(task)
-    kinds = {'task': Choice([task]), 'method': Choice(SYSTEMS[task]),
-             'dataset': Place(optional=False), 'seed': Whole(0, 2 ** 32 - 1),
+    path, parameters = args.config, parameters_of(args.task)
+    unknown = options.keys() - vars(args).keys() | options.keys() & {
+        *RUN_OPTIONS, 'faithful'}
+    if unknown:
+        raise imsat.InputError(
+            f'{path} has options that are not known: '
+            f'{", ".join(sorted(unknown))}; remove them')
+    kinds = {'task': Choice([args.task]), 'seed': Whole(0, 2 ** 32 - 1),
+             'method': Choice(SYSTEMS[args.task]),
+             'dataset': Place(optional=False),
              'threads': Whole(1, optional=True), **kinds}
     method = str(options.get('method', DEFAULT_METHOD))
     for option, users in parameters.items():
         # Of what the method makes no use of, any other's.
         declaration, _ = users.get(method) or next(iter(users.values()))
         kinds.setdefault(option, declaration.kind)
-    unknown = options.keys() - (kinds.keys() - {*RUN_OPTIONS})
-    if unknown:
-        raise imsat.InputError(
-            f'{path} has options that are not known: '
-            f'{", ".join(sorted(unknown))}; remove them')
     for name, value in options.items():
         if value is None and (name in undecided or name in parameters
                               and method not in parameters[name]):
             continue
-        problem = kinds[name].problem(value)
+        problem = kinds.get(name, Place()).problem(value)
         if problem:
             raise imsat.InputError(f'{path}: {name} {problem}')
 
