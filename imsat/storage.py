@@ -108,11 +108,16 @@ def remove_half_written(folder: AnyPath, *names: str) -> None:
         folder (path): Where; not the folders below it.
         names (str): Patterns of the names that the files were to have.
     """
-    for path in Path(folder).glob('.*~'):
-        of = re.fullmatch(r'\.(.+)\.[a-z0-9_]+~', path.name)
-        if of is None or not any(fnmatch.fnmatchcase(of[1], name)
-                                 for name in names):
+    try:
+        found = os.listdir(folder)
+    except OSError:  # not there
+        return
+    for name in found:
+        of = re.fullmatch(r'\.(.+)\.[a-z0-9_]+~', name)
+        if of is None or not any(fnmatch.fnmatchcase(of[1], wanted)
+                                 for wanted in names):
             continue
+        path = Path(folder, name)
         with contextlib.suppress(OSError):  # locked
             if not fcntl:
                 path.unlink()

@@ -718,8 +718,8 @@ def fuzz(seed, count, seconds=math.inf, only='', keep=None):
             write(reader.path, reader.files[0])
             table[reader.name][verdict] += 1
             if verdict not in ALLOWED:
-                print(f'{reader.name}, {i // len(chosen)}: {verdict}: '
-                      + ' '.join(why.split())[:300], file=sys.stderr, flush=True)
+                print(f'{reader.name}, {i}: {verdict}: '
+                      + ' '.join(why.split())[:300], file=sys.stderr)
                 if keep:
                     write(Path(keep, f'{reader.name}-{i}'), content)
     return table
