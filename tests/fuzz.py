@@ -421,8 +421,8 @@ def texts(folder):
         said = strict_json(content)['options']
         assert said.keys() <= config['options'].keys()
         usual = vars(clustering.get_options([
-            '--threads', '1', '--method', said.get('method', 'imsat-vat'),
-            '--dataset', said.get('dataset', 'digits')]))
+            '--threads=1', f'--method={said.get("method", "imsat-vat")}',
+            f'--dataset={said.get("dataset", "digits")}']))
         usual['threads'] = len(os.sched_getaffinity(0))
         given = {name: value for name, value in said.items()
                  if value is not None}
@@ -680,7 +680,7 @@ def judge(reader, whole, content):
     try:
         if reader.says is not None and same(value, reader.says(content)):
             return 'says so', ''
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         return 'wrongly accepted', f'{type(e).__name__} {e}; {value!r}'
     return 'wrongly accepted', repr(value)
 
