@@ -21,7 +21,8 @@ from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
-from imsat.storage import save_json, save_npz
+from imsat.parameters import Place
+from imsat.storage import FAULTS, save_json, save_npz
 from paper.systems import get_system
 
 # What a newcomer sees in half a minute; see the README.
@@ -38,7 +39,7 @@ def get_options(argv=None):
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters')
-    return parse(parser, argv, DIGITS_RESTARTS, UNDECIDED)
+    return parse(parser, argv, {'prior': Place()}, DIGITS_RESTARTS, UNDECIDED)
 
 
 def read_prior(path):
@@ -47,7 +48,7 @@ def read_prior(path):
             return check_prior(numpy.load(path, allow_pickle=False))
         text = Path(path).read_text(encoding='utf-8').replace(',', ' ')
         return check_prior(numpy.array(text.split(), dtype=float))
-    except (ValueError, EOFError) as e:
+    except FAULTS as e:
         raise imsat.InputError(f'the prior {path} can not be used: {e}') from e
 
 

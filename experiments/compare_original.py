@@ -18,8 +18,8 @@ import numpy
 
 import imsat  # before Chainer
 import chainer
-from common.scripts import main
 from common.results import get_versions
+from common.scripts import a_path, main
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.parameters import Units
@@ -41,17 +41,18 @@ def get_options(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('--original', metavar='DIR',
+    add('--original', type=a_path, metavar='DIR',
         help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}; '
              f'what it holds is run as code')
-    add('--python2', metavar='PYTHON',
+    add('--python2', type=a_path, metavar='PYTHON',
         help='a Python 2.7 with Chainer 1.x, see docs/comparison.md; goes '
              'with --original')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='where ours computes: -1 the CPU, N GPU number N; default -1')
     add('--threads', type=int, default=devices.available_cores(), metavar='N',
         help='of BLAS, ours and the original\'s; default: all cores')
-    add('--out', default='results/compare-original', metavar='DIR',
+    add('--out', type=a_path, metavar='DIR',
+        default='results/compare-original',
         help='for report.md and differences.png; default %(default)s')
     add('--seed', type=int, default=0, metavar='N',
         help='of random inputs, weights and directions; default 0')
@@ -71,7 +72,7 @@ def get_options(argv=None):
         help='default %(default)s')
     add('--bits', type=int, default=Sizes.bits, metavar='D',
         help='default %(default)s')
-    add('--data-dir', metavar='DIR',
+    add('--data-dir', type=a_path, metavar='DIR',
         help="folder of MNIST's four IDX files; default: the environment "
              'variable IMSAT_DATA')
     args = parser.parse_args(argv)

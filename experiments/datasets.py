@@ -11,7 +11,7 @@ import sys
 import numpy
 
 import imsat
-from common.scripts import main, sentence
+from common.scripts import a_path, main, sentence
 from imsat.datasets import SOURCES, load_dataset
 from paper.figures import TABLE_2, Statistics
 
@@ -21,7 +21,7 @@ def get_options(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--data-dir', metavar='DIR',
+        '--data-dir', type=a_path, metavar='DIR',
         help="the folder above the publishers' files; default: the "
              'environment variable IMSAT_DATA')
     parser.add_argument('--notes', action='store_true',

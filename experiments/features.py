@@ -17,7 +17,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from common.scripts import main, positive
+from common.scripts import a_path, main, positive
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import save_features
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
@@ -48,12 +48,12 @@ def get_options(argv=None):
     add('--kind', choices=sorted(KINDS), default='gray',
         help='gray: 512 features as LMgist; color: 960 as lear_gist; default '
              'gray')
-    add('--out', required=True, metavar='FILE.npz')
+    add('--out', type=a_path, required=True, metavar='FILE.npz')
     add = add_command(commands, 'resnet50', RESNET50, '(N, height, width, 3)',
                       resnet50_features)
-    add('--weights', required=True, metavar='FILE.npz',
+    add('--weights', type=a_path, required=True, metavar='FILE.npz',
         help="of Chainer's ResNet50Layers")
-    add('--out', required=True, metavar='FILE.npz',
+    add('--out', type=a_path, required=True, metavar='FILE.npz',
         help='DATA_DIR/DATASET-resnet50.npz is where --dataset looks for it')
     add('--size', type=positive, default=224, metavar='N',
         help='pixels to which images are scaled; default 224')
@@ -73,9 +73,10 @@ def add_command(commands, name, description, shape, features):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(features=features, chunk=1000)
     add = parser.add_argument
-    add('--dataset', required=True, metavar='|'.join([*IMAGES, 'FILE.npz']),
+    add('--dataset', type=a_path, required=True,
+        metavar='|'.join([*IMAGES, 'FILE.npz']),
         help=f'FILE.npz with images, shape {shape}, uint8, and optionally y')
-    add('--data-dir', metavar='DIR',
+    add('--data-dir', type=a_path, metavar='DIR',
         help="the folder above the publishers' files; default: the "
              'environment variable IMSAT_DATA')
     add('--device', type=int, default=-1, metavar='-1|N',

@@ -16,12 +16,13 @@ import imsat
 from common.folders import describe, run_folder
 from common.options import get_parser, make_model, parse, table_options
 from common.results import in_seconds, save_log, training_results
-from common.scripts import main
+from common.scripts import a_path, main
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.datasets.tables import read_table
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
+from imsat.parameters import Choice, Whole
 from imsat.retrieval import nearest_head_codes
 from imsat.retrieval import scores as retrieval
 from imsat.retrieval.codes import count_distinct, unpack_bits
@@ -31,6 +32,11 @@ from paper.systems import get_system
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
 
+TRAIN_ON = 'all', 'gallery'
+# Of the options that only this script has.
+KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
+         'values': Whole(2, optional=True)}
+
 
 def get_options(argv=None):
     parser = get_parser('hashing', __doc__)
@@ -38,17 +44,18 @@ def get_options(argv=None):
     add('--queries-per-class', type=int, default=100, metavar='N',
         help='drawn by --seed (section 4.3), half of a class that has fewer '
              'than 2 N points; default 100')
-    add('--train-on', choices=('all', 'gallery'), default='all',
+    add('--train-on', choices=TRAIN_ON, default='all',
         help='whether the queries, without their labels, are learnt from as '
              'well, as in the authors\' code (default)')
-    add('--query', metavar='FILE',
+    add('--query', type=a_path, metavar='FILE',
         help='queries of your own, a file as for --dataset')
-    add('--gallery', metavar='FILE', help='and what is searched for them')
+    add('--gallery', type=a_path, metavar='FILE',
+        help='and what is searched for them')
     add('--values', type=int, metavar='V',
         help='V values for each of the --bits outputs (section 3.2.1): codes '
              'are whole numbers from 0, compared by how many differ; default: '
              'bits')
-    args = parse(parser, argv)
+    args = parse(parser, argv, KINDS)
     if args.values is not None:
         check_values(args)
     if (args.query is None) != (args.gallery is None):

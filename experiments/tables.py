@@ -21,7 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common.scripts import main, positive, sentence
+from common.scripts import a_path, main, positive, sentence
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
@@ -55,16 +55,16 @@ def get_options(argv=None):
         help='of BLAS, each; default 1')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
-    add('--data-dir', metavar='DIR',
+    add('--data-dir', type=a_path, metavar='DIR',
         help='default: the environment variable IMSAT_DATA')
-    add('--out', default='results/tables', metavar='DIR',
+    add('--out', type=a_path, default='results/tables', metavar='DIR',
         help='default results/tables')
-    add('--record', metavar='FILE',
+    add('--record', type=a_path, metavar='FILE',
         help='a file that keeps the results of all runs: those that it holds '
              'count as done, those that end are added')
     add('--report', action='store_true',
         help='run nothing: write the table of what has been run')
-    add('--readme', metavar='FILE',
+    add('--readme', type=a_path, metavar='FILE',
         help='in place of a table: rewrite, from --record, those between the '
              'markers of a Markdown file')
     argv = sys.argv[1:] if argv is None else argv
@@ -194,5 +194,8 @@ def places_of(runs):
 
 if __name__ == '__main__':
     # As Ctrl-C, so that what is under way ends as well.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in 'SIGTERM', 'SIGHUP':  # of a terminal that is closed
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main(run, get_options, AGAIN))

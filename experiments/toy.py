@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_circles, make_moons
 
 import imsat
-from common.scripts import main, positive
+from common.scripts import a_path, main, positive
 from imsat.pictures.training import BLUE, ORANGE, save
 
 COLUMNS = {
@@ -29,7 +29,7 @@ def get_options(argv=None):
         description=__doc__.split('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('--out', default='toy.png', help='the picture')
+    add('--out', type=a_path, default='toy.png', help='the picture')
     add('--points', type=positive, default=1000, help='of each data set')
     add('--noise', type=float, default=.05,
         help='standard deviation of what is added to every point')

@@ -1,7 +1,6 @@
 """sigma_t(x), the distance to the t-th neighbour (Eq. 17), kept on disk."""
 import os
 import typing
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from chainer import backend
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
 from imsat.parameters import is_whole
-from imsat.storage import AnyPath, digest, look_up, save_npz
+from imsat.storage import AnyPath, digest, keep, look_up
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
@@ -70,12 +69,7 @@ def neighbor_distance(
             progress(n)
         return kept['sigma']
     sigma = _compute(x, t, progress)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_npz(path, {'sigma': sigma})
-    except OSError as e:
-        warnings.warn(f'distances to neighbours are not kept ({e}); let '
-                      f'IMSAT_CACHE name a folder that can be written')
+    keep(path, {'sigma': sigma})
     return sigma
 
 

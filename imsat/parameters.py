@@ -11,6 +11,7 @@ import math
 import numbers
 import os
 import re
+import sys
 import textwrap
 
 import numpy
@@ -65,7 +66,8 @@ class Number(Kind):
         self.wanted = f'give a finite number {bounds}'
 
     def allows(self, value):
-        return is_number(value) and math.isfinite(value) \
+        # Compared and not converted: a whole number may be beyond floats.
+        return is_number(value) and abs(value) <= sys.float_info.max \
             and self.least <= value <= self.most \
             and not ('(' in self.open and value == self.least) \
             and not (')' in self.open and value == self.most)
@@ -80,7 +82,7 @@ class Whole(Kind):
         super().__init__(optional)
         self.least, self.most = least, most
         self.wanted = f'give a whole number from {least}' + (
-            f' to {most}' if most < MOST else '')
+            f' to {most}' if most != MOST else '')
 
     def allows(self, value):
         return is_whole(value) and self.least <= value <= self.most
@@ -114,16 +116,20 @@ class Flag(Kind):
 
 class Place(Kind):
     """A path, None for none; with ``flag`` a bool as well."""
-    wanted = 'give a path, or None'
 
-    def __init__(self, flag=False):
-        super().__init__(optional=True)
+    def __init__(self, flag=False, optional=True):
+        super().__init__(optional)
         self.flag = flag
+        self.wanted = 'give a path' + (', or None' if optional else '')
 
     def allows(self, value):
         if isinstance(value, bool):
             return self.flag
-        return isinstance(value, str | os.PathLike) and os.fspath(value) != ''
+        try:
+            path = os.fsencode(value)
+        except (TypeError, ValueError):  # no path of this system
+            return False
+        return bool(path) and b'\0' not in path
 
 
 class Units(Kind):
@@ -132,9 +138,9 @@ class Units(Kind):
     wanted = 'give the units of each hidden layer, e.g. (1200, 1200)'
 
     def allows(self, value):
-        return isinstance(value, tuple | list | numpy.ndarray) \
-            and numpy.ndim(value) == 1 and all(
-                is_whole(units) and 0 < units <= MOST for units in value)
+        return (isinstance(value, tuple | list)
+                or isinstance(value, numpy.ndarray) and value.ndim == 1) \
+            and all(is_whole(units) and 0 < units <= MOST for units in value)
 
     def parse(self, text):
         return [] if text == 'linear' else list(map(int, text.split('-')))

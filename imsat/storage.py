@@ -2,14 +2,17 @@
 """
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import io
 import json
 import lzma
 import math
 import os
+import re
 import struct
 import tempfile
+import tokenize
 import typing
 import warnings
 import zipfile
@@ -22,6 +25,11 @@ import scipy.sparse
 from chainer import backend
 
 from imsat.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file can not be removed
+    fcntl = None  # type: ignore[assignment]
 
 AnyPath = str | os.PathLike
 
@@ -52,22 +60,72 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         True
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='~',
-                                         dir=path.parent)
+    remove_half_written(
+        path.parent, f'*{path.suffix}' if path.suffix else path.name)
+    if 'b' not in mode:  # names of files that are not UTF-8 stay what they are
+        kwargs = {'errors': 'surrogateescape', **kwargs}
+    handle, temporary = _temporary(path)
     try:
         with open(handle, mode, **kwargs) as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
-        # mkstemp makes files private; give what open() would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+            # mkstemp makes files private; give what open() would have given.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            if fcntl:  # while it is locked
+                os.replace(temporary, path)
+        if not fcntl:
+            os.replace(temporary, path)
     finally:
         # Still there only if something failed.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _temporary(path):
+    """A new file beside ``path``, locked until it is closed."""
+    while True:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f'.{path.name}.', suffix='~', dir=path.parent)
+        if not fcntl:
+            return handle, temporary
+        with contextlib.suppress(OSError):  # of a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, temporary
+        os.close(handle)  # removed before it was locked
+
+
+def remove_half_written(folder: AnyPath, *names: str) -> None:
+    """Removes what writers that died left of files in a folder.
+
+    :func:`atomic_write` keeps its temporary file locked, and the system
+    frees the lock when the process dies.  So what is locked, by whatever
+    process, stays.
+
+    Args:
+        folder (path): Where; not the folders below it.
+        names (str): Patterns of the names that the files were to have.
+    """
+    try:
+        found = os.listdir(folder)
+    except OSError:  # not there
+        return
+    for name in found:
+        of = re.fullmatch(r'\.(.+)\.[a-z0-9_]+~', name)
+        if of is None or not any(fnmatch.fnmatchcase(of[1], wanted)
+                                 for wanted in names):
+            continue
+        path = Path(folder, name)
+        with contextlib.suppress(OSError):  # locked
+            if not fcntl:
+                path.unlink()
+                continue
+            with open(path, 'rb+') as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def save_json(path: AnyPath, value: typing.Any) -> None:
@@ -92,13 +150,32 @@ def load_json(path: AnyPath) -> typing.Any:
     """Reads the value in a JSON file.
 
     Raises:
-        InputError: If the file is not valid JSON.
+        InputError: If the file is not valid JSON, gives a name twice or has
+            more than ``MOST_JSON`` bytes.
     """
+    with open(path, 'rb') as f:
+        content = f.read(MOST_JSON + 1)
+    if len(content) > MOST_JSON:
+        raise InputError(f'{path} has more than {MOST_JSON >> 20} MB, which '
+                         f'nothing here writes; name another file')
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
+        return json.loads(content.decode('utf-8'),
+                          object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as e:
         raise InputError(f'{path} is not valid JSON ({e}); remove it or '
                          f'restore it from a copy') from e
+
+
+MOST_JSON = 1 << 26
+
+
+def _each_once(pairs):
+    values = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f'{name} is there twice')
+        values[name] = value
+    return values
 
 
 def save_npz(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
@@ -170,7 +247,7 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None
 # encryption that there is not.
 FAULTS = (ValueError, EOFError, KeyError, TypeError, OverflowError,
           MemoryError, RuntimeError, SyntaxError, OSError, struct.error,
-          zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+          tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def _reason(fault):
@@ -331,11 +408,19 @@ def _problem(name, array, like):
 
 
 def default_cache() -> Path:
-    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache."""
+    """The folder that ``IMSAT_CACHE`` names, or else one below ~/.cache.
+
+    Raises:
+        InputError: If there is neither.
+    """
     folder = os.environ.get('IMSAT_CACHE')
     if folder:
         return Path(folder)
-    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    try:
+        home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    except RuntimeError as e:
+        raise InputError('there is no home folder to keep things in; let '
+                         'IMSAT_CACHE name a folder') from e
     return Path(home) / 'imsat'
 
 
@@ -390,13 +475,15 @@ def look_up(path: AnyPath,
         dict: None if there is no such file, or if it is damaged -- of which
         it warns -- or can't be used.
     """
+    path = Path(path)
+    remove_half_written(path.parent, '*.npz')
     try:
         arrays = load_npz(path)
         if like is not None:
             check_arrays(arrays, like, path)
         if is_whole(arrays):
             return arrays
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # not there, or where nothing can be read
         return None
     except (InputError, KeyError, TypeError, ValueError):
         pass
@@ -409,3 +496,15 @@ def is_table(x: numpy.ndarray, n: int) -> bool:
     """
     return x.shape[:1] == (n,) and x.ndim == 2 \
         and x.dtype == numpy.float32 and bool(numpy.isfinite(x).all())
+
+
+def keep(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
+    """:func:`save_npz`, below a folder that need not be there, of what can be
+    computed again: if it can't be kept, a warning says so."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_npz(path, arrays)
+    except OSError as e:
+        warnings.warn(f'{path.name} is not kept ({e}); let IMSAT_CACHE name '
+                      f'a folder that can be written')

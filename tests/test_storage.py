@@ -11,8 +11,8 @@ import scipy.sparse
 
 from imsat.errors import InputError
 from imsat.storage import (
-    atomic_write, default_cache, digest, load_json, load_npz, save_json,
-    save_npz)
+    atomic_write, default_cache, digest, keep, load_json, load_npz, look_up,
+    remove_half_written, save_json, save_npz)
 
 
 class Sabotage(Exception):
@@ -88,6 +88,61 @@ def test_json(tmp_path):
     (tmp_path / 'a').write_text('{"b"')
     with pytest.raises(InputError, match='not valid JSON'):
         load_json(tmp_path / 'a')
+
+
+def test_json_gives_every_name_once(tmp_path):
+    (tmp_path / 'a').write_text('[{"b": 1, "b": 1}]')
+    with pytest.raises(InputError, match='b is there twice'):
+        load_json(tmp_path / 'a')
+
+
+HALF = '.a.npz.x1_b2c3d~', '.b.npz.abc~'
+OTHERS = '.notes.txt~', '.c.npz.~1~', '.log.abcdefgh~', 'a.npz', '.a.npz~'
+
+
+def touch(folder):
+    for name in HALF + OTHERS:
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize('act', [
+    lambda path: look_up(path, bool), lambda path: save_npz(path, {}),
+    lambda path: remove_half_written(path.parent, 'a.*', 'b.npz')])
+def test_what_dead_writers_left_goes(tmp_path, act):
+    touch(tmp_path)
+    act(tmp_path / 'c.npz')
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left - {'c.npz'} == set(OTHERS)
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='locks of POSIX')
+def test_what_is_being_written_stays(tmp_path):
+    with atomic_write(tmp_path / 'a.npz') as f:
+        f.write(b'slowly')
+        save_npz(tmp_path / 'b.npz', {'x': 1})
+        remove_half_written(tmp_path, '*')
+    assert (tmp_path / 'a.npz').read_bytes() == b'slowly'
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize('cache', ['file', 'file/below', 'a' * 300])
+def test_a_cache_that_can_not_be_written(tmp_path, cache):
+    (tmp_path / 'file').touch()
+    path = tmp_path / cache / 'x.npz'
+    assert look_up(path, bool) is None
+    with pytest.warns(UserWarning, match='x.npz is not kept .* IMSAT_CACHE'):
+        keep(path, {'x': 1})
+
+
+def test_no_home(monkeypatch):
+    def no_entry(uid):
+        raise KeyError
+    pwd = pytest.importorskip('pwd')
+    monkeypatch.setattr(pwd, 'getpwuid', no_entry)
+    for name in 'HOME', 'XDG_CACHE_HOME', 'IMSAT_CACHE':
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match='let IMSAT_CACHE name a folder'):
+        default_cache()
 
 
 def sha(*contents):

@@ -1,17 +1,14 @@
 """The folder of a run, for one run alone and nothing lost in it."""
 import contextlib
+import re
 from pathlib import Path
 
 import filelock
 
 import imsat
-from common.options import default_options, load_config
+from common.options import RUN_OPTIONS, default_options, load_config
 from common.results import get_versions
-from imsat.storage import digest, save_json
-
-# Options that say how to run, not what to compute.
-RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans')
+from imsat.storage import digest, remove_half_written, save_json
 
 
 def describe(data, **more):
@@ -37,10 +34,7 @@ def run_folder(args, data):
         raise imsat.InputError(f'another run is at work in {out}; wait for '
                                f'its end or choose another --out') from e
     with lock:
-        # What was half written when an earlier attempt died; nothing else
-        # that may lie there.
-        for path in out.glob('**/.snapshot-*.npz.*~'):
-            path.unlink()
+        remove_leftovers(out)
         config = dict(options=options_of(args), data=data,
                       versions=get_versions())
         path = out / 'config.json'
@@ -59,6 +53,18 @@ def run_folder(args, data):
         if not (args.resume and path.exists()):
             save_json(path, config)
         yield out
+
+
+def remove_leftovers(out):
+    """Removes what was half written when an earlier attempt died; nothing
+    else that may lie there."""
+    for folder in [out, *(path for path in out.rglob('*') if path.is_dir())]:
+        remove_half_written(folder, '*.npz', '*.json', '*.png', 'log')
+        # Chainer writes its log in a folder that takes its name then.
+        if re.fullmatch('log[a-z0-9_]{8}', folder.name):
+            (folder / 'log.json').unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another's: not empty
+                folder.rmdir()
 
 
 def has_learnt(out):

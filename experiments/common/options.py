@@ -8,15 +8,19 @@ import warnings
 from pathlib import Path
 
 import imsat
-from common.scripts import positive
+from common.scripts import a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
-from imsat.parameters import Choice, declarations, option_of
+from imsat.parameters import (
+    Choice, Place, Whole, declarations, option_of)
 from imsat.storage import load_json
 from paper.departures import faithful
 from paper.systems import SYSTEMS, get_system
 
 DEFAULT_METHOD = 'imsat-vat'
+# Options that say how to run, not what to compute.
+RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
+               'snapshot_seconds', 'kmeans')
 
 
 def get_parser(task, description, undecided=None):
@@ -35,7 +39,7 @@ def get_parser(task, description, undecided=None):
     add = parser.add_argument
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
-    add('--dataset', default='digits', metavar='NAME|FILE',
+    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y; or a table, a point a line (a column named y holds labels): '
              f'FILE.csv, .tsv, both also with .gz, .parquet; default digits')
@@ -46,11 +50,11 @@ def get_parser(task, description, undecided=None):
             ('columns', 'A,B,...', 'are features; default: all others')):
         add(f'--{option}', metavar=value,
             help=f'which of a table, by name or by number from 1, {text}')
-    add('--data-dir', metavar='DIR',
+    add('--data-dir', type=a_path, metavar='DIR',
         help="folder above the publishers' files; default: the environment "
              'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
              'they are not there')
-    add('--out', metavar='DIR',
+    add('--out', type=a_path, metavar='DIR',
         help=f'results; default results/{task}-DATASET-seedN, before seedN '
              f'the method if it is another than {DEFAULT_METHOD}')
     add('--seed', type=int, default=0, metavar='N',
@@ -61,7 +65,7 @@ def get_parser(task, description, undecided=None):
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
              'is refused')
-    add('--config', metavar='FILE',
+    add('--config', type=a_path, metavar='FILE',
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
         help='go on from the last snapshot below --out')
@@ -142,10 +146,12 @@ def _shown(value):
     return f'{value:g}' if isinstance(value, float) else str(value)
 
 
-def parse(parser, argv, digits_restarts=1, undecided=()):
+def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     """Options from the command line and, below them, a config.json.
 
     Args:
+        kinds (dict): The Kind of each option that the script itself adds,
+            where that is no text.
         digits_restarts (int): Default of --restarts for what a newcomer runs.
         undecided (collection of str): As for :func:`get_parser`.
     """
@@ -154,11 +160,9 @@ def parse(parser, argv, digits_restarts=1, undecided=()):
     parser.set_defaults(**chosen)
     if args.config:
         options = load_config(args.config)['options']
-        unknown = set(options) - set(vars(args))
-        if unknown:
-            raise imsat.InputError(f'{args.config} has options that are not '
-                                   f'known: {", ".join(sorted(unknown))}')
-        parser.set_defaults(**options)
+        check_config(args, options, kinds, undecided)
+        parser.set_defaults(**{name: value for name, value in options.items()
+                               if value is not None})
     args = parser.parse_args(argv)
     for name, value in chosen.items():
         if getattr(args, name) != value:
@@ -175,6 +179,34 @@ def parse(parser, argv, digits_restarts=1, undecided=()):
         args.out = (f'results/{args.task}-{Path(args.dataset).stem}{method}'
                     f'-seed{args.seed}')
     return args
+
+
+def check_config(args, options, kinds, undecided):
+    """Raises InputError for an option that a config.json should not have, or
+    with another value than the command line takes."""
+    path, parameters = args.config, parameters_of(args.task)
+    unknown = options.keys() - vars(args).keys() | options.keys() & {
+        *RUN_OPTIONS, 'faithful'}
+    if unknown:
+        raise imsat.InputError(
+            f'{path} has options that are not known: '
+            f'{", ".join(sorted(unknown))}; remove them')
+    kinds = {'task': Choice([args.task]), 'seed': Whole(0, 2 ** 32 - 1),
+             'method': Choice(SYSTEMS[args.task]),
+             'dataset': Place(optional=False),
+             'threads': Whole(1, optional=True), **kinds}
+    method = str(options.get('method', DEFAULT_METHOD))
+    for option, users in parameters.items():
+        # Of what the method makes no use of, any other's.
+        declaration, _ = users.get(method) or next(iter(users.values()))
+        kinds.setdefault(option, declaration.kind)
+    for name, value in options.items():
+        if value is None and (name in undecided or name in parameters
+                              and method not in parameters[name]):
+            continue
+        problem = kinds.get(name, Place()).problem(value)
+        if problem:
+            raise imsat.InputError(f'{path}: {name} {problem}')
 
 
 def choose_defaults(args, digits_restarts, undecided):

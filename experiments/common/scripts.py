@@ -10,13 +10,14 @@ import threadpoolctl
 
 import imsat
 from imsat.errors import ArgumentError
+from imsat.parameters import MOST
 
 
 def positive(text):
     number = int(text)
-    if number < 1:
+    if not 1 <= number <= MOST:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from '
-                                         f'1')
+                                         f'1 to {MOST}')
     return number
 
 
@@ -28,10 +29,27 @@ def sentence(error):
     return str(error)
 
 
+def a_path(text):
+    if not text:
+        raise argparse.ArgumentTypeError('nothing is named; give a path')
+    return text
+
+
 def fail(message):
     message = ' '.join(str(message).split())
     print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)
     return 2
+
+
+def open_streams():
+    """Makes it possible to print anything, whatever the terminal."""
+    for name in 'stdout', 'stderr':
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, 'w'))  # noqa: SIM115
+        elif stream.errors == 'strict':
+            # A path may have letters that the terminal has not.
+            stream.reconfigure(errors='backslashreplace')
 
 
 def run_script(function, resume='the same command goes on where it was'):
@@ -48,8 +66,11 @@ def run_script(function, resume='the same command goes on where it was'):
     """
     warnings.formatwarning = lambda message, *args: f'warning: {message}\n'
     then = f'; {resume}' if resume else ''
+    open_streams()
     try:
-        return function() or 0
+        code = function() or 0
+        sys.stdout.flush()
+        return code
     except imsat.InputError as e:
         return fail(sentence(e))
     except BrokenPipeError:

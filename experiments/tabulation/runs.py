@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from common.options import default_options, load_config
 from imsat.errors import InputError
 from imsat.storage import atomic_write, load_json, strict
 
+CHILD = Path(__file__).with_name('child.py')
 SCRIPTS = {'clustering': clustering, 'hashing': hashing}
 # What begins with the training of another method, step for step; its
 # finished phases are taken over.
@@ -122,7 +124,8 @@ class Runs:
     def __init__(self, out, common, record=None, digests=None):
         self.out, self.common, self.record = out, common, record
         self.digests = digests or {}
-        self.under_way = set()
+        self.under_way, self.is_stopped = set(), False
+        self._lock = threading.Lock()
 
     def result(self, run):
         """What a finished run wrote or what is recorded of it, or None.
@@ -169,24 +172,33 @@ class Runs:
         folder = self.out / run.folder
         folder.mkdir(parents=True, exist_ok=True)
         self._take_over(run, folder)
-        command = [sys.executable, SCRIPTS[run.task].__file__, '--quiet',
-                   '--resume', '--out', str(folder), *self._options(run)]
+        command = [sys.executable, str(CHILD), SCRIPTS[run.task].__file__,
+                   '--quiet', '--resume', '--out', str(folder),
+                   *self._options(run)]
         if run.task == 'clustering':
             command.append('--no-kmeans')
-        with open(folder / 'output.txt', 'w', encoding='utf-8') as output:
-            process = subprocess.Popen(command, stdout=output,
+        with open(folder / 'output.txt', 'w', encoding='utf-8') as output, \
+                self._lock:
+            if self.is_stopped:
+                return 'stopped'
+            process = subprocess.Popen(command, stdin=subprocess.PIPE,
+                                       stdout=output,
                                        stderr=subprocess.STDOUT)
-        self.under_way.add(process)
-        code = process.wait()
+            self.under_way.add(process)
+        with process:
+            code = process.wait()
         self.under_way.discard(process)
         if code:
-            lines = (folder / 'output.txt').read_text().splitlines()
+            lines = (folder / 'output.txt').read_text(
+                encoding='utf-8', errors='replace').splitlines()
             return lines[-1] if lines else f'exit code {code}'
 
     def stop(self):
         """Ends what is under way, which goes on from its last snapshot."""
-        for process in list(self.under_way):
-            process.terminate()
+        with self._lock:
+            self.is_stopped = True
+            for process in list(self.under_way):
+                process.terminate()
 
     def _options(self, run):
         options = [*self.common, '--dataset', run.dataset, '--method',
@@ -237,6 +249,8 @@ def do_all(runs, wanted, jobs, tell):
                 tell(run, future.result())
                 if rest:
                     waiting[executor.submit(runs.do, rest[0])] = rest
-    finally:
+    except BaseException:
         runs.stop()
+        raise
+    finally:
         executor.shutdown(cancel_futures=True)

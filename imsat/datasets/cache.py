@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy
 
 from imsat.datasets.dataset import Dataset
-from imsat.storage import default_cache, digest, is_table, look_up, save_npz
+from imsat.storage import default_cache, digest, is_table, keep, look_up
 
 # To be raised when a preparation changes: what was kept is then left alone.
 VERSION = 3
@@ -35,7 +35,6 @@ def prepared(name: str, content: Iterable[numpy.ndarray | bytes],
     if arrays is None:
         x, y, notes = prepare()
         arrays = {'x': x, 'y': y, 'notes': numpy.array(notes)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_npz(path, arrays)
+        keep(path, arrays)
     return Dataset(name, arrays['x'], arrays['y'], image_shape,
                    arrays['notes'].tolist())

@@ -457,8 +457,8 @@ class TrainedEstimator(Estimator):
         None, Place(), 'folder for Chainer\'s log and for snapshots, one a '
         'restart below it if there are several', option='', how=True)
     resume: bool = parameter(
-        False, Flag(), 'go on from the snapshots below out, if there are any, to '
-        'epochs, which may be more than before; those of another seed, of '
+        False, Flag(), 'go on from the snapshots below out, if there are any, '
+        'to epochs, which may be more than before; those of another seed, of '
         'other data or parameters are refused', option='', how=True)
     snapshot_seconds: float = parameter(
         Session.snapshot_seconds, Number(), 'least time between two '

@@ -104,10 +104,12 @@ class AffineDistortion:
             if not is_number(value) or not 0 <= value <= most:
                 raise InputError(f'{name} of the distortion is {value!r}; '
                                  f'give a number from 0 to {most}')
-        if self.center is not None and (
-                len(self.center) != 2
-                or not all(0 <= place < size for place, size
-                           in zip(self.center, self.image_shape))):
+        center = self.center
+        if center is not None and not (
+                isinstance(center, tuple | list | numpy.ndarray)
+                and len(center) == 2
+                and all(is_number(place) and 0 <= place < size
+                        for place, size in zip(center, self.image_shape))):
             raise InputError(f'center of the distortion is {self.center!r}; '
                              f'give (row, column) of a pixel')
 

@@ -1,5 +1,4 @@
 """A run that is killed and resumed ends as one that never was."""
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ import scripts
 from imsat import IMSATClustering
 from imsat.storage import load_npz
 from imsat.training.snapshot import snapshots
+from kills import WRITES, outcome
 
 # Three steps an epoch.
 RNG = numpy.random.RandomState(0)
@@ -37,8 +37,6 @@ MOMENTS = {
 }
 
 
-# What the task writes besides the model.
-WRITES = {'clustering': 'assignments.npz', 'hashing': 'codes.npz'}
 MORE = {'clustering': [], 'hashing': ['--queries-per-class', '10']}
 
 
@@ -47,19 +45,6 @@ def run(out, *options, killed=None, task='clustering'):
     numpy.savez(out.parent / 'points.npz', **POINTS)
     return scripts.run(task, *OPTIONS, *MORE[task], '--out', out, *options,
                        cwd=out.parent, killed=killed)
-
-
-def outcome(out, task='clustering'):
-    """What must be the same: the bytes of the model, and all numbers."""
-    log = json.loads((out / 'log').read_text())
-    for entry in log:
-        del entry['elapsed_time']
-    result = json.loads((out / 'result.json').read_text())
-    for entry in (result, *result['restarts']):
-        for key in ('seconds', 'steps_per_second', 'seconds_evaluation'):
-            entry.pop(key, None)
-    return ((out / 'model.npz').read_bytes(),
-            (out / WRITES[task]).read_bytes(), log, result)
 
 
 @pytest.fixture(scope='module')

@@ -82,13 +82,19 @@ def test_an_interrupted_run_is_not_lost(tmp_path):
 
 
 def test_what_was_half_written_goes(tmp_path):
-    half = tmp_path / 'layer-1' / '.snapshot-000001.npz.abc~'
-    half.parent.mkdir()
-    half.touch()
-    other = tmp_path / '.notes.txt~'  # of an editor's
-    other.touch()
+    half = [tmp_path / 'layer-1' / '.snapshot-000001.npz.abc~',
+            tmp_path / '.result.json.ab_4~',
+            tmp_path / 'restart-1' / 'log1234abc_' / 'log.json']
+    others = [tmp_path / '.notes.txt~',  # of an editor's
+              tmp_path / 'logarithms' / 'mine.json',
+              tmp_path / 'log.json']
+    for path in half + others:
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.touch()
     with enter(tmp_path, resume=True, seed=1):
-        assert not half.exists() and other.exists()
+        assert not any(path.exists() for path in half)
+        assert not half[2].parent.exists()
+        assert all(path.exists() for path in others)
 
 
 def test_one_run_at_a_time(tmp_path):

@@ -1,7 +1,9 @@
 """The paper's figures, and the script that puts ours beside them."""
 import csv
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -281,7 +283,10 @@ def test_a_method_of_ones_own_gets_a_row(points, make):
     assert re.search(r'^\| K-means \| \d+\.\d /1 \|  \|$', text, re.MULTILINE)
 
 
-def test_what_is_under_way_ends_with_the_script(points):
+@pytest.mark.skipif(os.name != 'posix', reason='signals of POSIX')
+@pytest.mark.parametrize('name,code', [
+    ('SIGTERM', 130), ('SIGHUP', 130), ('SIGKILL', -9)])
+def test_what_is_under_way_ends_with_the_script(points, name, code):
     script = subprocess.Popen(
         [sys.executable, str(SCRIPT), '4', '--methods', 'imsat-vat',
          '--datasets', 'points.npz', '--', '--epochs', '100000',
@@ -289,10 +294,10 @@ def test_what_is_under_way_ends_with_the_script(points):
     folder = points / 'results/tables/points-npz/imsat-vat/seed0'
     while not (folder / 'config.json').exists():
         assert script.poll() is None
-    script.terminate()
-    assert script.wait() == 130
-    # Nobody is at work there any more.
-    with filelock.FileLock(folder / '.lock').acquire(blocking=False):
+    script.send_signal(getattr(signal, name))
+    assert script.wait() == code
+    # Soon nobody is at work there any more.
+    with filelock.FileLock(folder / '.lock').acquire(timeout=60):
         pass
 
 

@@ -1,13 +1,12 @@
 """Features of many images, chunk by chunk, with progress."""
 import contextlib
-import shutil
 import typing
 from collections.abc import Callable, Iterator
 
 import numpy
 
 from imsat.progress import ProgressBar
-from imsat.storage import default_cache, digest, is_table, look_up, save_npz
+from imsat.storage import default_cache, digest, is_table, keep, look_up
 
 
 @contextlib.contextmanager
@@ -19,7 +18,7 @@ def extract(images: numpy.ndarray,
 
     Each chunk is kept in the cache as soon as it is done, until the block
     ends without an error: an extraction that was interrupted goes on where it
-    was.
+    was.  Processes that extract the same at a time share their chunks.
 
     Args:
         images (numpy.ndarray): Shape (N, ...).
@@ -32,7 +31,6 @@ def extract(images: numpy.ndarray,
         numpy.ndarray: Shape (N, d), float32.
     """
     folder = default_cache() / f'{kind}-{digest(images)}'
-    folder.mkdir(parents=True, exist_ok=True)
 
     def features_from(start):
         part = images[start:start + chunk]
@@ -40,7 +38,7 @@ def extract(images: numpy.ndarray,
         kept = look_up(path, lambda arrays: is_table(arrays['x'], len(part)))
         if kept is None:
             kept = {'x': numpy.asarray(compute(part), numpy.float32)}
-            save_npz(path, kept)
+            keep(path, kept)
         return kept['x']
     parts = []
     with ProgressBar(len(images), kind, 'image', disable=not verbose) as bar:
@@ -48,4 +46,8 @@ def extract(images: numpy.ndarray,
             parts.append(features_from(start))
             bar.update(len(parts[-1]))
     yield numpy.concatenate(parts)
-    shutil.rmtree(folder)
+    # What another process writes there stays until it ends as well.
+    for path in folder.glob('*.npz'):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -59,6 +59,28 @@ def test_damaged_chunk(tmp_path):
     assert compute.calls == [2, 1]
 
 
+def test_two_at_a_time(tmp_path):
+    """Another process extracts the same while this one is at its second
+    chunk, and ends before it."""
+    class Slow(Compute):
+        def __call__(self, part):
+            if len(self.calls) == 1:
+                run(other)
+            return super().__call__(part)
+    slow, other = Slow(), Compute()
+    run(slow)
+    assert other.calls == [2, 1], 'the first chunk was there'
+    assert slow.calls == [2, 2, 1]
+    assert not list((tmp_path / 'cache').iterdir())
+
+
+def test_a_cache_that_can_not_be_written(tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'file'))
+    with pytest.warns(UserWarning, match='is not kept'):
+        run(Compute())
+
+
 def test_progress(capsys):
     with extract(IMAGES, Compute(), 'double', 2):
         pass

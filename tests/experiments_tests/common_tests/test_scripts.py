@@ -1,0 +1,53 @@
+"""Whatever the terminal, scripts say what they have to say."""
+import io
+import os
+import sys
+
+import pytest
+
+import clustering
+import toy
+from common.scripts import run_script
+
+
+def stream(encoding):
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+def test_letters_that_the_terminal_has_not(monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', stream('ascii'))
+    assert run_script(lambda: print('in donn\xe9es/')) == 0
+    assert sys.stdout.buffer.getvalue() == rb'in donn\xe9es/' + b'\n'
+    # A name that is no UTF-8.
+    monkeypatch.setattr(sys, 'stdout', stream('utf-8'))
+    assert run_script(lambda: print(os.fsdecode(b'\xff'))) == 0
+
+
+def test_closed_streams(monkeypatch):
+    for name in 'stdout', 'stderr':
+        monkeypatch.setattr(sys, name, None)
+
+    def function():
+        sys.stderr.write('progress')
+        print('result')
+        return 3
+    assert run_script(function) == 3
+
+
+@pytest.mark.parametrize('lines', [1, 10 ** 5])
+def test_nobody_reads(monkeypatch, lines):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, 'w') as nowhere:
+        monkeypatch.setattr(sys, 'stdout', nowhere)
+        assert run_script(lambda: print('result\n' * lines)) == 1
+
+
+@pytest.mark.parametrize('script,option', [
+    (clustering, '--out'), (clustering, '--config'), (clustering, '--dataset'),
+    (clustering, '--data-dir'), (toy, '--out')])
+def test_empty_paths(capsys, script, option):
+    with pytest.raises(SystemExit, match='2'):
+        script.get_options([option, ''])
+    assert f'argument {option}: nothing is named; give a path' \
+        in capsys.readouterr().err
