@@ -52,7 +52,7 @@ from imsat.datasets import (  # noqa: E402
     Files, cache, cifar, images, mnist, newsgroups, omniglot, stl, svhn)
 from imsat.datasets.features.extract import extract  # noqa: E402
 from imsat.estimators import ITQHasher  # noqa: E402
-from tabulation.record import Record  # noqa: E402
+from tabulation.runs import Record  # noqa: E402
 
 SECONDS = 5  # in which a file of some KB must be read
 GROWTH = 128  # MB that reading it may take

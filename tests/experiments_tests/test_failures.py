@@ -9,7 +9,7 @@ import hashing
 from common.scripts import main
 from imsat import CollapseWarning
 from imsat.storage import load_json, save_json
-from tabulation.record import Record
+from tabulation.runs import Record
 from tabulation.runs import Run, Runs
 
 X = numpy.random.default_rng(0).normal(size=(120, 4)).astype('f')
