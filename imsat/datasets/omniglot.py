@@ -94,14 +94,17 @@ def read_drawing(path: AnyPath) -> numpy.ndarray:
     """A drawing, 21 x 21, float32: 1 is ink, 0 paper."""
     try:
         with Image.open(path) as image:
-            pixels = numpy.asarray(image.convert('1'))
-    except (OSError, SyntaxError) as e:
+            size = image.size
+            # Not read before its size is known to be right.
+            if size == (SIZE, SIZE):
+                pixels = numpy.asarray(image.convert('1'))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError
+            ) as e:
         raise InputError(f'{path} is damaged ({e}); unpack the zip files '
                          f'again') from e
-    if pixels.shape != (SIZE, SIZE):
-        raise InputError(f'{path} has {pixels.shape[1]} x {pixels.shape[0]} '
-                         f'pixels, not {SIZE} x {SIZE}; unpack the zip files '
-                         f'again')
+    if size != (SIZE, SIZE):
+        raise InputError(f'{path} has {size[0]} x {size[1]} pixels, not '
+                         f'{SIZE} x {SIZE}; unpack the zip files again')
     side = SIZE // SHRINK
     blocks = (~pixels).reshape(side, SHRINK, side, SHRINK)
     return blocks.mean(axis=(1, 3), dtype=numpy.float32)

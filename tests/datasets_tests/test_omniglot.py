@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy
 import pytest
 from PIL import Image
@@ -116,3 +119,14 @@ def test_published(data_folder):
     data = load_dataset('omniglot', data_folder('omniglot'))
     assert data.x.shape == (40000, 441)
     assert (numpy.bincount(data.y) == 400).all() and data.y.max() == 99
+
+
+@pytest.mark.parametrize('side', [5000, 20000, 2 ** 31 - 1])
+def test_sizes_that_a_file_only_promises(tmp_path, side):
+    """A head alone: nothing is made room for."""
+    head = struct.pack('>4s2I5B', b'IHDR', side, side, 1, 0, 0, 0, 0)
+    path = tmp_path / 'a.png'
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + head
+                     + struct.pack('>I', zlib.crc32(head)))
+    with pytest.raises(InputError, match='a.png (has|is damaged)'):
+        omniglot.read_drawing(path)

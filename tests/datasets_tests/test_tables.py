@@ -342,6 +342,19 @@ def test_damaged_parquet(tmp_path):
             load_dataset(str(path))
 
 
+def test_parquet_with_checksums(tmp_path):
+    pytest.importorskip('pyarrow')
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1.5, 2.5]}).to_parquet(
+        path, compression=None, write_page_checksum=True)
+    content = path.read_bytes()
+    values = numpy.array([1.5, 2.5]).tobytes()
+    assert values in content
+    path.write_bytes(content.replace(values, values[::-1]))
+    with pytest.raises(InputError, match='damaged or no Parquet'):
+        load_dataset(str(path))
+
+
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     (tmp_path / 'a.parquet').write_bytes(b'PAR1')

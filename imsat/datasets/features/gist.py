@@ -7,7 +7,7 @@ import scipy.fft
 from chainer import backend
 
 from imsat.devices import available_cores
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
 
 # The two descriptors of the paper.  'gray', 512-d, has the parameters of
 # Torralba's LMgist.m; 'color', 960-d, those of INRIA's lear_gist.
@@ -50,9 +50,16 @@ def gist(images: typing.Any, kind: str = 'gray', blocks: int = 4
         order them.
 
     Raises:
-        InputError: For images of another shape.
+        InputError: For images of another shape or kind.
     """
+    if kind not in KINDS:
+        raise ArgumentError('kind', f'is {kind!r}; choose one of '
+                            f'{", ".join(KINDS)}', '--kind')
     options, xp = KINDS[kind], backend.get_array_module(images)
+    images = xp.asarray(images)
+    if images.dtype.kind not in 'buif':
+        raise InputError(f'the images have dtype {images.dtype}; give numbers '
+                         f'from 0 to 255')
     channels = 3 if kind == 'color' else 1
     n = images.shape[1] if images.ndim > 1 else 0
     if images.ndim not in (3, 4) or images.shape[1:3] != (n, n) \

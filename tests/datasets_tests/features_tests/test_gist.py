@@ -164,3 +164,12 @@ def test_prefilter_removes_what_is_slow():
 def test_other_shapes(shape, kind):
     with pytest.raises(InputError, match='needs .N, n, n, 3'):
         gist(numpy.zeros(shape, 'u1'), kind)
+
+
+def test_lists_and_what_is_no_image():
+    images = numpy.random.RandomState(0).randint(0, 256, (1, 8, 8))
+    numpy.testing.assert_array_equal(gist(images.tolist()), gist(images))
+    with pytest.raises(InputError, match='kind is'):
+        gist(images, 'grey')
+    with pytest.raises(InputError, match='dtype'):
+        gist(images.astype(str))
