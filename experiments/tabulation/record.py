@@ -2,7 +2,7 @@
 import json
 
 from imsat.errors import InputError
-from imsat.storage import atomic_write, load_json, strict
+from imsat.storage import atomic_write, load_json
 
 # What is kept of a result.json, where it has it.
 KEPT = ('accuracy', 'nmi', 'ari', 'objective', 'conditional_entropy',
@@ -51,7 +51,7 @@ class Record:
 
     def _save(self):
         def lines(items):
-            return ',\n'.join(f'  {json.dumps(key)}: {json.dumps(strict(value))}'
+            return ',\n'.join(f'  {json.dumps(key)}: {json.dumps(value)}'
                               for key, value in sorted(items.items()))
         with atomic_write(self.path, 'w', encoding='utf-8') as f:
             f.write(f'{{"notes": {{\n{lines(self.notes)}\n }},\n'

@@ -11,7 +11,7 @@ from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, parameter
-from imsat.retrieval.codes import codes_of, count_distinct
+from imsat.retrieval.codes import codes_of, count_distinct, unpack_bits
 from imsat.training.adam import Adam
 from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict_logits
@@ -106,7 +106,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 encoder_=network)
         best = self.restarts_[self.best_restart_]
         self.codes_ = codes_of(best.logits)
-        self._warn_of_constant()
+        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
         return self
 
     def loss(self, network, x, index, step):
