@@ -27,7 +27,7 @@ from imsat.parameters import (
     MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
     check_parameters, declarations, documented, parameter)
 from imsat.randomness import restart_seeds
-from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
+from imsat.retrieval.codes import MOST_BITS, code_width
 from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
@@ -94,8 +94,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             :class:`imsat.DivergenceError` for a NaN or an infinity.
     """
     _accept_sparse: ClassVar[bool | str] = False
-    # Whether what is learnt is the same wherever the points lie.
-    _may_center: ClassVar[bool] = True
 
     random_state: Any = parameter(
         None, Seed(), 'of every random number; a whole number is the first '
@@ -233,10 +231,22 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                 self._warn(note)
         return centred(X, self.center_), y
 
+    @property
+    def _may_center(self):
+        """Whether what is learnt is the same wherever the points lie."""
+        return True
+
     def _warn(self, note):
         """Warns of what is odd about a result, and keeps it."""
         self.warnings_.append(note)
         warnings.warn(note, CollapseWarning)
+
+    def _warn_of_constant(self, outputs):
+        """Warns of bits, or other outputs of codes, shape (N, M)."""
+        constant = int((outputs == outputs[0]).all(axis=0).sum())
+        if constant:
+            self._warn(f'{constant} of {outputs.shape[1]} outputs are the '
+                       f'same for all points; {REMEDIES}')
 
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
@@ -419,15 +429,6 @@ class Hasher:
     @property
     def _n_features_out(self):
         return code_width(self.n_bits)
-
-    def _warn_of_constant(self, outputs=None):
-        """``outputs``, shape (N, M), are by default the bits of the codes."""
-        if outputs is None:
-            outputs = unpack_bits(self.codes_, self.n_bits)
-        constant = int((outputs == outputs[0]).all(axis=0).sum())
-        if constant:
-            self._warn(f'{constant} of {outputs.shape[1]} outputs are the '
-                       f'same for all points; {REMEDIES}')
 
 
 @documented

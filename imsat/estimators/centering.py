@@ -10,7 +10,8 @@ BLOCK = 1 << 22  # elements at a time: bounds memory
 MOST = 1e15
 LEAST = 1 / MOST
 # So many times their spread the distance of the data from 0 may be.  Measured
-# (docs/data.md): 3 does no harm, 6 does; the data of the paper have up to 3.7.
+# (docs/data.md): 3 does no harm, 4.9 some; Omniglot has most of the paper's
+# data, 3.7.
 FAR = 5.
 # Steps of a float within a column's spread, below which they are its noise.
 STEPS = 8

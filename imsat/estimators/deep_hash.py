@@ -10,7 +10,7 @@ from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
-from imsat.retrieval.codes import codes_of, count_distinct
+from imsat.retrieval.codes import codes_of, count_distinct, unpack_bits
 from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.configuration import own_configuration
@@ -97,7 +97,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 encoder_=network)
         best = self.restarts_[self.best_restart_]
         self.codes_ = codes_of(best.logits)
-        self._warn_of_constant()
+        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
         return self
 
     def loss(self, network, x, index, step):

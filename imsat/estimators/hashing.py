@@ -8,7 +8,8 @@ from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.parameters import again, documented
-from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
+from imsat.retrieval.codes import (
+    codes_of, count_distinct, head_codes_of, unpack_bits)
 from imsat.training.evaluation import information_of, softmax
 
 
@@ -45,7 +46,9 @@ class IMSATHasher(Hasher, IMSATEstimator):
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.codes_ = self._codes(best.logits)
-        self._warn_of_constant(None if self._sizes is None else self.codes_)
+        self._warn_of_constant(
+            unpack_bits(self.codes_, self.n_bits) if self._sizes is None
+            else self.codes_)
         return self
 
     def transform(self, X) -> numpy.ndarray:
