@@ -3,6 +3,8 @@ import numpy
 from numpy.typing import ArrayLike
 
 from imsat.errors import InputError
+from imsat.labels import number_labels
+from imsat.parameters import Whole, check_argument, is_whole, shown
 
 
 def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
@@ -29,15 +31,18 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         >>> query, gallery
         (array([2, 3]), array([0, 1, 4]))
     """
-    if per_class < 1:
-        raise InputError(f'{per_class} queries of each class are none; ask '
-                         f'for at least 1')
-    y = numpy.asarray(y)
+    if not is_whole(per_class) or per_class < 1:
+        raise InputError(f'{shown(per_class)} queries of each class are none; '
+                         f'ask for at least 1')
+    check_argument('seed', seed, Whole(0, 2 ** 32 - 1))
+    labels = y
+    y, = number_labels(labels)
     order = numpy.random.RandomState(seed).permutation(len(y))
     is_query = numpy.zeros(len(y), bool)
     for label, count in zip(*numpy.unique(y, return_counts=True)):
         if count < 2:
-            raise InputError(f'class {label} has a single point, which can '
+            name = numpy.ravel(labels)[y == label][0]
+            raise InputError(f'class {name} has a single point, which can '
                              f'not be both query and gallery; remove it')
         members = order[y[order] == label]
         is_query[members[:min(per_class, count // 2)]] = True

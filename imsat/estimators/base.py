@@ -16,7 +16,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from imsat.devices import get_device
+from imsat.devices import available_memory, get_device
 from imsat.errors import InputError
 from imsat.labels import number_labels
 from imsat.losses.values import described, from_json, to_json
@@ -143,9 +143,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if not 0 < d <= MOST:
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
-        widths = self._widths()
-        if sum(a * b for a, b in itertools.pairwise(widths)) \
-                > sum(array.size for array in arrays.values()):
+        widths = self._widths(d)
+        if weights_of(widths) > sum(array.size for array in arrays.values()):
             raise InputError(
                 f"{path} can't be used: it has not the weights of a network "
                 f'of {"-".join(map(str, widths))} units, which its arguments '
@@ -189,8 +188,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """What the fitted arrays are like, by name, but for a network's."""
         return {}
 
-    def _widths(self):
-        """Units of the network's layers, its inputs first; () for none."""
+    def _widths(self, d):
+        """Units of the layers of a network for d features, its inputs
+        first; () for none."""
         return ()
 
     def _network(self, rng=None):
@@ -268,6 +268,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, 'objective_')
+
+
+def weights_of(widths):
+    """How many weights a network has, from the units of its layers."""
+    return sum(a * b for a, b in itertools.pairwise(widths))
 
 
 def _number(arrays, name, kinds, path):
@@ -432,6 +437,15 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         get_device(self.device)
+        # Weights, gradients and what Adam gathers: four numbers of 4 bytes.
+        widths = self._widths(X.shape[1])
+        size, most = 16 * weights_of(widths), available_memory()
+        if size > most:
+            raise argument_error(
+                self, 'hidden', f'and the others make a network of '
+                f'{"-".join(map(str, widths))} units, which takes '
+                f'{size / 1e9:.0f} GB to train where there are '
+                f'{most / 1e9:.0f}; choose fewer')
 
 
 def send(X, device):
