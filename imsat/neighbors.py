@@ -66,7 +66,7 @@ def neighbor_distance(
     if cache is None:
         return _compute(x, t, progress)
     path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
-    kept = look_up(path, lambda arrays: (arrays['sigma'] >= 0).all(),
+    kept = look_up(path, lambda arrays: bool((arrays['sigma'] >= 0).all()),
                    {'sigma': numpy.empty(n)})
     if kept is not None:
         if progress is not None:
