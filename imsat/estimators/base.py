@@ -218,7 +218,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             return validate_data(
                 self, X, accept_sparse=self._accept_sparse,
                 dtype=numpy.float32, **options)
-        except (TypeError, ValueError) as e:
+        except ValueError as e:  # a TypeError is one in scikit-learn, too
             raise InputError(str(e)) from e
 
     def made_with(self, but=('epochs', 'n_init'), cls=None):
