@@ -1,6 +1,6 @@
 """The devices of this machine, by number and in words."""
 import importlib.util
-import numbers
+import math
 import os
 import platform
 
@@ -8,6 +8,7 @@ import chainer
 from chainer.backends import cuda
 
 from imsat.errors import InputError
+from imsat.parameters import is_whole, shown
 
 
 def get_device(number: int) -> chainer.backend.Device:
@@ -20,16 +21,16 @@ def get_device(number: int) -> chainer.backend.Device:
         >>> imsat.devices.get_device(-1).name
         '@numpy'
     """
-    if not isinstance(number, numbers.Integral):
-        raise InputError(f'the device is {number!r}; give -1, the CPU, or the '
-                         f'number of a GPU')
+    if not is_whole(number):
+        raise InputError(f'the device is {shown(number)}; give -1, the CPU, '
+                         f'or the number of a GPU')
     if number == -1:
         return chainer.get_device('@numpy')
     count = count_gpus()
     if not 0 <= number < count:
         raise InputError(
-            f'there is no GPU {number}: {how_many(count)}; use device -1, '
-            'the CPU')
+            f'there is no GPU {shown(number)}: {how_many(count)}; use device '
+            f'-1, the CPU')
     return chainer.get_device(f'@cupy:{number}')
 
 
@@ -75,3 +76,11 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory() -> float:
+    """Bytes of memory that the machine has; infinite where it doesn't say."""
+    try:
+        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError):  # Windows
+        return math.inf

@@ -2,9 +2,12 @@
 
 
 class InputError(ValueError):
-    """Data, a file or an option that can't be used.
+    """Data, a file or an argument that can't be used.
 
-    Its message is one sentence that says what to do.
+    Its message is one sentence that says what to do.  Estimators, losses'
+    values, metrics, retrieval and neighbours raise it for whatever they are
+    given and can't use, before any work; what works on Chainer's variables
+    raises Chainer's errors.
 
     Example:
         >>> try:

@@ -65,7 +65,8 @@ def _classes_of(labels, name):
         if labels.dtype.hasobject:
             classes = _sorted(set(labels.tolist()))
             places = {label: i for i, label in enumerate(classes)}
-            inverse = [places[label] for label in labels.tolist()]
+            inverse = numpy.array([places[label] for label in
+                                   labels.tolist()], numpy.int64)
         else:
             array, inverse = numpy.unique(labels, return_inverse=True)
             classes = array.tolist()
@@ -77,7 +78,7 @@ def _classes_of(labels, name):
                          ) from None
     if is_missing:
         raise InputError(refusal)
-    return classes, numpy.asarray(inverse, numpy.int64)
+    return classes, inverse
 
 
 def _sorted(classes):

@@ -11,7 +11,8 @@ from chainer import backend
 
 from imsat.cuda import nearest, runtime
 from imsat.errors import InputError
-from imsat.parameters import is_whole
+from imsat.parameters import Place, check_argument, is_whole, shown
+from imsat.retrieval.codes import to_numpy
 from imsat.storage import AnyPath, digest, keep, look_up
 
 # Rows at a time: bounds memory, and says how often `progress` is called.
@@ -57,12 +58,13 @@ def neighbor_distance(
     x = _check_points(x)
     n = x.shape[0]
     if not is_whole(t) or not 1 <= t < n:
-        raise InputError(f'{n} points have no neighbour number {t!r}; choose '
-                         f'a neighbour from 1 to {n - 1}')
+        raise InputError(f'{n} points have no neighbour number {shown(t)}; '
+                         f'choose a neighbour from 1 to {n - 1}')
+    check_argument('cache', cache, Place())
     if cache is None:
         return _compute(x, t, progress)
     path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
-    kept = look_up(path, lambda arrays: (arrays['sigma'] >= 0).all(),
+    kept = look_up(path, lambda arrays: bool((arrays['sigma'] >= 0).all()),
                    {'sigma': numpy.empty(n)})
     if kept is not None:
         if progress is not None:
@@ -83,16 +85,25 @@ def _check_points(x):
             x = x.copy()  # the caller's stays
             x.sum_duplicates()
         values = x.data
+    elif numpy.ma.is_masked(x):
+        raise InputError('x has values that are masked; remove those points')
     else:
-        x = values = numpy.asarray(x)
+        x = values = to_numpy(x)
     if x.ndim != 2 or values.dtype.kind not in 'fiub':
         raise InputError(f'x has shape {x.shape} and dtype {values.dtype}; '
                          f'give a table of numbers, a row for each point')
+    if values.dtype not in (numpy.float32, numpy.float64):
+        if values.dtype.kind in 'iu' and values.size \
+                and max(-int(values.min()), int(values.max())) > 2 ** 53:
+            raise InputError('x holds whole numbers above 2**53, which '
+                             'float64 holds no longer apart; subtract what '
+                             'they have in common')
+        with numpy.errstate(over='ignore'):
+            x = x.astype(numpy.float64)
+        values = x.data if scipy.sparse.issparse(x) else x
     if not numpy.isfinite(values).all():
         raise InputError('x holds values that are NaN or infinite; remove '
                          'those points')
-    if values.dtype not in (numpy.float32, numpy.float64):
-        x = x.astype(numpy.float64)
     return x
 
 

@@ -128,6 +128,14 @@ def remove_half_written(folder: AnyPath, *names: str) -> None:
                 path.unlink()
 
 
+def as_path(path: AnyPath) -> Path:
+    """A path; InputError for what is none."""
+    if not isinstance(path, str | os.PathLike) or '\0' in os.fsdecode(path):
+        raise InputError(f'a {type(path).__name__} is no path; give the name '
+                         f'of a file')
+    return Path(path)
+
+
 def save_json(path: AnyPath, value: typing.Any) -> None:
     """Writes a value to ``path`` as JSON, NaN and infinities as null."""
     with atomic_write(path, 'w', encoding='utf-8') as f:
@@ -225,6 +233,7 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None
         ...     {name: x.shape for name, x in load_npz(path).items()}
         {'x': (2, 3)}
     """
+    path = as_path(path)
     try:
         with open(path, 'rb') as f:
             if f.read(6) == numpy.lib.format.MAGIC_PREFIX:

@@ -38,13 +38,19 @@ def run_folder(args, data):
         config = dict(options=options_of(args), data=data,
                       versions=get_versions())
         path = out / 'config.json'
+        goes_on_to_more = False
         is_finished = (out / 'result.json').exists()
         # What was refused before it learnt anything left its options alone.
         if path.exists() and (is_finished or has_learnt(out)):
             earlier = load_config(path)
             # An option that the earlier run did not know had its default.
-            refuse_another(out, {**default_options(args.task, args.method),
-                                 **earlier['options']}, config['options'])
+            before = {**default_options(args.task, args.method),
+                      **earlier['options']}
+            goes_on_to_more = args.resume and is_more(
+                before, config['options'])
+            refuse_another(out, before, {
+                key: value for key, value in config['options'].items()
+                if not (goes_on_to_more and key in EXTENDABLE)})
             refuse_another(out, earlier.get('data', {}), config['data'])
             if not (args.resume or is_finished):
                 raise imsat.InputError(
@@ -53,6 +59,21 @@ def run_folder(args, data):
         if not (args.resume and path.exists()):
             save_json(path, config)
         yield out
+        if goes_on_to_more:
+            # Until then the files are those of the shorter run.
+            save_json(path, config)
+
+
+# Options of which a resumed run may have more.
+EXTENDABLE = 'epochs', 'max_epochs'
+
+
+def is_more(before, now):
+    """Whether options go on to more epochs, and nowhere to less."""
+    changed = [key for key in EXTENDABLE if before.get(key) != now.get(key)]
+    return bool(changed) and all(
+        before.get(key) and now.get(key) and now[key] > before[key]
+        for key in changed)
 
 
 def remove_leftovers(out):

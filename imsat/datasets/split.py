@@ -3,7 +3,8 @@ import numpy
 from numpy.typing import ArrayLike
 
 from imsat.errors import ArgumentError, InputError
-from imsat.parameters import Whole, is_whole
+from imsat.labels import number_labels
+from imsat.parameters import Whole, check_argument, is_whole, shown
 
 
 def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
@@ -32,24 +33,19 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         (array([2, 3]), array([0, 1, 4]))
     """
     if not is_whole(per_class) or per_class < 1:
-        raise ArgumentError('per_class', f'is {per_class!r}; ask for at least '
-                            '1 query of each class', '--queries-per-class')
-    problem = Whole(0, 2 ** 32 - 1).problem(seed)
-    if problem:
-        raise ArgumentError('seed', problem, '--seed')
-    y = numpy.asarray(y)
-    try:
-        if y.ndim != 1 or (y != y).any():
-            raise TypeError(f'y has shape {y.shape}')
-        classes = zip(*numpy.unique(y, return_counts=True))
-    except TypeError as e:
-        raise InputError(f'labels of y are missing or of several kinds ({e}); '
-                         f'give one label for each point') from e
+        raise ArgumentError('per_class', f'is {shown(per_class)}; ask for at '
+                            'least 1 query of each class',
+                            '--queries-per-class')
+    check_argument('seed', seed, Whole(0, 2 ** 32 - 1))
+    labels = y
+    y, = number_labels(labels)
+    classes = zip(*numpy.unique(y, return_counts=True))
     order = numpy.random.RandomState(seed).permutation(len(y))
     is_query = numpy.zeros(len(y), bool)
     for label, count in classes:
         if count < 2:
-            raise InputError(f'class {label} has a single point, which can '
+            name = numpy.ravel(labels)[y == label][0]
+            raise InputError(f'class {name} has a single point, which can '
                              f'not be both query and gallery; remove it')
         members = order[y[order] == label]
         is_query[members[:min(per_class, count // 2)]] = True

@@ -157,8 +157,8 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         return {**super()._like(),
                 'shift_': Like(()), 'scale_': Like((), least=0)}
 
-    def _widths(self):
-        return self.n_features_in_, *self._sizes, self.n_clusters
+    def _widths(self, d):
+        return d, *self._sizes, self.n_clusters
 
     def _fit_scale(self, X):
         # Zeros of sparse data stay where they are.

@@ -17,7 +17,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from imsat.devices import get_device
+from imsat.devices import available_memory, get_device
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
     LEAST, centred, check_range, find_center)
@@ -158,9 +158,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if not 0 < d <= MOST:
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
-        widths = self._widths()
-        if sum(a * b for a, b in itertools.pairwise(widths)) \
-                > sum(array.size for array in arrays.values()):
+        widths = self._widths(d)
+        if weights_of(widths) > sum(array.size for array in arrays.values()):
             raise InputError(
                 f"{path} can't be used: it has not the weights of a network "
                 f'of {"-".join(map(str, widths))} units, which its arguments '
@@ -207,8 +206,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """What the fitted arrays are like, by name, but for a network's."""
         return {'center_': Like((self.n_features_in_,))}
 
-    def _widths(self):
-        """Units of the network's layers, its inputs first; () for none."""
+    def _widths(self, d):
+        """Units of the layers of a network for d features, its inputs
+        first; () for none."""
         return ()
 
     def _network(self, rng=None):
@@ -260,7 +260,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             return validate_data(
                 self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
                 **options)
-        except (TypeError, ValueError) as e:
+        except ValueError as e:  # a TypeError is one in scikit-learn, too
             raise InputError(str(e)) from e
 
     def made_with(self, but=('epochs', 'n_init'), cls=None):
@@ -310,6 +310,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, 'objective_')
+
+
+def weights_of(widths):
+    """How many weights a network has, from the units of its layers."""
+    return sum(a * b for a, b in itertools.pairwise(widths))
 
 
 def _number(arrays, name, kinds, path):
@@ -474,6 +479,15 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         get_device(self.device)
+        # Weights, gradients and what Adam gathers: four numbers of 4 bytes.
+        widths = self._widths(X.shape[1])
+        size, most = 16 * weights_of(widths), available_memory()
+        if size > most:
+            raise argument_error(
+                self, 'hidden', f'and the others make a network of '
+                f'{"-".join(map(str, widths))} units, which takes '
+                f'{size / 1e9:.0f} GB to train where there are '
+                f'{most / 1e9:.0f}; choose fewer')
 
 
 def send(X, device):

@@ -120,11 +120,11 @@ class DeepHasher(Hasher, TrainedEstimator):
         return {**super()._like(), 'mean_': Like((self.n_features_in_,)),
                 'scale_': Like((), least=0)}
 
-    def _widths(self):
-        return self.n_features_in_, *self.hidden, self.n_bits
+    def _widths(self, d):
+        return d, *self.hidden, self.n_bits
 
     def _network(self, rng=None):
-        n_in, *sizes = self._widths()
+        n_in, *sizes = self._widths(self.n_features_in_)
         return TanhNetwork(n_in, sizes)
 
 

@@ -157,8 +157,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         self.encoder_ = encoder
         return self
 
-    def _widths(self):
-        return self.n_features_in_, *self.hidden, self._n_outputs
+    def _widths(self, d):
+        return d, *self.hidden, self._n_outputs
 
     def _network(self, rng=None):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,

@@ -10,6 +10,7 @@ from chainer.initializers import Normal
 
 from imsat.functions import batch_normalization_relu
 from imsat.hints import VariableOrArray
+from imsat.parameters import Choice, OneOf, Units, Whole, check_argument
 
 # Standard deviation of the weights, by fan-in: (hidden layers, last layer).
 INITIALIZATIONS: dict[str, tuple[Callable[[int], float], ...]] = {
@@ -52,6 +53,14 @@ class Encoder(chainer.Chain):
                  initialization: str = 'original',
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
+        for name, value, kind in (
+                ('n_in', n_in, Whole(1)), ('n_out', n_out, Whole(1)),
+                ('hidden', hidden, Units()),
+                ('initialization', initialization, Choice(INITIALIZATIONS)),
+                ('rng', rng, OneOf(
+                    numpy.random.RandomState, 'give a '
+                    'numpy.random.RandomState or None', optional=True))):
+            check_argument(name, value, kind)
         std_hidden, std_last = INITIALIZATIONS[initialization]
         sizes = (n_in, *hidden, n_out)
         self.sizes, self.n_hidden = sizes, len(hidden)

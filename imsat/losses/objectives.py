@@ -11,8 +11,8 @@ from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
 from imsat.parameters import (
-    Kind, Number, argument_error, check_parameters, documented, is_whole,
-    parameter)
+    MOST, Kind, Number, argument_error, check_parameters, documented,
+    is_sequence, is_whole, parameter)
 
 # Declared once, for every objective.
 _lam = functools.partial(
@@ -124,8 +124,8 @@ class Sizes(Kind):
     wanted = 'give the number of values of each output, e.g. (10, 10, 10)'
 
     def allows(self, value):
-        return numpy.ndim(value) == 1 and len(value) > 0 \
-            and all(is_whole(size) and size > 1 for size in value)
+        return is_sequence(value) and len(value) > 0 and all(
+            is_whole(size) and 1 < size <= MOST for size in value)
 
 
 @documented
@@ -168,7 +168,10 @@ class Prior(Kind):
             return None
         wanted = 'must be positive numbers that sum to 1, one a cluster'
         try:
-            prior = numpy.asarray(value, dtype=numpy.float64)
+            prior = numpy.asarray(value)
+            if prior.dtype.kind not in 'fiu':
+                raise TypeError
+            prior = prior.astype(numpy.float64)
         except (TypeError, ValueError):
             return f'{wanted}; these are no numbers'
         if prior.ndim == 1 and numpy.all(prior > 0) \

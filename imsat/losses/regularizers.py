@@ -30,8 +30,8 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
-    Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
-    documented, from_arguments, is_whole, parameter)
+    MOST, Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
+    documented, from_arguments, is_sequence, is_whole, parameter)
 
 
 def self_augmented_training(forward, distance, x, augmented, y=None):
@@ -324,8 +324,8 @@ class Shape(Kind):
     wanted = 'give the (height, width) of the images'
 
     def allows(self, value):
-        return numpy.ndim(value) == 1 and len(value) == 2 \
-            and all(is_whole(side) and side > 0 for side in value)
+        return is_sequence(value) and len(value) == 2 and all(
+            is_whole(side) and 0 < side <= MOST for side in value)
 
 
 class Ranges(Kind):

@@ -9,7 +9,6 @@ A code of M heads (section 3.2.1) is a row of M values, dtype uint8 or uint16.
 The distance of two is the number of heads that differ.  There is no limit to
 M; the CPU compares them.
 """
-import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
+from imsat.parameters import is_sequence, is_whole, shown
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head
@@ -38,6 +38,7 @@ def code_width(n_bits: int) -> int:
         >>> imsat.retrieval.code_width(16), imsat.retrieval.code_width(17)
         (2, 3)
     """
+    check_n_bits(n_bits)
     return (n_bits + 7) // 8
 
 
@@ -112,7 +113,7 @@ def codes_of(logits: Array) -> Array:
     """
     if are_on_gpu(logits):
         return kernels.pack_bits(logits)
-    return pack_bits(logits > 0)
+    return pack_bits(_check_logits(logits) > 0)
 
 
 def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
@@ -137,15 +138,24 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
         >>> imsat.retrieval.head_codes_of(logits, [3, 2])
         array([[1, 0]], dtype=uint8)
     """
-    logits = to_numpy(logits)
-    if logits.ndim != 2 or logits.shape[1] != sum(sizes) \
-            or not 1 <= min(sizes) <= max(sizes) <= MOST_VALUES:
+    logits = _check_logits(logits)
+    if not is_sequence(sizes) or not len(sizes) or not all(
+            is_whole(size) and 1 <= size <= MOST_VALUES for size in sizes) \
+            or logits.shape[1] != sum(sizes):
         raise InputError(f'logits of shape {logits.shape} are none of heads '
-                         f'with {list(sizes)} values; give as many columns as '
-                         f'values, from 1 to {MOST_VALUES:,} a head')
+                         f'with {shown(sizes)} values; give as many columns '
+                         f'as values, from 1 to {MOST_VALUES:,} a head')
     heads = numpy.split(logits, numpy.cumsum(sizes)[:-1], axis=1)
     return numpy.stack([head.argmax(axis=1) for head in heads], axis=1).astype(
         numpy.uint8 if max(sizes) <= 256 else numpy.uint16)
+
+
+def _check_logits(logits):
+    logits = to_numpy(logits)
+    if logits.ndim != 2 or logits.dtype.kind not in 'fiub':
+        raise InputError(f'logits have shape {logits.shape} and dtype '
+                         f'{logits.dtype}; give numbers, a row for each point')
+    return logits
 
 
 def count_distinct(codes: numpy.ndarray) -> int:
@@ -155,17 +165,25 @@ def count_distinct(codes: numpy.ndarray) -> int:
         >>> imsat.retrieval.count_distinct(numpy.array([[7], [0], [7]], 'u1'))
         2
     """
-    return len(numpy.unique(codes, axis=0))
+    return len(numpy.unique(check_head_codes(codes)[0], axis=0))
 
 
 def as_array(x: Any) -> Array:
     """x as a NumPy array; what is on a GPU stays as it is."""
-    return x if runtime.current.holds(x) else numpy.asarray(x)
+    return x if runtime.current.holds(x) else to_numpy(x)
 
 
 def to_numpy(x: Any) -> numpy.ndarray:
-    """x as a NumPy array, copied where it is on a GPU."""
-    return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
+    """x as a NumPy array, copied where it is on a GPU.
+
+    Raises:
+        InputError: For lists of several lengths.
+    """
+    try:
+        return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
+    except ValueError as e:
+        raise InputError('rows of several lengths are no table; give as many '
+                         'numbers in each') from e
 
 
 def are_on_gpu(*arrays: Any) -> bool:
@@ -183,10 +201,9 @@ def are_on_gpu(*arrays: Any) -> bool:
 
 def check_n_bits(n_bits: int) -> None:
     """Raises InputError unless codes may have ``n_bits`` bits."""
-    if not isinstance(n_bits, numbers.Integral) \
-            or not 1 <= n_bits <= MOST_BITS:
-        raise InputError(f'codes of {n_bits} bits are not supported; choose a '
-                         f'whole number from 1 to {MOST_BITS}')
+    if not is_whole(n_bits) or not 1 <= n_bits <= MOST_BITS:
+        raise InputError(f'codes of {shown(n_bits)} bits are not supported; '
+                         f'choose a whole number from 1 to {MOST_BITS}')
 
 
 def check_codes(codes: Any, n_bits: int) -> Array:
@@ -254,7 +271,8 @@ def hamming_distance(a: Array, b: Array) -> Array:
         array([[1],
                [3]], dtype=uint16)
     """
-    n_bits = 8 * numpy.shape(a)[-1]
+    a = as_array(a)
+    n_bits = 8 * a.shape[-1] if a.ndim else 8
     a, b = to_words(check_codes(a, n_bits)), to_words(check_codes(b, n_bits))
     if are_on_gpu(a, b):
         return kernels.distances(a, b)

@@ -1,5 +1,4 @@
 """Exact search among hash codes by Hamming distance."""
-import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.hints import Array
+from imsat.parameters import is_whole, shown
 from imsat.retrieval.codes import (
     are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
     distance_blocks, from_words, to_numpy, to_words)
@@ -167,8 +167,10 @@ class HammingIndex:
             ``distances[lims[i]:lims[i + 1]]``, likewise ``ids``.
         """
         queries = self._queries(queries)
-        if not isinstance(r, numbers.Integral) or r < 0:
-            raise InputError(f'the radius is {r}; give a whole number from 0')
+        if not is_whole(r) or r < 0:
+            raise InputError(f'the radius is {shown(r)}; give a whole number '
+                             f'from 0')
+        r = min(r, self.n_bits)
         if are_on_gpu(queries):
             return kernels.within(
                 queries, self._all_words(), self.n_bits, r,
@@ -305,9 +307,9 @@ def nearest_head_codes(
 
 
 def _check_k(k: int, n: int) -> None:
-    if not isinstance(k, numbers.Integral) or not 1 <= k <= n:
-        raise InputError(f'k is {k} for {n} codes; choose a whole number from '
-                         f'1 to {n}')
+    if not is_whole(k) or not 1 <= k <= n:
+        raise InputError(f'k is {shown(k)} for {n} codes; choose a whole '
+                         f'number from 1 to {n}')
 
 
 def _nearest(blocks: Iterable, n_queries: int, k: int,

@@ -13,7 +13,7 @@ from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
 from imsat.retrieval.codes import (
-    are_on_gpu, distance_histograms, to_numpy)
+    are_on_gpu, as_array, distance_histograms, to_numpy)
 from imsat.retrieval.index import HammingIndex, nearest_head_codes
 
 
@@ -80,7 +80,8 @@ def calc_histograms(
     distance d.  Arguments and errors as in :func:`retrieval_scores`.
     """
     query_labels, gallery_labels = match_labels(
-        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
+        query_labels, gallery_labels, _number_of(query_codes),
+        _number_of(gallery_codes))
     total, relevant = distance_histograms(
         query_codes, query_labels, gallery_codes, gallery_labels, n_bits)
     return to_numpy(total), to_numpy(relevant)
@@ -99,7 +100,8 @@ def calc_relevant_among_first(
         than k.
     """
     query_labels, gallery_labels = match_labels(
-        query_labels, gallery_labels, len(query_codes), len(gallery_codes))
+        query_labels, gallery_labels, _number_of(query_codes),
+        _number_of(gallery_codes))
     k = min(k, len(gallery_labels))
     if n_bits is None:
         _, ids = nearest_head_codes(query_codes, gallery_codes, k)
@@ -108,6 +110,13 @@ def calc_relevant_among_first(
         index.add(gallery_codes)
         _, ids = index.search(query_codes, k)
     return (gallery_labels[to_numpy(ids)] == query_labels[:, None]).sum(axis=1)
+
+
+def _number_of(codes):
+    codes = as_array(codes)
+    if not codes.ndim:
+        raise InputError('codes have shape (); give a row for each')
+    return len(codes)
 
 
 def eval_histograms(total: numpy.ndarray,

@@ -84,10 +84,11 @@ def resume_from(folder, trainer, epochs, made_with):
         _refuse_another(path, state, made_with)
         try:
             check_arrays(state, _asked_by(trainer), path, REMEDY)
+            _check_logs(state)
             serializers.NpzDeserializer(state).load(trainer)
         except InputError:
             raise
-        except (KeyError, ValueError, TypeError) as e:
+        except (KeyError, ValueError, TypeError, RecursionError) as e:
             raise InputError(f'{path} is of another run or version ({e}); '
                              f'{REMEDY}') from e
         if trainer.updater.epoch > epochs:
@@ -113,6 +114,16 @@ def _refuse_another(path, state, made_with):
         raise InputError(
             f'{path} was made with another {name} ({earlier.get(name)} and '
             f'not {made_with.get(name)}); ask for the same, {REMEDY}')
+
+
+def _check_logs(state):
+    """ValueError unless the log is a list of dicts, an entry an epoch."""
+    for name, text in state.items():
+        if name.endswith('/_log'):
+            log = json.loads(str(text))
+            if not isinstance(log, list) \
+                    or not all(isinstance(entry, dict) for entry in log):
+                raise ValueError('its log is none')
 
 
 def _asked_by(trainer):

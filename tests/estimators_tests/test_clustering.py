@@ -107,7 +107,8 @@ def test_a_diverged_restart_is_not_kept(objectives, best):
 
 
 @pytest.mark.parametrize('x,options,message', [
-    (X, dict(random_state=2), 'another seed'), (X + 1, {}, 'other data')])
+    (X, dict(random_state=2), 'another random_state'),
+    (X + 1, {}, 'other data')])
 def test_another_run_is_not_gone_on_with(tmp_path, x, options, message):
     options = {**SMALL, 'out': tmp_path, **options}
     IMSATClustering(3, **{**options, 'random_state': 1}).fit(X)

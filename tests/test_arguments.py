@@ -1,0 +1,194 @@
+"""Every argument of what is public, given what it may not be: a sentence or
+a result, nothing else.
+
+What is swept comes from the declarations and signatures: a new parameter or
+function is swept by itself, or has to be named here.
+"""
+import dataclasses
+import decimal
+import fractions
+import functools
+
+import numpy
+import pytest
+
+import imsat
+from imsat import InputError
+from imsat.losses.values import VALUES as LOSSES
+from imsat.parameters import declarations, shown
+
+VALUES = [
+    None, '', 'abc', b'abc', True, False, -1, 0, 1, 2, 1.5, -1e-9, 1e-300,
+    1e400, -1e400, float('nan'), 10 ** 30, -10 ** 30, 10 ** 400, 10 ** 5000,
+    1j, decimal.Decimal('.1'), fractions.Fraction(1, 3), numpy.int8(3),
+    numpy.uint64(3), numpy.float16(.5), numpy.longdouble(.5),
+    numpy.bool_(True), numpy.str_('abc'), numpy.array(3), numpy.array(.5),
+    numpy.array('abc'), numpy.array([]), numpy.array([1.5, numpy.nan]),
+    numpy.array([[1, 2], [3, 4]]), numpy.array([None, object()]), [], (), [1],
+    (3, 4), [1.5], ['a'], [None], [[1], [1, 2]], [10 ** 30],
+    [True], [-1], [.2, .3, .5], {}, {'a': 1}, {1, 2}, object(), int, len,
+    numpy.random.RandomState(0), numpy.random.default_rng(0), slice(3),
+    range(3), memoryview(b'abc')]
+
+X = numpy.random.RandomState(0).normal(size=(24, 6)).astype('f')
+QUICK = dict(hidden=(3,), epochs=1, batch_size=12, n_code=2, max_epochs=1,
+             n_init=1, n_neighbors=2, iterations=2, image_shape=(2, 3),
+             random_state=0)
+ESTIMATORS = {name: getattr(imsat.estimators, name)
+              for name in imsat.estimators.__all__}
+
+
+def sentence(function, *args, **kwargs):
+    """The sentence with which a call is refused; None for a result."""
+    try:
+        function(*args, **kwargs)
+    except InputError as error:
+        message = str(error)
+        assert message and '\n' not in message and len(message) < 600
+        return message
+
+
+@pytest.fixture(autouse=True)
+def in_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def tried():
+    """Parameters and values that an estimator has been fitted with."""
+    return set()
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', ESTIMATORS)
+def test_estimators(name, tried):
+    cls = ESTIMATORS[name]
+    quick = {key: value for key, value in QUICK.items()
+             if key in declarations(cls)}
+    wrong = []
+    for parameter, declaration in declarations(cls).items():
+        for i, value in enumerate(VALUES):
+            model = cls(3, **quick).set_params(**{parameter: value})
+            try:
+                message = sentence(model.check, X)
+                if message is not None:
+                    assert (declaration.argument or parameter) in message
+                # What is allowed and unusual is tried once.
+                elif type(value) not in USUAL and (parameter, i) not in tried:
+                    tried.add((parameter, i))
+                    sentence(model.fit, X)
+            except Exception as error:
+                wrong.append((parameter, shown(value), repr(error)[:200]))
+    assert not wrong, '\n'.join(map(str, wrong))
+
+
+@pytest.mark.parametrize('name', ['IMSATClustering', 'DEC', 'DeepHasher'])
+def test_what_no_memory_holds(name):
+    for hidden in [2 ** 31 - 1], [10 ** 6, 10 ** 6]:
+        model = ESTIMATORS[name](3, hidden=hidden, batch_size=12)
+        assert 'GB to train' in sentence(model.fit, X)
+
+
+USUAL = type(None), bool, int, float, str, tuple, list
+
+
+@pytest.mark.parametrize('name', sorted(LOSSES))
+def test_values(name):
+    cls = LOSSES[name]
+    for field in dataclasses.fields(cls):
+        assert field.metadata, f'{field.name} of {name} is not declared'
+        for value in VALUES:
+            sentence(cls, **{**GIVEN.get(name, {}), field.name: value})
+
+
+GIVEN = {'CodeObjective': dict(sizes=(2, 3)),
+         'Augmentation': dict(transform=len),
+         'Mean': dict(first=imsat.RPT(), second=imsat.RPT())}
+
+
+CODES = imsat.retrieval.pack_bits(numpy.eye(4, 9))
+HEADS = numpy.eye(4, 3, dtype='u1')
+LOGITS = numpy.random.RandomState(0).normal(size=(4, 5))
+LABELS = [0, 1, 0, 1]
+
+
+def index(**arguments):
+    """Calls a method of a HammingIndex of four codes."""
+    method, arguments = arguments.pop('method'), arguments
+    codes = imsat.HammingIndex(9)
+    codes.add(CODES)
+    return getattr(codes, method)(**arguments)
+
+
+# A call of each function of the library, and which arguments are swept.
+CALLS = {
+    imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
+    imsat.neighbor_distance: dict(x=X, t=2, cache=None),
+    imsat.load_original: dict(path='missing.npz'),
+    imsat.HammingIndex: dict(n_bits=9),
+    imsat.devices.get_device: dict(number=-1),
+    imsat.datasets.split_queries: dict(y=LABELS, per_class=1, seed=0),
+    imsat.retrieval.code_width: dict(n_bits=9),
+    imsat.retrieval.codes_of: dict(logits=LOGITS),
+    imsat.retrieval.count_distinct: dict(codes=CODES),
+    imsat.retrieval.hamming_distance: dict(a=CODES, b=CODES),
+    imsat.retrieval.head_codes_of: dict(logits=LOGITS, sizes=(2, 3)),
+    imsat.retrieval.nearest_head_codes: dict(
+        queries=HEADS, gallery=HEADS, k=2),
+    imsat.retrieval.pack_bits: dict(bits=numpy.eye(4, 9)),
+    imsat.retrieval.retrieval_scores: dict(
+        query_codes=CODES, query_labels=LABELS, gallery_codes=CODES,
+        gallery_labels=LABELS, n_bits=9),
+    imsat.retrieval.unpack_bits: dict(codes=CODES, n_bits=9),
+    imsat.AffineDistortion: dict(
+        image_shape=(2, 3), rotation=1., shear=.1, scale=.1, shift=1.,
+        probability=.5, center=None),
+    imsat.Encoder: dict(n_in=3, n_out=2, hidden=(4,),
+                        initialization='he', rng=None),
+}
+METHODS = {
+    'add': dict(codes=CODES), 'remove': dict(ids=[1]),
+    'search': dict(queries=CODES, k=2),
+    'search_radius': dict(queries=CODES, r=2)}
+
+
+def test_the_tools_are_all_here():
+    named = set(CALLS)
+    for module in imsat.retrieval, imsat.metrics, imsat.neighbors:
+        public = getattr(module, '__all__', None) or [
+            name for name, value in vars(module).items()
+            if getattr(value, '__module__', '') == module.__name__
+            and not name.startswith('_') and name not in INNER]
+        assert {getattr(module, name) for name in public} <= named
+
+
+# Functions for the module next door.
+INNER = 'by_products', 'by_kernels'
+
+
+def sweep(function, arguments):
+    wrong = []
+    for name in arguments:
+        for value in VALUES:
+            try:
+                sentence(function, **{**arguments, name: value})
+            except (FileNotFoundError, IsADirectoryError):
+                assert function is imsat.load_original
+            except Exception as error:
+                wrong.append((name, shown(value), repr(error)[:150]))
+    assert not wrong, '\n'.join(map(str, wrong))
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('function', CALLS, ids=lambda call: call.__name__)
+def test_functions(function):
+    if function is not imsat.load_original:
+        assert sentence(function, **CALLS[function]) is None
+    sweep(function, CALLS[function])
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_methods_of_an_index(method):
+    sweep(functools.partial(index, method=method), METHODS[method])
