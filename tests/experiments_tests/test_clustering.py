@@ -152,6 +152,18 @@ def test_prior_and_delta(points):
     assert config['options']['delta'] == .5
 
 
+def test_a_prior_with_a_damaged_head(tmp_path):
+    path = tmp_path / 'prior.npy'
+    numpy.save(path, [.5, .5])
+    whole = path.read_bytes()
+    for i in range(len(whole) - 16):  # up to the numbers themselves
+        path.write_bytes(whole[:i] + b'(' + whole[i + 1:])
+        try:
+            assert clustering.read_prior(str(path)).tolist() == [.5, .5]
+        except imsat.InputError as e:
+            assert 'prior.npy can not be used' in str(e)
+
+
 def mnist_file(folder):
     (folder / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(
         struct.pack('>HBB3i', 0, 8, 3, 60000, 28, 28) + bytes(999)))
