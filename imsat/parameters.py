@@ -7,9 +7,7 @@ made from that.
 """
 import dataclasses
 import math
-import numbers
 import os
-import sys
 
 import numpy
 
@@ -37,7 +35,7 @@ class Kind:
         """What is wrong with a value, in words; None if nothing is."""
         if value is None and self.optional or self.allows(value):
             return None
-        return f'is {_shown(value)}; {self.wanted}'
+        return f'is {shown(value)}; {self.wanted}'
 
     def parse(self, text):
         """The value of a text on the command line, or ValueError."""
@@ -63,8 +61,7 @@ class Number(Kind):
         self.wanted = f'give a finite number {bounds}'
 
     def allows(self, value):
-        # Compared and not converted: a whole number may be beyond floats.
-        return is_number(value) and abs(value) <= sys.float_info.max \
+        return is_number(value) and is_finite(value) \
             and self.least <= value <= self.most \
             and not ('(' in self.open and value == self.least) \
             and not (')' in self.open and value == self.most)
@@ -135,9 +132,8 @@ class Units(Kind):
     wanted = 'give the units of each hidden layer, e.g. (1200, 1200)'
 
     def allows(self, value):
-        return (isinstance(value, tuple | list)
-                or isinstance(value, numpy.ndarray) and value.ndim == 1) \
-            and all(is_whole(units) and 0 < units <= MOST for units in value)
+        return is_sequence(value) and all(
+            is_whole(units) and 0 < units <= MOST for units in value)
 
     def parse(self, text):
         return [] if text == 'linear' else list(map(int, text.split('-')))
@@ -175,17 +171,39 @@ class OneOf(Kind):
 
 def is_whole(value):
     """Whether a value is a whole number, and no bool."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return isinstance(value, int | numpy.integer) \
+        and not isinstance(value, bool)
 
 
 def is_number(value):
-    """Whether a value is a real number, and no bool."""
-    return isinstance(value, numbers.Real) \
-        and not isinstance(value, bool | numpy.bool_)
+    """Whether a value is a whole or a floating-point number, and no bool.
+
+    Those of more than 64 bits would turn what they multiply into their like.
+    """
+    return is_whole(value) or isinstance(
+        value, float | numpy.float32 | numpy.float16)
 
 
-def _shown(value):
-    text = ' '.join(repr(value).split())
+def is_finite(number):
+    """Whether a number is finite as a float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def is_sequence(value):
+    """Whether a value is a list, a tuple or an array of one dimension."""
+    return isinstance(value, tuple | list) \
+        or isinstance(value, numpy.ndarray) and value.ndim == 1
+
+
+def shown(value):
+    """A value in a sentence, on one line and not too long."""
+    try:
+        text = ' '.join(repr(value).split())
+    except ValueError:  # more digits than Python writes
+        return 'a number of more than 4,300 digits'
     return text if len(text) <= 60 else text[:57] + '...'
 
 
@@ -247,6 +265,14 @@ def argument_error(owner, name, problem):
     return ArgumentError(
         declaration.argument or name, problem,
         f'--{option.replace("_", "-")}' if option else None)
+
+
+def check_argument(name, value, kind):
+    """Raises ArgumentError for the argument of a function that is not of its
+    kind."""
+    problem = kind.problem(value)
+    if problem:
+        raise ArgumentError(name, problem)
 
 
 def check_parameters(owner):

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from sklearn.cluster import KMeans
 
-from imsat import IMSATClustering, clustering_accuracy
+import clustering
+from imsat import IMSATClustering, InputError, clustering_accuracy
 from imsat.storage import load_npz
 
 SCRIPT = Path(__file__).parents[2] / 'experiments' / 'clustering.py'
@@ -160,7 +161,7 @@ def test_a_prior_with_a_damaged_head(tmp_path):
         path.write_bytes(whole[:i] + b'(' + whole[i + 1:])
         try:
             assert clustering.read_prior(str(path)).tolist() == [.5, .5]
-        except imsat.InputError as e:
+        except InputError as e:
             assert 'prior.npy can not be used' in str(e)
 
 
