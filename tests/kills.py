@@ -26,6 +26,7 @@ EXPERIMENTS = ROOT / 'experiments'
 if __name__ == '__main__':
     for library in 'OPENBLAS', 'OMP', 'MKL':
         os.environ[f'{library}_NUM_THREADS'] = '1'
+    os.environ['PYTHONPATH'] = str(ROOT)  # of the runs of a table
     sys.path[:0] = [str(EXPERIMENTS), str(ROOT)]
 
 import numpy  # noqa: E402

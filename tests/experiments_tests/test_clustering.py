@@ -246,7 +246,6 @@ def test_full_disk(points, limit):
 def half_learnt(tmp_path_factory):
     """Folder of a short run with --mu within this process, and its figures.
     """
-    import clustering
     import imsat
     out, figures = tmp_path_factory.mktemp('half_learnt'), {}
     with pytest.MonkeyPatch.context() as patch:
