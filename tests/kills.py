@@ -45,7 +45,7 @@ def outcome(out, task='clustering'):
     if (out / 'log').exists():
         log = json.loads((out / 'log').read_text())
     for entry in log:
-        del entry['elapsed_time']
+        entry.pop('elapsed_time', None)  # not of every method
     result = json.loads((out / 'result.json').read_text())
     for entry in (result, *result['restarts']):
         for key in TIMES:
