@@ -26,6 +26,7 @@ EXPERIMENTS = ROOT / 'experiments'
 if __name__ == '__main__':
     for library in 'OPENBLAS', 'OMP', 'MKL':
         os.environ[f'{library}_NUM_THREADS'] = '1'
+    os.environ['PYTHONPATH'] = str(ROOT)  # of the runs of a table
     sys.path[:0] = [str(EXPERIMENTS), str(ROOT)]
 
 import numpy  # noqa: E402
@@ -44,7 +45,7 @@ def outcome(out, task='clustering'):
     if (out / 'log').exists():
         log = json.loads((out / 'log').read_text())
     for entry in log:
-        del entry['elapsed_time']
+        entry.pop('elapsed_time', None)  # not of every method
     result = json.loads((out / 'result.json').read_text())
     for entry in (result, *result['restarts']):
         for key in TIMES:

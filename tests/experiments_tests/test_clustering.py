@@ -13,7 +13,8 @@ import scripts
 from PIL import Image
 from sklearn.cluster import KMeans
 
-from imsat import IMSATClustering, clustering_accuracy
+import clustering
+from imsat import IMSATClustering, InputError, clustering_accuracy
 from imsat.storage import load_npz
 
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--restarts', '2']
@@ -149,6 +150,18 @@ def test_prior_and_delta(points):
     assert config['options']['delta'] == .5
 
 
+def test_a_prior_with_a_damaged_head(tmp_path):
+    path = tmp_path / 'prior.npy'
+    numpy.save(path, [.5, .5])
+    whole = path.read_bytes()
+    for i in range(len(whole) - 16):  # up to the numbers themselves
+        path.write_bytes(whole[:i] + b'(' + whole[i + 1:])
+        try:
+            assert clustering.read_prior(str(path)).tolist() == [.5, .5]
+        except InputError as e:
+            assert 'prior.npy can not be used' in str(e)
+
+
 def mnist_file(folder):
     (folder / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(
         struct.pack('>HBB3i', 0, 8, 3, 60000, 28, 28) + bytes(999)))
@@ -231,7 +244,6 @@ def test_full_disk(points, limit):
 def half_learnt(tmp_path_factory):
     """Folder of a short run with --mu within this process, and its figures.
     """
-    import clustering
     import imsat
     out, figures = tmp_path_factory.mktemp('half_learnt'), {}
     with pytest.MonkeyPatch.context() as patch:
