@@ -60,6 +60,13 @@ def in_place(name: str, x, shape: tuple[int | None, ...],
     return checked
 
 
+def output(name: str, x, shape: tuple[int, ...], dtype):
+    """As :func:`in_place`, for an array to write to; a new one for None."""
+    if x is None:
+        return runtime.current.empty(shape, dtype)
+    return in_place(name, x, shape, (dtype,))
+
+
 def number(name: str, value, low: float = 0.,
            high: float = math.inf) -> float:
     """A float from ``low`` to ``high``, but not infinite."""
