@@ -142,12 +142,13 @@ extern "C" __global__ void batch_normalization_relu_forward(
 }
 
 // Of groups of `size` rows, blockIdx.y each; the running statistics learn from
-// the first.  bias, which may be null, is what was to be added to x: a
+// one of them.  bias, which may be null, is what was to be added to x: a
 // normalized column does not notice, but its running mean does.
 extern "C" __global__ void batch_normalization_relu_groups_forward(
         const T* x, const T* bias, const T* gamma, const T* beta,
-        long long size, long long width, T eps, T decay, T* y, T* mean_out,
-        T* inv_std_out, T* running_mean, T* running_var) {
+        long long size, long long width, long long learns_from, T eps,
+        T decay, T* y, T* mean_out, T* inv_std_out, T* running_mean,
+        T* running_var) {
     const Tile tile(size * gridDim.y, width, size);
     const Statistics all = statistics_of(tile, x, width);
     if (!tile.inside)
@@ -158,7 +159,7 @@ extern "C" __global__ void batch_normalization_relu_groups_forward(
     if (threadIdx.y == 0) {
         mean_out[of_group] = mean;
         inv_std_out[of_group] = inv_std;
-        if (running_mean && blockIdx.y == 0)
+        if (running_mean && blockIdx.y == learns_from)
             update_running(mean + (bias ? bias[j] : T(0)), var, size, decay,
                            running_mean + j, running_var + j);
     }
@@ -258,10 +259,10 @@ extern "C" __global__ void batch_normalization_relu_backward(
 }
 
 // Of groups of `size` rows, which a block takes one after the other; ggamma and
-// gbeta are sums over all of them, and null where nobody asks.
+// gbeta are sums over all of them, and null where nobody asks.  gx may be gy.
 extern "C" __global__ void batch_normalization_relu_groups_backward(
         const T* x, const T* gamma, const T* beta, const T* mean,
-        const T* inv_std, const T* gy, long long groups, long long size,
+        const T* inv_std, T* gy, long long groups, long long size,
         long long width, T* gx, T* ggamma_out, T* gbeta_out) {
     Tile tile(size, width, size);
     T gbeta = 0, ggamma = 0;

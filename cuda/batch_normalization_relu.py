@@ -68,8 +68,8 @@ def backward(x, gamma, beta, saved, gy):
 
 
 def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
-                   running_mean=None, running_var=None, decay=.9, y=None,
-                   saved=None):
+                   running_mean=None, running_var=None, decay=.9,
+                   learns_from=0, y=None, saved=None):
     """As :func:`forward`, for groups of rows, each by its own statistics.
 
     One launch, meant for groups of up to some thousand rows.
@@ -81,8 +81,8 @@ def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
         groups (int): G, from 1 to 65535.
         bias (cupy.ndarray): Shape (D,), what would have been added to x.
             Normalised columns don't depend on it; running means do.
-        eps, decay, running_mean, running_var: As in :func:`forward`; the
-            first group is what running statistics learn from.
+        eps, decay, running_mean, running_var: As in :func:`forward`.
+        learns_from (int): The group that running statistics learn from.
         y (cupy.ndarray): Of x's shape, contiguous, to write to; None for a
             new array.
         saved (Saved): Two arrays of shape (G, D), to write to, likewise.
@@ -94,6 +94,7 @@ def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
     groups, size = _groups(x, groups)
     eps = arguments.number('eps', eps)
     decay = arguments.number('decay', decay, 0., 1.)
+    learns_from = arguments.integer('learns_from', learns_from, 0, groups - 1)
     d, dtype = x.shape[1], x.dtype
     bias = arguments.optional('bias', bias, (d,), (dtype,))
     running = _running(running_mean, running_var, x)
@@ -103,7 +104,8 @@ def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
     _source.launch(
         'batch_normalization_relu_groups_forward',
         launch.whole_columns(d, groups), (
-            x, bias, gamma, beta, size, d, eps, decay, y, *saved, *running),
+            x, bias, gamma, beta, size, d, learns_from, eps, decay, y, *saved,
+            *running),
         T=dtype)
     return y, saved
 
@@ -116,8 +118,8 @@ def backward_groups(x, gamma, beta, saved, gy, groups=1, gx=None,
         x, gamma, beta, groups: As there.
         saved (Saved): What that returned.
         gy (cupy.ndarray): Upstream gradient, of x's shape and dtype.
-        gx (cupy.ndarray): Of x's shape, contiguous, to write to, not gy; None
-            for a new array.
+        gx (cupy.ndarray): Of x's shape, contiguous, to write to; None for a
+            new array.  It may be gy itself.
         ggamma, gbeta (cupy.ndarray): Shape (D,), to write the sums over all
             groups to, both or neither; None leaves them out.
 

@@ -84,15 +84,16 @@ def perturb_randomly(data, index, key, length=None, radius=None, batch=None,
     return batch, moved
 
 
-def perturb(x, d, radius, index, out=None):
-    """Rows of x, moved by ``radius[index]`` along those of d, in one launch.
+def perturb(x, d, radius, index=None, out=None):
+    """Rows of x, moved by their radius along those of d, in one launch.
 
     Args:
         x (cupy.ndarray): A batch, shape (B, D), float32 or float64.
         d (cupy.ndarray): Of its shape and dtype; rows of 0 move nothing.
-        radius (cupy.ndarray): Of all points, shape (N,), of that dtype.
-        index (cupy.ndarray): Which of these are the batch's, shape (B,),
-            int64, each from 0 to N - 1; this is not checked.
+        radius (cupy.ndarray): How far, shape (B,), of that dtype.
+        index (cupy.ndarray): Or, of radii of all points, shape (N,), which
+            are the batch's: shape (B,), int64, each from 0 to N - 1; this is
+            not checked.
         out (cupy.ndarray): Of x's shape, to write to, neither x nor d; None
             for a new array.
 
@@ -101,8 +102,10 @@ def perturb(x, d, radius, index, out=None):
     """
     x = arguments.array('x', x, (None, None))
     d = arguments.array('d', d, x.shape, (x.dtype,))
-    radius = arguments.array('radius', radius, (None,), (x.dtype,))
-    index = arguments.array('index', index, x.shape[:1], ('int64',))
+    index = arguments.optional('index', index, x.shape[:1], ('int64',))
+    radius = arguments.array(
+        'radius', radius, x.shape[:1] if index is None else (None,),
+        (x.dtype,))
     out = arguments.output('out', out, x.shape, x.dtype)
     _source.launch('scale_rows', launch.rows(*x.shape),
                    (d, *x.shape, radius, index, x, out), T=x.dtype)

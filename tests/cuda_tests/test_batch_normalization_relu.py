@@ -108,7 +108,7 @@ def test_groups(place, device, shape, groups, dtype, tolerance):
     running = device.asarray(mean), device.asarray(var)
     x, gamma, beta, gy = map(place, (x, gamma, beta, gy))
     y, saved = kernels.forward_groups(
-        x, gamma, beta, groups, place(bias), 2e-5, *running)
+        x, gamma, beta, groups, place(bias), 2e-5, *running, .9, groups // 2)
     ggamma, gbeta = map(device.asarray, (bias, bias))
     gx = kernels.backward_groups(
         x, gamma, beta, saved, gy, groups, ggamma=ggamma, gbeta=gbeta)
@@ -118,8 +118,8 @@ def test_groups(place, device, shape, groups, dtype, tolerance):
         numpy.testing.assert_allclose(to_cpu(actual), expected, 0, atol)
 
     check(y, numpy.concatenate([each[0] for each in expected]))
-    check(running[0], expected[0][1] + (1 - .9) * bias)
-    check(running[1], expected[0][2])
+    check(running[0], expected[groups // 2][1] + (1 - .9) * bias)
+    check(running[1], expected[groups // 2][2])
     check(gx, numpy.concatenate([each[3] for each in expected]))
     check(ggamma, sum(each[4] for each in expected))
     check(gbeta, sum(each[5] for each in expected))
@@ -129,12 +129,13 @@ def test_groups_are_written_where_it_is_told(device):
     x, gamma, beta, _, _, gy = map(device.asarray, inputs((8, 5), 'f'))
     expected, saved = kernels.forward_groups(x, gamma, beta, 2)
     expected_gx = kernels.backward_groups(x, gamma, beta, saved, gy, 2)
-    outputs = [device.asarray(0 * a) for a in (expected, *saved, x)]
+    outputs = [device.asarray(0 * a) for a in (expected, *saved)]
     y, kept = kernels.forward_groups(
-        x, gamma, beta, 2, y=outputs[0], saved=outputs[1:3])
+        x, gamma, beta, 2, y=outputs[0], saved=outputs[1:])
     assert all(a is b for a, b in zip((y, *kept), outputs))
-    gx = kernels.backward_groups(x, gamma, beta, saved, gy, 2, outputs[3])
-    assert gx is outputs[3]
+    # In place of the upstream gradient.
+    gx = kernels.backward_groups(x, gamma, beta, saved, gy, 2, gy)
+    assert gx is gy
     for a, b in ((y, expected), (gx, expected_gx)):
         assert (to_cpu(a) == to_cpu(b)).all()
 

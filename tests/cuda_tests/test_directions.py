@@ -136,8 +136,10 @@ def test_perturb(place, device, shape, dtype, tolerance):
     d, radius = points(dtype, n + 5, width)
     d[0] = 0
     index = numpy.random.RandomState(1).permutation(n + 5)[:n]
-    moved = to_cpu(directions.perturb(
-        place(x), place(d[:n]), place(radius), device.asarray(index)))
+    moved, again = (to_cpu(directions.perturb(
+        place(x), place(d[:n]), place(radii), each)) for radii, each in (
+        (radius, device.asarray(index)), (radius[index], None)))
+    assert (moved == again).all()
     for i in range(n):
         length = numpy.linalg.norm(d[i].astype('d'))
         by = radius[index[i]] * d[i] / length if length else 0
