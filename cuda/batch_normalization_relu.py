@@ -99,8 +99,9 @@ def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
     bias = arguments.optional('bias', bias, (d,), (dtype,))
     running = _running(running_mean, running_var, x)
     y = arguments.output('y', y, x.shape, dtype)
-    saved = Saved(*(arguments.output(name, a, (groups, d), dtype)
-                    for name, a in zip(Saved._fields, saved or (None, None))))
+    saved = Saved(*(
+        arguments.output(name, a, (groups, d), dtype) for name, a in zip(
+            Saved._fields, (None, None) if saved is None else saved)))
     _source.launch(
         'batch_normalization_relu_groups_forward',
         launch.whole_columns(d, groups), (

@@ -22,15 +22,14 @@ def captured(function):
     Returns:
         Function without arguments.
     """
-    def warm_up():
-        nonlocal call
-        function()
-        call = capture
+    warm, replay = False, None
 
-    def capture():
-        nonlocal call
-        call = runtime.current.capture(function)
-        call()
-
-    call = warm_up
-    return lambda: call()
+    def call():
+        nonlocal warm, replay
+        if warm:
+            replay = replay or runtime.current.capture(function)
+            replay()
+        else:
+            function()
+            warm = True
+    return call

@@ -113,5 +113,6 @@ def value_and_gradient(y, weights, eps=1e-8, values=None, gy=None):
     else:
         values[:3], saved = forward(y, eps)
         values[3] = (weights * values[:3]).sum()
-        gy[...] = backward(y, saved, *scalars(weights), eps)
+        gs = scalars(weights)
+        gy[...] = backward(y, saved, gs[0], gs[1], gs[2], eps)
     return values, gy

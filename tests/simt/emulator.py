@@ -90,6 +90,7 @@ class Emulator:
             self._captured.append((self.product, (a, b, out, add)))
             return
         self._count('product')
+        a, b, out = (x.view(numpy.ndarray) for x in (a, b, out))
         out[...] = numpy.matmul(a, b) + (out if add else 0)
 
     def capture(self, function):
