@@ -10,9 +10,9 @@ from imsat.cuda import runtime
 FLOATS = 'float32', 'float64'
 
 
-def array(name: str, x, shape: tuple[int | None, ...],
-          dtypes: Sequence = FLOATS):
-    """x, contiguous, if it is what a kernel can work on.
+def check(name: str, x, shape: tuple[int | None, ...],
+          dtypes: Sequence = FLOATS) -> None:
+    """Refuses what a kernel can't work on.
 
     Args:
         name (str): What the caller calls it.
@@ -36,6 +36,12 @@ def array(name: str, x, shape: tuple[int | None, ...],
     if not runtime.current.is_current(x):
         raise ValueError(f'{name} is on another GPU than the current one; '
                          'enter `with cupy.cuda.Device(...)` first')
+
+
+def array(name: str, x, shape: tuple[int | None, ...],
+          dtypes: Sequence = FLOATS):
+    """x, contiguous, if it passes :func:`check`."""
+    check(name, x, shape, dtypes)
     return runtime.current.contiguous(x)
 
 
@@ -58,6 +64,13 @@ def in_place(name: str, x, shape: tuple[int | None, ...],
         raise ValueError(f'{name} is updated in place and not contiguous; '
                          'give a contiguous array')
     return checked
+
+
+def output(name: str, x, shape: tuple[int, ...], dtype):
+    """As :func:`in_place`, for an array to write to; a new one for None."""
+    if x is None:
+        return runtime.current.empty(shape, dtype)
+    return in_place(name, x, shape, (dtype,))
 
 
 def number(name: str, value, low: float = 0.,

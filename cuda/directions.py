@@ -43,5 +43,70 @@ def scale_rows(d, radius=None):
     radius = arguments.optional('radius', radius, d.shape[:1], (d.dtype,))
     out = runtime.current.empty(d.shape, d.dtype)
     _source.launch('scale_rows', launch.rows(*d.shape),
-                   (d, *d.shape, radius, out), T=d.dtype)
+                   (d, *d.shape, radius, None, None, out), T=d.dtype)
+    return out
+
+
+def perturb_randomly(data, index, key, length=None, radius=None, batch=None,
+                     moved=None):
+    """A batch, and the same moved in directions of :func:`random`.
+
+    One launch.  What changes from step to step is read from the device, so
+    that a CUDA graph can be replayed.
+
+    Args:
+        data (cupy.ndarray): All points, shape (N, D), float32 or float64.
+        index (cupy.ndarray): Which of them, shape (B,), int64, each from 0
+            to N - 1; this is not checked.
+        key (cupy.ndarray): seed and step of :func:`random`, shape (2,),
+            int64.
+        length (float): How far each is moved: VAT's xi.
+        radius (cupy.ndarray): Or, in place of that, how far each of all
+            points is, shape (N,), of the data's dtype.
+        batch, moved (cupy.ndarray): Shape (B, D), to write to: each of its
+            own, contiguous; None for new arrays.
+
+    Returns:
+        batch and moved.
+    """
+    data = arguments.array('data', data, (None, None))
+    index = arguments.array('index', index, (None,), ('int64',))
+    key = arguments.array('key', key, (2,), ('int64',))
+    dtype, shape = data.dtype, (len(index), data.shape[1])
+    if (length is None) == (radius is None):
+        raise TypeError('give one of length and radius')
+    radius = arguments.optional('radius', radius, data.shape[:1], (dtype,))
+    length = 0. if length is None else arguments.number('length', length)
+    batch = arguments.output('batch', batch, shape, dtype)
+    moved = arguments.output('moved', moved, shape, dtype)
+    _source.launch('random_perturbations', launch.rows(*shape), (
+        data, index, *shape, key, radius, length, batch, moved), T=dtype)
+    return batch, moved
+
+
+def perturb(x, d, radius, index=None, out=None):
+    """Rows of x, moved by their radius along those of d, in one launch.
+
+    Args:
+        x (cupy.ndarray): A batch, shape (B, D), float32 or float64.
+        d (cupy.ndarray): Of its shape and dtype; rows of 0 move nothing.
+        radius (cupy.ndarray): How far, shape (B,), of that dtype.
+        index (cupy.ndarray): Or, of radii of all points, shape (N,), which
+            are the batch's: shape (B,), int64, each from 0 to N - 1; this is
+            not checked.
+        out (cupy.ndarray): Of x's shape, to write to, neither x nor d; None
+            for a new array.
+
+    Returns:
+        out
+    """
+    x = arguments.array('x', x, (None, None))
+    d = arguments.array('d', d, x.shape, (x.dtype,))
+    index = arguments.optional('index', index, x.shape[:1], ('int64',))
+    radius = arguments.array(
+        'radius', radius, x.shape[:1] if index is None else (None,),
+        (x.dtype,))
+    out = arguments.output('out', out, x.shape, x.dtype)
+    _source.launch('scale_rows', launch.rows(*x.shape),
+                   (d, *x.shape, radius, index, x, out), T=x.dtype)
     return out

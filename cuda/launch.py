@@ -18,6 +18,9 @@ THREADS = 256
 MAX_BLOCKS = 1056
 # Rows and columns of a matrix product that a block may take.
 TILES = 16, 32, 64
+# What one block may be given at most (one_block.cuh).
+BLOCK_ROWS, BLOCK_COLUMNS = 1024, 64
+BLOCK_ELEMENTS = BLOCK_ROWS * BLOCK_COLUMNS
 # Less of a gallery is not worth a block of its own.
 MIN_CODES = 1024
 
@@ -55,6 +58,24 @@ def rows(n_rows: int, width: int) -> Shape:
     return shape((blocks(ceil_div(n_rows, per_block)),), (lanes, per_block))
 
 
+def fits_one_block(n_rows: int, width: int) -> bool:
+    """Whether a single block takes so much, by :func:`one_block`."""
+    return n_rows <= BLOCK_ROWS and width <= BLOCK_COLUMNS
+
+
+def one_block(width: int, itemsize: int) -> Shape:
+    """For kernels of one block (``one_block.cuh``), of 1024 threads in
+    float32 and half as many in float64.
+
+    Of a row of up to BLOCK_COLUMNS elements each thread gets 16 bytes at
+    most: what it loads at a time (``reduce.cuh``).
+    """
+    lanes = 1
+    while lanes < 32 and lanes * 16 < width * itemsize:
+        lanes *= 2
+    return shape((1,), (lanes, 4096 // itemsize // lanes))
+
+
 def pairs_of_columns(width: int) -> Shape:
     """For kernels whose threads share the pairs of a column.
 
@@ -77,6 +98,16 @@ def columns(n_rows: int, width: int) -> tuple[Shape, int]:
     tiles = max(ceil_div(width, lanes), 1)
     chunks, chunk = split(n_rows, tiles, 64)
     return shape((tiles, chunks), (lanes, THREADS // lanes)), chunk
+
+
+def whole_columns(width: int, groups: int) -> Shape:
+    """For kernels whose blocks have all rows of up to 16 columns, of one of
+    several groups of rows (``grid[1]``)."""
+    lanes = 4
+    while lanes < min(width, 16):
+        lanes *= 2
+    return shape((max(ceil_div(width, lanes), 1), groups),
+                 (lanes, THREADS // lanes))
 
 
 def gram(n_rows: int, width: int) -> tuple[Shape, int, int]:

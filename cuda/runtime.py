@@ -3,10 +3,13 @@
 The functions of this package reach the GPU through ``runtime.current`` alone.
 Tests without a GPU put an emulator there (``tests/simt``).
 """
+import ctypes
 import functools
 import sys
 
 import numpy
+
+from imsat.cuda import cublas
 
 
 class CuPy:
@@ -19,6 +22,7 @@ class CuPy:
     def __init__(self):
         self._raw_kernel = functools.cache(_raw_kernel)
         self._elementwise_kernel = functools.cache(_elementwise_kernel)
+        self._blas = functools.cache(_blas)
 
     def holds(self, x):
         """Whether x is an array that kernels can work on."""
@@ -63,6 +67,34 @@ class CuPy:
         """Runs a :class:`kernels.Elementwise`; its output, or a tuple."""
         return self._elementwise_kernel(kernel)(*args)
 
+    def product(self, a, b, out, add):
+        """out = a b, or out += a b; see :func:`products.product`."""
+        import cupy
+        blas, _ = self._blas(cupy.cuda.runtime.getDevice())
+        blas.product(
+            out.dtype.name, _operand(a), _operand(b),
+            (out.data.ptr, *out.shape), a.shape[1], add,
+            cupy.cuda.get_current_stream().ptr)
+
+    def capture(self, function):
+        """A function that launches on the current stream what ``function``
+        does; see :func:`graph.captured`."""
+        import cupy
+        # The default stream can't be captured.  What is allocated meanwhile
+        # is the graph's: no other array may get it.
+        stream, pool = cupy.cuda.Stream(non_blocking=True), \
+            cupy.cuda.MemoryPool()
+        with cupy.cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                function()
+            finally:
+                graph = stream.end_capture()
+
+        def launch(keep=(pool, stream)):
+            graph.launch()
+        return launch
+
 
 def _raw_kernel(text, name):
     import cupy
@@ -75,6 +107,23 @@ def _elementwise_kernel(kernel):
     return cupy.ElementwiseKernel(
         ', '.join(kernel.in_params), ', '.join(kernel.out_params),
         kernel.operation, kernel.name, preamble=kernel.preamble)
+
+
+def _blas(device):
+    """cuBLAS on a device, and the workspace that it has to itself."""
+    import cupy
+    from cupy_backends.cuda.libs import cublas as loaded  # noqa: F401
+    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    workspace = cupy.empty(cublas.WORKSPACE_BYTES, numpy.uint8)
+    return cublas.Blas(ctypes.CDLL(f'libcublas.so.{major}'),
+                       workspace.data.ptr), workspace
+
+
+def _operand(x):
+    """Where a matrix lies, how far rows are apart, and if transposed."""
+    if x.flags.c_contiguous:
+        return x.data.ptr, max(x.shape[1], 1), False
+    return x.data.ptr, max(x.shape[0], 1), True
 
 
 current = CuPy()

@@ -54,5 +54,38 @@ def backward(y0, y1, g, eps=1e-8, wanted=(True, True)):
                  for kernel, w in zip(_backward, wanted))
 
 
+def value_and_gradient(y0, y1, weight, eps=1e-8, value=None, gy1=None):
+    """What :func:`forward` and :func:`backward` compute, times a weight.
+
+    Up to 65,536 logits, that is one launch; y0 is a constant.
+
+    Args:
+        y0, y1, eps: As in :func:`forward`.
+        weight (cupy.ndarray): 0-dimensional, of y0's dtype, on the device.
+        value (cupy.ndarray): 0-dimensional, to write the weighted mean to;
+            None for a new array.
+        gy1 (cupy.ndarray): Of y1's shape, to write its gradient with respect
+            to y1 to; None likewise.
+
+    Returns:
+        value and gy1.
+    """
+    y0 = arguments.array('y0', y0, (None, None))
+    (n, k), dtype = y0.shape, y0.dtype
+    y1 = arguments.array('y1', y1, y0.shape, (dtype,))
+    weight = arguments.array('weight', weight, (), (dtype,))
+    eps = arguments.number('eps', eps)
+    value = arguments.output('value', value, (), dtype)
+    gy1 = arguments.output('gy1', gy1, y1.shape, dtype)
+    if n * k <= launch.BLOCK_ELEMENTS:
+        _source.launch('sigmoid_kl_at_once', launch.one_block(
+            1, dtype.itemsize), (
+            y0, y1, n * k, n, eps, weight, value, gy1), T=dtype)
+    else:
+        value[...] = weight * forward(y0, y1, eps)
+        _, gy1[...] = backward(y0, y1, weight, eps, (False, True))
+    return value, gy1
+
+
 def _scale(y0):
     return 1 / len(y0) if len(y0) else math.nan

@@ -4,13 +4,15 @@
 // each, its largest logit and the logarithm of its sum, from which p is
 // recomputed; a second pass sums p down the columns, blocks as in columns.cuh,
 // and what the chunks of a column give is added up in order.
+// Few rows and columns go through the same in one launch of one block.
 #include "softmax.cuh"
 #include "columns.cuh"
+#include "one_block.cuh"
 
-extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
-softmax_entropy_rows(
+// Of the block's rows: the sum of their entropies over the number of all.
+__device__ T entropy_of_rows(
         const T* y, long long rows, long long width, T eps,
-        T* largest, T* log_sum, T* conditional) {
+        T* largest, T* log_sum) {
     T entropy = 0;
     for (long long first = blockIdx.x * (long long)blockDim.y; first < rows;
             first += gridDim.x * (long long)blockDim.y) {
@@ -27,7 +29,14 @@ softmax_entropy_rows(
             log_sum[i] = softmax.log_sum;
         }
     }
-    entropy = block_sum(entropy / rows);
+    return block_sum(entropy / rows);
+}
+
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_entropy_rows(
+        const T* y, long long rows, long long width, T eps,
+        T* largest, T* log_sum, T* conditional) {
+    const T entropy = entropy_of_rows(y, rows, width, eps, largest, log_sum);
     if (threadIdx.x == 0 && threadIdx.y == 0)
         conditional[blockIdx.x] = entropy;
 }
@@ -72,6 +81,23 @@ extern "C" __global__ void softmax_entropy_columns(
     }
 }
 
+// What a column adds to the two terms of the marginal, and their derivatives
+// by its mean probability.
+struct Marginal {
+    T entropy, divergence, entropy_slope, kl_slope;
+    __device__ Marginal(const ScaledSum& sum, long long rows, T q, T eps) {
+        const T mean = exp(sum.offset) * sum.scaled / rows;
+        const T log_mean = log_plus(
+            mean, sum.offset + log(sum.scaled) - log(T(rows)), eps);
+        const T log_q = log(q + eps);
+        const T slope = log_mean + slope_of_log(mean, eps);
+        entropy = -mean * log_mean;
+        divergence = mean * (log_mean - log_q);
+        entropy_slope = -slope;
+        kl_slope = slope - log_q;
+    }
+};
+
 // From the chunks' sums (chunks, width): the two terms of the marginal, one
 // value a block, and their derivatives by each column's mean probability.
 extern "C" __global__ void softmax_entropy_marginal(
@@ -88,15 +114,11 @@ extern "C" __global__ void softmax_entropy_marginal(
                                     scaled[i * width + j]};
             sum += some;
         }
-        const T mean = exp(sum.offset) * sum.scaled / rows;
-        const T log_mean = log_plus(
-            mean, sum.offset + log(sum.scaled) - log(T(rows)), eps);
-        const T log_q = log((prior ? prior[j] : T(1) / width) + eps);
-        const T slope = log_mean + slope_of_log(mean, eps);
-        entropy -= mean * log_mean;
-        divergence += mean * (log_mean - log_q);
-        entropy_slope[j] = -slope;
-        kl_slope[j] = slope - log_q;
+        const Marginal of(sum, rows, prior ? prior[j] : T(1) / width, eps);
+        entropy += of.entropy;
+        divergence += of.divergence;
+        entropy_slope[j] = of.entropy_slope;
+        kl_slope[j] = of.kl_slope;
     }
     entropy = block_sum(entropy);
     divergence = block_sum(divergence);
@@ -106,9 +128,9 @@ extern "C" __global__ void softmax_entropy_marginal(
     }
 }
 
-// The gradient with respect to y; an upstream gradient may be missing.
-extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
-softmax_entropy_backward(
+// The gradient with respect to the block's rows of y; an upstream gradient may
+// be missing.
+__device__ void gradient_of_rows(
         const T* y, const T* largest, const T* log_sum,
         const T* entropy_slope, const T* kl_slope, long long rows,
         long long width, T eps, const T* g_conditional, const T* g_marginal,
@@ -132,4 +154,53 @@ softmax_entropy_backward(
             return Weighted{p, gp};
         });
     }
+}
+
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_entropy_backward(
+        const T* y, const T* largest, const T* log_sum,
+        const T* entropy_slope, const T* kl_slope, long long rows,
+        long long width, T eps, const T* g_conditional, const T* g_marginal,
+        const T* g_kl, T* gy) {
+    gradient_of_rows(y, largest, log_sum, entropy_slope, kl_slope, rows,
+                     width, eps, g_conditional, g_marginal, g_kl, gy);
+}
+
+// All of this in one block: the three values and their sum with weights, and
+// its gradient.
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_entropy_at_once(
+        const T* y, long long rows, long long width, const T* prior, T eps,
+        const T* weights, T* values, T* gy) {
+    __shared__ T largest[BLOCK_ROWS], log_sum[BLOCK_ROWS];
+    __shared__ T entropy_slope[BLOCK_COLUMNS], kl_slope[BLOCK_COLUMNS];
+    const T conditional = entropy_of_rows(
+        y, rows, width, eps, largest, log_sum);
+    T entropy = 0, divergence = 0;
+    for_columns(width, [&](int j, int lane) {
+        ScaledSum sum = no_sum(eps);
+        for (int i = lane; i < rows; i += 32) {
+            const Softmax softmax = {largest[i], log_sum[i]};
+            sum.add(softmax.log_p(y[i * width + j]), 1);
+        }
+        for (int distance = 16; distance > 0; distance /= 2) {
+            const ScaledSum other = {
+                __shfl_xor_sync(FULL_WARP, sum.offset, distance),
+                __shfl_xor_sync(FULL_WARP, sum.scaled, distance)};
+            sum += other;
+        }
+        if (lane == 0) {
+            const Marginal of(sum, rows, prior ? prior[j] : T(1) / width,
+                              eps);
+            entropy += of.entropy;
+            divergence += of.divergence;
+            entropy_slope[j] = of.entropy_slope;
+            kl_slope[j] = of.kl_slope;
+        }
+    });
+    entropy = block_sum(entropy);
+    divergence = block_sum(divergence);
+    gradient_of_rows(y, largest, log_sum, entropy_slope, kl_slope, rows,
+                     width, eps, weights, weights + 1, weights + 2, gy);
+    write_values(conditional, entropy, divergence, weights, values);
 }

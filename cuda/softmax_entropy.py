@@ -2,7 +2,7 @@
 import collections
 
 from imsat.cuda import arguments, kernels, launch, runtime
-from imsat.cuda.sums import sum_rows
+from imsat.cuda.sums import scalars, sum_rows
 
 Saved = collections.namedtuple(
     'Saved', ['largest', 'log_sum', 'entropy_slope', 'kl_slope'])
@@ -73,3 +73,41 @@ def backward(y, saved, g_conditional=None, g_marginal=None, g_kl=None,
     _source.launch('softmax_entropy_backward', launch.rows(n, k),
                    (y, *saved, n, k, eps, *gs, gy), T=y.dtype)
     return gy
+
+
+def value_and_gradient(y, weights, prior=None, eps=1e-8, values=None,
+                       gy=None):
+    """What :func:`forward` and :func:`backward` compute, of a weighted sum.
+
+    Up to 1024 rows and 64 columns that is one launch.
+
+    Args:
+        y, prior, eps: As in :func:`forward`.
+        weights (cupy.ndarray): Of its three values, shape (3,), of y's
+            dtype, on the device, so that they may change between the replays
+            of a CUDA graph.
+        values (cupy.ndarray): Shape (4,), to write its three values and their
+            weighted sum to; None for a new array.
+        gy (cupy.ndarray): Of y's shape, to write the gradient of that sum
+            to; None likewise.
+
+    Returns:
+        values and gy.
+    """
+    y = arguments.array('y', y, (None, None))
+    (n, k), dtype = y.shape, y.dtype
+    weights = arguments.array('weights', weights, (3,), (dtype,))
+    prior = arguments.optional('prior', prior, (k,), (dtype,))
+    eps = arguments.number('eps', eps)
+    values = arguments.output('values', values, (4,), dtype)
+    gy = arguments.output('gy', gy, y.shape, dtype)
+    if launch.fits_one_block(n, k):
+        _source.launch('softmax_entropy_at_once', launch.one_block(
+            k, dtype.itemsize), (
+            y, n, k, prior, eps, weights, values, gy), T=dtype)
+    else:
+        values[:3], saved = forward(y, prior, eps)
+        values[3] = (weights * values[:3]).sum()
+        gs = scalars(weights)
+        gy[...] = backward(y, saved, gs[0], gs[1], gs[2], eps)
+    return values, gy

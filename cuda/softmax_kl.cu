@@ -2,6 +2,7 @@
 // in reduce.cuh.  p and q are never written: each row's largest logit and the
 // logarithm of its sum are, (rows, 2) for y0 and for y1.
 #include "softmax.cuh"
+#include "one_block.cuh"
 
 __device__ T log_ratio(T log_p, T log_q, T eps) {
     return eps > 0 ? log((exp(log_p) + eps) / (exp(log_q) + eps))
@@ -96,4 +97,37 @@ softmax_kl_backward(
                 gy1[i * width + j] = scale * (of.q_gq(eps) - of.q * mean1);
         });
     }
+}
+
+// Both in one block, the gradient with respect to y1 alone.
+extern "C" __global__ void __launch_bounds__(ROW_THREADS, 1)
+softmax_kl_at_once(
+        const T* y0, const T* y1, long long rows, long long width, T eps,
+        const T* weight, T* value, T* __restrict__ gy1) {
+    const T scale = *weight / rows;
+    T divergence = 0;
+    for (long long first = 0; first < rows; first += blockDim.y) {
+        const long long i = first + threadIdx.y;
+        const T *row0 = y0 + i * width, *row1 = y1 + i * width;
+        const long long n = i < rows ? width : 0;
+        const Softmax of_p = softmax_of_row(row0, n);
+        const Softmax of_q = softmax_of_row(row1, n);
+        Gradients kept[AHEAD];  // a row is short here
+        T mean = 0;
+        for_rows(row0, row1, n, [&](Two y, long long, int a) {
+            const T log_p = of_p.log_p(y.first), p = exp(log_p);
+            const T log_q = of_q.log_p(y.second);
+            divergence += p * log_ratio(log_p, log_q, eps);
+            kept[a] = Gradients{p, 0, exp(log_q)};
+            mean += kept[a].q_gq(eps);
+        });
+        mean = row_sum(mean);
+        for_rows(row0, row1, n, [&](Two, long long j, int a) {
+            gy1[i * width + j] = scale * (
+                kept[a].q_gq(eps) - kept[a].q * mean);
+        });
+    }
+    divergence = block_sum(divergence);
+    if (thread_of_block() == 0)
+        *value = scale * divergence;
 }

@@ -53,3 +53,40 @@ def backward(y0, y1, saved, g, eps=1e-8, wanted=(True, True)):
     _source.launch('softmax_kl_backward', launch.rows(n, k),
                    (y0, y1, *saved, n, k, eps, g, *gs), T=y0.dtype)
     return tuple(gs)
+
+
+def value_and_gradient(y0, y1, weight, eps=1e-8, value=None, gy1=None):
+    """What :func:`forward` and :func:`backward` compute, times a weight.
+
+    Up to 65,536 logits, 64 a row, that is one launch; y0 is a constant.
+
+    For M softmax outputs of V values each give logits of shape (B M, V) and
+    M times the weight.
+
+    Args:
+        y0, y1, eps: As in :func:`forward`.
+        weight (cupy.ndarray): 0-dimensional, of y0's dtype, on the device.
+        value (cupy.ndarray): 0-dimensional, to write the weighted mean to;
+            None for a new array.
+        gy1 (cupy.ndarray): Of y1's shape, to write its gradient with respect
+            to y1 to; None likewise.
+
+    Returns:
+        value and gy1.
+    """
+    y0 = arguments.array('y0', y0, (None, None))
+    (n, k), dtype = y0.shape, y0.dtype
+    y1 = arguments.array('y1', y1, y0.shape, (dtype,))
+    weight = arguments.array('weight', weight, (), (dtype,))
+    eps = arguments.number('eps', eps)
+    value = arguments.output('value', value, (), dtype)
+    gy1 = arguments.output('gy1', gy1, y1.shape, dtype)
+    if k <= launch.BLOCK_COLUMNS and n * k <= launch.BLOCK_ELEMENTS:
+        _source.launch('softmax_kl_at_once', launch.one_block(
+            k, dtype.itemsize), (
+            y0, y1, n, k, eps, weight, value, gy1), T=dtype)
+    else:
+        mean, saved = forward(y0, y1, eps)
+        value[...] = weight * mean
+        _, gy1[...] = backward(y0, y1, saved, weight, eps, (False, True))
+    return value, gy1

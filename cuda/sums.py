@@ -21,3 +21,8 @@ def sum_rows(partials):
     _source.launch('sum_rows', launch.shape((m,), (launch.THREADS,)),
                    (partials, n, out), T=partials.dtype)
     return out
+
+
+def scalars(values):
+    """The numbers in an array as 0-dimensional arrays on its device."""
+    return tuple(values[i:i + 1].reshape(()) for i in range(len(values)))

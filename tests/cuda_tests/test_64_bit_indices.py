@@ -56,6 +56,36 @@ def log_sum_exp(y):
     return numpy.log(numpy.exp(y - y.max(axis=1, keepdims=True)).sum(axis=1))
 
 
+def test_perturbations():
+    tail, d = last(3, WIDTH), last(3, WIDTH, seed=1)
+    x, radius = ending_in(tail, ROWS), simt.virtual((ROWS,), 'f')
+    index = simt.virtual((ROWS,), 'l')
+    radius[-3:] = 2
+    index[-3:] = numpy.arange(ROWS - 3, ROWS)[::-1]
+    moved = directions.perturb(x, ending_in(d, ROWS), radius, index)
+    assert_close(moved[-3:], tail + 2 * d / numpy.linalg.norm(
+        d, axis=1, keepdims=True))
+    key = simt.asarray(numpy.array([1, 2]))
+    batch, moved = directions.perturb_randomly(x, index, key, radius=radius)
+    assert (numpy.asarray(batch[-3:]) == tail[::-1]).all()
+    assert_close(numpy.linalg.norm(moved[-3:] - batch[-3:], axis=1),
+                 numpy.full(3, 2))
+
+
+def test_groups_of_batch_normalization():
+    # The last block has the last group, and the last columns of all.
+    groups, size = 60_000, ROWS // 60_000
+    tail = last(size, WIDTH)
+    x = ending_in(tail, groups * size)
+    one, zero = (simt.asarray(numpy.full(WIDTH, value, 'f'))
+                 for value in (1, 0))
+    y, saved = batch_normalization_relu.forward_groups(x, one, zero, groups)
+    last_columns = slice(WIDTH - WIDTH % 4, None)
+    normal = (tail - tail.mean(axis=0)) / numpy.sqrt(tail.var(axis=0) + 2e-5)
+    assert_close(y[-size:, last_columns],
+                 numpy.maximum(normal, 0)[:, last_columns])
+
+
 def test_softmax_entropy():
     tail = last(3, WIDTH)
     y = ending_in(tail, ROWS)

@@ -18,6 +18,9 @@ V = numpy.ones(3, 'f')
 G = numpy.array(1, 'f')
 X = numpy.zeros((4, 3, 2), 'f')
 MAPS = numpy.zeros((4, 2, 3))
+VALUES = Y[:, 0]
+INDEX = numpy.arange(4)
+KEY = numpy.arange(2)
 INDICES = numpy.zeros((4, 2), 'l')
 WORDS = numpy.ones((2, 5), 'u4')
 LABELS = numpy.arange(5)
@@ -95,8 +98,11 @@ class Call:
         self.arrays, self.how = arrays, how
 
 
+DIVERGENCE = Call(Y, Y, G, G, Y, how=lambda f, y0, y1, weight, *out: f(
+    y0, y1, weight, 1e-8, *out))
 # By module and function.
 CALLS = {
+    'adam.update': Call(V, V, V, V, G),
     'affine.forward': Call(X, MAPS),
     'affine.backward': Call(X, MAPS),
     'affine.random_matrices': Call(how=lambda f: f(5, 0)),
@@ -104,15 +110,31 @@ CALLS = {
         Y, V, V, V, V, how=lambda f, x, gamma, beta, *running: f(
             x, gamma, beta, 1e-5, *running)),
     'batch_normalization_relu.backward': Call(Y, V, V, (V, V), Y),
+    'batch_normalization_relu.forward_groups': Call(
+        Y, V, V, V, V, V, Y, (Y[:2], Y[:2]),
+        how=lambda f, x, gamma, beta, bias, mean, var, y, saved: f(
+            x, gamma, beta, 2, bias, 1e-5, mean, var, .9, 0, y, saved)),
+    'batch_normalization_relu.backward_groups': Call(
+        Y, V, V, (Y[:2], Y[:2]), Y, Y, V, V,
+        how=lambda f, x, gamma, beta, saved, gy, *out: f(
+            x, gamma, beta, saved, gy, 2, *out)),
     'sigmoid_mutual_information.forward': Call(Y),
     'sigmoid_mutual_information.backward': Call(
         Y, (Y, Y[:2], V, SQUARE, V), G, G, G),
+    'sigmoid_mutual_information.value_and_gradient': Call(
+        Y, V, VALUES, Y, how=lambda f, y, weights, *out: f(
+            y, weights, 1e-8, *out)),
     'centred_products.covariances': Call(Y, V),
     'centred_products.times': Call(Y, V, SQUARE),
     'code_mutual_information.forward': Call(Y, how=lambda f, y: f(y, [1, 2])),
     'code_mutual_information.backward': Call(
         Y, (Y, PAIR, PAIR, V, V, SQUARE, V), G, G, G,
         how=lambda f, y, *arrays: f(y, [1, 2], *arrays)),
+    'directions.perturb': Call(Y, Y, FIRST, INDEX, Y),
+    'directions.perturb_randomly': Call(
+        Y, INDEX, KEY, FIRST, Y, Y,
+        how=lambda f, data, index, key, radius, *out: f(
+            data, index, key, None, radius, *out)),
     'directions.random': Call(how=lambda f: f((5, 3), 'f', 0)),
     'directions.scale_rows': Call(Y, FIRST),
     'hamming.distances': Call(WORDS, WORDS),
@@ -132,15 +154,23 @@ CALLS = {
         how=lambda f, y, squares, so_far: f(y, squares, 2, 3, so_far)),
     'sigmoid_kl.forward': Call(Y, Y),
     'sigmoid_kl.backward': Call(Y, Y, G),
+    'sigmoid_kl.value_and_gradient': DIVERGENCE,
     'softmax_entropy.forward': Call(Y, V),
     'softmax_entropy.backward': Call(
         Y, (FIRST, FIRST, V, V), G, G, G),
+    'softmax_entropy.value_and_gradient': Call(
+        Y, V, V, VALUES, Y, how=lambda f, y, weights, prior, *out: f(
+            y, weights, prior, 1e-8, *out)),
     'softmax_kl.forward': Call(Y, Y),
     'softmax_kl.backward': Call(Y, Y, (PAIR, PAIR), G),
+    'softmax_kl.value_and_gradient': DIVERGENCE,
+    'products.product': Call(Y, SQUARE, Y, how=lambda f, a, b, out: f(
+        a, b, out)),
     'sums.sum_rows': Call(Y),
 }
 # Public functions of modules with kernels that launch none.
-NO_LAUNCHERS = {'centred_products.check_width'}
+NO_LAUNCHERS = {'centred_products.check_width', 'graph.captured',
+                'sums.scalars'}
 
 
 def test_no_launcher_is_left_out():
@@ -200,6 +230,7 @@ def test_every_array_is_checked(device, name, monkeypatch):
     cls = type(runtime.current)
     monkeypatch.setattr(cls, 'launch', counted(cls.launch))
     monkeypatch.setattr(cls, 'elementwise', counted(cls.elementwise))
+    monkeypatch.setattr(cls, 'product', counted(cls.product))
     call(on_device(values))
     assert count['launches'] > 0
 

@@ -2,6 +2,7 @@
 import chainer
 import numpy
 import pytest
+import simt
 from chainer.backends.cuda import to_cpu
 
 from imsat.cuda import batch_normalization_relu as kernels
@@ -82,6 +83,103 @@ def test_the_order_of_threads_does_not_matter(repeats, device):
     arrays = inputs((300, 33), 'f')
     results = [compute(*arrays, device.asarray, device.asarray)
                for _ in repeats]
+    for result in results:
+        for a, b in zip(result, results[0]):
+            assert (a == b).all()
+
+
+# --- Groups, in one launch --------------------------------------------------
+@pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-11)])
+@pytest.mark.parametrize('groups', [1, 2, 3])
+@pytest.mark.parametrize('shape', [
+    *((n, 5) for n in (1, 2, 31, 32, 33, 1000, 1024)),
+    *((9, d) for d in (1, 7, 17, 256))])
+def test_groups(place, device, shape, groups, dtype, tolerance):
+    arrays = [inputs(shape, dtype) for _ in range(groups)]
+    for i, each in enumerate(arrays):
+        each[0] *= i + 1
+        each[5] -= i
+    x, gy = (numpy.concatenate([each[i] for each in arrays]) for i in (0, 5))
+    _, gamma, beta, mean, var, _ = arrays[0]
+    bias = numpy.linspace(-1, 1, shape[1]).astype(dtype)
+    expected = [reference(each[0], gamma, beta, mean, var, each[5])
+                for each in arrays]
+
+    running = device.asarray(mean), device.asarray(var)
+    x, gamma, beta, gy = map(place, (x, gamma, beta, gy))
+    y, saved = kernels.forward_groups(
+        x, gamma, beta, groups, place(bias), 2e-5, *running, .9, groups // 2)
+    ggamma, gbeta = map(device.asarray, (bias, bias))
+    gx = kernels.backward_groups(
+        x, gamma, beta, saved, gy, groups, ggamma=ggamma, gbeta=gbeta)
+
+    def check(actual, expected):
+        atol = tolerance * max(abs(expected).max(), 300 / shape[0] ** 4)
+        numpy.testing.assert_allclose(to_cpu(actual), expected, 0, atol)
+
+    check(y, numpy.concatenate([each[0] for each in expected]))
+    check(running[0], expected[groups // 2][1] + (1 - .9) * bias)
+    check(running[1], expected[groups // 2][2])
+    check(gx, numpy.concatenate([each[3] for each in expected]))
+    check(ggamma, sum(each[4] for each in expected))
+    check(gbeta, sum(each[5] for each in expected))
+
+
+def test_groups_are_written_where_it_is_told(device):
+    x, gamma, beta, _, _, gy = map(device.asarray, inputs((8, 5), 'f'))
+    expected, saved = kernels.forward_groups(x, gamma, beta, 2)
+    expected_gx = kernels.backward_groups(x, gamma, beta, saved, gy, 2)
+    outputs = [device.asarray(0 * a) for a in (expected, *saved)]
+    y, kept = kernels.forward_groups(
+        x, gamma, beta, 2, y=outputs[0], saved=outputs[1:])
+    assert all(a is b for a, b in zip((y, *kept), outputs))
+    # In place of the upstream gradient.
+    gx = kernels.backward_groups(x, gamma, beta, saved, gy, 2, gy)
+    assert gx is gy
+    for a, b in ((y, expected), (gx, expected_gx)):
+        assert (to_cpu(a) == to_cpu(b)).all()
+
+
+def test_groups_in_one_launch(emulator):
+    x, gamma, beta, mean, var, gy = map(
+        simt.asarray, inputs((500, 40), 'f'))
+    _, saved = kernels.forward_groups(
+        x, gamma, beta, 2, running_mean=mean, running_var=var)
+    kernels.backward_groups(x, gamma, beta, saved, gy, 2, None, mean, var)
+    assert emulator.launches == {
+        f'batch_normalization_relu_groups_{direction}': 1
+        for direction in ('forward', 'backward')}
+
+
+@pytest.mark.parametrize('shape', [(0, 5), (5, 0)])
+def test_no_groups(device, shape):
+    x, gamma, beta, mean, var, gy = map(device.asarray, inputs(shape, 'f'))
+    before = to_cpu(mean)
+    y, saved = kernels.forward_groups(
+        x, gamma, beta, running_mean=mean, running_var=var)
+    assert y.shape == kernels.backward_groups(
+        x, gamma, beta, saved, gy).shape == shape
+    assert (to_cpu(mean) == before).all()
+
+
+def test_groups_are_of_one_size(device):
+    x, gamma, beta, *_ = map(device.asarray, inputs((9, 5), 'f'))
+    with pytest.raises(ValueError, match='^x has 9 rows, which are no 2 gro'):
+        kernels.forward_groups(x, gamma, beta, 2)
+    y, saved = kernels.forward_groups(x, gamma, beta)
+    with pytest.raises(TypeError, match='both of ggamma'):
+        kernels.backward_groups(x, gamma, beta, saved, y, ggamma=gamma)
+
+
+def test_groups_repeat(repeats, device):
+    x, gamma, beta, _, _, gy = map(device.asarray, inputs((300, 33), 'f'))
+    results = []
+    for _ in repeats:
+        y, saved = kernels.forward_groups(x, gamma, beta, 3)
+        sums = [device.asarray(numpy.zeros(33, 'f')) for _ in range(2)]
+        gx = kernels.backward_groups(
+            x, gamma, beta, saved, gy, 3, None, *sums)
+        results.append([to_cpu(a) for a in (y, gx, *sums)])
     for result in results:
         for a, b in zip(result, results[0]):
             assert (a == b).all()

@@ -102,3 +102,80 @@ def test_empty(device, shape):
 def test_the_order_of_threads_does_not_matter(repeats):
     results = [to_cpu(directions.random((30, 784), 'f', 5)) for _ in repeats]
     assert all((r == results[0]).all() for r in results)
+
+
+# --- In one launch with what they are for ------------------------------------
+def points(dtype, n, d):
+    rng = numpy.random.RandomState(0)
+    return (rng.normal(size=(n, d)).astype(dtype),
+            rng.uniform(.1, 5, n).astype(dtype))
+
+
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-15)])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_perturb_randomly(place, device, shape, dtype, tolerance):
+    n, width = shape
+    data, radius = points(dtype, n + 5, width)
+    index = numpy.random.RandomState(1).randint(0, n + 5, n)
+    key = device.asarray(numpy.array([7, 2 ** 40 + 3]))
+    d = to_cpu(directions.random(shape, dtype, 7, 2 ** 40 + 3))
+    for far, how in ((10., dict(length=10.)),
+                     (radius[index][:, None], dict(radius=place(radius)))):
+        batch, moved = map(to_cpu, directions.perturb_randomly(
+            place(data), device.asarray(index), key, **how))
+        assert (batch == data[index]).all() and moved.dtype == dtype
+        numpy.testing.assert_allclose(
+            moved, data[index] + far * d, 0, 30 * tolerance)
+
+
+@pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-14)])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_perturb(place, device, shape, dtype, tolerance):
+    n, width = shape
+    x, _ = points(dtype, n, width)
+    d, radius = points(dtype, n + 5, width)
+    d[0] = 0
+    index = numpy.random.RandomState(1).permutation(n + 5)[:n]
+    moved, again = (to_cpu(directions.perturb(
+        place(x), place(d[:n]), place(radii), each)) for radii, each in (
+        (radius, device.asarray(index)), (radius[index], None)))
+    assert (moved == again).all()
+    for i in range(n):
+        length = numpy.linalg.norm(d[i].astype('d'))
+        by = radius[index[i]] * d[i] / length if length else 0
+        numpy.testing.assert_allclose(moved[i], x[i] + by, 0, 9 * tolerance)
+
+
+def test_perturbations_are_written_where_it_is_told(emulator):
+    data, radius = map(simt.asarray, points('f', 9, 5))
+    index, key = simt.asarray(numpy.arange(9)), simt.asarray(
+        numpy.array([1, 2]))
+    outputs = emulator.empty((18, 5), 'f')
+    batch, moved = directions.perturb_randomly(
+        data, index, key, 1., batch=outputs[:9], moved=outputs[9:])
+    assert numpy.shares_memory(batch, outputs[:9])
+    assert numpy.shares_memory(moved, outputs[9:])
+    expected = directions.perturb(batch, moved, radius, index)
+    outputs = emulator.empty((9, 5), 'f')
+    assert directions.perturb(batch, moved, radius, index, outputs) is outputs
+    assert (outputs == expected).all()
+    assert emulator.launches == {'random_perturbations': 1, 'scale_rows': 2}
+
+
+def test_how_far_is_said_once(device):
+    data, radius = map(device.asarray, points('f', 9, 5))
+    for how in ({}, dict(length=1., radius=radius)):
+        with pytest.raises(TypeError, match='^give one of length and radius'):
+            directions.perturb_randomly(data, *map(device.asarray, (
+                numpy.arange(9), numpy.array([1, 2]))), **how)
+
+
+@pytest.mark.parametrize('shape', [(0, 5), (5, 0)])
+def test_nothing_is_perturbed(device, shape):
+    x = device.asarray(numpy.zeros(shape, 'f'))
+    radius = device.asarray(numpy.ones(5, 'f'))
+    index = device.asarray(numpy.arange(shape[0]))
+    key = device.asarray(numpy.array([1, 2]))
+    batch, moved = directions.perturb_randomly(x, index, key, 1.)
+    assert batch.shape == moved.shape == shape
+    assert directions.perturb(x, x, radius, index).shape == shape

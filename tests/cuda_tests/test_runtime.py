@@ -69,3 +69,47 @@ def test_arrays(cupy):
 def test_nothing_is_held_without_cupy(monkeypatch):
     monkeypatch.delitem(sys.modules, 'cupy', raising=False)
     assert not runtime.CuPy().holds(numpy.zeros(3))
+
+
+def test_capture(cupy):
+    # In which order, and that what is allocated is the graph's.
+    happened = []
+
+    class Context:
+        def __init__(self, name):
+            self.name = name
+
+        def __enter__(self):
+            happened.append(f'enter {self.name}')
+
+        def __exit__(self, *args):
+            happened.append(f'exit {self.name}')
+
+    class Stream(Context):
+        def __init__(self, non_blocking):
+            assert non_blocking
+            super().__init__('stream')
+
+        def begin_capture(self):
+            happened.append('begin')
+
+        def end_capture(self):
+            happened.append('end')
+            return types.SimpleNamespace(
+                launch=lambda: happened.append('launch'))
+
+    cupy.cuda.Stream = Stream
+    cupy.cuda.MemoryPool = lambda: types.SimpleNamespace(malloc='pool')
+    cupy.cuda.using_allocator = Context
+    captured = ['enter pool', 'enter stream', 'begin', 'work', 'end',
+                'exit stream', 'exit pool']
+    launch = runtime.current.capture(lambda: happened.append('work'))
+    assert happened == captured
+    launch()
+    launch()
+    assert happened == [*captured, 'launch', 'launch']
+
+    happened.clear()
+    with pytest.raises(KeyError):
+        runtime.current.capture(lambda: happened.append('work') or {}['x'])
+    assert happened == captured

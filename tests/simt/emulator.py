@@ -30,6 +30,7 @@ class Emulator:
         self.compiler, self.seed = compiler, seed
         self.last_blocks = last_blocks
         self.launches = {}
+        self._captured = None
 
     # --- What imsat.cuda.runtime asks for ----------------------------------
     def holds(self, x):
@@ -84,10 +85,36 @@ class Emulator:
                      [*flat, numpy.int64(n)])
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
+    def product(self, a, b, out, add):
+        if self._captured is not None:
+            self._captured.append((self.product, (a, b, out, add)))
+            return
+        self._count('product')
+        a, b, out = (x.view(numpy.ndarray) for x in (a, b, out))
+        out[...] = numpy.matmul(a, b) + (out if add else 0)
+
+    def capture(self, function):
+        self._captured = []
+        try:
+            function()
+        finally:
+            captured, self._captured = self._captured, None
+
+        def replay():
+            for launch, args in captured:
+                launch(*args)
+        return replay
+
     # --- Running -----------------------------------------------------------
-    def run(self, library, name, shape, args):
-        grid, block, shared = shape
+    def _count(self, name):
         self.launches[name] = self.launches.get(name, 0) + 1
+
+    def run(self, library, name, shape, args):
+        if self._captured is not None:
+            self._captured.append((self.run, (library, name, shape, args)))
+            return
+        grid, block, shared = shape
+        self._count(name)
         if not (0 < numpy.prod(block) <= 1024 and block[2] <= 64
                 and 0 < grid[0] < 2 ** 31 and 0 < grid[1] < 2 ** 16
                 and 0 < grid[2] < 2 ** 16):
