@@ -105,7 +105,7 @@ def test_faithful(options_of, script):
     plain, chosen = options_of(script), options_of(script, '--faithful')
     # Nothing else is not the original's by default.
     assert {key for key in plain if plain[key] != chosen[key]} <= {
-        'neighbor', 'restarts'}
+        'neighbor', 'restarts', 'center'}
     assert chosen['neighbor'] == 11 and chosen['restarts'] == 1
     assert chosen['initialization'] == 'original'
     assert chosen['sampling'] == 'permutation'
@@ -121,7 +121,7 @@ def test_what_the_departures_make_of_faithful(options_of, task, more):
     expected = dict(
         method='imsat-vat', epochs=50, batch_size=250, restarts=1,
         neighbor=11, xi=10, power_iterations=1, initialization='original',
-        sampling='permutation', **more)
+        sampling='permutation', center='never', **more)
     assert faithful(task) == expected
     options = options_of(task, '--faithful')
     assert expected == {key: options[key] for key in expected}
