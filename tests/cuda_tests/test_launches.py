@@ -19,7 +19,7 @@ from imsat.cuda.products import product
 from imsat.links.original import names_of
 from imsat.training.adam import BlockwiseAdamRule
 from original import replay
-from original.traces import Trace
+from original.comparison import Trace
 
 __all__ = ['linear_stays_there']  # a fixture
 FILES = ['cluster_step_warm', 'hash_step_warm']
