@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import tracemalloc
@@ -204,10 +205,8 @@ def test_a_flipped_bit_never_loses_what_is_asked_for(tmp_path):
         changed = bytearray(whole)
         changed[place // 8] ^= 1 << place % 8
         path.write_bytes(changed)
-        try:
+        with contextlib.suppress(InputError):
             assert load_npz(path, ('x', 'y', 'notes')).keys() == {'x', 'y'}
-        except InputError:
-            pass
 
 
 def test_bytes_beyond_the_end(tmp_path):
