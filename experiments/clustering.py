@@ -22,7 +22,7 @@ from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
 from imsat.parameters import Place
-from imsat.storage import FAULTS, save_json, save_npz
+from imsat.storage import load_npy, save_json, save_npz
 from paper.systems import get_system
 
 # What a newcomer sees in half a minute; see the README.
@@ -45,10 +45,10 @@ def get_options(argv=None):
 def read_prior(path):
     try:
         if path.endswith('.npy'):
-            return check_prior(numpy.load(path, allow_pickle=False))
+            return check_prior(load_npy(path))
         text = Path(path).read_text(encoding='utf-8').replace(',', ' ')
         return check_prior(numpy.array(text.split(), dtype=float))
-    except FAULTS as e:
+    except ValueError as e:
         raise imsat.InputError(f'the prior {path} can not be used: {e}') from e
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import tracemalloc
@@ -249,3 +250,25 @@ def test_an_archive_written_to_a_stream(tmp_path):
     loaded = load_npz(tmp_path / 'file.npz')
     numpy.testing.assert_array_equal(loaded['x'], numpy.eye(3))
     numpy.testing.assert_array_equal(loaded['y'], numpy.arange(4))
+
+
+def test_a_flipped_bit_never_loses_what_is_asked_for(tmp_path):
+    path = tmp_path / 'file.npz'
+    save_npz(path, {'x': numpy.arange(3), 'y': numpy.arange(3)})
+    whole = path.read_bytes()
+    for place in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(InputError):
+            assert load_npz(path, ('x', 'y', 'notes')).keys() == {'x', 'y'}
+
+
+def test_bytes_beyond_the_end(tmp_path):
+    path = tmp_path / 'file.npz'
+    save_npz(path, {'x': numpy.arange(3)})
+    whole = path.read_bytes()
+    for content in whole + b'\0', whole + b'abc', b'abc' * 20 + whole:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match='file.npz is damaged'):
+            load_npz(path)
