@@ -94,6 +94,8 @@ def read_drawing(path: AnyPath) -> numpy.ndarray:
     """A drawing, 21 x 21, float32: 1 is ink, 0 paper."""
     try:
         with Image.open(path) as image:
+            image.verify()  # its checksums, which reading lets pass
+        with Image.open(path) as image:
             pixels = numpy.asarray(image.convert('1'))
     except (OSError, SyntaxError) as e:
         raise InputError(f'{path} is damaged ({e}); unpack the zip files '

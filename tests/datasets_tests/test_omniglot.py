@@ -116,3 +116,13 @@ def test_published(data_folder):
     data = load_dataset('omniglot', data_folder('omniglot'))
     assert data.x.shape == (40000, 441)
     assert (numpy.bincount(data.y) == 400).all() and data.y.max() == 99
+
+
+def test_a_wrong_checksum(folder):
+    """Of the last chunk of pixels; what follows is no chunk."""
+    path = folder / 'omniglot' / NAMES[0] / '0709_01.png'
+    whole = path.read_bytes()
+    end = whole.index(b'IEND') - 4
+    path.write_bytes(whole[:end - 4] + b'1234' + whole[end:])
+    with pytest.raises(InputError, match='0709_01.png is damaged'):
+        omniglot.read_drawing(path)
