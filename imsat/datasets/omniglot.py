@@ -95,8 +95,10 @@ def read_drawing(path: AnyPath) -> numpy.ndarray:
     try:
         with Image.open(path) as image:
             size = image.size
-            # Not read before its size is known to be right.
-            if size == (SIZE, SIZE):
+            image.verify()  # its checksums, which reading lets pass
+        # Not read before its size is known to be right.
+        if size == (SIZE, SIZE):
+            with Image.open(path) as image:
                 pixels = numpy.asarray(image.convert('1'))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError
             ) as e:

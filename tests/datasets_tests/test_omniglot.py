@@ -130,3 +130,13 @@ def test_sizes_that_a_file_only_promises(tmp_path, side):
                      + struct.pack('>I', zlib.crc32(head)))
     with pytest.raises(InputError, match='a.png (has|is damaged)'):
         omniglot.read_drawing(path)
+
+
+def test_a_wrong_checksum(folder):
+    """Of the last chunk of pixels; what follows is no chunk."""
+    path = folder / 'omniglot' / NAMES[0] / '0709_01.png'
+    whole = path.read_bytes()
+    end = whole.index(b'IEND') - 4
+    path.write_bytes(whole[:end - 4] + b'1234' + whole[end:])
+    with pytest.raises(InputError, match='0709_01.png is damaged'):
+        omniglot.read_drawing(path)
