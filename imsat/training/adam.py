@@ -1,7 +1,10 @@
 """Adam, in the order in which memory is fast."""
+import chainer
 import numpy
 from chainer import optimizers
 from chainer.optimizers.adam import AdamRule
+
+from imsat.functions.compiled import compiled
 
 # Elements at a time: the five arrays of a block stay in the L2 cache.
 BLOCK = 1 << 16
@@ -58,6 +61,13 @@ class BlockwiseAdamRule(AdamRule):
         for i in range(0, param.size, BLOCK):
             update(slice(i, i + BLOCK))
 
+    def move_state(self, m, v):
+        """Keeps the moments in these arrays from now on."""
+        for name, array in dict(m=m, v=v).items():
+            array[...] = 0 if self.state is None else \
+                chainer.get_device_from_array(array).send(self.state[name])
+        self._state = dict(m=m, v=v)
+
 
 class Adam(optimizers.Adam):
     """``chainer.optimizers.Adam``, block by block on a CPU.
@@ -70,3 +80,64 @@ class Adam(optimizers.Adam):
 
     def create_update_rule(self):
         return BlockwiseAdamRule(self.hyperparam)
+
+
+class FlatParameters:
+    """All parameters of a network as one, which Adam updates at once.
+
+    Each parameter, its gradient and its moments become parts of four arrays;
+    the network and its optimizer are used, and saved, as before.
+
+    Args:
+        optimizer (Adam): Set up with the network.
+
+    Attributes:
+        parameter (chainer.Parameter): All of them, in one dimension, with
+            zeros between some.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self._params = list(optimizer.target.params())
+        device, dtype = self._params[0].device, self._params[0].dtype
+        # Parts begin where a line of the cache does.
+        ends = numpy.cumsum([param.size + -param.size % 16
+                             for param in self._params]).tolist()
+        p, g, m, v = (device.xp.zeros(ends[-1], dtype) for _ in range(4))
+        self._parts = []
+        for param, end in zip(self._params, ends):
+            start = end - param.size - -param.size % 16
+            part, grad, *moments = (
+                array[start:start + param.size].reshape(param.shape)
+                for array in (p, g, m, v))
+            part[...] = param.array
+            param.array, param.grad = part, grad
+            param.update_rule.move_state(*moments)
+            self._parts.append(part)
+        self.parameter = chainer.Parameter(p)
+        self.parameter.grad = g
+        self._rule = optimizer.create_update_rule()
+        self._rule.move_state(m, v)
+
+    def pair(self):
+        """All parameters and their gradients."""
+        return self.parameter.array, self.parameter.grad
+
+    def weights(self):
+        """The same of each W."""
+        return [(param.array.reshape(-1), param.grad.reshape(-1))
+                for param in self._params if param.name == 'W']
+
+    def hold(self):
+        """Whether the network's parameters still lie here."""
+        return all(param.array is part
+                   for param, part in zip(self._params, self._parts))
+
+    def update(self):
+        """Moves all parameters by their gradients."""
+        rules = [param.update_rule for param in self._params]
+        self._rule.t = rules[0].t
+        self._rule.update(self.parameter)
+        self.optimizer.t += 1
+        for rule in rules:
+            rule.t += 1
