@@ -5,32 +5,38 @@ one below the other in arrays that are made once.  What may go through the
 network together goes in one product; each batch is normalised by its own
 statistics.  The gradient of a weight is one product over all batches.
 """
+import functools
+
 import chainer
+import numpy
 from chainer import backend
 
 from imsat.errors import InputError
 from imsat.functions.normalization import BatchNormalizationReLU
 from imsat.links import Encoder
 from imsat.losses import (
-    RPT, VAT, Affine, Augmentation, IMSATLoss, Mean, WeightDecay)
+    RPT, VAT, Affine, Augmentation, ClusteringObjective, CodeObjective,
+    HashingObjective, IMSATLoss, Mean, WeightDecay)
 from imsat.losses.regularizers import draw_rows, move_rows
 from imsat.cuda import runtime
 from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam, FlatParameters
 
-PLANNED = VAT, RPT, WeightDecay, Affine, Augmentation
+REGULARIZERS = VAT, RPT, WeightDecay, Affine, Augmentation
+OBJECTIVES = ClusteringObjective, CodeObjective, HashingObjective
 
 
 def is_planned(optimizer, x, loss):
     """Whether :class:`Plan` does what Chainer's graph would do."""
     if not (type(loss) is IMSATLoss and type(optimizer) is Adam
             and type(optimizer.target) is Encoder
+            and type(loss.objective) in OBJECTIVES
             and not optimizer.amsgrad and not optimizer.adabound
             and x.dtype == optimizer.target.l1.W.dtype
             and x.dtype.char in 'fd'):
         return False
     parts = [part for _, part in parts_of(loss.regularizer)]
-    return all(any(type(part).__call__ is kind.__call__ for kind in PLANNED)
+    return all(any(type(part).__call__ is kind.__call__ for kind in REGULARIZERS)
                for part in parts) and sum(map(is_iterated, parts)) <= 1
 
 
@@ -118,6 +124,13 @@ class Plan:
             self.layers.append(layer)
             h, gh = layer.h, layer.g
         self.y, self.gy = h, gh
+        # The fused functions behind both, to be called without a graph.
+        y = chainer.Variable(h[0])
+        terms = self.loss.objective.information(y)
+        self.terms, self.information = type(terms), terms[0].creator_node
+        self.distance = self.loss.objective.distance(h[0], y).creator_node
+        self.number = functools.cache(lambda number: None if number == 0
+                                      else xp.asarray(number, x.dtype))
 
     def _move(self, part, batch, radius, rng):
         """Perturbs, or begins the power iteration, Eq. 6."""
@@ -149,10 +162,8 @@ class Plan:
             if k:
                 move_rows(x, self.gx[0], self.xi, self.x[0])
                 self._forward(0, 1)
-            y = chainer.Variable(self.y[0])
-            moved = self.loss.objective.distance(self.y[self.clean], y)
-            gradient, = chainer.grad([moved], [y])
-            self.gy[0] = gradient.array * part.xi
+            # xi, since the input moves by xi d.
+            _, self.gy[0] = self._distance(0, part.xi)
             self._backward(0, 1, wanted=False)
         move_rows(x, self.gx[0], radius, self.x[batch])
         self._forward(batch, batch + 1)
@@ -164,19 +175,29 @@ class Plan:
 
     def _differentiate(self):
         """Eq. 1 and its gradients to all logits."""
-        objective = self.loss.objective
-        ys = {i: chainer.Variable(self.y[i])
-              for i in range(self.clean, self.end)}
-        clean = ys[self.clean]
-        loss, information = objective(clean, self.loss.penalty)
-        sat = sum(weight * objective.distance(clean.array, ys[i])
-                  for weight, _, i in self.moves)
-        loss += sat
-        loss.backward()
-        for i, y in ys.items():
-            self.gy[i] = 0 if y.grad is None else y.grad
-        return {name: getattr(term, 'array', term) for name, term in {
-            'loss': loss, 'sat': sat, **information._asdict()}.items()}
+        objective, penalty = self.loss.objective, self.loss.penalty
+        y, node = self.y[self.clean], self.information
+        information = self.terms(*node.forward((y,)))
+        # All terms come in linearly.
+        weights = [objective.combine(self.terms(*unit), penalty)
+                   for unit in numpy.eye(len(information)).tolist()]
+        self.gy[self.clean], = node.backward_arrays(
+            (0,), (y,), tuple(map(self.number, weights)))
+        sat = 0
+        for weight, _, batch in self.moves:
+            distance, self.gy[batch] = self._distance(batch, weight)
+            sat = sat + weight * distance
+        return {'loss': objective.combine(information, penalty) + sat,
+                'sat': sat, **information._asdict()}
+
+    def _distance(self, batch, weight):
+        """How far a batch's predictions are from the clean ones, and the
+        gradient of ``weight`` times that to its logits."""
+        ys = self.y[self.clean], self.y[batch]
+        distance, = self.distance.forward(ys)
+        _, gradient = self.distance.backward_arrays(
+            (1,), ys, (self.number(weight),))
+        return distance, gradient
 
     def _backward(self, start, end, wanted):
         """From the gradients to logits those to parameters, or if these are
