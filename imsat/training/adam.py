@@ -33,33 +33,16 @@ class BlockwiseAdamRule(AdamRule):
             return
         arrays = [a.reshape(-1) for a in (
             param.array, param.grad, self.state['m'], self.state['v'])]
-        alpha_t = self.alpha_t
-
-        def update(block):
-            p, g, m, v = (a[block] for a in arrays)
-            a = g - m
-            a *= 1 - hp.beta1
-            m += a
-            numpy.multiply(g, g, out=a)
-            a -= v
-            a *= 1 - hp.beta2
-            v += a
-            numpy.sqrt(v, out=a)
-            a += hp.eps
-            numpy.divide(alpha_t, a, out=a)
-            a *= m
-            if hp.eta * hp.weight_decay_rate:
-                p *= 1 - hp.eta * hp.weight_decay_rate
-            if hp.eta != 1:
-                a *= hp.eta
-            p -= a
-            if flush:
-                for array in p, m:
-                    array[numpy.abs(array) < LEAST] = 0
-
-        flush = self.t % FLUSH_EVERY == 0
+        least = LEAST if self.t % FLUSH_EVERY == 0 else 0.
+        numbers = [param.dtype.type(number) for number in (
+            1 - hp.beta1, 1 - hp.beta2, self.alpha_t, hp.eps,
+            1 - hp.eta * hp.weight_decay_rate, hp.eta, least)]
+        loop = _update_loop()
+        if loop is not None:
+            loop(*arrays, *numbers)
+            return
         for i in range(0, param.size, BLOCK):
-            update(slice(i, i + BLOCK))
+            _update(*(a[i:i + BLOCK] for a in arrays), *numbers)
 
     def move_state(self, m, v):
         """Keeps the moments in these arrays from now on."""
@@ -67,6 +50,41 @@ class BlockwiseAdamRule(AdamRule):
             array[...] = 0 if self.state is None else \
                 chainer.get_device_from_array(array).send(self.state[name])
         self._state = dict(m=m, v=v)
+
+
+def _update(p, g, m, v, rate1, rate2, alpha_t, eps, decay, eta, least):
+    a = g - m
+    a *= rate1
+    m += a
+    numpy.multiply(g, g, out=a)
+    a -= v
+    a *= rate2
+    v += a
+    numpy.sqrt(v, out=a)
+    a += eps
+    numpy.divide(alpha_t, a, out=a)
+    a *= m
+    if decay != 1:
+        p *= decay
+    if eta != 1:
+        a *= eta
+    p -= a
+    if least:
+        for array in p, m:
+            array[numpy.abs(array) < least] = 0
+
+
+@compiled()
+def _update_loop(p, g, m, v, rate1, rate2, alpha_t, eps, decay, eta, least):
+    # The same operations on each element, for the same bits.
+    zero = p.dtype.type(0)
+    for i in range(len(p)):
+        mean = m[i] + (g[i] - m[i]) * rate1
+        square = v[i] + (g[i] * g[i] - v[i]) * rate2
+        new = p[i] * decay - alpha_t / (numpy.sqrt(square) + eps) * mean * eta
+        v[i] = square
+        m[i] = zero if abs(mean) < least else mean
+        p[i] = zero if abs(new) < least else new
 
 
 class Adam(optimizers.Adam):
