@@ -22,7 +22,7 @@ from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import Evaluator, GrowingPenalty
 from imsat.training.iterators import IndexIterator
-from imsat.training.updater import Updater
+from imsat.training.updater import STEPS, Updater
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -53,6 +53,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             for its defaults.
         initialization (str): ``'original'`` or ``'he'``, see
             :class:`Encoder`.
+        step (str): How a training step is computed, not what: ``'plan'``, of
+            products and fused functions, wherever network, objective and
+            regulariser are those of this library, or ``'graph'``, Chainer's.
+            :class:`imsat.estimators.base.Restart` has which one it was.
         cache (bool or path): Whether, or below which folder, to keep
             sigma_t(x), which takes a minute for MNIST; True takes
             ``IMSAT_CACHE`` or ~/.cache/imsat.
@@ -82,6 +86,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     initialization: str = parameter(
         'original', Choice(INITIALIZATIONS), 'of the weights: "original", as '
         'the authors\' code draws them, or "he", smaller')
+    step: str = parameter(
+        'plan', Choice(STEPS), 'how a training step is computed: as a "plan" '
+        'of products and fused functions where there is one for the method, '
+        'or through Chainer\'s "graph"', how=True)
     cache: Any = parameter(False, Place(flag=True), option='', how=True)
 
     def fit(self, X, y=None):
@@ -104,7 +112,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 Updater(IndexIterator(len(radius), self.batch_size,
                                       self.sampling, seed),
                         Adam(alpha=self.learning_rate).setup(network), x,
-                        loss, device),
+                        loss, device, self.step),
                 self.epochs, self._extensions(network, x, y, loss))
             logits = predict_logits(network, x)
             information = information_of(objective, logits)

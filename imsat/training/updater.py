@@ -9,6 +9,8 @@ from chainer.training import updaters
 from imsat.storage import digest
 from imsat.training.plan import Plan, is_planned
 
+STEPS = 'plan', 'graph'
+
 
 def dense(rows):
     """Rows of data that may be sparse, as an array."""
