@@ -2,6 +2,16 @@
 import functools
 
 
+@functools.cache
+def get_numba():
+    """The module, or None."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba
+
+
 def compiled(**options):
     """Makes of a loop a function that compiles it at the first call.
 
@@ -13,12 +23,12 @@ def compiled(**options):
     """
     def decorate(loop):
         @functools.cache
-        def get():
-            try:
-                import numba
-            except ImportError:
-                return None
+        def compile_by(numba):
             return numba.njit(cache=True, nogil=True, error_model='numpy',
                               **options)(loop)
+
+        def get():
+            numba = get_numba()
+            return None if numba is None else compile_by(numba)
         return get
     return decorate

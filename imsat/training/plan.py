@@ -129,8 +129,8 @@ class Plan:
         terms = self.loss.objective.information(y)
         self.terms, self.information = type(terms), terms[0].creator_node
         self.distance = self.loss.objective.distance(h[0], y).creator_node
-        self.number = functools.cache(lambda number: None if number == 0
-                                      else xp.asarray(number, x.dtype))
+        self.number = functools.cache(
+            lambda number: xp.asarray(number, x.dtype))
 
     def _move(self, part, batch, radius, rng):
         """Perturbs, or begins the power iteration, Eq. 6."""
@@ -182,7 +182,8 @@ class Plan:
         weights = [objective.combine(self.terms(*unit), penalty)
                    for unit in numpy.eye(len(information)).tolist()]
         self.gy[self.clean], = node.backward_arrays(
-            (0,), (y,), tuple(map(self.number, weights)))
+            (0,), (y,), tuple(self.number(weight) if weight else None
+                              for weight in weights))
         sat = 0
         for weight, _, batch in self.moves:
             distance, self.gy[batch] = self._distance(batch, weight)
