@@ -54,8 +54,9 @@ class Restart:
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
-        summary = dict(seed=self.seed, objective=self.objective,
-                       seconds=self.seconds, **self.terms)
+        summary: dict[str, Any] = dict(
+            seed=self.seed, objective=self.objective, seconds=self.seconds,
+            **self.terms)
         if self.steps_per_second is not None:
             summary['steps_per_second'] = self.steps_per_second
         if self.step is not None:

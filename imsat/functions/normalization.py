@@ -1,4 +1,6 @@
 """Batch normalization and ReLU in one."""
+from typing import Any
+
 import chainer
 import chainer.functions as F
 import numpy
@@ -15,6 +17,7 @@ class BatchNormalizationReLU(FusedFunction):
     """Passes over memory less often than the two functions one by one."""
 
     def __init__(self, eps, running_mean, running_var, decay):
+        self._saved: Any = None
         self.eps = eps
         self.running_mean, self.running_var = running_mean, running_var
         self.decay = decay

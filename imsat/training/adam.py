@@ -2,8 +2,10 @@
 import chainer
 import numpy
 from chainer import optimizers
+from chainer.backend import get_device_from_array
 from chainer.optimizers.adam import AdamRule
 
+from imsat.cuda import runtime
 from imsat.functions.compiled import compiled
 
 # Elements at a time: the five arrays of a block stay in the L2 cache.
@@ -37,7 +39,7 @@ class BlockwiseAdamRule(AdamRule):
         numbers = [param.dtype.type(number) for number in (
             1 - hp.beta1, 1 - hp.beta2, self.alpha_t, hp.eps,
             1 - hp.eta * hp.weight_decay_rate, hp.eta, least)]
-        loop = _update_loop()
+        loop = None if runtime.current.holds(param.array) else _update_loop()
         if loop is not None:
             loop(*arrays, *numbers)
             return
@@ -45,10 +47,11 @@ class BlockwiseAdamRule(AdamRule):
             _update(*(a[i:i + BLOCK] for a in arrays), *numbers)
 
     def move_state(self, m, v):
-        """Keeps the moments in these arrays from now on."""
+        """Keeps the moments in these arrays, zeros so far, from now on."""
         for name, array in dict(m=m, v=v).items():
-            array[...] = 0 if self.state is None else \
-                chainer.get_device_from_array(array).send(self.state[name])
+            if self.state is not None:
+                array[...] = get_device_from_array(array).send(
+                    self.state[name])
         self._state = dict(m=m, v=v)
 
 
@@ -121,7 +124,8 @@ class FlatParameters:
         # Parts begin where a line of the cache does.
         ends = numpy.cumsum([param.size + -param.size % 16
                              for param in self._params]).tolist()
-        p, g, m, v = (device.xp.zeros(ends[-1], dtype) for _ in range(4))
+        p, g, m, v = (device.send(numpy.zeros(ends[-1], dtype))
+                      for _ in range(4))
         self._parts = []
         for param, end in zip(self._params, ends):
             start = end - param.size - -param.size % 16

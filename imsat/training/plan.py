@@ -6,6 +6,7 @@ network together goes in one product; each batch is normalised by its own
 statistics.  The gradient of a weight is one product over all batches.
 """
 import functools
+from typing import Any
 
 import chainer
 import numpy
@@ -36,8 +37,9 @@ def is_planned(optimizer, x, loss):
             and x.dtype.char in 'fd'):
         return False
     parts = [part for _, part in parts_of(loss.regularizer)]
-    return all(any(type(part).__call__ is kind.__call__ for kind in REGULARIZERS)
-               for part in parts) and sum(map(is_iterated, parts)) <= 1
+    calls = [kind.__call__ for kind in REGULARIZERS]
+    return all(type(part).__call__ in calls for part in parts) \
+        and sum(map(is_iterated, parts)) <= 1
 
 
 def parts_of(regularizer, weight=1.):
@@ -78,7 +80,7 @@ class Plan:
             (weight, part,
              self.end - 1 if is_iterated(part) else next(at_once))
             for weight, part in moves]
-        self.flat = None
+        self.flat: Any = None
 
     def __call__(self, x, index, step):
         """Makes the step.
@@ -111,10 +113,11 @@ class Plan:
 
     def _prepare(self, x):
         self.flat = FlatParameters(self.optimizer)
-        network, xp = self.optimizer.target, backend.get_array_module(x)
+        network = self.optimizer.target
+        send = network.device.send
 
         def make(width, batches=self.end):
-            return xp.zeros((batches, len(x), width), x.dtype)
+            return send(numpy.zeros((batches, len(x), width), x.dtype))
         self.x, self.layers = make(x.shape[1]), []
         self.gx = make(x.shape[1], self.probes)
         h, gh = self.x, self.gx
@@ -130,14 +133,14 @@ class Plan:
         self.terms, self.information = type(terms), terms[0].creator_node
         self.distance = self.loss.objective.distance(h[0], y).creator_node
         self.number = functools.cache(
-            lambda number: xp.asarray(number, x.dtype))
+            lambda number: send(numpy.asarray(number, x.dtype)))
 
     def _move(self, part, batch, radius, rng):
         """Perturbs, or begins the power iteration, Eq. 6."""
         x = self.x[self.clean]
         if isinstance(part, VAT | RPT):
             d = draw_rows(x.shape, x.dtype, rng, runtime.current.holds(x))
-            if is_iterated(part):
+            if isinstance(part, VAT) and part.power_iterations:
                 self.xi = backend.get_array_module(x).full_like(
                     radius, part.xi)
                 move_rows(x, d, self.xi, self.x[0])
@@ -252,12 +255,14 @@ class Layer:
         # The normalization takes away again what b would add.
         bn, gamma, beta = self.bn, self.bn.gamma.array, self.bn.beta.array
         for i in range(start, end):
-            running = (bn.avg_mean, bn.avg_var) if i == clean else (None, None)
-            self.nodes[i] = BatchNormalizationReLU(
-                bn.eps, *running, bn.decay)
-            self.nodes[i].forward_into((self.z[i], gamma, beta), self.h[i])
+            mean, var = None, None
             if i == clean:
-                bn.avg_mean += (1 - bn.decay) * b
+                mean, var = bn.avg_mean, bn.avg_var
+            self.nodes[i] = BatchNormalizationReLU(
+                bn.eps, mean, var, bn.decay)
+            self.nodes[i].forward_into((self.z[i], gamma, beta), self.h[i])
+            if mean is not None:
+                mean += (1 - bn.decay) * b
 
     def backward(self, start, end, wanted, to_inputs):
         W, b, bn = self.linear.W, self.linear.b, self.bn

@@ -5,6 +5,7 @@ import pytest
 
 import imsat
 from imsat.functions import compiled
+from imsat.losses.regularizers import move_rows
 from imsat.training import Adam, IndexIterator, Updater, plan
 from original import replay
 from original.comparison import first_parting
@@ -146,3 +147,89 @@ def test_agrees_with_the_authors_code(loops, monkeypatch, file, dtype):
                         - name.endswith('avg_var')
                         * replay.eps_in_variance(n, t + 1))
     assert len(comparisons) > 50 and first_parting(comparisons) is None
+
+
+@pytest.mark.parametrize('before,after', [
+    ('plan', 'plan'), ('plan', 'graph'), ('graph', 'plan')])
+def test_goes_on_from_a_snapshot(loops, before, after):
+    method = METHODS['IMSAT (VAT & affine)']
+    first, second, through = (make(*method, step, 'd')
+                              for step in (before, after, before))
+    run(first, 7)
+    if before == 'graph':
+        run(second, 1)  # what it holds is overwritten
+    chainer.serializers.NpzDeserializer(state_of(first)).load(second)
+    run(second, 4)
+    run(through, 11)
+    expected = state_of(through)
+    for name, value in state_of(second).items():
+        if name != 'update_seconds' and value.dtype.kind == 'f':
+            if before == after:
+                assert (value == expected[name]).all(), name
+            else:
+                numpy.testing.assert_allclose(
+                    value, expected[name], rtol=1e-9, atol=1e-10)
+
+
+def test_parameters_that_were_replaced():
+    first, second = (make(*METHODS['IMSAT (VAT)']) for _ in range(2))
+    for updater in first, second:
+        run(updater, 2)
+    for parameter in second.get_optimizer('main').target.params():
+        parameter.array = parameter.array.copy()
+    assert run(second, 2) == run(first, 2)
+
+
+class Twice(imsat.VAT):
+    def __call__(self, *args, **options):
+        return 2 * super().__call__(*args, **options)
+
+
+class Sure(imsat.ClusteringObjective):
+    def combine(self, information, penalty=None):
+        return information.conditional_entropy
+
+
+@pytest.mark.parametrize('change', [
+    dict(regularizer=Twice()), dict(objective=Sure()),
+    dict(regularizer=imsat.Mean(VAT, imsat.VAT(1.))),
+    dict(x=numpy.ones((60, 16), 'f'))])
+def test_all_else_goes_through_the_graph(change):
+    arguments = dict(objective=CLUSTERING, regularizer=VAT, hidden=(5,),
+                     n_out=4)
+    assert make(**arguments).step == 'plan'
+    assert make(**{**arguments, **change}).step == 'graph'
+
+
+@pytest.mark.parametrize('transform', [
+    lambda x, rng: x.astype('f'), lambda x, rng: x[:1]])
+def test_an_augmentation_of_another_kind(transform):
+    updater = make(CLUSTERING, imsat.Augmentation(transform), (5,), 4)
+    with pytest.raises(imsat.InputError, match='return what the batch is'):
+        updater.update()
+
+
+@pytest.mark.parametrize('step', ['plan', 'graph'])
+def test_an_estimator_says_which_it_was(step):
+    x = numpy.random.RandomState(0).normal(size=(40, 3)).astype('f')
+    model = imsat.IMSATClustering(
+        2, hidden=(4,), epochs=1, batch_size=20, step=step).fit(x)
+    assert model.restarts_[0].summary()['step'] == step
+
+
+@pytest.mark.parametrize('scale', [1., 1e-30, 1e30])
+@pytest.mark.parametrize('dtype', ['d', 'f'])
+def test_rows_are_moved(loops, dtype, scale):
+    rng = numpy.random.RandomState(0)
+    x, d = rng.normal(size=(2, 5, 37)).astype(dtype)
+    d[3] = 0  # is not moved
+    radius = rng.uniform(size=5).astype(dtype)
+    expected = x + [radius[i] * d[i] / (numpy.linalg.norm(d[i]) or 1)
+                    for i in range(5)]
+    out = numpy.empty_like(x)
+    move_rows(x, d * d.dtype.type(scale), radius, out)
+    numpy.testing.assert_allclose(
+        out, expected, rtol=0, atol=1e-6 if dtype == 'f' else 1e-14)
+    d[1, 2] = numpy.nan
+    move_rows(x, d, radius, out)
+    assert numpy.isnan(out[1]).all() and not numpy.isnan(out[[0, 2]]).any()
