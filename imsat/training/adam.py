@@ -135,7 +135,7 @@ class FlatParameters:
             part[...] = param.array
             param.array, param.grad = part, grad
             param.update_rule.move_state(*moments)
-            self._parts.append(part)
+            self._parts.append((part, grad))
         self.parameter = chainer.Parameter(p)
         self.parameter.grad = g
         self._rule = optimizer.create_update_rule()
@@ -151,9 +151,13 @@ class FlatParameters:
                 for param in self._params if param.name == 'W']
 
     def hold(self):
-        """Whether the network's parameters still lie here."""
-        return all(param.array is part
-                   for param, part in zip(self._params, self._parts))
+        """Whether the network's parameters still lie here; their gradients
+        do from now on, whoever had others meanwhile."""
+        for param, (part, grad) in zip(self._params, self._parts):
+            if param.array is not part:
+                return False
+            param.grad = grad
+        return True
 
     def update(self):
         """Moves all parameters by their gradients."""

@@ -33,6 +33,8 @@ def is_planned(optimizer, x, loss):
             and type(optimizer.target) is Encoder
             and type(loss.objective) in OBJECTIVES
             and not optimizer.amsgrad and not optimizer.adabound
+            and all(parameter.update_rule.enabled
+                    for parameter in optimizer.target.params())
             and x.dtype == optimizer.target.l1.W.dtype
             and x.dtype.char in 'fd'):
         return False

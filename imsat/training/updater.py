@@ -74,7 +74,7 @@ class Updater(updaters.StandardUpdater):
         index = self.get_iterator('main').next()
         batch = batch_of(self.x, index, network.device)
         index = network.device.send(index)
-        if self._plan is not None:
+        if self._plan is not None and chainer.config.train:
             terms = self._plan(batch, index, self.iteration)
         else:
             terms = self.loss(network, batch, index, self.iteration)

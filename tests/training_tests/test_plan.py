@@ -171,13 +171,26 @@ def test_goes_on_from_a_snapshot(loops, before, after):
                     value, expected[name], rtol=1e-9, atol=1e-10)
 
 
-def test_parameters_that_were_replaced():
+def replace(parameter):
+    parameter.array = parameter.array.copy()
+
+
+@pytest.mark.parametrize('change', [
+    replace, chainer.Parameter.cleargrad, chainer.Parameter.zerograd])
+def test_what_others_do_with_parameters(change):
     first, second = (make(*METHODS['IMSAT (VAT)']) for _ in range(2))
     for updater in first, second:
         run(updater, 2)
     for parameter in second.get_optimizer('main').target.params():
-        parameter.array = parameter.array.copy()
+        change(parameter)
     assert run(second, 2) == run(first, 2)
+
+
+def test_frozen_parameters_stay():
+    updater = make(*METHODS['IMSAT (VAT)'])
+    optimizer = updater.get_optimizer('main')
+    optimizer.target.l1.disable_update()
+    assert not plan.is_planned(optimizer, updater.x, updater.loss)
 
 
 class Twice(imsat.VAT):
