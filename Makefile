@@ -55,7 +55,7 @@ benchmark: .venv/installed
 	touch $@
 
 .venv/tested: .venv/installed requirements-test.txt
-	@echo "Installing what the tests need (0.23 GB on Linux) ..."
+	@echo "Installing what the tests need (0.44 GB on Linux) ..."
 	$(PIP_INSTALL) --requirement requirements-test.txt
 	touch $@
 

@@ -54,6 +54,7 @@ setup(
         'docs': ['sphinx>=7.4', 'furo'],
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
+        'fast': ['numba>=0.61'],
         'faiss': ['faiss-cpu>=1.9'],
         'parquet': ['pyarrow>=18.1'],
     },

@@ -1,11 +1,14 @@
-"""Milliseconds a training step: ours beside plain Chainer, in one run.
+"""Milliseconds a training step: ours, plain Chainer's and PyTorch's.
 
     python experiments/benchmark_step.py
-    python experiments/benchmark_step.py --task hashing
+    python experiments/benchmark_step.py --task hashing --threads 1
 
-The plain step is that of benchmarks/plain.py, written as the authors' code
-writes it.  Both take batches of the same data in turn; printed are medians
-and their ratio.
+Ours is the plan, and the same through Chainer's graph.  The plain step is
+that of benchmarks/plain.py, written as the authors' code writes it.
+PyTorch's, where it is installed, is that of benchmarks/pytorch.py, eager, of
+which the loss and the gradients are compared with ours first.  All take
+batches of the same data in turn, each after a pause and a step that is not
+timed; printed are medians and their ratios.
 """
 import argparse
 import statistics
@@ -20,14 +23,19 @@ from benchmarks.plain import (
 from common.scripts import main, positive
 from common.timing import time_in_turns
 from imsat import devices
+from imsat.losses.regularizers import draw_rows
+from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import Updater
 
-# The task's plain functions, and our estimator.
-TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering()),
-         'hashing': (PlainHashing, imsat.IMSATHasher())}
+# The task's plain functions, our estimator, and PyTorch's functions.
+TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering(),
+                        'Clustering'),
+         'hashing': (PlainHashing, imsat.IMSATHasher(), 'Hashing')}
 RATE = imsat.IMSATClustering.learning_rate
+# Until the threads of OpenBLAS and OpenMP sleep.
+PAUSE = .05
 
 
 def get_options(argv=None):
@@ -36,7 +44,7 @@ def get_options(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('--task', choices=TASKS, default='clustering', help='what is learnt')
-    add('--threads', type=positive, default=2, help='of BLAS')
+    add('--threads', type=positive, default=2, help='of BLAS and PyTorch')
     add('--steps', type=positive, default=60, help='timed, of each')
     add('--dim', type=positive, default=784, help='features')
     add('--hidden', type=positive,
@@ -45,26 +53,29 @@ def get_options(argv=None):
     add('--batch-size', type=positive,
         default=imsat.IMSATClustering.batch_size, help='points a step')
     args = parser.parse_args(argv)
-    _, model = TASKS[args.task]
+    _, model, _ = TASKS[args.task]
     args.hidden = args.hidden or model.hidden[0]
     args.outputs = args.outputs or (
         model.n_clusters if args.task == 'clustering' else model.n_bits)
     return args
 
 
-def make_step(args, x, radius):
+def make_updater(args, x, radius, step='plan'):
     """The step of the library, as estimators train by it."""
-    _, model = TASKS[args.task]
-    encoder = imsat.Encoder(args.dim, args.outputs, 2 * (args.hidden,))
+    _, model, _ = TASKS[args.task]
+    with chainer.using_config('dtype', x.dtype):
+        encoder = imsat.Encoder(args.dim, args.outputs, 2 * (args.hidden,),
+                                rng=numpy.random.RandomState(0))
     return Updater(
         IndexIterator(len(x), args.batch_size),
         Adam(alpha=RATE).setup(encoder), x, imsat.IMSATLoss(
-            model.make_objective(), model.make_regularizer(), radius)).update
+            model.make_objective(), model.make_regularizer(), radius),
+        step=step)
 
 
 def make_plain_step(args, x, radius):
     """The step as the authors' code writes it."""
-    task, _ = TASKS[args.task]
+    task, _, _ = TASKS[args.task]
     model = PlainEncoder(args.dim, 2 * (args.hidden,), args.outputs)
     optimizer = chainer.optimizers.Adam(alpha=RATE).setup(model)
     batches = IndexIterator(len(x), args.batch_size)
@@ -73,6 +84,58 @@ def make_plain_step(args, x, radius):
         index = next(batches)
         plain_step(task, model, optimizer, x[index], radius[index])
     return step
+
+
+class TorchStep:
+    """PyTorch's step, from the same weights as ours."""
+
+    def __init__(self, args, x, radius):
+        import torch
+
+        from benchmarks import pytorch
+        self.torch, self.pytorch = torch, pytorch
+        torch.set_num_threads(args.threads)
+        self.task = getattr(pytorch, TASKS[args.task][2])
+        self.x, self.radius = map(torch.from_numpy, (x, radius))
+        self.batches = IndexIterator(len(x), args.batch_size)
+        self.network = pytorch.make_network(
+            [args.dim, args.hidden, args.hidden, args.outputs])
+        encoder = make_updater(args, x, radius).get_optimizer('main').target
+        pytorch.copy_parameters(encoder, self.network)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=RATE, fused=True)
+
+    def __call__(self, d=None):
+        index = self.torch.from_numpy(next(self.batches))
+        x = self.x[index]
+        return self.pytorch.step(
+            self.task, self.network, self.optimizer, x, self.radius[index],
+            self.torch.randn_like(x) if d is None else d)
+
+
+def check_torch(args, x, radius):
+    """Ends the script unless PyTorch's first step is ours, in float64."""
+    x, radius = x.astype('d'), radius.astype('d')
+    ours, theirs = make_updater(args, x, radius), TorchStep(args, x, radius)
+    d = draw_rows((args.batch_size, args.dim), x.dtype,
+                  generator(0, DIRECTION, 0))
+    reporter, observation = chainer.Reporter(), {}
+    encoder = ours.get_optimizer('main').target
+    reporter.add_observer('main', encoder)
+    with reporter, reporter.scope(observation):
+        ours.update()
+    pairs = {'loss': (float(observation['main/loss']),
+                      theirs(theirs.torch.from_numpy(d)).item())}
+    for ours, other in theirs.pytorch.parameter_pairs(
+            encoder, theirs.network):
+        pairs[f'gradient of {tuple(other.shape)}'] = \
+            ours.grad, other.grad.numpy()
+    scale = max(abs(a).max() for name, (a, _) in pairs.items()
+                if name != 'loss')
+    for name, (a, b) in pairs.items():
+        if not abs(a - b).max() <= 1e-6 * scale if name != 'loss' \
+                else not abs(a - b) <= 1e-9 * abs(a):
+            sys.exit(f'the {name} is {a} here and {b} in PyTorch')
 
 
 def make_products(args, x):
@@ -92,25 +155,68 @@ def make_products(args, x):
     return step
 
 
+def make_plan_products(args, x):
+    """Those of the plan: 14, of one or two batches, into arrays."""
+    n = args.batch_size
+    sizes = [args.dim, args.hidden, args.hidden, args.outputs]
+    rng = numpy.random.default_rng(0)
+
+    def make(*shape):
+        return rng.standard_normal(shape, 'f')
+    weights = [make(units, fan_in)
+               for fan_in, units in zip(sizes, sizes[1:])]
+    h, g = ([make(3 * n, size) for size in sizes] for _ in range(2))
+    gradients = list(map(numpy.empty_like, weights))
+    probe, first, last, both = (slice(0, n), slice(0, 2 * n),
+                                slice(2 * n, 3 * n), slice(n, 3 * n))
+
+    def forward(rows):
+        for i, W in enumerate(weights):
+            numpy.matmul(h[i][rows], W.T, out=h[i + 1][rows])
+
+    def backward(rows, wanted):
+        for i in reversed(range(3)):
+            if wanted:
+                numpy.matmul(g[i + 1][rows].T, h[i][rows], out=gradients[i])
+            if i or not wanted:
+                numpy.matmul(g[i + 1][rows], weights[i], out=g[i][rows])
+
+    def step():
+        h[0][:], g[3][:] = 1, 1  # they would grow
+        forward(first)
+        backward(probe, wanted=False)
+        forward(last)
+        backward(both, wanted=True)
+    return step
+
+
 def run(args):
     n = 4 * args.batch_size
     rng = numpy.random.RandomState(0)
     x = rng.uniform(-1, 1, (n, args.dim)).astype('f')
     radius = numpy.full(n, 1.5, 'f')
-    times = time_in_turns({
+    contestants = {
         'plain Chainer': make_plain_step(args, x, radius),
-        'imsat': make_step(args, x, radius),
-        'matrix products alone': make_products(args, x)},
-        args.steps, warm_up=5)
+        'imsat, graph': make_updater(args, x, radius, 'graph').update,
+        'imsat, plan': make_updater(args, x, radius).update}
+    try:
+        check_torch(args, x, radius)
+        contestants['PyTorch, eager'] = TorchStep(args, x, radius)
+    except ImportError:
+        print('PyTorch is not installed, and takes no part')
+    contestants['matrix products alone'] = make_products(args, x)
+    contestants["the plan's products"] = make_plan_products(args, x)
+    times = time_in_turns(contestants, args.steps, warm_up=5, settle=PAUSE)
     print(f'{args.task}, {args.dim}-{args.hidden}-{args.hidden}-'
           f'{args.outputs}, batch {args.batch_size}, {args.threads} threads, '
           f'{devices.describe(devices.get_device(-1))}')
-    base = statistics.median(times['plain Chainer'])
+    medians = {name: statistics.median(seconds)
+               for name, seconds in times.items()}
+    ours = medians['imsat, plan']
     for name, seconds in times.items():
-        median = statistics.median(seconds)
-        print(f'{name:22} {median * 1e3:7.1f} ms (median of {args.steps}; '
-              f'{min(seconds) * 1e3:.1f} to {max(seconds) * 1e3:.1f})  '
-              f'{base / median:.2f}x')
+        print(f'{name:22} {medians[name] * 1e3:7.1f} ms (median of '
+              f'{args.steps}; {min(seconds) * 1e3:.1f} to '
+              f'{max(seconds) * 1e3:.1f})  plan {ours / medians[name]:.2f}x')
 
 
 if __name__ == '__main__':

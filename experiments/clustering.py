@@ -30,7 +30,7 @@ DIGITS_RESTARTS = 2
 UNDECIDED = {'clusters': 'the number of classes, where there are labels'}
 # Results that not every method has, null in result.json without.
 OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
-            'steps_per_second')
+            'steps_per_second', 'step')
 
 
 def get_options(argv=None):

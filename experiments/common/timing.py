@@ -2,7 +2,8 @@
 import time
 
 
-def time_in_turns(contestants, repeats, *, warm_up=1, check=None, wait=None):
+def time_in_turns(contestants, repeats, *, warm_up=1, check=None, wait=None,
+                  settle=None):
     """Seconds of each contestant, one call of each after the other.
 
     What slows the machine down for a while then slows all of them.
@@ -14,6 +15,9 @@ def time_in_turns(contestants, repeats, *, warm_up=1, check=None, wait=None):
         check: Function of a round's results, a dict by name; it is called
             after each round and not timed.
         wait: Called before the clock is read, for a GPU to finish.
+        settle (float): Sleep so many seconds before each is timed, until
+            threads of the one before no longer wait for work in a loop, and
+            call it once untimed.
 
     Returns:
         dict: By name a list of seconds, in the order of the rounds.
@@ -22,6 +26,9 @@ def time_in_turns(contestants, repeats, *, warm_up=1, check=None, wait=None):
     for i in range(warm_up + repeats):
         results = {}
         for name, function in contestants.items():
+            if settle:
+                time.sleep(settle)
+                function()
             if wait:
                 wait()
             start = time.perf_counter()

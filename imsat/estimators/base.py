@@ -48,6 +48,7 @@ class Restart:
         seconds (float): It took.
         log (list of dict): Chainer's, empty where there is none.
         steps_per_second (float): None without steps.
+        step (str): How they were computed, ``'plan'`` or ``'graph'``.
         logits (array): Of all data, shape (N, M); None without.
         terms (dict): What the method adds: the terms of its objective.
     """
@@ -56,15 +57,19 @@ class Restart:
     seconds: float = 0.
     log: list = dataclasses.field(default_factory=list)
     steps_per_second: float | None = None
+    step: str | None = None
     logits: numpy.ndarray | None = None
     terms: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
-        summary = dict(seed=self.seed, objective=self.objective,
-                       seconds=self.seconds, **self.terms)
+        summary: dict[str, Any] = dict(
+            seed=self.seed, objective=self.objective, seconds=self.seconds,
+            **self.terms)
         if self.steps_per_second is not None:
             summary['steps_per_second'] = self.steps_per_second
+        if self.step is not None:
+            summary['step'] = self.step
         return summary
 
 

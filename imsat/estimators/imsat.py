@@ -25,7 +25,7 @@ from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import Evaluator, GrowingPenalty
 from imsat.training.iterators import IndexIterator
-from imsat.training.updater import Updater
+from imsat.training.updater import STEPS, Updater
 
 # Of the batches' H(Y), what that of all data has at least.
 LEAST_SHARE = .5
@@ -64,6 +64,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     initialization: str = parameter(
         'original', Choice(INITIALIZATIONS), 'of the weights: "original", as '
         'the authors\' code draws them, or "he", smaller')
+    step: str = parameter(
+        'plan', Choice(STEPS), 'how a training step is computed: as a "plan" '
+        'of products and fused functions where there is one for the method, '
+        'or through Chainer\'s "graph"; restarts_ have which it was',
+        how=True)
     cache: Any = parameter(
         False, Place(flag=True), 'whether, or below which folder, to keep '
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
@@ -90,7 +95,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 Updater(IndexIterator(len(radius), self.batch_size,
                                       self.sampling, seed),
                         Adam(alpha=self.learning_rate).setup(network), x,
-                        loss, device),
+                        loss, device, self.step),
                 self.epochs, self._extensions(network, x, y, loss))
             logits = predict_logits(network, x)
             information = information_of(objective, logits)

@@ -34,13 +34,17 @@ class FusedFunction(function_node.FunctionNode):
         inputs = self.get_retained_inputs()
         if chainer.config.enable_backprop:
             return gradient_of(self._compose, inputs, grad_outputs)
-        inputs = tuple(x.array for x in inputs)
-        grad_outputs = tuple(
-            None if g is None else g.array for g in grad_outputs)
+        gradients = self.backward_arrays(
+            indexes, tuple(x.array for x in inputs),
+            tuple(None if g is None else g.array for g in grad_outputs))
+        return tuple(None if g is None else chainer.as_variable(g)
+                     for g in gradients)
+
+    def backward_arrays(self, indexes, inputs, grad_outputs):
+        """As :meth:`backward_cpu`, wherever the arrays are."""
         backward = (self.backward_gpu if runtime.current.holds(inputs[0])
                     else self.backward_cpu)
-        return tuple(None if g is None else chainer.as_variable(g)
-                     for g in backward(indexes, inputs, grad_outputs))
+        return backward(indexes, inputs, grad_outputs)
 
 
 def check_logits(in_types):

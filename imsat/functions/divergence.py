@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import chainer
 import chainer.functions as F
 import numpy
+from chainer import backend
 from chainer.utils import type_check
 
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
@@ -174,6 +175,34 @@ def sigmoid_kl(y0: VariableOrArray, y1: VariableOrArray,
     return y
 
 
+class CodeKL(Divergence):
+    """The sum of :class:`SoftmaxKL` of each head."""
+
+    def __init__(self, sizes, eps):
+        self.parts = [(head, SoftmaxKL(eps)) for head in heads(sizes)]
+
+    def forward(self, inputs):
+        self.retain_inputs((0, 1))
+        total, *others = [
+            part.forward(tuple(y[:, head] for y in inputs))[0]
+            for head, part in self.parts]
+        for distance in others:
+            total += distance  # in place: an array of no dimensions
+        return total,
+
+    def backward_arrays(self, indexes, inputs, grad_outputs):
+        xp = backend.get_array_module(*inputs)
+        gradients = [part.backward_arrays(
+            indexes, tuple(y[:, head] for y in inputs), grad_outputs)
+            for head, part in self.parts]
+        return tuple(None if gs[0] is None else xp.concatenate(gs, axis=1)
+                     for gs in zip(*gradients))
+
+    def _compose(self, y0, y1):
+        return sum(part._compose(y0[:, head], y1[:, head])[0]
+                   for head, part in self.parts),
+
+
 def code_kl(y0: VariableOrArray, y1: VariableOrArray, sizes: Sequence[int],
             eps: float = 1e-8) -> chainer.Variable:
     """:func:`softmax_kl` of M outputs of V_m values each, summed (Eq. 3).
@@ -197,5 +226,5 @@ def code_kl(y0: VariableOrArray, y1: VariableOrArray, sizes: Sequence[int],
         >>> print(f'{imsat.functions.code_kl(y0, y1, [2, 3]).item():.4f}')
         0.1438
     """
-    return sum(softmax_kl(y0[:, head], y1[:, head], eps)
-               for head in heads(sizes))
+    y, = CodeKL(sizes, eps).apply((y0, y1))
+    return y

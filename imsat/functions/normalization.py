@@ -1,10 +1,14 @@
 """Batch normalization and ReLU in one."""
+from typing import Any
+
 import chainer
 import chainer.functions as F
 import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import batch_normalization_relu as kernels
+from imsat.cuda import runtime
+from imsat.functions.compiled import compiled
 from imsat.functions.composition import FusedFunction
 from imsat.hints import Array, VariableOrArray
 
@@ -13,6 +17,7 @@ class BatchNormalizationReLU(FusedFunction):
     """Passes over memory less often than the two functions one by one."""
 
     def __init__(self, eps, running_mean, running_var, decay):
+        self._saved: Any = None
         self.eps = eps
         self.running_mean, self.running_var = running_mean, running_var
         self.decay = decay
@@ -40,21 +45,23 @@ class BatchNormalizationReLU(FusedFunction):
         y = centred * (gamma * inv_std)
         y += beta
         numpy.maximum(y, 0, out=y)
+        self._update_statistics(n, mean, var)
+        self._saved = centred, inv_std, y
+        self.retain_inputs((0, 1, 2))
+        # What units that decay still say would be subnormal, or its products
+        # with weights, which are a hundred times as slow.
+        is_off = abs(gamma) * numpy.sqrt(var) * inv_std < _least(x.dtype)
+        if is_off.any():
+            y = y.copy()
+            y[:, is_off] = numpy.maximum(beta[is_off], 0)
+        return y,
+
+    def _update_statistics(self, n, mean, var):
         if self.running_mean is not None:
             self.running_mean *= self.decay
             self.running_mean += (1 - self.decay) * mean
             self.running_var *= self.decay
             self.running_var += (1 - self.decay) * n / max(n - 1, 1) * var
-        self._saved = centred, inv_std, y
-        self.retain_inputs((0, 1, 2))
-        # What units that decay still say would be subnormal, or its products
-        # with weights, which are a hundred times as slow.
-        is_off = abs(gamma) * numpy.sqrt(var) * inv_std < numpy.cbrt(
-            numpy.finfo(x.dtype).tiny)
-        if is_off.any():
-            y = y.copy()
-            y[:, is_off] = numpy.maximum(beta[is_off], 0)
-        return y,
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         x, gamma, beta = inputs
@@ -85,6 +92,103 @@ class BatchNormalizationReLU(FusedFunction):
 
     def _compose(self, x, gamma, beta):
         return F.relu(F.batch_normalization(x, gamma, beta, eps=self.eps)),
+
+    def forward_into(self, inputs, y):
+        """:meth:`forward` of arrays, written to y."""
+        x, gamma, beta = inputs
+        loop = None if runtime.current.holds(x) else _forward_loop()
+        if loop is None:
+            y[...], = self.forward(inputs)
+            return
+        mean, var, inv_std = numpy.empty((3, x.shape[1]), x.dtype)
+        loop(x, gamma, beta, x.dtype.type(self.eps), _least(x.dtype), y, mean,
+             var, inv_std)
+        self._update_statistics(len(x), mean, var)
+        self._saved = mean, inv_std
+
+    def backward_into(self, inputs, gy, ggamma, gbeta):
+        """The gradients of arrays, after :meth:`forward_into`.
+
+        That to x replaces gy; the other two are added to what is there.
+        """
+        x, gamma, beta = inputs
+        loop = None if runtime.current.holds(x) else _backward_loop()
+        if loop is None:
+            gy[...], gg, gb = self.backward_arrays((0, 1, 2), inputs, (gy,))
+            ggamma += gg
+            gbeta += gb
+            return
+        loop(x, gamma, beta, *self._saved, gy, ggamma, gbeta)
+
+
+def _least(dtype):
+    # Of which three may be multiplied.
+    return numpy.cbrt(numpy.finfo(dtype).tiny)
+
+
+# Rows are taken one after the other: all that is kept of columns stays in a
+# core's own cache.  (A 0 of Python's would make float64 of float32.)
+
+
+@compiled()
+def _forward_loop(x, gamma, beta, eps, least, y, mean, var, inv_std):
+    n, d = x.shape
+    zero, one, count = x.dtype.type(0), x.dtype.type(1), x.dtype.type(n)
+    mean[:] = zero
+    var[:] = zero
+    for i in range(n):
+        row = x[i]
+        for j in range(d):
+            mean[j] += row[j]
+    for j in range(d):
+        mean[j] /= count
+    for i in range(n):
+        row = x[i]
+        for j in range(d):
+            centred = row[j] - mean[j]
+            var[j] += centred * centred
+    scale = numpy.empty_like(mean)
+    for j in range(d):
+        var[j] /= count
+        inv_std[j] = one / numpy.sqrt(var[j] + eps)
+        scale[j] = gamma[j] * inv_std[j]
+        if abs(gamma[j]) * numpy.sqrt(var[j]) * inv_std[j] < least:
+            scale[j] = zero
+    for i in range(n):
+        row, out = x[i], y[i]
+        for j in range(d):
+            z = (row[j] - mean[j]) * scale[j] + beta[j]
+            # NaN stays NaN.
+            out[j] = zero if z < zero else z
+
+
+@compiled()
+def _backward_loop(x, gamma, beta, mean, inv_std, gy, ggamma, gbeta):
+    n, d = x.shape
+    zero, count = x.dtype.type(0), x.dtype.type(n)
+    g, gb = numpy.zeros_like(mean), numpy.zeros_like(mean)
+    scale = numpy.empty_like(mean)
+    for j in range(d):
+        scale[j] = gamma[j] * inv_std[j]
+    for i in range(n):
+        row, grad = x[i], gy[i]
+        for j in range(d):
+            centred = row[j] - mean[j]
+            is_open = centred * scale[j] + beta[j] > zero
+            gz = grad[j] if is_open else zero
+            grad[j] = gz
+            gb[j] += gz
+            g[j] += gz * centred
+    for j in range(d):
+        g[j] *= inv_std[j]
+        ggamma[j] += g[j]
+        gbeta[j] += gb[j]
+        g[j] *= inv_std[j] / count
+        gb[j] /= count
+    for i in range(n):
+        row, grad = x[i], gy[i]
+        for j in range(d):
+            grad[j] = (grad[j] - (row[j] - mean[j]) * g[j] - gb[j]) * scale[j]
 
 
 def batch_normalization_relu(

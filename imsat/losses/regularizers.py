@@ -28,6 +28,7 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import directions, runtime
+from imsat.functions.compiled import compiled
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
     MOST, Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
@@ -145,6 +146,40 @@ def scale_rows(d, radius=None):
     return d
 
 
+def move_rows(x, d, radius, out):
+    """Writes x, moved along the rows of d by ``radius``, to ``out``.
+
+    All of shape (B, d) but for the radius, (B,); see :func:`scale_rows`.
+    """
+    loop = None if runtime.current.holds(x) else _move_loop()
+    if loop is None:
+        numpy.add(x, scale_rows(d, radius), out=out)
+    else:
+        loop(x, d, radius, d.dtype.type(numpy.finfo(d.dtype).tiny ** .8), out)
+
+
+# Sums in any order may go side by side.
+@compiled(fastmath={'reassoc', 'nsz'})
+def _move_loop(x, d, radius, least, out):
+    one = d.dtype.type(1)
+    for i in range(len(d)):
+        row, start, end = d[i], x[i], out[i]
+        scale = one
+        for _ in range(2):
+            squares = d.dtype.type(0)
+            for j in range(len(row)):
+                part = row[j] / scale
+                squares += part * part
+            if least < squares < numpy.inf:
+                break
+            # They were too small or too large; or all are 0.
+            largest = numpy.abs(row).max()
+            scale = one if largest == 0 else largest
+        length = radius[i] / numpy.sqrt(max(squares, least))
+        for j in range(len(row)):
+            end[j] = start[j] + row[j] / scale * length
+
+
 def weight_decay(network, rate, weights_only=False):
     """The regulariser of RIM: rate / 2 times the squares of all parameters.
 
@@ -176,10 +211,16 @@ def _unit_rows(x, rng, direction):
     if direction is not None:
         return scale_rows(direction)
     dtype = x.dtype if x.dtype == numpy.float64 else numpy.float32
-    if runtime.current.holds(x):
-        # On the GPU from the start, by a generator keyed by this one.
-        return directions.random(x.shape, dtype, seed=rng.integers(2 ** 63))
-    return scale_rows(rng.standard_normal(x.shape, dtype=dtype))
+    d = draw_rows(x.shape, dtype, rng, runtime.current.holds(x))
+    return d if runtime.current.holds(d) else scale_rows(d)
+
+
+def draw_rows(shape, dtype, rng, on_gpu=False):
+    """Rows of any lengths in directions that are uniform on the sphere."""
+    if on_gpu:
+        # There from the start, by a generator keyed by this one.
+        return directions.random(shape, dtype, seed=rng.integers(2 ** 63))
+    return rng.standard_normal(shape, dtype=dtype)
 
 
 class Regularizer:

@@ -21,10 +21,12 @@ class Training:
         log (list of dict): Chainer's, an entry an epoch.
         seconds (float): In all.
         steps_per_second (float): Evaluation and snapshots not counted.
+        step (str): How steps were computed, ``'plan'`` or ``'graph'``.
     """
     log: list
     seconds: float
     steps_per_second: float
+    step: str
 
 
 @dataclasses.dataclass
@@ -114,4 +116,5 @@ class Session:
         trainer.run(show_loop_exception_msg=False)
         return Training(
             log.log, trainer.elapsed_time,
-            updater.iteration / max(updater.update_seconds, 1e-9))
+            updater.iteration / max(updater.update_seconds, 1e-9),
+            updater.step)

@@ -7,6 +7,9 @@ import scipy.sparse
 from chainer.training import updaters
 
 from imsat.storage import digest
+from imsat.training.plan import Plan, is_planned
+
+STEPS = 'plan', 'graph'
 
 
 def dense(rows):
@@ -36,6 +39,12 @@ class Updater(updaters.StandardUpdater):
             indices to a dict of what to report, ``loss`` above all: e.g.
             :class:`imsat.IMSATLoss`, Eq. 1.
         device: Chainer device of the network and the data.
+        step (str): ``'plan'``, for :class:`imsat.training.plan.Plan` where it
+            does what Chainer's graph would do, without calling hooks of the
+            optimizer; or ``'graph'``.
+
+    Attributes:
+        step (str): Which of the two it is.
 
     Example:
         >>> from imsat.training import Adam, IndexIterator, Updater
@@ -50,9 +59,12 @@ class Updater(updaters.StandardUpdater):
         1
     """
 
-    def __init__(self, iterator, optimizer, x, loss, device=None):
+    def __init__(self, iterator, optimizer, x, loss, device=None,
+                 step='graph'):
         super().__init__(iterator, optimizer, device=device)
         self.x, self.loss = x, loss
+        self.step = step if is_planned(optimizer, x, loss) else 'graph'
+        self._plan = Plan(optimizer, loss) if self.step == 'plan' else None
         self.update_seconds = 0.
 
     def update_core(self):
@@ -60,11 +72,15 @@ class Updater(updaters.StandardUpdater):
         optimizer = self.get_optimizer('main')
         network = optimizer.target
         index = self.get_iterator('main').next()
-        terms = self.loss(network, batch_of(self.x, index, network.device),
-                          network.device.send(index), self.iteration)
-        network.cleargrads()
-        terms['loss'].backward()
-        optimizer.update()
+        batch = batch_of(self.x, index, network.device)
+        index = network.device.send(index)
+        if self._plan is not None and chainer.config.train:
+            terms = self._plan(batch, index, self.iteration)
+        else:
+            terms = self.loss(network, batch, index, self.iteration)
+            network.cleargrads()
+            terms['loss'].backward()
+            optimizer.update()
         chainer.report(terms, network)
         self.update_seconds += time.perf_counter() - start
 

@@ -1,4 +1,5 @@
 """Those of a step, of retrieval and of search, at tiny sizes."""
+import importlib.util
 import sys
 
 import benchmark_retrieval
@@ -33,12 +34,36 @@ def start(script, *options):
 def test_step(task, capsys):
     assert start(benchmark_step, '--task', task, '--steps', '2', '--dim', '7',
                  '--hidden', '6', '--outputs', '5', '--batch-size', '8') == 0
-    first, *lines = capsys.readouterr().out.splitlines()
+    first, *lines = [line for line in capsys.readouterr().out.splitlines()
+                     if 'not installed' not in line]
     assert first.startswith(f'{task}, 7-6-6-5, batch 8, 2 threads, ')
-    assert [line[:22].strip() for line in lines] == [
-        'plain Chainer', 'imsat', 'matrix products alone']
+    sides = [line[:22].strip() for line in lines]
+    if importlib.util.find_spec('torch'):
+        assert sides.pop(3) == 'PyTorch, eager'
+    assert sides == ['plain Chainer', 'imsat, graph', 'imsat, plan',
+                     'matrix products alone', "the plan's products"]
     assert all(' ms (median of 2; ' in line for line in lines)
-    assert lines[0].endswith(' 1.00x')
+    assert lines[2].endswith(' plan 1.00x')
+
+
+def test_step_without_torch(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    monkeypatch.delitem(sys.modules, 'benchmarks.pytorch', raising=False)
+    assert start(benchmark_step, '--steps', '1', '--dim', '7', '--hidden', '6',
+                 '--outputs', '5', '--batch-size', '8') == 0
+    out = capsys.readouterr().out
+    assert out.startswith('PyTorch is not installed, and takes no part\n')
+    assert 'eager' not in out
+
+
+def test_another_step_of_torch(monkeypatch):
+    pytest.importorskip('torch', reason='PyTorch is not installed')
+    from benchmarks import pytorch
+    monkeypatch.setattr(pytorch, 'entropy', lambda p: 1.001 * (
+        -(p * (p + 1e-8).log()).sum() / (len(p) if p.ndim == 2 else 1)))
+    with pytest.raises(SystemExit, match='here and .* in PyTorch'):
+        start(benchmark_step, '--steps', '1', '--dim', '7', '--hidden', '6',
+              '--outputs', '5', '--batch-size', '8')
 
 
 def test_defaults_of_a_step():
