@@ -133,7 +133,7 @@ def test_mnist_is_not_fetched_unasked(monkeypatch):
     struct.pack('>HBB2i', 0, 8, 2, 2, -3),
     *(struct.pack('>HBB3i', 0, code, 3, *3 * [2 ** 31 - 1]) + bytes(6)
       for code in (8, 14)),
-    gzip.compress(struct.pack('>HBB2i', 0, 8, 2, *2 * [2 ** 31 - 1])),
+    gzip.compress(struct.pack('>HBB2i', 0, 8, 2, *2 * [2 ** 31 - 1]), mtime=0),
     struct.pack('>HBB65i', 0, 8, 65, *65 * [1]) + bytes(1),
     struct.pack('>HBB4i', 0, 8, 4, 0, *3 * [2 ** 31 - 1]),
     struct.pack('>HBB', 0, 8, 255)])
