@@ -161,7 +161,7 @@ def test_what_import_imsat_does_without():
     process = subprocess.run([sys.executable, '-c', '''
 import sys
 import imsat
-assert not {'sklearn', 'scipy.stats', 'scipy.optimize', 'matplotlib'
+assert not {'sklearn', 'scipy.stats', 'scipy.optimize', 'pandas', 'matplotlib'
             } & set(sys.modules)
 assert set(imsat.__all__) <= set(dir(imsat))
 assert imsat.DEC is imsat.estimators.DEC

@@ -19,7 +19,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy
-import pandas
 
 from imsat.datasets.dataset import Dataset
 from imsat.errors import ArgumentError, InputError
@@ -208,7 +207,7 @@ class Table(typing.NamedTuple):
         place: Says where a row is.
         numbers: The numbers in some columns, shape (N, d).
     """
-    frame: pandas.DataFrame
+    frame: typing.Any
     names: list[str] | None
     unnamed: bool
     place: typing.Callable[[int], str]
@@ -311,6 +310,8 @@ def _labels(values, source, place):
 
 
 def _read_parquet(path, given):
+    import pandas
+
     try:
         frame = pandas.read_parquet(path, engine='pyarrow',
                                     page_checksum_verification=True)
@@ -352,6 +353,8 @@ def _refuse_names(path, names):
 
 
 def _read_text(path, given):
+    import pandas
+
     text = _decode(path)
     sample = '\n'.join(text.split('\n', SAMPLE)[:SAMPLE])
     separator = max(SEPARATORS, key=lambda one: _fitness(sample, one))
