@@ -156,7 +156,7 @@ def test_options_of_vat(monkeypatch, options):
             update(self)
     monkeypatch.setattr(imsat.training.updater.Updater, 'update_core',
                         update_core)
-    IMSATClustering(3, **ONE_STEP, **options).fit(X)
+    IMSATClustering(3, step='graph', **ONE_STEP, **options).fit(X)
 
     options = {**dict(alpha=.25, n_neighbors=10, xi=10., power_iterations=1),
                **options}
