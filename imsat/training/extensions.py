@@ -134,7 +134,6 @@ class Progress(extension.Extension):
     Args:
         total (int): Iterations of all restarts together.
     """
-    trigger = 1, 'iteration'
     default_name = 'progress'
     priority = extension.PRIORITY_READER
 

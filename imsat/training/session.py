@@ -95,8 +95,7 @@ class Session:
             out='.' if self.folder is None else str(self.folder))
         for evaluator in evaluators:
             trainer.extend(evaluator)
-        # A trigger that leaves nothing in snapshots.
-        trainer.extend(DivergenceCheck(), trigger=lambda trainer: True)
+        trainer.extend(DivergenceCheck(), trigger=_always)
         # Chainer takes ``filename=None`` for 'log', and only this for no
         # file.
         log = extensions.LogReport(
@@ -112,9 +111,14 @@ class Session:
             for path in snapshots(self.folder):
                 path.unlink()
         if self.progress is not None:
-            trainer.extend(self.progress)
+            trainer.extend(self.progress, trigger=_always)
         trainer.run(show_loop_exception_msg=False)
         return Training(
             log.log, trainer.elapsed_time,
             updater.iteration / max(updater.update_seconds, 1e-9),
             updater.step)
+
+
+def _always(trainer):
+    """A trigger that leaves nothing in snapshots."""
+    return True
