@@ -10,10 +10,12 @@ import numpy
 import scipy.sparse
 from chainer import backend
 from sklearn.cluster import KMeans
+from typing_extensions import Self
 
 from imsat.devices import get_device
 from imsat.estimators.base import (
     Clusterer, Restart, TrainedEstimator, send)
+from imsat.hints import Labels, Points
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
@@ -75,7 +77,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
     @own_configuration()
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
@@ -101,14 +103,14 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         self._warn_of_empty()
         return self
 
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """The code, shape (N, n_code), float32."""
         X = self._check_new(X)
         network = self.encoder_
         return predict(functools.partial(encode, network.encoder),
                        self._scale(X), network.device)
 
-    def predict(self, X) -> numpy.ndarray:
+    def predict(self, X: Points) -> numpy.ndarray:
         """The cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
@@ -216,7 +218,7 @@ class DEC(DAEKMeans):
     self_training_rate: float = parameter(
         .01, Number(), 'learning rate of DEC\'s last phase')
 
-    def predict_proba(self, X) -> numpy.ndarray:
+    def predict_proba(self, X: Points) -> numpy.ndarray:
         """q of Eq. 1 of Xie et al., shape (N, K), float64."""
         return softmax(self._logits(X))
 

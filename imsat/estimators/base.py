@@ -16,6 +16,7 @@ from sklearn.base import (
     TransformerMixin)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from typing_extensions import Self
 
 from imsat.devices import available_memory, get_device
 from imsat.errors import CollapseWarning, DivergenceError, InputError
@@ -143,7 +144,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     @classmethod
     @own_configuration()
-    def load(cls, path: AnyPath):
+    def load(cls, path: AnyPath) -> Self:
         """The estimator that :meth:`save` wrote, for predictions.
 
         Raises:

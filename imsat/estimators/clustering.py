@@ -3,9 +3,11 @@ import dataclasses
 from typing import Any
 
 import numpy
+from typing_extensions import Self
 
 from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
+from imsat.hints import Labels, Points
 from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy
 from imsat.parameters import again, documented
@@ -42,26 +44,26 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             return self.objective
         return ClusteringObjective(self.lam, self.mu, self.prior, self.delta)
 
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.labels_ = best.logits.argmax(axis=1)
         self._warn_of_empty()
         return self
 
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """Logits, shape (N, K), float32."""
         return self._logits(X)
 
-    def predict_proba(self, X) -> numpy.ndarray:
+    def predict_proba(self, X: Points) -> numpy.ndarray:
         """p(y|x), shape (N, K), float64."""
         return softmax(self._logits(X))
 
-    def predict(self, X) -> numpy.ndarray:
+    def predict(self, X: Points) -> numpy.ndarray:
         """The most probable cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
-    def score(self, X, y=None) -> float:
+    def score(self, X: Points, y: Labels = None) -> float:
         """I(X; Y) = H(Y) - H(Y|X) of the clusters on X, in nats.
 
         Like K-means' score it needs no labels and ignores ``y``.

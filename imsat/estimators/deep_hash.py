@@ -4,10 +4,12 @@ import dataclasses
 import chainer.functions as F
 import numpy
 from chainer import backend
+from typing_extensions import Self
 
 from imsat.devices import get_device
 from imsat.estimators.base import Hasher, Restart, TrainedEstimator
 from imsat.estimators.projection import principal_components
+from imsat.hints import Labels, Points
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
 from imsat.retrieval.codes import codes_of, count_distinct, unpack_bits
@@ -67,7 +69,7 @@ class DeepHasher(Hasher, TrainedEstimator):
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
     @own_configuration()
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
         device = get_device(self.device)
@@ -108,7 +110,7 @@ class DeepHasher(Hasher, TrainedEstimator):
             + self.weight_decay * losses['decay']
         return {'loss': loss, **losses}
 
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
         return codes_of(predict_logits(self.encoder_, self._scale(X)))

@@ -2,10 +2,12 @@
 import dataclasses
 
 import numpy
+from typing_extensions import Self
 
 from imsat.estimators.base import Hasher
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
+from imsat.hints import Labels, Points
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.parameters import again, documented
 from imsat.retrieval.codes import (
@@ -42,7 +44,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
             return self.objective
         return HashingObjective(self.lam)
 
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.codes_ = self._codes(best.logits)
@@ -51,11 +53,11 @@ class IMSATHasher(Hasher, IMSATEstimator):
             else self.codes_)
         return self
 
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """Codes of the points of X, as ``codes_``."""
         return self._codes(self._logits(X))
 
-    def predict_proba(self, X) -> numpy.ndarray:
+    def predict_proba(self, X: Points) -> numpy.ndarray:
         """p(Y_d = 1|x), shape (N, D), float64; of M outputs the
         probabilities of all their values, shape (N, V_1 + ... + V_M)."""
         logits = self._logits(X)
@@ -64,7 +66,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return numpy.concatenate(
             [softmax(logits[:, head]) for head in heads(self._sizes)], axis=1)
 
-    def score(self, X, y=None) -> float:
+    def score(self, X: Points, y: Labels = None) -> float:
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
         information = information_of(self.make_objective(), self._logits(X))

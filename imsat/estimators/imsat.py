@@ -4,11 +4,13 @@ import math
 from typing import Any, ClassVar
 
 import numpy
+from typing_extensions import Self
 
 from imsat.devices import get_device
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, send)
+from imsat.hints import Labels, Points
 from imsat.links import INITIALIZATIONS, Encoder
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
@@ -75,7 +77,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         '~/.cache/imsat', option='', how=True)
 
     @own_configuration()
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
@@ -147,7 +149,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return predict_logits(self.encoder_, X)
 
     @classmethod
-    def from_encoder(cls, encoder, **arguments):
+    def from_encoder(cls, encoder: Encoder, **arguments: Any) -> Self:
         """An estimator around a trained network, for predictions.
 
         Args:

@@ -6,9 +6,11 @@ import numpy
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import euclidean_distances
+from typing_extensions import Self
 
 from imsat.estimators.base import (
     Clusterer, Estimator, Restart, TrainedEstimator)
+from imsat.hints import Labels, Points
 from imsat.parameters import again, documented
 from imsat.storage import Like
 
@@ -33,7 +35,7 @@ class KMeansClustering(Clusterer, Estimator):
 
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
 
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or sparse; ignores ``y``."""
         X, _ = self._check_data(X)
         restarts = self.restarts()
@@ -48,12 +50,12 @@ class KMeansClustering(Clusterer, Estimator):
         self._warn_of_empty()
         return self
 
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """Distances to the centres, shape (N, K)."""
         X = self._check_new(X)
         return euclidean_distances(X, self._centers)
 
-    def predict(self, X) -> numpy.ndarray:
+    def predict(self, X: Points) -> numpy.ndarray:
         """The nearest centre of each point, shape (N,)."""
         X = self._check_new(X)
         return pairwise_distances_argmin(X, self._centers)

@@ -2,9 +2,11 @@
 import dataclasses
 
 import numpy
+from typing_extensions import Self
 
 from imsat.estimators.base import (
     Estimator, Hasher, Restart, TrainedEstimator)
+from imsat.hints import Labels, Points
 from imsat.parameters import (
     Whole, again, argument_error, documented, parameter)
 from imsat.retrieval.codes import pack_bits, unpack_bits
@@ -25,7 +27,7 @@ class ProjectionHasher(Hasher, Estimator):
         codes_ (array): Codes of the training points, shape
             (N, ceil(D / 8)), uint8.
     """
-    def transform(self, X) -> numpy.ndarray:
+    def transform(self, X: Points) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
         return pack_bits(self._bits(self._project(X)))
@@ -81,7 +83,7 @@ class ITQHasher(ProjectionHasher):
         50, Whole(1), 'of PCA-ITQ: alternating codes and rotation, 50 in '
         'Gong et al.')
 
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
         v = self._fit_pca(X, self.n_bits)
@@ -158,7 +160,7 @@ class SpectralHasher(ProjectionHasher):
         >>> imsat.SpectralHasher(12).fit(x).codes_.shape
         (60, 2)
     """
-    def fit(self, X, y=None):
+    def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
         restarts = self.restarts()
