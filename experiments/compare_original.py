@@ -188,8 +188,9 @@ def training_points(args):
 def run_original(say, args, paths, device, out):
     x, points = training_points(args)
     trajectories = []
-    for task, n_outputs, hidden in (('cluster', args.clusters, (1200, 1200)),
-                                    ('hash', args.bits, (400, 400))):
+    for task, n_outputs, hidden in (
+            ('cluster', args.clusters, imsat.IMSATClustering.hidden),
+            ('hash', args.bits, imsat.IMSATHasher.hidden)):
         trace = draw_start(x, task, n_outputs, args.hidden or hidden,
                            args.iterations, args.seed)
         trajectories.append(compare_trajectory(

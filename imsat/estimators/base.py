@@ -23,6 +23,7 @@ from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
     LEAST, centred, check_range, find_center)
 from imsat.labels import number_labels
+from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
     MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
@@ -448,7 +449,7 @@ class TrainedEstimator(Estimator):
     """A method that trains a network by Chainer's Trainer.
     """
     hidden: tuple = parameter(
-        (1200, 1200), Units(), 'units of the hidden layers (section 4.1), '
+        HIDDEN, Units(), 'units of the hidden layers (section 4.1), '
         'e.g. 1200-1200, or "linear"')
     n_init: int = parameter(
         1, Whole(1), 'runs from different seeds, of which the one with the '
@@ -460,7 +461,7 @@ class TrainedEstimator(Estimator):
         250, Whole(2), 'points of a step, the set B of Eq. 15')
     learning_rate: float = parameter(.002, Number(), 'Adam\'s alpha')
     sampling: str = parameter(
-        'permutation', Choice(SAMPLINGS), 'a batch is the first of '
+        SAMPLINGS[0], Choice(SAMPLINGS), 'a batch is the first of '
         'a fresh permutation every iteration, as in the authors\' code, or '
         'the next of a sweep over all points')
     device: int = parameter(

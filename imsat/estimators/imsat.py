@@ -11,7 +11,8 @@ from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, send)
 from imsat.hints import Labels, Points
-from imsat.links import INITIALIZATIONS, Encoder
+from imsat.links import Encoder
+from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
@@ -64,8 +65,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         10, Whole(1), 't of Eq. 17, the paper\'s 10 by default (the authors\' '
         'code takes the 11th)', option='neighbor')
     initialization: str = parameter(
-        'original', Choice(INITIALIZATIONS), 'of the weights: "original", as '
-        'the authors\' code draws them, or "he", smaller')
+        INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
+        'as the authors\' code draws them, or "he", smaller')
     step: str = parameter(
         'plan', Choice(STEPS), 'how a training step is computed: as a "plan" '
         'of products and fused functions where there is one for the method, '

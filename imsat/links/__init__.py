@@ -1,8 +1,8 @@
 """The networks."""
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, corrupt, target_distribution)
-from imsat.links.encoder import INITIALIZATIONS, Encoder
+from imsat.links.encoder import Encoder
 from imsat.links.tanh_network import TanhNetwork
 
-__all__ = ['Autoencoder', 'INITIALIZATIONS', 'Encoder', 'StudentClusters',
-           'TanhNetwork', 'corrupt', 'target_distribution']
+__all__ = ['Autoencoder', 'Encoder', 'StudentClusters', 'TanhNetwork',
+           'corrupt', 'target_distribution']

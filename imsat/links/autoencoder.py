@@ -29,8 +29,7 @@ class Autoencoder(chainer.Chain):
         (3, 784)
     """
 
-    def __init__(self, n_in: int,
-                 sizes: Sequence[int] = (500, 500, 2000, 10),
+    def __init__(self, n_in: int, sizes: Sequence[int],
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
         pairs = list(zip((n_in, *sizes), sizes))

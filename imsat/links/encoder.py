@@ -12,6 +12,7 @@ from imsat.functions import batch_normalization_relu
 from imsat.hints import VariableOrArray
 from imsat.parameters import Choice, OneOf, Units, Whole, check_argument
 
+HIDDEN = 1200, 1200  # units of section 4.1
 # Standard deviation of the weights, by fan-in: (hidden layers, last layer).
 INITIALIZATIONS: dict[str, tuple[Callable[[int], float], ...]] = {
     # The authors' code under Chainer 1.21: sqrt(wscale / fan_in).
@@ -19,6 +20,7 @@ INITIALIZATIONS: dict[str, tuple[Callable[[int], float], ...]] = {
     # He-normal times .1 and 1e-4, as PyTorch ports of IMSAT have it.
     'he': (lambda n: .1 * math.sqrt(2 / n), lambda n: 1e-4 * math.sqrt(2 / n)),
 }
+INITIALIZATION = 'original'
 
 
 class Encoder(chainer.Chain):
@@ -49,8 +51,8 @@ class Encoder(chainer.Chain):
     """
 
     def __init__(self, n_in: int, n_out: int,
-                 hidden: Sequence[int] = (1200, 1200),
-                 initialization: str = 'original',
+                 hidden: Sequence[int] = HIDDEN,
+                 initialization: str = INITIALIZATION,
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
         for name, value, kind in (

@@ -4,7 +4,7 @@ import numpy
 
 from imsat.randomness import ORDER, generator
 
-SAMPLINGS = 'permutation', 'sweep'
+SAMPLINGS = 'permutation', 'sweep'  # the first by default
 
 
 def sample_permutation(rng, n, batch_size):
@@ -36,7 +36,7 @@ class IndexIterator(chainer.dataset.Iterator):
     """
 
     def __init__(self, n: int, batch_size: int,
-                 sampling: str = 'permutation', seed: int = 0) -> None:
+                 sampling: str = SAMPLINGS[0], seed: int = 0) -> None:
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.sampling = sampling
         self.steps_per_epoch = n // batch_size
