@@ -122,9 +122,11 @@ class Place(Kind):
     def allows(self, value):
         if isinstance(value, bool):
             return self.flag
+        if not isinstance(value, str | os.PathLike):
+            return False
         try:
             path = os.fsencode(value)
-        except (TypeError, ValueError):  # no path of this system
+        except ValueError:  # no path of this system
             return False
         return bool(path) and b'\0' not in path
 
@@ -185,6 +187,13 @@ def is_number(value):
     """
     return is_whole(value) or isinstance(
         value, float | numpy.float32 | numpy.float16)
+
+
+def plain(value):
+    """A NumPy scalar as Python's, which neither overflows nor widens what it
+    multiplies; all else as it is."""
+    return value.item() if isinstance(value, numpy.number | numpy.bool_) \
+        else value
 
 
 def is_finite(number):
@@ -311,6 +320,14 @@ def check_parameters(owner):
         problem = declaration.kind.problem(getattr(owner, name))
         if problem:
             raise argument_error(owner, name, problem)
+
+
+def check_value(value):
+    """:func:`check_parameters` of a frozen dataclass, whose numbers become
+    :func:`plain`."""
+    for name in declarations(value):
+        object.__setattr__(value, name, plain(getattr(value, name)))
+    check_parameters(value)
 
 
 def from_arguments(cls, arguments):

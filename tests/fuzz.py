@@ -155,7 +155,7 @@ def says_csv(content):
         assert all(y) and 'nan' not in y
         y = numpy.array(y)
     x = numpy.array([list(map(float, row)) for row in rows], 'f')
-    assert numpy.isfinite(x).all() and (x != x[0]).any()
+    assert numpy.isfinite(x).all()
     return x, y
 
 

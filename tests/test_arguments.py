@@ -21,7 +21,8 @@ VALUES = [
     None, '', 'abc', b'abc', True, False, -1, 0, 1, 2, 1.5, -1e-9, 1e-300,
     1e400, -1e400, float('nan'), 10 ** 30, -10 ** 30, 10 ** 400, 10 ** 5000,
     1j, decimal.Decimal('.1'), fractions.Fraction(1, 3), numpy.int8(3),
-    numpy.uint64(3), numpy.float16(.5), numpy.longdouble(.5),
+    numpy.uint64(3), numpy.uint64(2 ** 64 - 1), numpy.float16(.5),
+    numpy.longdouble(.5),
     numpy.bool_(True), numpy.str_('abc'), numpy.array(3), numpy.array(.5),
     numpy.array('abc'), numpy.array([]), numpy.array([1.5, numpy.nan]),
     numpy.array([[1, 2], [3, 4]]), numpy.array([None, object()]), [], (), [1],
@@ -80,6 +81,20 @@ def test_estimators(name, tried):
             except Exception as error:
                 wrong.append((parameter, shown(value), repr(error)[:200]))
     assert not wrong, '\n'.join(map(str, wrong))
+
+
+@pytest.mark.parametrize('name', ['IMSATClustering', 'DEC', 'DeepHasher'])
+def test_numbers_of_numpy(name):
+    """What a negative or a large uint8 would be is not met with."""
+    cls = ESTIMATORS[name]
+    quick = {key: value for key, value in QUICK.items()
+             if key in declarations(cls)}
+    model = cls(3, **quick).fit(X)
+    other = cls(numpy.uint8(3), **{
+        key: numpy.uint8(value) if type(value) is int else value
+        for key, value in quick.items()}).fit(X)
+    assert other.get_params() == model.get_params()
+    assert other.objective_ == model.objective_
 
 
 @pytest.mark.parametrize('name', ['IMSATClustering', 'DEC', 'DeepHasher'])

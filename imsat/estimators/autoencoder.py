@@ -97,8 +97,9 @@ class DAEKMeans(Clusterer, TrainedEstimator):
             terms.update(self.train_clusters(network, x, y, phases))
             logits = predict_logits(network, x)
             restarts.add(Restart(
-                seed, terms.pop('objective'), phases.seconds, phases.log,
-                phases.steps_per_second, logits, terms),
+                seed, terms.pop('objective'), seconds=phases.seconds,
+                log=phases.log, steps_per_second=phases.steps_per_second,
+                logits=logits, terms=terms),
                 encoder_=network, labels_=logits.argmax(axis=1))
         self._warn_of_empty()
         return self

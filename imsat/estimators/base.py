@@ -27,7 +27,7 @@ from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
     MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
-    check_parameters, declarations, documented, parameter)
+    check_parameters, declarations, documented, parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.retrieval.codes import MOST_BITS, code_width
 from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
@@ -56,6 +56,7 @@ class Restart:
     """
     seed: int
     objective: float
+    _: dataclasses.KW_ONLY
     seconds: float = 0.
     log: list = dataclasses.field(default_factory=list)
     steps_per_second: float | None = None
@@ -108,6 +109,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     center: str = parameter(
         'auto', Choice(('auto', 'never')), 'move columns that lie far from 0 '
         'beside their spread to their mean first, or never')
+
+    def __setattr__(self, name, value):
+        if name in declarations(self):
+            value = plain(value)
+        super().__setattr__(name, value)
 
     def check(self, X, y=None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.

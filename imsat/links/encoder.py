@@ -64,7 +64,7 @@ class Encoder(chainer.Chain):
                     'numpy.random.RandomState or None', optional=True))):
             check_argument(name, value, kind)
         std_hidden, std_last = INITIALIZATIONS[initialization]
-        sizes = (n_in, *hidden, n_out)
+        sizes = (n_in, *map(int, hidden), n_out)
         self.sizes, self.n_hidden = sizes, len(hidden)
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip(sizes, sizes[1:]), 1):

@@ -11,7 +11,7 @@ from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
 from imsat.parameters import (
-    MOST, Kind, Number, argument_error, check_parameters, documented,
+    MOST, Kind, Number, argument_error, check_value, documented,
     is_sequence, is_whole, parameter)
 
 # Declared once, for every objective.
@@ -53,7 +53,7 @@ class Objective:
     growth: Any = None
 
     def __post_init__(self):
-        check_parameters(self)
+        check_value(self)
 
     def __call__(self, y, penalty=None):
         """The term to minimise, and what it is made of, from logits (B, M).

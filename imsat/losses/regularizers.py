@@ -31,7 +31,7 @@ from imsat.cuda import directions, runtime
 from imsat.functions.compiled import compiled
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
-    MOST, Choice, Flag, Kind, Number, OneOf, Whole, again, check_parameters,
+    MOST, Choice, Flag, Kind, Number, OneOf, Whole, again, check_value,
     documented, from_arguments, is_sequence, is_whole, parameter)
 
 
@@ -268,7 +268,7 @@ class Regularizer:
                         f'define __call__')
 
     def __post_init__(self):
-        check_parameters(self)
+        check_value(self)
 
     def check(self, dimension):
         """Raises InputError unless it suits points of so many features."""

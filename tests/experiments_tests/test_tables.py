@@ -290,7 +290,9 @@ def test_what_is_under_way_ends_with_the_script(points, name, code):
     script = subprocess.Popen(
         [sys.executable, str(SCRIPT), '4', '--methods', 'imsat-vat',
          '--datasets', 'points.npz', '--', '--epochs', '100000',
-         '--batch-size', '50', '--hidden', '5-4'], stderr=subprocess.DEVNULL)
+         '--batch-size', '50', '--hidden', '5-4'], stderr=subprocess.DEVNULL,
+        # As under nohup the script would respect it.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     folder = points / 'results/tables/points-npz/imsat-vat/seed0'
     while not (folder / 'config.json').exists():
         assert script.poll() is None
