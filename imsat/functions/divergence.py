@@ -12,7 +12,8 @@ from imsat.cuda import softmax_kl as softmax_kernels
 from imsat.functions.composition import FusedFunction
 from imsat.functions.mutual_information import heads
 from imsat.functions.probabilities import (
-    bit_probabilities, bit_softmax, log_softmax, softmax_backward)
+    bit_log_softmax, bit_probabilities, bit_softmax, log_softmax,
+    softmax_backward)
 from imsat.hints import VariableOrArray
 
 
@@ -109,13 +110,14 @@ def softmax_kl(y0: VariableOrArray, y1: VariableOrArray,
 class SigmoidKL(Divergence):
 
     def forward_cpu(self, inputs):
-        (p, p0, log_p, log_p0), (q, q0, log_q, log_q0) = map(
-            bit_softmax, inputs)
+        (p, p0), (q, q0) = map(bit_softmax, inputs)
         if self.eps:
             ratio = numpy.log((p + self.eps) / (q + self.eps))
             ratio0 = numpy.log((p0 + self.eps) / (q0 + self.eps))
         else:
-            ratio, ratio0 = log_p - log_q, log_p0 - log_q0
+            ratio, ratio0 = (
+                log_p - log_q
+                for log_p, log_q in zip(*map(bit_log_softmax, inputs)))
         self._saved = p, p0, q, q0, ratio, ratio0
         self.retain_inputs((0, 1))
         return numpy.asarray(

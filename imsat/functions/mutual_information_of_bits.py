@@ -8,7 +8,8 @@ from imsat.functions.composition import (
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
 from imsat.functions.probabilities import (
-    bit_probabilities, bit_softmax, entropy_slope, log_mean_exp)
+    bit_log_softmax, bit_probabilities, bit_softmax, entropy_slope,
+    log_mean_exp)
 from imsat.hints import VariableOrArray
 
 
@@ -24,10 +25,9 @@ class SigmoidMutualInformation(FusedFunction):
         y, = inputs
         eps, (n, n_bits) = self.eps, y.shape
         # The two values of a bit, 1 and 0, shape (2, B, D).
-        sides, log_sides = numpy.stack(bit_softmax(y)).reshape(
-            2, 2, n, n_bits)
-        if eps:
-            log_sides = numpy.log(sides + eps)
+        sides = numpy.stack(bit_softmax(y))
+        log_sides = (numpy.log(sides + eps) if eps
+                     else numpy.stack(bit_log_softmax(y)))
         mean = sides.mean(axis=1)
         log_mean = (numpy.log(mean + eps) if eps
                     else log_mean_exp(log_sides, 1))
