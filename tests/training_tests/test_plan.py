@@ -8,8 +8,7 @@ from imsat.functions import compiled
 from imsat.losses.regularizers import move_rows
 from imsat.training import Adam, IndexIterator, Updater, plan
 from original import replay
-from original.comparison import first_parting
-from original.traces import Trace
+from original.comparison import Trace, first_parting
 
 SHAPE = 4, 4
 PRIOR = numpy.array([.1, .2, .3, .4])
