@@ -139,7 +139,8 @@ class Plan:
                    for unit in numpy.eye(3).tolist()]
         rate = self.flat.count()
         if self.on_gpu:
-            self.integers.set(numpy.array([*index, *keys]))
+            self.integers.set(numpy.array(
+                [*index.tolist(), *keys], numpy.int64))
             self.reals.set(numpy.array([*weights, rate], self.x.dtype))
         else:
             self.weights[...] = weights
@@ -208,7 +209,8 @@ class Plan:
         # Whether the perturbation takes the batch from all data.
         self.gathers = self.on_gpu and not sparse and any(randoms) \
             and all(randoms)
-        self.integers = send(numpy.zeros(size + 2 * sum(randoms), int))
+        self.integers = send(
+            numpy.zeros(size + 2 * sum(randoms), numpy.int64))
         self.index = self.integers[:size]
         self.keys = self.integers[size:].reshape(-1, 2)
         self.reals = send(numpy.zeros(4, dtype))
