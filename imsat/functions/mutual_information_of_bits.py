@@ -3,8 +3,7 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import sigmoid_mutual_information as kernels
-from imsat.functions.composition import (
-    FusedFunction, check_logits, scalars)
+from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
 from imsat.functions.probabilities import (
@@ -13,13 +12,10 @@ from imsat.functions.probabilities import (
 from imsat.hints import VariableOrArray
 
 
-class SigmoidMutualInformation(FusedFunction):
+class SigmoidMutualInformation(InformationFunction):
 
     def __init__(self, eps):
         self.eps = eps
-
-    def check_type_forward(self, in_types):
-        check_logits(in_types)
 
     def forward_cpu(self, inputs):
         y, = inputs
@@ -69,6 +65,10 @@ class SigmoidMutualInformation(FusedFunction):
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(
             *inputs, self._saved, *grad_outputs, self.eps),
+
+    def value_and_gradient_gpu(self, y, weights, values, gy):
+        kernels.value_and_gradient(y, weights, self.eps, values, gy)
+        return True
 
     def _compose(self, y):
         conditional = marginal = 0
