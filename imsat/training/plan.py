@@ -13,6 +13,7 @@ import chainer
 import numpy
 import scipy.sparse
 
+from imsat import threads
 from imsat.cuda import batch_normalization_relu as normalization
 from imsat.cuda import (
     directions, graph, launch, products, runtime, weight_decay)
@@ -127,12 +128,14 @@ class Plan:
             index = numpy.arange(len(index))
         if not self.on_gpu:
             self.index[...] = index
-        rng, keys = generator(self.loss.seed, DIRECTION, step), []
+        self.next = self.loss.seed, step + 1
+        (rng, d), keys = self._draw(self.loss.seed, step), []
         for _, part, batch in self.moves:
             if self.on_gpu and is_random(part):
                 keys += rng.integers(2 ** 63), 0
             else:
-                self._move(part, batch, rng)
+                self._move(part, batch, rng, d)
+                d = None
         objective, penalty = self.loss.objective, self.loss.penalty
         # All terms come in linearly.
         weights = [objective.combine(self.terms(*unit), penalty)
@@ -162,6 +165,8 @@ class Plan:
         for _, part, batch in self.moves:
             if is_iterated(part):
                 self._iterate(part, batch)
+        if self.draws_ahead:  # while BLAS has little to do
+            self._draw.begin(*self.next)
         self._differentiate()
         self._backward(self.clean, self.end, wanted=True)
         self._decay()
@@ -169,6 +174,7 @@ class Plan:
 
     def _prepare(self, x, size):
         self.flat = FlatParameters(self.optimizer)
+        self._draw = threads.Ahead(self._draw_first)
         network, dtype = self.optimizer.target, x.dtype
         send = network.device.send
 
@@ -200,6 +206,8 @@ class Plan:
             4 + len(self.moves) + len(self.decays), dtype))
         self.shares = scalars(self.values)[4:]
         self.on_gpu = runtime.current.holds(self.x)
+        self.draws_ahead = bool(self.moves) and not self.on_gpu \
+            and threads.count() > 1
         self._prepare_inputs(x, size, send)
 
     def _prepare_inputs(self, x, size, send):
@@ -230,11 +238,19 @@ class Plan:
             and launch.fits_one_block(*self.y.shape[1:])
         self.run = graph.captured(self._step) if captures else self._step
 
-    def _move(self, part, batch, rng):
+    def _draw_first(self, seed, step):
+        """The step's generator, and the direction if that comes first."""
+        rng, x = generator(seed, DIRECTION, step), self.x[self.clean]
+        comes_first = not self.on_gpu and self.moves \
+            and is_random(self.moves[0][1])
+        return rng, draw_rows(x.shape, x.dtype, rng) if comes_first else None
+
+    def _move(self, part, batch, rng, d=None):
         """Perturbs, or begins the power iteration, Eq. 6."""
         x = self.x[self.clean]
         if is_random(part):
-            d = draw_rows(x.shape, x.dtype, rng)
+            if d is None:
+                d = draw_rows(x.shape, x.dtype, rng)
             if is_iterated(part):
                 move_rows(x, d, self.xi, self.x[0])
             else:
