@@ -263,7 +263,7 @@ extern "C" __global__ void batch_normalization_relu_backward(
 extern "C" __global__ void batch_normalization_relu_groups_backward(
         const T* x, const T* gamma, const T* beta, const T* mean,
         const T* inv_std, T* gy, long long groups, long long size,
-        long long width, T* gx, T* ggamma_out, T* gbeta_out) {
+        long long width, T* gx, T* ggamma_out, T* gbeta_out, T* gbias) {
     Tile tile(size, width, size);
     T gbeta = 0, ggamma = 0;
     for (long long g = 0; g < groups; g++) {
@@ -280,4 +280,6 @@ extern "C" __global__ void batch_normalization_relu_groups_backward(
         ggamma_out[tile.column] = ggamma;
         gbeta_out[tile.column] = gbeta;
     }
+    if (gbias && tile.inside && threadIdx.y == 0)
+        gbias[tile.column] = 0;
 }

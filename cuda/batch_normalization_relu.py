@@ -112,7 +112,7 @@ def forward_groups(x, gamma, beta, groups=1, bias=None, eps=2e-5,
 
 
 def backward_groups(x, gamma, beta, saved, gy, groups=1, gx=None,
-                    ggamma=None, gbeta=None):
+                    ggamma=None, gbeta=None, gbias=None):
     """The gradients of :func:`forward_groups`, in one launch.
 
     Args:
@@ -123,6 +123,8 @@ def backward_groups(x, gamma, beta, saved, gy, groups=1, gx=None,
             new array.  It may be gy itself.
         ggamma, gbeta (cupy.ndarray): Shape (D,), to write the sums over all
             groups to, both or neither; None leaves them out.
+        gbias (cupy.ndarray): Shape (D,), to write the gradient of a bias to,
+            which is 0; None leaves it out.
 
     Returns:
         gx
@@ -138,11 +140,14 @@ def backward_groups(x, gamma, beta, saved, gy, groups=1, gx=None,
     if ggamma is not None:
         ggamma = arguments.in_place('ggamma', ggamma, (d,), (dtype,))
         gbeta = arguments.in_place('gbeta', gbeta, (d,), (dtype,))
+    if gbias is not None:
+        gbias = arguments.in_place('gbias', gbias, (d,), (dtype,))
     gx = arguments.output('gx', gx, x.shape, dtype)
     _source.launch(
         'batch_normalization_relu_groups_backward',
         launch.whole_columns(d, 1), (
-            x, gamma, beta, *saved, gy, groups, size, d, gx, ggamma, gbeta),
+            x, gamma, beta, *saved, gy, groups, size, d, gx, ggamma, gbeta,
+            gbias),
         T=dtype)
     return gx
 

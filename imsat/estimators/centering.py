@@ -3,7 +3,7 @@ import numpy
 import scipy.sparse
 
 from imsat.errors import InputError
-from imsat.training.updater import dense
+from imsat.training.iterators import dense
 
 BLOCK = 1 << 22  # elements at a time: bounds memory
 # Squares of larger or smaller numbers, and their sums, leave float32.

@@ -47,11 +47,37 @@ class FusedFunction(function_node.FunctionNode):
         return backward(indexes, inputs, grad_outputs)
 
 
-def check_logits(in_types):
-    """For ``check_type_forward`` of functions of logits, shape (B, M)."""
-    type_check._argname(in_types, ('y',))
-    y, = in_types
-    type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+class InformationFunction(FusedFunction):
+    """Three terms of logits, shape (B, M)."""
+
+    def check_type_forward(self, in_types):
+        type_check._argname(in_types, ('y',))
+        y, = in_types
+        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+
+    def value_and_gradient(self, y, weights, values, gy):
+        """All of a step at once, of arrays, without a graph.
+
+        Args:
+            y (array): Logits.
+            weights (array): Of the terms, shape (3,).
+            values (array): Shape (4,), to write the terms and their weighted
+                sum to.
+            gy (array): Of y's shape, to write the gradient of that sum to.
+        """
+        on_gpu = runtime.current.holds(y)
+        if on_gpu and self.value_and_gradient_gpu(y, weights, values, gy):
+            return
+        for i, value in enumerate(self.forward((y,))):
+            values[i] = value
+        values[3] = weights.dot(values[:3])
+        gy[...], = self.backward_arrays(
+            (0,), (y,), scalars(weights) if on_gpu else tuple(
+                weight if weight else None for weight in weights))
+
+    def value_and_gradient_gpu(self, y, weights, values, gy):
+        """The same in kernels of its own, if there are; whether it did."""
+        return False
 
 
 def scalars(values):

@@ -1,5 +1,6 @@
 """The distance of two predictions that self-augmented training uses."""
 from collections.abc import Sequence
+from typing import Any
 
 import chainer
 import chainer.functions as F
@@ -7,17 +8,20 @@ import numpy
 from chainer import backend
 from chainer.utils import type_check
 
+from imsat.cuda import runtime
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
 from imsat.functions.composition import FusedFunction
 from imsat.functions.mutual_information import heads
 from imsat.functions.probabilities import (
-    bit_probabilities, bit_softmax, log_softmax, softmax_backward)
+    bit_log_softmax, bit_probabilities, bit_softmax, log_softmax,
+    softmax_backward)
 from imsat.hints import VariableOrArray
 
 
 class Divergence(FusedFunction):
     """Of two sets of logits of one shape and dtype."""
+    kernels: Any = None  # that do all at once
 
     def __init__(self, eps):
         self.eps = eps
@@ -32,8 +36,28 @@ class Divergence(FusedFunction):
             y1.shape == y0.shape,
         )
 
+    def value_and_gradient(self, y0, y1, weight, value, gy1):
+        """All of a step at once, of arrays, without a graph.
+
+        Args:
+            y0, y1 (array): Logits, the first a constant.
+            weight (array): 0-dimensional.
+            value (array): 0-dimensional, to write the divergence times the
+                weight to; None leaves it out.
+            gy1 (array): Of y1's shape, to write the gradient of that to.
+        """
+        if self.kernels and runtime.current.holds(y0):
+            self.kernels.value_and_gradient(
+                y0, y1, weight, self.eps, value, gy1)
+            return
+        distance, = self.forward((y0, y1))
+        _, gy1[...] = self.backward_arrays((1,), (y0, y1), (weight,))
+        if value is not None:
+            value[...] = weight * distance
+
 
 class SoftmaxKL(Divergence):
+    kernels = softmax_kernels
 
     def forward_cpu(self, inputs):
         log_p, log_q = map(log_softmax, inputs)
@@ -107,15 +131,17 @@ def softmax_kl(y0: VariableOrArray, y1: VariableOrArray,
 
 
 class SigmoidKL(Divergence):
+    kernels = sigmoid_kernels
 
     def forward_cpu(self, inputs):
-        (p, p0, log_p, log_p0), (q, q0, log_q, log_q0) = map(
-            bit_softmax, inputs)
+        (p, p0), (q, q0) = map(bit_softmax, inputs)
         if self.eps:
             ratio = numpy.log((p + self.eps) / (q + self.eps))
             ratio0 = numpy.log((p0 + self.eps) / (q0 + self.eps))
         else:
-            ratio, ratio0 = log_p - log_q, log_p0 - log_q0
+            ratio, ratio0 = (
+                log_p - log_q
+                for log_p, log_q in zip(*map(bit_log_softmax, inputs)))
         self._saved = p, p0, q, q0, ratio, ratio0
         self.retain_inputs((0, 1))
         return numpy.asarray(

@@ -8,8 +8,7 @@ import numpy
 
 from imsat.cuda import runtime
 from imsat.cuda import softmax_entropy as kernels
-from imsat.functions.composition import (
-    FusedFunction, check_logits, scalars)
+from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 from imsat.hints import Array, VariableOrArray
@@ -22,13 +21,10 @@ class Entropies(NamedTuple):
     kl_to_prior: chainer.Variable
 
 
-class SoftmaxEntropy(FusedFunction):
+class SoftmaxEntropy(InformationFunction):
 
     def __init__(self, prior, eps):
         self.prior, self.eps = prior, eps
-
-    def check_type_forward(self, in_types):
-        check_logits(in_types)
 
     def forward_cpu(self, inputs):
         y, = inputs
@@ -60,15 +56,24 @@ class SoftmaxEntropy(FusedFunction):
     def forward_gpu(self, inputs):
         self.retain_inputs((0,))
         y, = inputs
-        prior = self.prior
-        if prior is not None:
-            prior = runtime.current.asarray(prior, y.dtype)
-        values, self._saved = kernels.forward(y, prior, self.eps)
+        values, self._saved = kernels.forward(
+            y, self._prior_on_gpu(y.dtype), self.eps)
         return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(
             *inputs, self._saved, *grad_outputs, self.eps),
+
+    def value_and_gradient_gpu(self, y, weights, values, gy):
+        kernels.value_and_gradient(
+            y, weights, self._prior_on_gpu(y.dtype), self.eps, values, gy)
+        return True
+
+    def _prior_on_gpu(self, dtype):
+        # Sent once: while a CUDA graph is captured nothing can be.
+        if self.prior is not None and not runtime.current.holds(self.prior):
+            self.prior = runtime.current.asarray(self.prior, dtype)
+        return self.prior
 
     def _compose(self, y):
         p = F.softmax(y)

@@ -3,31 +3,27 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import sigmoid_mutual_information as kernels
-from imsat.functions.composition import (
-    FusedFunction, check_logits, scalars)
+from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
 from imsat.functions.probabilities import (
-    bit_probabilities, bit_softmax, entropy_slope, log_mean_exp)
+    bit_log_softmax, bit_probabilities, bit_softmax, entropy_slope,
+    log_mean_exp)
 from imsat.hints import VariableOrArray
 
 
-class SigmoidMutualInformation(FusedFunction):
+class SigmoidMutualInformation(InformationFunction):
 
     def __init__(self, eps):
         self.eps = eps
-
-    def check_type_forward(self, in_types):
-        check_logits(in_types)
 
     def forward_cpu(self, inputs):
         y, = inputs
         eps, (n, n_bits) = self.eps, y.shape
         # The two values of a bit, 1 and 0, shape (2, B, D).
-        sides, log_sides = numpy.stack(bit_softmax(y)).reshape(
-            2, 2, n, n_bits)
-        if eps:
-            log_sides = numpy.log(sides + eps)
+        sides = numpy.stack(bit_softmax(y))
+        log_sides = (numpy.log(sides + eps) if eps
+                     else numpy.stack(bit_log_softmax(y)))
         mean = sides.mean(axis=1)
         log_mean = (numpy.log(mean + eps) if eps
                     else log_mean_exp(log_sides, 1))
@@ -69,6 +65,10 @@ class SigmoidMutualInformation(FusedFunction):
     def backward_gpu(self, indexes, inputs, grad_outputs):
         return kernels.backward(
             *inputs, self._saved, *grad_outputs, self.eps),
+
+    def value_and_gradient_gpu(self, y, weights, values, gy):
+        kernels.value_and_gradient(y, weights, self.eps, values, gy)
+        return True
 
     def _compose(self, y):
         conditional = marginal = 0

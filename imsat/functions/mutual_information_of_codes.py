@@ -6,8 +6,7 @@ import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import code_mutual_information as kernels
-from imsat.functions.composition import (
-    FusedFunction, check_logits, scalars)
+from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_pairs, compose_pairs, heads, same_head)
 from imsat.functions.probabilities import (
@@ -15,13 +14,13 @@ from imsat.functions.probabilities import (
 from imsat.hints import VariableOrArray
 
 
-class CodeMutualInformation(FusedFunction):
+class CodeMutualInformation(InformationFunction):
 
     def __init__(self, sizes, eps):
         self.sizes, self.eps = tuple(sizes), eps
 
     def check_type_forward(self, in_types):
-        check_logits(in_types)
+        super().check_type_forward(in_types)
         type_check.expect(in_types[0].shape[1] == sum(self.sizes))
 
     def forward_cpu(self, inputs):

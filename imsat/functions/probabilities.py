@@ -57,18 +57,21 @@ def bit_probabilities(y, eps):
 
 
 def bit_softmax(y):
-    """p and log p of a bit's two values on plain arrays.
+    """p of a bit's two values on plain arrays.
 
     Returns:
-        p(1), p(0), log p(1) and log p(0), each exact however large the
-        logits y.
+        p(1) and p(0), each exact however large the logits y.
     """
     xp = backend.get_array_module(y)
     e = xp.exp(-abs(y))
     larger, smaller = 1 / (1 + e), e / (1 + e)
-    log_larger = -xp.log1p(e)
     is_positive = y > 0
     return (xp.where(is_positive, larger, smaller),
-            xp.where(is_positive, smaller, larger),
-            xp.minimum(y, 0) + log_larger,
-            xp.minimum(-y, 0) + log_larger)
+            xp.where(is_positive, smaller, larger))
+
+
+def bit_log_softmax(y):
+    """The logarithms of :func:`bit_softmax`, as exact."""
+    xp = backend.get_array_module(y)
+    log_larger = -xp.log1p(xp.exp(-abs(y)))
+    return xp.minimum(y, 0) + log_larger, xp.minimum(-y, 0) + log_larger

@@ -146,12 +146,17 @@ def scale_rows(d, radius=None):
     return d
 
 
-def move_rows(x, d, radius, out):
+def move_rows(x, d, radius, out, index=None):
     """Writes x, moved along the rows of d by ``radius``, to ``out``.
 
-    All of shape (B, d) but for the radius, (B,); see :func:`scale_rows`.
+    All of shape (B, d) but for the radius, (B,), or that of all points and
+    the batch's ``index``, (B,); see :func:`scale_rows`.
     """
-    loop = None if runtime.current.holds(x) else _move_loop()
+    if runtime.current.holds(x):
+        directions.perturb(x, d, radius, index, out)
+        return
+    radius = radius if index is None else radius[index]
+    loop = _move_loop()
     if loop is None:
         numpy.add(x, scale_rows(d, radius), out=out)
     else:

@@ -5,7 +5,7 @@ from chainer import optimizers
 from chainer.backend import get_device_from_array
 from chainer.optimizers.adam import AdamRule
 
-from imsat.cuda import runtime
+from imsat.cuda import adam, runtime
 from imsat.functions.compiled import compiled
 
 # Elements at a time: the five arrays of a block stay in the L2 cache.
@@ -159,11 +159,25 @@ class FlatParameters:
             param.grad = grad
         return True
 
-    def update(self):
-        """Moves all parameters by their gradients."""
-        rules = [param.update_rule for param in self._params]
-        self._rule.t = rules[0].t
-        self._rule.update(self.parameter)
+    def count(self):
+        """Counts an update; its ``rate`` for :func:`imsat.cuda.adam.update`.
+        """
         self.optimizer.t += 1
-        for rule in rules:
-            rule.t += 1
+        for param in self._params:
+            param.update_rule.t += 1
+        self._rule.t = param.update_rule.t
+        return self._rule.alpha_t * self._rule.hyperparam.eta
+
+    def update(self, rate):
+        """Moves all parameters by their gradients, after :meth:`count`.
+
+        Args:
+            rate (array): 0-dimensional, what that returned; on a GPU alone.
+        """
+        p, g = self.pair()
+        if runtime.current.holds(p):
+            hp, state = self._rule.hyperparam, self._rule.state
+            adam.update(p, g, state['m'], state['v'], rate, hp.beta1,
+                        hp.beta2, hp.eps)
+        else:
+            self._rule.update_core(self.parameter)

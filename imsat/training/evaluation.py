@@ -5,7 +5,7 @@ from chainer import backend
 
 from imsat.randomness import EVALUATION, generator
 from imsat.training.configuration import own_configuration
-from imsat.training.updater import batch_of, dense
+from imsat.training.iterators import batch_of, dense
 
 BATCH = 1000
 

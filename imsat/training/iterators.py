@@ -1,6 +1,7 @@
 """Batches as indices of points."""
 import chainer
 import numpy
+import scipy.sparse
 
 from imsat.randomness import ORDER, generator
 
@@ -73,3 +74,18 @@ class IndexIterator(chainer.dataset.Iterator):
 
     def serialize(self, serializer):
         self.iteration = serializer('iteration', self.iteration)
+
+
+def dense(rows):
+    """Rows of data that may be sparse, as an array."""
+    return rows.toarray() if scipy.sparse.issparse(rows) else rows
+
+
+def batch_of(x, index, device):
+    """The rows ``x[index]`` as a dense array on the device.
+
+    x is there already, or sparse and in the host's memory, as index is.
+    """
+    if scipy.sparse.issparse(x):
+        return device.send(dense(x[index]))
+    return x[device.send(index)]

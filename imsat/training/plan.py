@@ -6,13 +6,18 @@ network together goes in one product; each batch is normalised by its own
 statistics.  The gradient of a weight is one product over all batches.
 """
 import functools
+import operator
 from typing import Any
 
 import chainer
 import numpy
-from chainer import backend
+import scipy.sparse
 
-from imsat.cuda import runtime
+from imsat import threads
+from imsat.cuda import batch_normalization_relu as normalization
+from imsat.cuda import (
+    directions, graph, launch, products, runtime, weight_decay)
+from imsat.functions.composition import scalars
 from imsat.functions.normalization import BatchNormalizationReLU
 from imsat.links import Encoder
 from imsat.losses import (
@@ -22,6 +27,7 @@ from imsat.losses.augmentation import check_augmented
 from imsat.losses.regularizers import draw_rows, move_rows
 from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam, FlatParameters
+from imsat.training.iterators import batch_of
 
 REGULARIZERS = VAT, RPT, WeightDecay, Affine, Augmentation
 OBJECTIVES = ClusteringObjective, CodeObjective, HashingObjective
@@ -33,6 +39,8 @@ def is_planned(optimizer, x, loss):
             and type(optimizer.target) is Encoder
             and type(loss.objective) in OBJECTIVES
             and not optimizer.amsgrad and not optimizer.adabound
+            and not (optimizer.weight_decay_rate and runtime.current.holds(
+                optimizer.target.l1.W.array))
             and all(parameter.update_rule.enabled
                     for parameter in optimizer.target.params())
             and x.dtype == optimizer.target.l1.W.dtype
@@ -57,8 +65,17 @@ def is_iterated(part):
     return isinstance(part, VAT) and part.power_iterations > 0
 
 
+def is_random(part):
+    """Whether it begins with random directions."""
+    return isinstance(part, VAT | RPT)
+
+
 class Plan:
     """A step: Eq. 1, its gradient and Adam's update.
+
+    On a GPU each of the fused functions is one launch, if the batch is small
+    enough; and if no augmentation has to be called, all of them together are
+    one CUDA graph.  What changes from step to step is sent there first.
 
     Args:
         optimizer (Adam): Set up with an :class:`imsat.Encoder`.
@@ -68,8 +85,7 @@ class Plan:
     def __init__(self, optimizer, loss):
         self.optimizer, self.loss = optimizer, loss
         parts = parts_of(loss.regularizer)
-        self.decays = [(weight, part) for weight, part in parts
-                       if isinstance(part, WeightDecay)]
+        self.parts = parts
         moves = [(weight, part) for weight, part in parts
                  if not isinstance(part, WeightDecay)]
         # The batches: a probe for the power iteration, the clean one, those
@@ -83,43 +99,87 @@ class Plan:
              self.end - 1 if is_iterated(part) else next(at_once))
             for weight, part in moves]
         self.flat: Any = None
+        self.fixed: list = []
 
     def __call__(self, x, index, step):
         """Makes the step.
 
         Args:
-            x (array): The batch, shape (B, d).
-            index (array): Which points of all these are, shape (B,).
+            x (array or sparse matrix): All data, shape (N, d); a sparse
+                matrix is in the host's memory.
+            index (numpy.ndarray): Which of them, shape (B,).
             step (int): Number of the iteration.
 
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
+        fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
-                or self.x.shape[1:] != x.shape:
-            self._prepare(x)
-        self.x[self.clean] = x
-        radius = self.loss.radius[index].astype(x.dtype, copy=False)
-        rng = generator(self.loss.seed, DIRECTION, step)
+                or self.x.shape[1] != len(index) \
+                or any(a is not b for a, b in zip(fixed, self.fixed)):
+            self._prepare(x, len(index))
+            self.fixed = fixed
+        device = self.optimizer.target.device
+        if not self.gathers:
+            self.x[self.clean] = batch_of(x, index, device)
+        if scipy.sparse.issparse(x):
+            self.data[...] = self.x[self.clean]
+            self.radius[...] = self.loss.radius[device.send(index)]
+            index = numpy.arange(len(index))
+        if not self.on_gpu:
+            self.index[...] = index
+        self.next = self.loss.seed, step + 1
+        (rng, d), keys = self._draw(self.loss.seed, step), []
         for _, part, batch in self.moves:
-            self._move(part, batch, radius, rng)
+            if self.on_gpu and is_random(part):
+                keys += rng.integers(2 ** 63), 0
+            else:
+                self._move(part, batch, rng, d)
+                d = None
+        objective, penalty = self.loss.objective, self.loss.penalty
+        # All terms come in linearly.
+        weights = [objective.combine(self.terms(*unit), penalty)
+                   for unit in numpy.eye(3).tolist()]
+        rate = self.flat.count()
+        if self.on_gpu:
+            self.integers.set(numpy.array(
+                [*index.tolist(), *keys], numpy.int64))
+            self.reals.set(numpy.array([*weights, rate], self.x.dtype))
+        else:
+            self.weights[...] = weights
+        self.run()
+        return self._terms()
+
+    def _fixed(self, x):
+        """What a CUDA graph takes for granted, beside the parameters."""
+        network, adam = self.optimizer.target, self.optimizer.hyperparam
+        bns = [getattr(network, f'bn{i}')
+               for i in range(1, network.n_hidden + 1)]
+        return [x, self.loss.radius, adam.beta1, adam.beta2, adam.eps, *(
+            value for bn in bns
+            for value in (bn.avg_mean, bn.avg_var, bn.eps, bn.decay))]
+
+    def _step(self):
+        self._perturb()
         self._forward(0, self.end - self.probes)
         for _, part, batch in self.moves:
             if is_iterated(part):
-                self._iterate(part, batch, radius)
-        terms = self._differentiate()
+                self._iterate(part, batch)
+        if self.draws_ahead:  # while BLAS has little to do
+            self._draw.begin(*self.next)
+        self._differentiate()
         self._backward(self.clean, self.end, wanted=True)
-        self._decay(terms)
-        self.flat.update()
-        return terms
+        self._decay()
+        self.flat.update(self.rate)
 
-    def _prepare(self, x):
+    def _prepare(self, x, size):
         self.flat = FlatParameters(self.optimizer)
-        network = self.optimizer.target
+        self._draw = threads.Ahead(self._draw_first)
+        network, dtype = self.optimizer.target, x.dtype
         send = network.device.send
 
         def make(width, batches=self.end):
-            return send(numpy.zeros((batches, len(x), width), x.dtype))
+            return send(numpy.zeros((batches, size, width), dtype))
         self.x, self.layers = make(x.shape[1]), []
         self.gx = make(x.shape[1], self.probes)
         h, gh = self.x, self.gx
@@ -135,26 +195,87 @@ class Plan:
         self.terms, self.information = type(terms), terms[0].creator_node
         self.distance = self.loss.objective.distance(h[0], y).creator_node
         self.number = functools.cache(
-            lambda number: send(numpy.asarray(number, x.dtype)))
+            lambda number: send(numpy.asarray(number, dtype)))
+        self.decays = [
+            (weight * part.rate, *arrays) for weight, part in self.parts
+            if isinstance(part, WeightDecay)
+            for arrays in (self.flat.weights() if part.weights_only
+                           else [self.flat.pair()])]
+        # Three terms of the information, their sum, and R's parts.
+        self.values = send(numpy.zeros(
+            4 + len(self.moves) + len(self.decays), dtype))
+        self.shares = scalars(self.values)[4:]
+        self.on_gpu = runtime.current.holds(self.x)
+        self.draws_ahead = bool(self.moves) and not self.on_gpu \
+            and threads.count() > 1
+        self._prepare_inputs(x, size, send)
 
-    def _move(self, part, batch, radius, rng):
+    def _prepare_inputs(self, x, size, send):
+        """What the host writes before the step."""
+        sparse, dtype = scipy.sparse.issparse(x), x.dtype
+        randoms = [is_random(part) for _, part, _ in self.moves]
+        # Whether the perturbation takes the batch from all data.
+        self.gathers = self.on_gpu and not sparse and any(randoms) \
+            and all(randoms)
+        self.integers = send(
+            numpy.zeros(size + 2 * sum(randoms), numpy.int64))
+        self.index = self.integers[:size]
+        self.keys = self.integers[size:].reshape(-1, 2)
+        self.reals = send(numpy.zeros(4, dtype))
+        self.weights, self.rate = self.reals[:3], scalars(self.reals)[3]
+        for _, part, _ in self.moves:
+            if is_iterated(part):
+                self.xi = send(numpy.full(size, part.xi, dtype))
+        self.radius = self.loss.radius.astype(dtype, copy=False)
+        self.data = x
+        if sparse:
+            self.radius = send(numpy.zeros(size, dtype))
+            self.data = send(numpy.zeros(self.x.shape[1:], dtype))
+        elif self.gathers:
+            self.data = runtime.current.contiguous(x)
+        captures = self.on_gpu and all(randoms) \
+            and type(self.loss.objective) is not CodeObjective \
+            and launch.fits_one_block(*self.y.shape[1:])
+        self.run = graph.captured(self._step) if captures else self._step
+
+    def _draw_first(self, seed, step):
+        """The step's generator, and the direction if that comes first."""
+        rng, x = generator(seed, DIRECTION, step), self.x[self.clean]
+        comes_first = not self.on_gpu and self.moves \
+            and is_random(self.moves[0][1])
+        return rng, draw_rows(x.shape, x.dtype, rng) if comes_first else None
+
+    def _move(self, part, batch, rng, d=None):
         """Perturbs, or begins the power iteration, Eq. 6."""
         x = self.x[self.clean]
-        if isinstance(part, VAT | RPT):
-            d = draw_rows(x.shape, x.dtype, rng, runtime.current.holds(x))
-            if isinstance(part, VAT) and part.power_iterations:
-                self.xi = backend.get_array_module(x).full_like(
-                    radius, part.xi)
+        if is_random(part):
+            if d is None:
+                d = draw_rows(x.shape, x.dtype, rng)
+            if is_iterated(part):
                 move_rows(x, d, self.xi, self.x[0])
             else:
-                move_rows(x, d, radius, self.x[batch])
+                move_rows(x, d, self.radius, self.x[batch], self.index)
             return
         transform = part.transform() if isinstance(part, Affine) \
             else part.transform
         moved = check_augmented(transform(x.copy(), rng), x)
         self.x[batch] = getattr(moved, 'array', moved)
 
-    def _iterate(self, part, batch, radius):
+    def _perturb(self):
+        """:meth:`_move` of random directions, drawn on the GPU."""
+        if not self.on_gpu:
+            return
+        randoms = [(part, batch) for _, part, batch in self.moves
+                   if is_random(part)]
+        for (part, batch), key in zip(randoms, self.keys):
+            moved, length = (self.x[0], {'length': part.xi}) \
+                if is_iterated(part) \
+                else (self.x[batch], {'radius': self.radius})
+            directions.perturb_randomly(
+                self.data, self.index, key, batch=self.x[self.clean],
+                moved=moved, **length)
+
+    def _iterate(self, part, batch):
         """Eq. 6: the direction in which the distance grows fastest."""
         x = self.x[self.clean]
         for k in range(part.power_iterations):
@@ -162,9 +283,9 @@ class Plan:
                 move_rows(x, self.gx[0], self.xi, self.x[0])
                 self._forward(0, 1)
             # xi, since the input moves by xi d.
-            _, self.gy[0] = self._distance(0, part.xi)
+            self._distance(0, part.xi)
             self._backward(0, 1, wanted=False)
-        move_rows(x, self.gx[0], radius, self.x[batch])
+        move_rows(x, self.gx[0], self.radius, self.x[batch], self.index)
         self._forward(batch, batch + 1)
 
     def _forward(self, start, end):
@@ -174,30 +295,18 @@ class Plan:
 
     def _differentiate(self):
         """Eq. 1 and its gradients to all logits."""
-        objective, penalty = self.loss.objective, self.loss.penalty
-        y, node = self.y[self.clean], self.information
-        information = self.terms(*node.forward((y,)))
-        # All terms come in linearly.
-        weights = [objective.combine(self.terms(*unit), penalty)
-                   for unit in numpy.eye(len(information)).tolist()]
-        self.gy[self.clean], = node.backward_arrays(
-            (0,), (y,), tuple(self.number(weight) if weight else None
-                              for weight in weights))
-        sat = 0
-        for weight, _, batch in self.moves:
-            distance, self.gy[batch] = self._distance(batch, weight)
-            sat = sat + weight * distance
-        return {'loss': objective.combine(information, penalty) + sat,
-                'sat': sat, **information._asdict()}
+        self.information.value_and_gradient(
+            self.y[self.clean], self.weights, self.values[:4],
+            self.gy[self.clean])
+        for (weight, _, batch), share in zip(self.moves, self.shares):
+            self._distance(batch, weight, share)
 
-    def _distance(self, batch, weight):
+    def _distance(self, batch, weight, value=None):
         """How far a batch's predictions are from the clean ones, and the
         gradient of ``weight`` times that to its logits."""
-        ys = self.y[self.clean], self.y[batch]
-        distance, = self.distance.forward(ys)
-        _, gradient = self.distance.backward_arrays(
-            (1,), ys, (self.number(weight),))
-        return distance, gradient
+        self.distance.value_and_gradient(
+            self.y[self.clean], self.y[batch], self.number(weight), value,
+            self.gy[batch])
 
     def _backward(self, start, end, wanted):
         """From the gradients to logits those to parameters, or if these are
@@ -206,15 +315,28 @@ class Plan:
             layer.backward(start, end, wanted,
                            not wanted or layer is not self.layers[0])
 
-    def _decay(self, terms):
-        for weight, part in self.decays:
-            rate = weight * part.rate
-            for p, g in self.flat.weights() if part.weights_only \
-                    else [self.flat.pair()]:
+    def _decay(self):
+        shares = self.shares[len(self.moves):]
+        for (rate, p, g), share in zip(self.decays, shares):
+            if self.on_gpu:
+                weight_decay.add_gradient(p, g, rate, share)
+            else:
                 g += rate * p
-                share = rate / 2 * p.dot(p)
-                terms['sat'] = terms['sat'] + share
-                terms['loss'] = terms['loss'] + share
+                share[...] = rate / 2 * p.dot(p)
+
+    def _terms(self):
+        # The next step writes over them.
+        a, b, c, total, *shares = scalars(self.values.copy())
+        information = self.terms(a, b, c)
+        if not self.on_gpu:
+            total = self.loss.objective.combine(
+                information, self.loss.penalty)
+        at_first = max(len(self.moves), 1)
+        sat = functools.reduce(operator.add, shares[:at_first])
+        loss = total + sat
+        for share in shares[at_first:]:
+            sat, loss = sat + share, loss + share
+        return {'loss': loss, 'sat': sat, **information._asdict()}
 
 
 class Layer:
@@ -239,17 +361,33 @@ class Layer:
         self.z, self.g = make(units), make(units)
         self.h = self.z if self.bn is None else make(units)
         self.nodes = {}
-        self.matmul = backend.get_array_module(inputs).matmul
+        self.on_gpu = runtime.current.holds(inputs)
+        if self.on_gpu:
+            self.ones = make(1)
+            self.ones[...] = 1
+            self.saved = runtime.current.zeros(
+                (2, len(inputs), units), inputs.dtype)
 
     def forward(self, start, end, clean):
         W, b = self.linear.W.array, self.linear.b.array
         z = _rows(self.z, start, end)
-        self.matmul(_rows(self.inputs, start, end), W.T, out=z)
+        _product(_rows(self.inputs, start, end), W.T, z)
         if self.bn is None:
-            z += b
+            if self.on_gpu:
+                products.product(
+                    _rows(self.ones, start, end), b[None], z, add=True)
+            else:
+                z += b
             return
         # The normalization takes away again what b would add.
         bn, gamma, beta = self.bn, self.bn.gamma.array, self.bn.beta.array
+        if self.on_gpu:
+            running = (bn.avg_mean, bn.avg_var, bn.decay, clean - start) \
+                if start <= clean < end else ()
+            normalization.forward_groups(
+                z, gamma, beta, end - start, b, bn.eps, *running,
+                y=_rows(self.h, start, end), saved=self.saved[:, start:end])
+            return
         for i in range(start, end):
             mean, var = None, None
             if i == clean:
@@ -263,7 +401,12 @@ class Layer:
     def backward(self, start, end, wanted, to_inputs):
         W, b, bn = self.linear.W, self.linear.b, self.bn
         g = _rows(self.g, start, end)
-        if bn is not None:
+        if bn is not None and self.on_gpu:
+            normalization.backward_groups(
+                _rows(self.z, start, end), bn.gamma.array, bn.beta.array,
+                self.saved[:, start:end], g, end - start, g,
+                *((bn.gamma.grad, bn.beta.grad, b.grad) if wanted else ()))
+        elif bn is not None:
             gammas = bn.gamma.grad, bn.beta.grad
             if wanted:
                 for gradient in gammas:
@@ -273,11 +416,21 @@ class Layer:
                     (self.z[i], bn.gamma.array, bn.beta.array), self.g[i],
                     *gammas)
         if wanted:
-            self.matmul(g.T, _rows(self.inputs, start, end), out=W.grad)
-            # Behind a normalization it is 0.
-            b.grad[...] = 0 if bn is not None else g.sum(axis=0)
+            _product(g.T, _rows(self.inputs, start, end), W.grad)
+            if not self.on_gpu:
+                # Behind a normalization it is 0.
+                b.grad[...] = 0 if bn is not None else g.sum(axis=0)
+            elif bn is None:
+                products.product(
+                    _rows(self.ones, start, end).T, g, b.grad[None])
         if to_inputs:
-            self.matmul(g, W.array, out=_rows(self.ginputs, start, end))
+            _product(g, W.array, _rows(self.ginputs, start, end))
+
+
+def _product(a, b, out):
+    product = products.product if runtime.current.holds(out) \
+        else numpy.matmul
+    product(a, b, out)
 
 
 def _rows(array, start, end):

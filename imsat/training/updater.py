@@ -3,28 +3,13 @@ import functools
 import time
 
 import chainer
-import scipy.sparse
 from chainer.training import updaters
 
 from imsat.storage import digest
+from imsat.training.iterators import batch_of
 from imsat.training.plan import Plan, is_planned
 
 STEPS = 'plan', 'graph'
-
-
-def dense(rows):
-    """Rows of data that may be sparse, as an array."""
-    return rows.toarray() if scipy.sparse.issparse(rows) else rows
-
-
-def batch_of(x, index, device):
-    """The rows ``x[index]`` as a dense array on the device.
-
-    x is there already, or sparse and in the host's memory, as index is.
-    """
-    if scipy.sparse.issparse(x):
-        return device.send(dense(x[index]))
-    return x[device.send(index)]
 
 
 class Updater(updaters.StandardUpdater):
@@ -72,12 +57,12 @@ class Updater(updaters.StandardUpdater):
         optimizer = self.get_optimizer('main')
         network = optimizer.target
         index = self.get_iterator('main').next()
-        batch = batch_of(self.x, index, network.device)
-        index = network.device.send(index)
         if self._plan is not None and chainer.config.train:
-            terms = self._plan(batch, index, self.iteration)
+            terms = self._plan(self.x, index, self.iteration)
         else:
-            terms = self.loss(network, batch, index, self.iteration)
+            terms = self.loss(
+                network, batch_of(self.x, index, network.device),
+                network.device.send(index), self.iteration)
             network.cleargrads()
             terms['loss'].backward()
             optimizer.update()

@@ -115,7 +115,7 @@ CALLS = {
         how=lambda f, x, gamma, beta, bias, mean, var, y, saved: f(
             x, gamma, beta, 2, bias, 1e-5, mean, var, .9, 0, y, saved)),
     'batch_normalization_relu.backward_groups': Call(
-        Y, V, V, (Y[:2], Y[:2]), Y, Y, V, V,
+        Y, V, V, (Y[:2], Y[:2]), Y, Y, V, V, V,
         how=lambda f, x, gamma, beta, saved, gy, *out: f(
             x, gamma, beta, saved, gy, 2, *out)),
     'sigmoid_mutual_information.forward': Call(Y),
@@ -166,7 +166,9 @@ CALLS = {
     'softmax_kl.value_and_gradient': DIVERGENCE,
     'products.product': Call(Y, SQUARE, Y, how=lambda f, a, b, out: f(
         a, b, out)),
-    'sums.sum_rows': Call(Y),
+    'sums.sum_rows': Call(Y, VALUES),
+    'weight_decay.add_gradient': Call(
+        V, V, G, how=lambda f, p, g, value: f(p, g, .1, value)),
 }
 # Public functions of modules with kernels that launch none.
 NO_LAUNCHERS = {'centred_products.check_width', 'graph.captured',

@@ -109,9 +109,10 @@ def test_groups(place, device, shape, groups, dtype, tolerance):
     x, gamma, beta, gy = map(place, (x, gamma, beta, gy))
     y, saved = kernels.forward_groups(
         x, gamma, beta, groups, place(bias), 2e-5, *running, .9, groups // 2)
-    ggamma, gbeta = map(device.asarray, (bias, bias))
+    ggamma, gbeta, gbias = map(device.asarray, (bias, bias, bias))
     gx = kernels.backward_groups(
-        x, gamma, beta, saved, gy, groups, ggamma=ggamma, gbeta=gbeta)
+        x, gamma, beta, saved, gy, groups, ggamma=ggamma, gbeta=gbeta,
+        gbias=gbias)
 
     def check(actual, expected):
         atol = tolerance * max(abs(expected).max(), 300 / shape[0] ** 4)
@@ -123,6 +124,7 @@ def test_groups(place, device, shape, groups, dtype, tolerance):
     check(gx, numpy.concatenate([each[3] for each in expected]))
     check(ggamma, sum(each[4] for each in expected))
     check(gbeta, sum(each[5] for each in expected))
+    assert (to_cpu(gbias) == 0).all()
 
 
 def test_groups_are_written_where_it_is_told(device):

@@ -8,8 +8,6 @@ import simt
 from chainer.backend import CpuDevice
 
 from imsat.cuda import runtime
-from imsat.losses import VAT
-from imsat.training import plan
 from original import replay
 from original.comparison import Trace, first_parting
 
@@ -77,30 +75,3 @@ def test_nothing_falls_back_to_numpy(emulator, monkeypatch):
     monkeypatch.setattr(runtime.current, 'holds', noted)
     replayed.step()
     assert all(seen) and len(seen) > 50
-
-
-@pytest.mark.parametrize('file', ['cluster_step_warm', 'hash_step_warm'])
-def test_the_plan_agrees(emulator, monkeypatch, file):
-    trace = Trace(file, 'd')
-    directions = iter(simt.asarray(trace['d0']))
-    monkeypatch.setattr(plan, 'draw_rows', lambda *args: next(directions))
-    start = replay.start(trace, EmulatedDevice())
-    start.loss.regularizer = VAT()
-    planned = plan.Plan(start.optimizer, start.loss)
-    steps, n = trace['x'].shape[:2]
-    for t in range(steps):
-        terms = planned(start.x[t * n:(t + 1) * n],
-                        simt.asarray(numpy.arange(t * n, (t + 1) * n)), t)
-        for theirs, ours in {'loss_total': 'loss', 'loss_vat': 'sat'}.items():
-            numpy.testing.assert_allclose(terms[ours], trace[theirs][t],
-                                          rtol=1e-8)
-    for name in replay.names_of(start.encoder):
-        if not replay.is_noise(name) and 'avg' not in name:
-            numpy.testing.assert_allclose(
-                replay.array_of(start.encoder, name),
-                trace[f'after{steps}.{name}'], rtol=1e-8, atol=1e-12)
-    launches = emulator.launches
-    assert launches['batch_normalization_relu_forward'] == steps * 3 * 2
-    assert launches['batch_normalization_relu_backward'] == steps * 3 * 2
-    for kernel in KERNELS[file.split('_')[0]]:
-        assert launches[kernel] >= steps

@@ -7,6 +7,11 @@ import numpy
 class DeviceArray(numpy.ndarray):
     """An array that NumPy works on and kernels accept."""
 
+    def set(self, array):
+        """Copies from the host, as CuPy does."""
+        assert array.shape == self.shape and array.dtype == self.dtype
+        self[...] = array
+
     # As in CuPy a result of no dimensions is an array still.
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return array.view(DeviceArray)

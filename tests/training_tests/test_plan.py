@@ -1,15 +1,17 @@
 """The plan of a step against Chainer's graph, and the authors' code."""
+import threading
+
 import chainer
 import numpy
 import pytest
+from threadpoolctl import threadpool_limits
 
 import imsat
 from imsat.functions import compiled
-from imsat.losses.regularizers import move_rows
+from imsat.losses.regularizers import draw_rows, move_rows
 from imsat.training import Adam, IndexIterator, Updater, plan
 from original import replay
-from original.comparison import first_parting
-from original.traces import Trace
+from original.comparison import Trace, first_parting
 
 SHAPE = 4, 4
 PRIOR = numpy.array([.1, .2, .3, .4])
@@ -87,6 +89,47 @@ def run(updater, steps):
     return terms
 
 
+@pytest.mark.parametrize('regularizer', [
+    VAT, imsat.RPT(), imsat.Mean(VAT, AFFINE), imsat.Mean(AFFINE, VAT),
+    imsat.Mean(imsat.RPT(), VAT), imsat.WeightDecay(.01)], ids=str)
+def test_draws_ahead_the_same_numbers(regularizer):
+    states = []
+    for n_threads in 1, 2:
+        with threadpool_limits(n_threads):
+            updater = make(CLUSTERING, regularizer, (12, 9), 4)
+            run(updater, 5)
+            # Another start, as when a run goes on.
+            updater.iteration = 2
+            run(updater, 3)
+        states.append(state_of(updater))
+    for name, expected in states[0].items():
+        if name != 'update_seconds':
+            assert (states[1][name] == expected).all(), name
+
+
+def test_draws_ahead_while_blas_has_two_threads(monkeypatch):
+    drawn_in = []
+
+    def draw(*args):
+        drawn_in.append(threading.current_thread().name.split('_')[0])
+        return draw_rows(*args)
+    monkeypatch.setattr(plan, 'draw_rows', draw)
+    for n_threads, name in (1, 'MainThread'), (2, 'imsat'):
+        drawn_in.clear()
+        with threadpool_limits(n_threads):
+            run(make(*METHODS['hashing']), 4)
+        assert drawn_in[1:4] == 3 * [name]
+
+
+def test_a_batch_of_another_size_draws_anew():
+    updater = make(*METHODS['hashing'])
+    step = plan.Plan(updater.get_optimizer('main'), updater.loss)
+    with threadpool_limits(2):
+        for t, n in enumerate((20, 10, 20)):
+            assert all(map(numpy.isfinite, step(
+                updater.x, numpy.arange(n), t).values()))
+
+
 def state_of(updater):
     return chainer.serializers.npz.serialize(updater)
 
@@ -131,8 +174,8 @@ def test_agrees_with_the_authors_code(loops, monkeypatch, file, dtype):
     def compare(key, actual, expected=None):
         comparisons.append(trace.compare(
             key, actual, expected, **replay.tolerance_of(trace, key)))
-    for t, x in enumerate(trace['x']):
-        terms = planned(x, numpy.arange(t * n, (t + 1) * n), t)
+    for t in range(steps):
+        terms = planned(start.x, numpy.arange(t * n, (t + 1) * n), t)
         names = {'loss_total': 'loss', 'loss_vat': 'sat', **{
             theirs: ours for ours, theirs in start.terms.items()}}
         for theirs, ours in names.items():
@@ -215,10 +258,10 @@ def test_all_else_goes_through_the_graph(change):
 
 
 @pytest.mark.parametrize('transform', [
-    lambda x, rng: x.astype('f'), lambda x, rng: x[:1]])
+    lambda x, rng: x.astype(str), lambda x, rng: x[:1]])
 def test_an_augmentation_of_another_kind(transform):
     updater = make(CLUSTERING, imsat.Augmentation(transform), (5,), 4)
-    with pytest.raises(imsat.InputError, match='return what the batch is'):
+    with pytest.raises(imsat.InputError, match='return an array of num'):
         updater.update()
 
 
