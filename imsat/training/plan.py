@@ -79,12 +79,13 @@ class Plan:
     Args:
         optimizer (Adam): Set up with an :class:`imsat.Encoder`.
         loss (IMSATLoss): For which :func:`is_planned`.
+        captures (bool): Whether it may become a CUDA graph.
     """
 
-    def __init__(self, optimizer, loss):
+    def __init__(self, optimizer, loss, captures=True):
         self.optimizer, self.loss = optimizer, loss
-        parts = parts_of(loss.regularizer)
-        self.parts = parts
+        self.captures = captures
+        parts = self.parts = parts_of(loss.regularizer)
         moves = [(weight, part) for weight, part in parts
                  if not isinstance(part, WeightDecay)]
         # The batches: a probe for the power iteration, the clean one, those
@@ -225,7 +226,7 @@ class Plan:
             self.data = send(numpy.zeros(self.x.shape[1:], dtype))
         elif self.gathers:
             self.data = runtime.current.contiguous(x)
-        captures = self.on_gpu and all(randoms) \
+        captures = self.captures and self.on_gpu and all(randoms) \
             and type(self.loss.objective) is not CodeObjective \
             and launch.fits_one_block(*self.y.shape[1:])
         self.run = graph.captured(self._step) if captures else self._step
