@@ -113,6 +113,7 @@ class Plan:
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
+        index = numpy.asarray(index)
         fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
                 or self.x.shape[1] != len(index) \
@@ -120,7 +121,11 @@ class Plan:
             self._prepare(x, len(index))
             self.fixed = fixed
         device = self.optimizer.target.device
-        if not self.gathers:
+        if self.gathers:
+            if index.min() < 0 or index.max() >= len(x):  # no kernel checks
+                raise IndexError(f'indices from {index.min()} to '
+                                 f'{index.max()}, of {len(x)} points')
+        else:
             self.x[self.clean] = batch_of(x, index, device)
         if scipy.sparse.issparse(x):
             self.data[...] = self.x[self.clean]
