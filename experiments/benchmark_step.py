@@ -9,8 +9,12 @@ PyTorch's, where it is installed, is that of benchmarks/pytorch.py, eager, of
 which the loss and the gradients are compared with ours first.  All take
 batches of the same data in turn, each after a pause and a step that is not
 timed; printed are medians and their ratios.
+
+With --device N the plan as a CUDA graph, the same one launch after the other,
+Chainer's graph and PyTorch take turns on GPU N.
 """
 import argparse
+import itertools
 import statistics
 import sys
 
@@ -27,6 +31,7 @@ from imsat.losses.regularizers import draw_rows
 from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam
 from imsat.training.iterators import IndexIterator
+from imsat.training.plan import Plan
 from imsat.training.updater import Updater
 
 # The task's plain functions, our estimator, and PyTorch's functions.
@@ -44,6 +49,7 @@ def get_options(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('--task', choices=TASKS, default='clustering', help='what is learnt')
+    add('--device', type=int, default=-1, help='number of a GPU; -1: the CPU')
     add('--threads', type=positive, default=2, help='of BLAS and PyTorch')
     add('--steps', type=positive, default=60, help='timed, of each')
     add('--dim', type=positive, default=784, help='features')
@@ -60,17 +66,27 @@ def get_options(argv=None):
     return args
 
 
-def make_updater(args, x, radius, step='plan'):
+def make_updater(args, x, radius, step='plan',
+                 device=chainer.get_device('@numpy')):
     """The step of the library, as estimators train by it."""
     _, model, _ = TASKS[args.task]
     with chainer.using_config('dtype', x.dtype):
         encoder = imsat.Encoder(args.dim, args.outputs, 2 * (args.hidden,),
                                 rng=numpy.random.RandomState(0))
+    encoder.to_device(device)
     return Updater(
         IndexIterator(len(x), args.batch_size),
-        Adam(alpha=RATE).setup(encoder), x, imsat.IMSATLoss(
-            model.make_objective(), model.make_regularizer(), radius),
-        step=step)
+        Adam(alpha=RATE).setup(encoder), device.send(x), imsat.IMSATLoss(
+            model.make_objective(), model.make_regularizer(),
+            device.send(radius)), device, step)
+
+
+def make_uncaptured(args, x, radius, device):
+    """The plan on a GPU, one launch after the other."""
+    updater = make_updater(args, x, radius, device=device)
+    plan = Plan(updater.get_optimizer('main'), updater.loss, captures=False)
+    batches, steps = updater.get_iterator('main'), itertools.count()
+    return lambda: plan(updater.x, next(batches), next(steps))
 
 
 def make_plain_step(args, x, radius):
@@ -89,24 +105,26 @@ def make_plain_step(args, x, radius):
 class TorchStep:
     """PyTorch's step, from the same weights as ours."""
 
-    def __init__(self, args, x, radius):
+    def __init__(self, args, x, radius, where='cpu'):
         import torch
 
         from benchmarks import pytorch
         self.torch, self.pytorch = torch, pytorch
         torch.set_num_threads(args.threads)
         self.task = getattr(pytorch, TASKS[args.task][2])
-        self.x, self.radius = map(torch.from_numpy, (x, radius))
+        self.x, self.radius = (
+            torch.from_numpy(a).to(where) for a in (x, radius))
         self.batches = IndexIterator(len(x), args.batch_size)
         self.network = pytorch.make_network(
             [args.dim, args.hidden, args.hidden, args.outputs])
         encoder = make_updater(args, x, radius).get_optimizer('main').target
         pytorch.copy_parameters(encoder, self.network)
+        self.network.to(where)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=RATE, fused=True)
 
     def __call__(self, d=None):
-        index = self.torch.from_numpy(next(self.batches))
+        index = self.torch.from_numpy(next(self.batches)).to(self.x.device)
         x = self.x[index]
         return self.pytorch.step(
             self.task, self.network, self.optimizer, x, self.radius[index],
@@ -195,21 +213,32 @@ def run(args):
     rng = numpy.random.RandomState(0)
     x = rng.uniform(-1, 1, (n, args.dim)).astype('f')
     radius = numpy.full(n, 1.5, 'f')
+    device, where, wait = devices.get_device(args.device), 'cpu', None
+    device.use()
     contestants = {
-        'plain Chainer': make_plain_step(args, x, radius),
-        'imsat, graph': make_updater(args, x, radius, 'graph').update,
-        'imsat, plan': make_updater(args, x, radius).update}
+        'imsat, graph': make_updater(args, x, radius, 'graph', device).update,
+        'imsat, plan': make_updater(args, x, radius, device=device).update}
+    if args.device < 0:
+        contestants = {'plain Chainer': make_plain_step(args, x, radius),
+                       **contestants}
+    else:
+        where = f'cuda:{args.device}'
+        wait = device.xp.cuda.get_current_stream().synchronize
+        contestants['imsat, uncaptured'] = make_uncaptured(
+            args, x, radius, device)
     try:
         check_torch(args, x, radius)
-        contestants['PyTorch, eager'] = TorchStep(args, x, radius)
+        contestants['PyTorch, eager'] = TorchStep(args, x, radius, where)
     except ImportError:
         print('PyTorch is not installed, and takes no part')
-    contestants['matrix products alone'] = make_products(args, x)
-    contestants["the plan's products"] = make_plan_products(args, x)
-    times = time_in_turns(contestants, args.steps, warm_up=5, settle=PAUSE)
+    if args.device < 0:
+        contestants['matrix products alone'] = make_products(args, x)
+        contestants["the plan's products"] = make_plan_products(args, x)
+    times = time_in_turns(
+        contestants, args.steps, warm_up=5, wait=wait, settle=PAUSE)
     print(f'{args.task}, {args.dim}-{args.hidden}-{args.hidden}-'
           f'{args.outputs}, batch {args.batch_size}, {args.threads} threads, '
-          f'{devices.describe(devices.get_device(-1))}')
+          f'{devices.describe(device)}')
     medians = {name: statistics.median(seconds)
                for name, seconds in times.items()}
     ours = medians['imsat, plan']

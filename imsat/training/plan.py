@@ -80,12 +80,13 @@ class Plan:
     Args:
         optimizer (Adam): Set up with an :class:`imsat.Encoder`.
         loss (IMSATLoss): For which :func:`is_planned`.
+        captures (bool): Whether it may become a CUDA graph.
     """
 
-    def __init__(self, optimizer, loss):
+    def __init__(self, optimizer, loss, captures=True):
         self.optimizer, self.loss = optimizer, loss
-        parts = parts_of(loss.regularizer)
-        self.parts = parts
+        self.captures = captures
+        parts = self.parts = parts_of(loss.regularizer)
         moves = [(weight, part) for weight, part in parts
                  if not isinstance(part, WeightDecay)]
         # The batches: a probe for the power iteration, the clean one, those
@@ -113,6 +114,7 @@ class Plan:
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
+        index = numpy.asarray(index)
         fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
                 or self.x.shape[1] != len(index) \
@@ -120,7 +122,11 @@ class Plan:
             self._prepare(x, len(index))
             self.fixed = fixed
         device = self.optimizer.target.device
-        if not self.gathers:
+        if self.gathers:
+            if index.min() < 0 or index.max() >= len(x):  # no kernel checks
+                raise IndexError(f'indices from {index.min()} to '
+                                 f'{index.max()}, of {len(x)} points')
+        else:
             self.x[self.clean] = batch_of(x, index, device)
         if scipy.sparse.issparse(x):
             self.data[...] = self.x[self.clean]
@@ -233,7 +239,7 @@ class Plan:
             self.data = send(numpy.zeros(self.x.shape[1:], dtype))
         elif self.gathers:
             self.data = runtime.current.contiguous(x)
-        captures = self.on_gpu and all(randoms) \
+        captures = self.captures and self.on_gpu and all(randoms) \
             and type(self.loss.objective) is not CodeObjective \
             and launch.fits_one_block(*self.y.shape[1:])
         self.run = graph.captured(self._step) if captures else self._step

@@ -11,8 +11,8 @@ import simt
 
 from cuda_tests.test_training_step import EmulatedDevice, linear_stays_there
 from imsat.losses import VAT
-from imsat.training import plan
 from imsat.training.adam import BlockwiseAdamRule
+from imsat.training.plan import Plan
 from original import replay
 from original.comparison import Trace
 
@@ -69,12 +69,10 @@ def test_by_chainers_graph(emulator, others, file):
 
 @pytest.mark.parametrize('captures', [False, True])
 @pytest.mark.parametrize('file', FILES)
-def test_by_the_plan(emulator, others, monkeypatch, file, captures):
-    if not captures:
-        monkeypatch.setattr(plan.graph, 'captured', lambda step: step)
+def test_by_the_plan(emulator, others, file, captures):
     start = replay.start(Trace(file, 'f'), EmulatedDevice())
     start.loss.regularizer = VAT()
-    planned = plan.Plan(start.optimizer, start.loss)
+    planned = Plan(start.optimizer, start.loss, captures)
     size = len(start.x) // 5
     for step in range(3):
         emulator.launches.clear()

@@ -177,6 +177,15 @@ def test_nothing_captured_is_out_of_date(make, change):
     check_agreement(*updaters, 3)
 
 
+@pytest.mark.parametrize('index', [-1, N])
+def test_no_point_is_read_that_is_none(make, index):
+    updater = make(*CAPTURED['clustering'])
+    run(updater, 3)
+    updater.get_iterator('main').next = lambda: [0] * (SIZE - 1) + [index]
+    with pytest.raises(IndexError, match='of 60 points'):
+        updater.update()
+
+
 def test_goes_on_from_a_snapshot(make):
     first, second, through = (make(*CAPTURED['clustering']) for _ in range(3))
     run(first, 4)

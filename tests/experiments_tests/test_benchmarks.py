@@ -9,6 +9,8 @@ import numpy
 import pytest
 from common.scripts import main
 
+from cuda_tests.test_training_step import EmulatedDevice
+from imsat.cuda import graph
 from imsat.retrieval import retrieval_scores, unpack_bits
 
 
@@ -44,6 +46,28 @@ def test_step(task, capsys):
                      'matrix products alone', "the plan's products"]
     assert all(' ms (median of 2; ' in line for line in lines)
     assert lines[2].endswith(' plan 1.00x')
+
+
+@pytest.mark.gpu
+def test_step_on_a_gpu(capsys):
+    assert start(benchmark_step, '--device', '0', '--steps', '2', '--dim',
+                 '7', '--hidden', '6', '--outputs', '5', '--batch-size',
+                 '8') == 0
+    out = capsys.readouterr().out
+    assert all(f'\nimsat, {side} ' in out
+               for side in ('graph', 'plan', 'uncaptured'))
+
+
+def test_uncaptured_step(emulator, monkeypatch):
+    monkeypatch.setattr(graph, 'captured', None)
+    args = benchmark_step.get_options([
+        '--dim', '7', '--hidden', '6', '--outputs', '5', '--batch-size', '8'])
+    x = numpy.random.RandomState(0).uniform(-1, 1, (32, 7)).astype('f')
+    step = benchmark_step.make_uncaptured(
+        args, x, numpy.ones(32, 'f'), EmulatedDevice())
+    for _ in range(2):
+        assert numpy.isfinite(step()['loss'])
+    assert emulator.launches['adam_update'] == 2
 
 
 def test_step_without_torch(monkeypatch, capsys):
