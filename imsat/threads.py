@@ -28,6 +28,7 @@ class Ahead:
             others while it computes.
 
     Example:
+        >>> from imsat.threads import Ahead
         >>> square = Ahead(lambda x: x * x)
         >>> square.begin(3)
         >>> square(3), square(4)

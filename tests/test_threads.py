@@ -1,5 +1,6 @@
 """What is computed ahead by another thread."""
 import os
+import signal
 import threading
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_fork_waits_for_nobody():
     ahead.begin(7)
     child = os.fork()
     if not child:  # no thread is here to finish what was begun
+        signal.alarm(10)  # ends it, should it wait
         gate.set()
         answer = ahead(7)
         ahead.begin(8)
