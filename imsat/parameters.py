@@ -306,12 +306,12 @@ def argument_error(owner, name, problem):
         f'--{option.replace("_", "-")}' if option else None)
 
 
-def check_argument(name, value, kind):
+def check_argument(name, value, kind, option=None):
     """Raises ArgumentError for the argument of a function that is not of its
-    kind."""
+    kind; ``option`` is as scripts call it."""
     problem = kind.problem(value)
     if problem:
-        raise ArgumentError(name, problem)
+        raise ArgumentError(name, problem, option)
 
 
 def check_parameters(owner):

@@ -25,6 +25,13 @@ CONTEXT.set_forkserver_preload(['imsat.estimators', 'imsat.pictures',
                                 'sklearn.datasets', 'threadpoolctl'])
 
 
+def says_nothing(stderr):
+    """Whether nothing is said, but that after a few steps clusters are empty.
+    """
+    return all(line.startswith('warning: ') and 'clusters are empty' in line
+               for line in stderr.splitlines())
+
+
 def run(script, *options, cwd='.', killed=None):
     """``python script.py options``.
 

@@ -36,7 +36,7 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         raise ArgumentError('per_class', f'is {shown(per_class)}; ask for at '
                             'least 1 query of each class',
                             '--queries-per-class')
-    check_argument('seed', seed, Whole(0, 2 ** 32 - 1))
+    check_argument('seed', seed, Whole(0, 2 ** 32 - 1), '--seed')
     labels = y
     y, = number_labels(labels)
     classes = zip(*numpy.unique(y, return_counts=True))

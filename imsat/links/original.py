@@ -85,7 +85,14 @@ def encoder_from(arrays: Mapping[str, numpy.ndarray],
             + '; save one with serializers.save_npz')
     with chainer.using_config('dtype', numpy.float32):
         encoder = Encoder(sizes[0], sizes[-1], sizes[1:-1])
-    check_arrays(arrays, serializers.npz.serialize(encoder), path)
+    like = serializers.npz.serialize(encoder)
+    if 'center_' in arrays:  # of an estimator
+        like['center_'] = numpy.zeros(sizes[0])
+    check_arrays(arrays, like, path)
+    if arrays.get('center_', numpy.zeros(1)).any():
+        raise InputError(f'{path} holds an encoder of points that are moved '
+                         f'by center_ first; use load() of the estimator that '
+                         f'saved it')
     serializers.NpzDeserializer(arrays).load(encoder)
     return encoder
 

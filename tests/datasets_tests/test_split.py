@@ -27,8 +27,8 @@ def test_small_classes_leave_half():
 @pytest.mark.parametrize('y,per_class,message', [
     ([0, 0, 1], 1, 'class 1 has a single point'), ([0, 0], 0, 'at least 1'),
     ([0, 0], '5', 'per_class .* at least 1'), ([0, 0], 1.5, 'per_class'),
-    ([0, 0, None, 'a'], 1, 'one label for each'),
-    ([0., 0, math.nan, math.nan], 1, 'one label for each'),
+    ([0, 0, None, 'a'], 1, 'a label .* is missing'),
+    ([0., 0, math.nan, math.nan], 1, 'a label .* is missing'),
     ([[0, 0], [1, 1]], 1, 'one label for each')])
 def test_what_can_not_be_split(y, per_class, message):
     with pytest.raises(InputError, match=message):

@@ -88,7 +88,7 @@ def test_noise_of_the_first_step():
     # A linear layer; points all alike, whose order doesn't matter.
     x = numpy.tile(numpy.random.RandomState(1).normal(size=500), (4, 1))
     model = DAEKMeans(1, hidden=(), n_code=800, noise=.3, epochs=1,
-                      batch_size=4, random_state=7).fit(x)
+                      batch_size=4, random_state=7, center='never').fit(x)
     initial = Autoencoder(500, (800,), numpy.random.RandomState(7))
     x = x - x.min()
     x /= (x ** 2).mean() ** .5

@@ -78,7 +78,8 @@ def test_every_array_is_checked(saved, tmp_path):
     assert fitted
     for name in sorted(fitted):
         without = {key: array for key, array in arrays.items() if key != name}
-        refuse(cls, without, tmp_path)
+        if name != 'center_':  # of 0.1.0, which moved nothing
+            refuse(cls, without, tmp_path)
         for array in spoilt(arrays[name]):
             refuse(cls, {**arrays, name: array}, tmp_path)
     for name in [name for name in fitted if name.endswith('avg_var')]:

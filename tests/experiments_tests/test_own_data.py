@@ -117,5 +117,5 @@ def test_large_labels_of_two_types():
 
 @pytest.mark.parametrize('task', ['clustering', 'hashing'])
 def test_old_configs_know_no_columns(task):
-    args = parse(get_parser(task, ''), [])
+    args = parse(get_parser(task, ''), [], {})
     assert (args.label, args.index, args.columns) == (None, None, None)

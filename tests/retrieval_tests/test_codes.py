@@ -87,7 +87,7 @@ def test_head_codes_of_logits(array_module, sizes, dtype):
     ((3, 6), [3, 4]), ((3, 6), [3, 2]), ((6,), [6]), ((3, 2), [2, 0]),
     ((3, 65537), [65537])])
 def test_no_logits_of_these_heads(shape, sizes):
-    with pytest.raises(InputError, match='from 1 to 65,536 a head'):
+    with pytest.raises(InputError, match='a head|a row for each point'):
         head_codes_of(numpy.zeros(shape, 'f'), sizes)
 
 
