@@ -1,5 +1,6 @@
 """What is saved and said of a training, whatever the task."""
 import functools
+import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
@@ -68,9 +69,18 @@ def git_commit():
         return None
 
 
+def numba_version():
+    """None without: the loops of NumPy may differ in the last digit."""
+    try:
+        return importlib.metadata.version('numba')
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def get_versions():
     """What a result was made with."""
     return dict(imsat=imsat.__version__, commit=git_commit(),
                 python=platform.python_version(),
                 chainer=chainer.__version__, numpy=numpy.__version__,
-                scipy=scipy.__version__, sklearn=sklearn.__version__)
+                scipy=scipy.__version__, sklearn=sklearn.__version__,
+                numba=numba_version())

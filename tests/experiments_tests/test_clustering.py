@@ -42,6 +42,9 @@ def test_result(digits):
         assert result[key] is not None, key
     assert (result['dataset'], result['n'], result['clusters']) == \
         ('digits', 1797, 10)
+    # Whose loops differ from NumPy's in the last digit.
+    numba = pytest.importorskip('numba')
+    assert result['versions']['numba'] == numba.__version__
     assert len(result['restarts']) == 2
     kept = [r for r in result['restarts'] if r['kept']]
     assert kept[0]['objective'] == min(r['objective']
