@@ -49,7 +49,8 @@ def test_a_table_gives_the_same_run_as_its_arrays():
     assert result['clusters'] == 2 and result['dataset'] == 'points'
 
 
-def test_options_are_named_as_a_user_knows_them(capsys):
+def test_options_are_named_as_a_user_knows_them(capsys, monkeypatch):
+    monkeypatch.delenv('IMSAT_DATA', raising=False)
     write('points.csv', decimal_commas(X))
     cases = {'--label': 'z', '--index': '9', '--columns': 'a,a'}
     for option, value in cases.items():
