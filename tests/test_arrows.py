@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 WINGS = ('estimators', 'training', 'datasets', 'pictures', 'losses', 'links',
          'neighbors', 'retrieval', 'metrics', 'functions', 'devices',
          'parameters', 'progress', 'storage', 'labels', 'randomness',
-         'threads', 'hints', 'errors', 'compat')
+         'hints', 'errors', 'compat')
 
 
 def imports(path):

@@ -13,7 +13,6 @@ import chainer
 import numpy
 import scipy.sparse
 
-from imsat import threads
 from imsat.cuda import batch_normalization_relu as normalization
 from imsat.cuda import (
     directions, graph, launch, products, runtime, weight_decay)
@@ -134,8 +133,7 @@ class Plan:
             index = numpy.arange(len(index))
         if not self.on_gpu:
             self.index[...] = index
-        self.next = self.loss.seed, step + 1
-        (rng, d), keys = self._draw(self.loss.seed, step), []
+        (rng, d), keys = self._draw_first(step), []
         for _, part, batch in self.moves:
             if self.on_gpu and is_random(part):
                 keys += rng.integers(2 ** 63), 0
@@ -171,8 +169,6 @@ class Plan:
         for _, part, batch in self.moves:
             if is_iterated(part):
                 self._iterate(part, batch)
-        if self.draws_ahead:  # while BLAS has little to do
-            self._draw.begin(*self.next)
         self._differentiate()
         self._backward(self.clean, self.end, wanted=True)
         self._decay()
@@ -180,7 +176,6 @@ class Plan:
 
     def _prepare(self, x, size):
         self.flat = FlatParameters(self.optimizer)
-        self._draw = threads.Ahead(self._draw_first)
         network, dtype = self.optimizer.target, x.dtype
         send = network.device.send
 
@@ -212,8 +207,6 @@ class Plan:
             4 + len(self.moves) + len(self.decays), dtype))
         self.shares = scalars(self.values)[4:]
         self.on_gpu = runtime.current.holds(self.x)
-        self.draws_ahead = bool(self.moves) and not self.on_gpu \
-            and threads.count() > 1
         self._prepare_inputs(x, size, send)
 
     def _prepare_inputs(self, x, size, send):
@@ -244,9 +237,10 @@ class Plan:
             and launch.fits_one_block(*self.y.shape[1:])
         self.run = graph.captured(self._step) if captures else self._step
 
-    def _draw_first(self, seed, step):
+    def _draw_first(self, step):
         """The step's generator, and the direction if that comes first."""
-        rng, x = generator(seed, DIRECTION, step), self.x[self.clean]
+        rng = generator(self.loss.seed, DIRECTION, step)
+        x = self.x[self.clean]
         comes_first = not self.on_gpu and self.moves \
             and is_random(self.moves[0][1])
         return rng, draw_rows(x.shape, x.dtype, rng) if comes_first else None

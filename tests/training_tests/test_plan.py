@@ -1,5 +1,4 @@
 """The plan of a step against Chainer's graph, and the authors' code."""
-import threading
 
 import chainer
 import numpy
@@ -8,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 import imsat
 from imsat.functions import compiled
-from imsat.losses.regularizers import draw_rows, move_rows
+from imsat.losses.regularizers import move_rows
 from imsat.training import Adam, IndexIterator, Updater, plan
 from original import replay
 from original.comparison import Trace, first_parting
@@ -87,38 +86,6 @@ def run(updater, steps):
         terms.append({name: float(getattr(term, 'array', term))
                       for name, term in observation.items()})
     return terms
-
-
-@pytest.mark.parametrize('regularizer', [
-    VAT, imsat.RPT(), imsat.Mean(VAT, AFFINE), imsat.Mean(AFFINE, VAT),
-    imsat.Mean(imsat.RPT(), VAT), imsat.WeightDecay(.01)], ids=str)
-def test_draws_ahead_the_same_numbers(regularizer):
-    states = []
-    for n_threads in 1, 2:
-        with threadpool_limits(n_threads):
-            updater = make(CLUSTERING, regularizer, (12, 9), 4)
-            run(updater, 5)
-            # Another start, as when a run goes on.
-            updater.iteration = 2
-            run(updater, 3)
-        states.append(state_of(updater))
-    for name, expected in states[0].items():
-        if name != 'update_seconds':
-            assert (states[1][name] == expected).all(), name
-
-
-def test_draws_ahead_while_blas_has_two_threads(monkeypatch):
-    drawn_in = []
-
-    def draw(*args):
-        drawn_in.append(threading.current_thread().name.split('_')[0])
-        return draw_rows(*args)
-    monkeypatch.setattr(plan, 'draw_rows', draw)
-    for n_threads, name in (1, 'MainThread'), (2, 'imsat'):
-        drawn_in.clear()
-        with threadpool_limits(n_threads):
-            run(make(*METHODS['hashing']), 4)
-        assert drawn_in[1:4] == 3 * [name]
 
 
 def test_a_batch_of_another_size_draws_anew():
