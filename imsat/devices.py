@@ -1,13 +1,15 @@
 """The devices of this machine, by number and in words."""
 import importlib.util
+import itertools
 import math
 import os
 import platform
+from collections.abc import Sequence
 
 import chainer
 from chainer.backends import cuda
 
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
 from imsat.parameters import is_whole, shown
 
 
@@ -76,6 +78,23 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def weights_of(widths: Sequence[int]) -> int:
+    """How many weights a network has, from the units of its layers."""
+    return sum(a * b for a, b in itertools.pairwise(widths))
+
+
+def check_memory(widths: Sequence[int], numbers: int = 1) -> None:
+    """Raises ArgumentError unless ``numbers`` arrays of a network's weights,
+    float32, fit into the memory that the machine has."""
+    size, most = 4 * numbers * weights_of(widths), available_memory()
+    if size > most:
+        raise ArgumentError(
+            'hidden', f'and the others make a network of '
+            f'{"-".join(map(str, widths))} units, which takes '
+            f'{size / 1e9:.0f} GB{" to train" * (numbers > 1)} where there '
+            f'are {most / 1e9:.0f}; choose fewer', '--hidden')
 
 
 def available_memory() -> float:

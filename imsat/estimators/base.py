@@ -1,6 +1,5 @@
 """What the estimators of all methods share."""
 import dataclasses
-import itertools
 import json
 import numbers
 import time
@@ -18,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
-from imsat.devices import available_memory, get_device
+from imsat.devices import check_memory, get_device, weights_of
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
     LEAST, centred, check_range, find_center)
@@ -325,11 +324,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return hasattr(self, 'objective_')
 
 
-def weights_of(widths):
-    """How many weights a network has, from the units of its layers."""
-    return sum(a * b for a, b in itertools.pairwise(widths))
-
-
 def _number(arrays, name, kinds, path):
     """Takes a 0-dimensional array out of those of a file."""
     array = arrays.pop(name, None)
@@ -492,15 +486,8 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         get_device(self.device)
-        # Weights, gradients and what Adam gathers: four numbers of 4 bytes.
-        widths = self._widths(X.shape[1])
-        size, most = 16 * weights_of(widths), available_memory()
-        if size > most:
-            raise argument_error(
-                self, 'hidden', f'and the others make a network of '
-                f'{"-".join(map(str, widths))} units, which takes '
-                f'{size / 1e9:.0f} GB to train where there are '
-                f'{most / 1e9:.0f}; choose fewer')
+        # Weights, gradients and what Adam gathers.
+        check_memory(self._widths(X.shape[1]), numbers=4)
 
 
 def send(X, device):

@@ -10,6 +10,7 @@ from imsat.functions.probabilities import (
     bit_log_softmax, bit_probabilities, bit_softmax, entropy_slope,
     log_mean_exp)
 from imsat.hints import VariableOrArray
+from imsat.parameters import Number, Tensor, checked
 
 
 class SigmoidMutualInformation(InformationFunction):
@@ -82,6 +83,7 @@ class SigmoidMutualInformation(InformationFunction):
             p, same_bit(y.xp, y.shape[1]), self.eps)
 
 
+@checked(y=Tensor(), eps=Number())
 def sigmoid_mutual_information(y: VariableOrArray,
                                eps: float = 1e-8) -> CodeInformation:
     r"""How much D hash bits say of their input, to second order.
