@@ -1,10 +1,12 @@
 """The devices of this machine, by number and in words."""
+import functools
 import importlib.util
 import math
 import os
 import platform
 
 import chainer
+import threadpoolctl
 from chainer.backends import cuda
 
 from imsat.errors import InputError
@@ -76,6 +78,21 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_threads() -> int:
+    """How many threads matrix products may take, and so other loops.
+
+    ``OPENBLAS_NUM_THREADS``, threadpoolctl and ``--threads`` set it.
+    """
+    return max((library['num_threads'] for library in _blas().info()),
+               default=available_cores())
+
+
+@functools.cache
+def _blas():
+    # To look for the libraries takes milliseconds.
+    return threadpoolctl.ThreadpoolController().select(user_api='blas')
 
 
 def available_memory() -> float:
