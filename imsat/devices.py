@@ -1,4 +1,5 @@
 """The devices of this machine, by number and in words."""
+import functools
 import importlib.util
 import itertools
 import math
@@ -7,6 +8,7 @@ import platform
 from collections.abc import Sequence
 
 import chainer
+import threadpoolctl
 from chainer.backends import cuda
 
 from imsat.errors import ArgumentError, InputError
@@ -95,6 +97,19 @@ def check_memory(widths: Sequence[int], numbers: int = 1) -> None:
             f'{"-".join(map(str, widths))} units, which takes '
             f'{size / 1e9:.0f} GB{" to train" * (numbers > 1)} where there '
             f'are {most / 1e9:.0f}; choose fewer', '--hidden')
+def usable_threads() -> int:
+    """How many threads matrix products may take, and so other loops.
+
+    ``OPENBLAS_NUM_THREADS``, threadpoolctl and ``--threads`` set it.
+    """
+    return max((library['num_threads'] for library in _blas().info()),
+               default=available_cores())
+
+
+@functools.cache
+def _blas():
+    # To look for the libraries takes milliseconds.
+    return threadpoolctl.ThreadpoolController().select(user_api='blas')
 
 
 def available_memory() -> float:

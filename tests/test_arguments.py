@@ -8,6 +8,7 @@ import dataclasses
 import decimal
 import fractions
 import functools
+import importlib
 
 import chainer
 import numpy
@@ -155,6 +156,7 @@ CALLS = {
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None),
+    imsat.neighbors: dict(x=X, k=2, cache=None),
     imsat.load_original: dict(path='missing.npz'),
     imsat.HammingIndex: dict(n_bits=9),
     imsat.devices.get_device: dict(number=-1),
@@ -215,8 +217,9 @@ METHODS = {
 
 def test_the_tools_are_all_here():
     named = set(CALLS)
-    for module in (imsat.retrieval, imsat.metrics, imsat.neighbors, functions,
-                   imsat.links):
+    for module in map(importlib.import_module, (
+            'imsat.retrieval', 'imsat.metrics', 'imsat.neighbors',
+            'imsat.functions', 'imsat.links')):
         public = getattr(module, '__all__', None) or [
             name for name, value in vars(module).items()
             if getattr(value, '__module__', '') == module.__name__
@@ -224,8 +227,8 @@ def test_the_tools_are_all_here():
         assert {getattr(module, name) for name in public} <= named
 
 
-# Functions for the module next door.
-INNER = 'by_products', 'by_kernels'
+# Functions for the module itself and its tests.
+INNER = 'by_float64',
 
 
 def sweep(function, arguments):
