@@ -97,6 +97,8 @@ def check_memory(widths: Sequence[int], numbers: int = 1) -> None:
             f'{"-".join(map(str, widths))} units, which takes '
             f'{size / 1e9:.0f} GB{" to train" * (numbers > 1)} where there '
             f'are {most / 1e9:.0f}; choose fewer', '--hidden')
+
+
 def usable_threads() -> int:
     """How many threads matrix products may take, and so other loops.
 
