@@ -1,4 +1,5 @@
 """Batch normalization and ReLU in one."""
+import functools
 from typing import Any
 
 import chainer
@@ -123,6 +124,7 @@ class BatchNormalizationReLU(FusedFunction):
         loop(x, gamma, beta, *self._saved, gy, ggamma, gbeta)
 
 
+@functools.cache
 def _least(dtype):
     # Of which three may be multiplied.
     return numpy.cbrt(numpy.finfo(dtype).tiny)
