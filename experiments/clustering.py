@@ -173,7 +173,7 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
         out / 'report.html',
         f'{data.name}: {result["n"]} points in {args.clusters} clusters by '
         f'{title}', args, result, sentences=sentences, scores=scores,
-        pictures=names, points=Points(data, named(data)),
+        pictures=names, points=Points(data, named(data)), kind='Clusters',
         groups=[(f'Cluster {k}', numpy.flatnonzero(clusters == k))
                 for k in range(args.clusters)],
         certainty=None if p is None or p.shape[1] < 2 else p.max(axis=1),

@@ -227,8 +227,9 @@ def save_report(out, args, data, n_queries, codes, p, result, names,
     scores = None
     if result['map_trapezoid'] is not None:
         scores = ['score', ''], [
-            [key.replace('_', ' '), f'{result[key]:.1%}'] for key in SCORES
-            if isinstance(result[key], float)]
+            [key.replace('map', 'mAP').replace('_', ' '),
+             f'{result[key]:.1%}']
+            for key in SCORES if isinstance(result[key], float)]
     outputs = answers.outputs_of(codes, args.bits, args.values)
 
     def text(i):
@@ -251,9 +252,10 @@ def save_report(out, args, data, n_queries, codes, p, result, names,
         f'{data.name}: {result["n"]} points in {outputs_of(args)} by '
         f'{get_system("hashing", args.method).title}', args, result,
         sentences=[
-            *sentences, f'{len(counts)} distinct codes; below are the most '
-            f'frequent.'],
+            *sentences, f'All points have {len(counts)} distinct codes; below '
+            f'are the most frequent.'],
         scores=scores, pictures=names, points=Points(data, points),
+        kind='Codes',
         groups=[(f'Code {text(rows[0])}', rows) for rows in groups],
         certainty=certainty, uncertain=text)
 

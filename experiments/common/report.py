@@ -25,7 +25,9 @@ th, td { padding: .15rem .8rem .15rem 0; text-align: left;
          border-bottom: 1px solid #e2e8f0 }
 div { overflow-x: auto } img { max-width: 100%; height: auto }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f1f5f9;
-      padding: .6rem } figure { margin: 1rem 0 }
+      padding: .6rem }
+figure { margin: 1rem 0; overflow-x: auto } figure img { min-width: 36rem }
+td:first-child { white-space: nowrap }
 .images { image-rendering: pixelated }
 .warning { border-left: 4px solid #dd6b20; padding-left: .6rem }
 small { color: #4a5568 }
@@ -135,7 +137,7 @@ class Points:
 
 
 def write_report(path, title, args, result, *, sentences, scores, pictures,
-                 points, groups, certainty, uncertain):
+                 points, kind, groups, certainty, uncertain):
     """Writes the report.
 
     Args:
@@ -147,6 +149,7 @@ def write_report(path, title, args, result, *, sentences, scores, pictures,
         scores (tuple): Titles and rows of a table; None without.
         pictures (list of str): Names of files.
         points (Points): All points.
+        kind (str): What the groups are.
         groups (list of tuple): Of each cluster, or code, its title and the
             numbers of its points.
         certainty (array): Of each point, shape (N,); None without.
@@ -165,7 +168,7 @@ def write_report(path, title, args, result, *, sentences, scores, pictures,
     body += [tag('h2', 'Pictures'), *(
         tag('figure', picture((path.parent / name).read_bytes(), name))
         for name in pictures)]
-    body += [tag('h2', 'Groups'), tag(
+    body += [tag('h2', kind), tag(
         'p', 'With the points nearest to the mean of each.' + (
             f' The {MOST_GROUPS} largest of {len(groups)}.'
             if len(groups) > MOST_GROUPS else ''))]
@@ -181,7 +184,7 @@ def write_report(path, title, args, result, *, sentences, scores, pictures,
     body += [tag('h2', 'How it was made'), table(
         ['', ''], [
             ['seconds', f'{result["seconds"]:.0f}'],
-            ['on', f'{result["device"]}, {result["threads"]} threads'],
+            ['on', result['device']], ['threads', result['threads']],
             *result['versions'].items()]),
         tag('p', tag('small', 'config.json beside this file has all options; '
                      '--config takes it. predict.py says the same of new '
