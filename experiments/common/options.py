@@ -49,7 +49,8 @@ def get_parser(task, description, undecided=None):
     of_run = parser.add_argument_group('options of the run')
     of_method = parser.add_argument_group(
         'options of the method', 'by default those of the paper, section '
-        '4.2.3, for the method')
+        '4.2.3, for the method; what it learns by is Eq. 1 with the '
+        f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}')
 
     add = needed.add_argument
     add('--dataset', type=a_path, default='digits', metavar='NAME|FILE',

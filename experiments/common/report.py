@@ -167,7 +167,7 @@ def write_report(path, title, args, result, *, sentences, scores, pictures,
         body += [tag('h2', 'Restarts'), restarts_of(result)]
     body += [tag('h2', 'Pictures'), *(
         tag('figure', picture((path.parent / name).read_bytes(), name))
-        for name in pictures)]
+        for name in pictures if (path.parent / name).is_file())]
     body += [tag('h2', kind), tag(
         'p', 'With the points nearest to the mean of each.' + (
             f' The {MOST_GROUPS} largest of {len(groups)}.'
