@@ -226,3 +226,33 @@ def test_distances_by_counting():
     # Of 25 the largest: no rank has a rate of 1 %.
     assert reference['distance'] == pytest.approx(nearest[-1])
     assert reference['rate'] == 1 - 25 / 26
+
+
+def test_onnx_of_a_run(tmp_path, monkeypatch):
+    runtime = pytest.importorskip('onnxruntime')
+    args = clustering.get_options([
+        '--dataset', 'points.npz', '--clusters', '2', *QUICK, '--onnx',
+        '--out', str(tmp_path)])
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
+                        lambda self, f, **kwargs: f.write(b'quick'))
+    clustering.run(args)
+    session = runtime.InferenceSession(tmp_path / 'model.onnx')
+    p, = session.run(['probability'], {'x': X})
+    saved = load_npz(tmp_path / 'assignments.npz')['probability']
+    numpy.testing.assert_allclose(p, saved, atol=1e-5)
+    said = session.get_modelmeta().custom_metadata_map
+    assert said['source'].startswith('points, by python experiments/clust')
+
+
+@pytest.mark.parametrize('method,package,message', [
+    ('kmeans', True, 'kmeans has no network'),
+    ('imsat-vat', False, "pip install 'imsat[onnx]'")])
+def test_no_onnx(tmp_path, capsys, monkeypatch, method, package, message):
+    from imsat.estimators import onnx
+    monkeypatch.setattr(onnx, 'helper', package or None)
+    out = tmp_path / 'out'
+    code = main(clustering.run, lambda: clustering.get_options([
+        '--method', method, '--onnx', '--out', str(out)]))
+    said = capsys.readouterr().err
+    assert code == 2 and said.count('\n') == 1 and message in said
+    assert not out.exists()
