@@ -57,5 +57,6 @@ setup(
         'fast': ['numba>=0.61'],
         'faiss': ['faiss-cpu>=1.9'],
         'parquet': ['pyarrow>=18.1'],
+        'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
     },
 )

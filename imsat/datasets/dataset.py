@@ -17,6 +17,7 @@ class Dataset:
         notes (list of str): How the points were prepared: seeds, rules, and
             what differs from the paper; a sentence each.
         names (list of str): Those of the columns of x, or None.
+        index (list of str): What the table calls its rows, or None.
 
     Example:
         >>> from imsat.datasets import Dataset
@@ -30,3 +31,4 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
     names: list[str] | None = None
+    index: list[str] | None = None

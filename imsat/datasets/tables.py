@@ -241,8 +241,8 @@ def _as_dataset(path, table, label, index, columns):
     labels = names.index('y') if names and 'y' in names else None
     if label is not None:
         labels = find('label', label)
-    aside = {labels, 0 if table.unnamed else None,
-             None if index is None else find('index', index)}
+    rows = None if index is None else find('index', index)
+    aside = {labels, rows, 0 if table.unnamed else None}
     features = [find('columns', column) for column in _as_list(columns)]
     if columns is None:
         features = [i for i in range(width) if i not in aside]
@@ -267,11 +267,14 @@ def _as_dataset(path, table, label, index, columns):
         y = _labels(table.frame[labels].tolist(), path, table.place)
     x, y = check_points(table.numbers(features), y, path, table.place,
                         [titles[i] for i in features])
-    notes = ['The first column, which has no name, is the index.'] \
-        if table.unnamed and index is None and 0 not in [labels, *features] \
-        else []
+    notes = []
+    if table.unnamed and rows is None and 0 not in [labels, *features]:
+        rows = 0
+        notes = ['The first column, which has no name, is the index.']
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
-                   notes=notes, names=names and [names[i] for i in features])
+                   notes=notes, names=names and [names[i] for i in features],
+                   index=None if rows is None else
+                   table.frame[rows].astype(str).tolist())
 
 
 def _warn(path, table, features):

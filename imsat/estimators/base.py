@@ -489,6 +489,32 @@ class TrainedEstimator(Estimator):
         # Weights, gradients and what Adam gathers.
         check_memory(self._widths(X.shape[1]), numbers=4)
 
+    def to_onnx(self, path: AnyPath, source: str = '',
+                preprocessing: str = '') -> None:
+        """Writes the fitted network as ONNX, with all that is done before and
+        after it: centring, softmax or bits.
+
+        Its input ``x`` is (N, d), float32, for any N.  Outputs are
+        ``cluster``, (N,), and ``probability``, (N, K), or of a hasher
+        ``code``, as ``transform`` gives it, ``bits``, (N, D), uint8, and
+        ``probability``; of a method without probabilities not that.  The
+        metadata say what the outputs mean, what is done to x, the arguments,
+        and the source.
+
+        Args:
+            path (path): The file; needs ``pip install 'imsat[onnx]'``.
+            source (str): Where data and model are from, for the metadata.
+            preprocessing (str): What was done to the data before fit, for
+                the metadata.
+
+        Raises:
+            InputError: Without the package onnx.
+        """
+        from imsat.estimators.onnx import write_onnx
+
+        check_is_fitted(self)
+        write_onnx(self, path, source, preprocessing)
+
 
 def send(X, device):
     """X where the network is; a scipy sparse matrix stays where it is, as
