@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy
+import scipy.sparse
 
 import imsat
 from common.folders import describe, run_folder
@@ -19,7 +20,7 @@ from common.results import in_seconds, save_log, training_results
 from common.scripts import a_path, main
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
-from imsat.datasets.tables import read_table
+from imsat.datasets.loading import read_file
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
 from imsat.parameters import Choice, Whole
@@ -89,10 +90,13 @@ def read_points(args):
         data = load_dataset(args.dataset, args.data_dir,
                             verbose=not args.quiet, **table_options(args))
         if data.y is None:
-            return data, numpy.arange(0), numpy.arange(len(data.x))
+            return data, numpy.arange(0), numpy.arange(data.x.shape[0])
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
-    query, gallery = (read_table(path, **table_options(args))
-                      for path in (args.query, args.gallery))
+    how = dict(table_options(args), verbose=not args.quiet)
+    gallery = read_file(args.gallery, **how)
+    # Named columns of both are compared, in their order.
+    query = read_file(args.query, **how, like=None if gallery.names and not
+                      gallery.documents else gallery.preparation)
     if None not in (query.names, gallery.names) \
             and query.names != gallery.names:
         raise imsat.InputError(
@@ -113,9 +117,13 @@ def read_points(args):
         kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
             else object
         y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
-    data = Dataset(gallery.name, numpy.concatenate([query.x, gallery.x]), y)
-    rows = numpy.arange(len(data.x))
-    return data, rows[:len(query.x)], rows[len(query.x):]
+    x = [query.x, gallery.x]
+    data = Dataset(gallery.name, scipy.sparse.vstack(x, 'csr')
+                   if any(map(scipy.sparse.issparse, x))
+                   else numpy.concatenate(x), y, gallery.image_shape,
+                   preparation=gallery.preparation)
+    rows, n = numpy.arange(data.x.shape[0]), query.x.shape[0]
+    return data, rows[:n], rows[n:]
 
 
 def run(args):
@@ -130,6 +138,7 @@ def run(args):
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
     with run_folder(args, describe(data, queries=len(query))) as out:
+        data.preparation.save(out / 'preprocessing.npz')
         model.fit(x)
         save_results(out, args, data, query, gallery, model)
 
@@ -150,8 +159,8 @@ def save_results(out, args, data, query, gallery, model):
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=len(data.x), queries=len(query), bits=args.bits, values=args.values,
-        hidden=args.hidden,
+        n=data.x.shape[0], queries=len(query), bits=args.bits,
+        values=args.values, hidden=args.hidden,
         distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if data.y is not None:
@@ -166,7 +175,7 @@ def save_results(out, args, data, query, gallery, model):
         pictures.retrieval(
             out / names[-1],
             *retrieval.eval_curves(*retrieval.calc_histograms(*sets)))
-    if data.image_shape is not None and len(query):
+    if data.image_shape is not None and data.y is not None:
         names.append('nearest.png')
         draw_nearest(out / names[-1], args, data, query, gallery, codes)
     result.update(training_results(args, model))

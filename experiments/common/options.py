@@ -39,17 +39,13 @@ def get_parser(task, description, undecided=None):
     add = parser.add_argument
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
-    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE',
+    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y; or a table, a point a line (a column named y holds labels): '
-             f'FILE.csv, .tsv, both also with .gz, .parquet; default digits')
-    for option, value, text in (
-            ('label', 'COLUMN', 'holds labels; default: that named y'),
-            ('index', 'COLUMN', 'names the points and is no feature; default: '
-             'the first, if it has no name'),
-            ('columns', 'A,B,...', 'are features; default: all others')):
-        add(f'--{option}', metavar=value,
-            help=f'which of a table, by name or by number from 1, {text}')
+             f'FILE.csv, .tsv, both also with .gz, .parquet; or .npy, .h5, '
+             f'.txt (a document a line), an IDX file, or a folder of PNG or '
+             f'JPEG images; default digits')
+    add_table_options(parser)
     add('--data-dir', type=a_path, metavar='DIR',
         help="folder above the publishers' files; default: the environment "
              'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
@@ -76,6 +72,29 @@ def get_parser(task, description, undecided=None):
     for option, users in parameters_of(task).items():
         add_parameter(group, option, users, (undecided or {}).get(option))
     return parser
+
+
+def add_table_options(parser):
+    """The options that :func:`table_options` reads."""
+    for option, value, text in (
+        ('label', 'COLUMN', 'holds labels; default: that named y'),
+        ('index', 'COLUMN', 'names the points and is no feature; default: '
+         'the first, if it has no name'),
+        ('columns', 'A,B,...', 'are features; default: all others'),
+        ('text', 'COLUMN', 'holds documents, in place of features')):
+        parser.add_argument(
+            f'--{option}', metavar=value,
+            help=f'which of a table, by name or by number from 1, {text}')
+    parser.add_argument(
+        '--labels', type=a_path, metavar='FILE',
+        help='labels of a file that has none itself: .npy, .txt with a label '
+             'a line, or IDX')
+    parser.add_argument(
+        '--image-size', metavar='HxW',
+        help='to what the images in a folder are resized, e.g. 28x28; '
+             'default: as they are, or 32x32 if one is larger than 64x64 or '
+             'they are not all alike. Or what the rows of a file are images '
+             'of')
 
 
 def parameters_of(task):
@@ -239,9 +258,9 @@ def default_options(task, method):
 
 
 def table_options(args):
-    """Which columns of a table are what, for :func:`load_dataset`."""
-    return {name: getattr(args, name) for name in ('label', 'index',
-                                                   'columns')}
+    """How a file or a folder is read, for :func:`load_dataset`."""
+    return {name: getattr(args, name) for name in (
+        'label', 'index', 'columns', 'text', 'labels', 'image_size')}
 
 
 def make_model(args, **arguments):
