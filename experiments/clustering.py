@@ -92,7 +92,9 @@ def run(args):
         args.clusters = count_classes(data.y, args.dataset)
     prior = None if args.prior is None else read_prior(args.prior)
 
-    model = make_model(args, prior=prior, image_shape=data.image_shape)
+    # Affine distortion is made for one channel.
+    shape = data.image_shape if len(data.image_shape or ()) == 2 else None
+    model = make_model(args, prior=prior, image_shape=shape)
     model.check(data.x, data.y)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
