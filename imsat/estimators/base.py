@@ -20,7 +20,7 @@ from typing_extensions import Self
 from imsat.devices import check_memory, get_device, weights_of
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
-    LEAST, centred, check_range, find_center)
+    LEAST, TINY, centred, check_range, find_center, find_scale)
 from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
@@ -92,6 +92,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         n_features_in_ (int): d, the number of features.
         center_ (array): What is subtracted from every point, shape (d,),
             float64, 0 where nothing is.
+        deviation_ (array): By what every point is divided then, shape (d,),
+            float64, 1 where nothing is.
         warnings_ (list of str): What was warned of, see
             :class:`imsat.CollapseWarning`.
 
@@ -108,6 +110,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     center: str = parameter(
         'auto', Choice(('auto', 'never')), 'move columns that lie far from 0 '
         'beside their spread to their mean first, or never')
+    scale: str = parameter(
+        'none', Choice(('none', 'standard')), 'subtract the mean of every '
+        'column and divide it by its standard deviation first, but keep the '
+        'zeros of sparse data; or none')
 
     def __setattr__(self, name, value):
         if name in declarations(self):
@@ -122,6 +128,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
         check_range(X, LEAST)
+        if self.scale != 'none' and not self._may_center:
+            raise argument_error(
+                self, 'scale', f'is {self.scale!r}, but an augmentation is '
+                f'made for points as they are; take "none", and scale the '
+                f'points before')
 
     def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
@@ -181,8 +192,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             check_arrays({'feature_names_in': names},
                          {'feature_names_in': Like((d,), str)}, path)
             self.feature_names_in_ = names.astype(object)
-        # Those of an earlier version were not centred.
-        arrays.setdefault('center_', numpy.zeros(d))
+        if 'center_' not in arrays:  # of 0.1.0, which neither moved nor scaled
+            arrays = {'center_': numpy.zeros(d), 'deviation_': numpy.ones(d),
+                      **arrays}
         self.warnings_ = []
         network, like = self._network(), self._like()
         weights = {} if network is None else \
@@ -216,7 +228,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def _like(self):
         """What the fitted arrays are like, by name, but for a network's."""
-        return {'center_': Like((self.n_features_in_,))}
+        return {'center_': Like((self.n_features_in_,)),
+                'deviation_': Like((self.n_features_in_,), least=TINY)}
 
     def _widths(self, d):
         """Units of the layers of a network for d features, its inputs
@@ -230,18 +243,21 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_data(self, X, y=None):
         """X as fit has it, and y as numbers, once all is checked.
 
-        X is float32 and centred, dense unless the tags say otherwise.
+        X is float32, centred and scaled, dense unless the tags say otherwise.
         """
         X = self._validated(X, ensure_min_samples=2)
         if y is not None:
             y, = number_labels(y)
         self.check(X, y)
         self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
-        if self.center == 'auto' and self._may_center:
+        self.deviation_ = numpy.ones(X.shape[1])
+        if self.scale == 'standard':
+            self.center_, self.deviation_ = find_scale(X)
+        elif self.center == 'auto' and self._may_center:
             self.center_, notes = find_center(X)
             for note in notes:
                 self._warn(note)
-        return centred(X, self.center_), y
+        return centred(X, self.center_, self.deviation_), y
 
     @property
     def _may_center(self):
@@ -265,7 +281,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         check_range(X)
-        return centred(X, self.center_)
+        return centred(X, self.center_, self.deviation_)
 
     def _validated(self, X, **options):
         try:
