@@ -1,6 +1,8 @@
 """The nearest of many points, and sigma_t(x) of Eq. 17, kept on disk."""
 import concurrent.futures
 import os
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,20 @@ from imsat.cuda import nearest, runtime
 from imsat.devices import usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
-from imsat.parameters import Place, check_argument, is_whole, shown
+from imsat.parameters import (
+    Choice, Place, check_argument, is_whole, shown)
 from imsat.retrieval.codes import to_numpy
+from imsat.retrieval.index import import_faiss
 from imsat.storage import AnyPath, Like, digest, keep, look_up
 
+METHODS = 'auto', 'exact', 'approximate'
+# Points whose neighbours are exact by default: a minute on two cores for
+# 64 columns, ten for 1,000.
+MOST_EXACT = 300_000
+# Of approximate ones: how many are compared with exact ones, and by how much
+# their last distance may be too large, in the median and for 99 % of them.
+SAMPLE = 1000
+ERROR = .009, .045
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
 # On a GPU: columns at a time.
@@ -36,9 +48,9 @@ MANY = 1000
 
 def neighbors(
         x: Any, k: int = 10, cache: AnyPath | None = None,
-        progress: Callable[[int], Any] | None = None
+        progress: Callable[[int], Any] | None = None, method: str = 'auto'
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The k nearest other points of every point, exactly.
+    """The k nearest other points of every point.
 
     Args:
         x (array or scipy sparse matrix): Shape (N, d), N > k, of any real
@@ -48,15 +60,19 @@ def neighbors(
         cache (path): Folder in which the answer is kept under a hash of x
             and k, or looked up; None for none.
         progress: Called with the number of points just done.
+        method (str): ``'exact'``; ``'approximate'``, by FAISS, which finds
+            points that are about as near, and a warning says how nearly;
+            ``'auto'``, exact for up to 300,000 points, and for sparse ones.
 
     Returns:
         tuple: ``distances``, float64, Euclidean, in the units of x, and
         ``indices``, int64, shape (N, k), sorted by distance and, where it is
-        equal, by index.  The CPU computes them, wherever x is.
+        equal, by index.  The distances are always those of the indices.  The
+        CPU computes them, wherever x is.
 
     Raises:
-        InputError: If x is no table of finite numbers, or there are not more
-            than ``k`` points.
+        InputError: If x is no table of finite numbers, there are not more
+            than ``k`` points, or there is no FAISS where it is needed.
 
     Example:
         >>> distances, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
@@ -67,22 +83,23 @@ def neighbors(
     n = _check_rank(x, k)
     like = {'distances': numpy.empty((n, k)),
             'indices': Like((n, k), numpy.int64, 0, n - 1)}
-    found = _cached(
-        cache, f'neighbors-{{}}-k{k}.npz', x, like, progress,
-        lambda: dict(zip(like, _nearest(x, k, progress))))
+    found = _find(x, k, cache, progress, method, 'k neighbors', like,
+                  lambda *answer: dict(zip(like, answer)))
     return found['distances'], found['indices']
 
 
 def neighbor_distance(
         x: Any, t: int = 10, cache: AnyPath | None = None,
-        progress: Callable[[int], Any] | None = None) -> numpy.ndarray:
+        progress: Callable[[int], Any] | None = None,
+        method: str = 'auto') -> numpy.ndarray:
     """Euclidean distance of every point to its t-th nearest other point.
 
     The authors' code takes the 11th nearest where the paper says t = 10.
 
     Args:
-        x, t, cache, progress: As x, k and so on of :func:`neighbors`; on a
-            GPU x is searched there.
+        x, t, cache, progress, method: As x, k and so on of
+            :func:`neighbors`; on a GPU x is searched there, exactly unless
+            the method is ``'approximate'``.
 
     Returns:
         numpy.ndarray: Shape (N,), float64, in the units of x.
@@ -95,14 +112,52 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
+    if method == 'approximate' and runtime.current.holds(x):
+        x = to_numpy(x)
     x = _check_points(x)
     n = _check_rank(x, t)
-    return _cached(
-        cache, f'sigma-{{}}-t{t}.npz', x,
-        {'sigma': Like((n,), numpy.float64, 0)}, progress,
-        lambda: {'sigma': _by_kernels(x, t, progress)
-                 if runtime.current.holds(x)
-                 else _nearest(x, t, progress)[0][:, -1].copy()})['sigma']
+    return _find(x, t, cache, progress, method, 't sigma',
+                 {'sigma': Like((n,), numpy.float64, 0)},
+                 lambda distances, _: {'sigma': distances[:, -1]})['sigma']
+
+
+def _find(x, k, cache, progress, method, name, like, select):
+    """The arrays that ``select`` makes of distances and indices, from the
+    cache where they are there."""
+    check_argument('cache', cache, Place())
+    check_argument('method', method, Choice(METHODS))
+    n, d = x.shape
+    rough = method == 'approximate' and d > 0 or (
+        method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))
+
+    def compute():
+        if rough:
+            *answer, error = _approximately(x, k, progress)
+            return {**select(*answer), 'error': error}
+        if runtime.current.holds(x):
+            return {'sigma': _by_kernels(x, k, progress)}
+        return select(*_exactly(x, k, progress))
+    if cache is None:
+        found = compute()
+    else:
+        letter, end = name[0], '-approximate' if rough else ''
+        path = Path(cache) / f'{name[2:]}-{digest(x)}-{letter}{k}{end}.npz'
+        if rough:
+            like = {**like, 'error': Like((2,))}
+        found = look_up(path, lambda arrays: True, like)
+        if found is None:
+            found = compute()
+            keep(path, found)
+        elif progress is not None:
+            progress(n)
+    if rough:
+        median, most = found['error']
+        warnings.warn(
+            f'the neighbours of {n:,} points are approximate: the last of {k} '
+            f'is farther than it should be by {median:.2%} in the median and '
+            f'by {most:.2%} at the 99th percentile of {min(n, SAMPLE):,} '
+            f'points')
+    return found
 
 
 def _check_rank(x, t):
@@ -165,7 +220,7 @@ def _check_points(x):
     return x
 
 
-def _nearest(x, k, progress):
+def _exactly(x, k, progress):
     """Distances and indices as :func:`neighbors` returns them.
 
     Products in float32 find candidates, differences in float64 measure them.
@@ -180,13 +235,102 @@ def _nearest(x, k, progress):
         if not scipy.sparse.issparse(x):
             doubtful = _by_tiles(x, k, pool, progress, distances, indices)
             progress = None
-        settle = by_float64(x, k, distances, indices)
-        size = max(1, min(CHUNK, MOST // n))
-        rows = [doubtful[i:i + size] for i in range(0, len(doubtful), size)]
-        for done in pool.map(settle, rows):
-            if progress is not None:
-                progress(done)
+        _settle(x, doubtful, k, distances, indices, pool, progress)
     return distances, indices
+
+
+def _settle(x, rows, k, distances, indices, pool=None, progress=None):
+    """Writes distances and indices of some points, by :func:`by_float64`."""
+    if not len(rows):
+        return
+    settle = by_float64(x, k, distances, indices)
+    size = max(1, min(CHUNK, MOST // x.shape[0]))
+    parts = [rows[i:i + size] for i in range(0, len(rows), size)]
+    for done in (pool.map if pool else map)(settle, parts):
+        if progress is not None:
+            progress(done)
+
+
+def _approximately(x, k, progress):
+    """As :func:`_exactly`, and errors of the last distance: the median and
+    the 99th percentile of some points, each a share of what is right.
+
+    FAISS looks through the lists of so many of the nearest centres, for
+    codes of four bits for each two columns, and compares so many of the
+    points themselves, that the errors are within ERROR.
+    """
+    if scipy.sparse.issparse(x):
+        raise InputError('the neighbours of sparse points are exact alone; '
+                         "choose the method 'exact', or give x.toarray()")
+    try:
+        faiss = import_faiss()
+    except InputError as error:
+        raise InputError(
+            f'{error}, for approximate neighbours of {len(x):,} points; the '
+            f"method 'exact' would take about {_estimate(x)}") from None
+    # FAISS has threads of its own.
+    with threadpoolctl.threadpool_limits(usable_threads()):
+        return _by_lists(faiss, x, k, progress)
+
+
+def _by_lists(faiss, x, k, progress):
+    n, d = x.shape
+    if n < SAMPLE:
+        return *_exactly(x, k, progress), numpy.zeros(2)
+    rng = numpy.random.default_rng(0)
+    points = numpy.zeros((n, d + d % 2), numpy.float32)
+    points[:, :d] = _in_float32(
+        x, x.mean(axis=0, dtype=numpy.float64))[0][:, :d]
+    lists = max(1, min(round(4 * n ** .5), n // 40))  # FAISS asks for 39
+    index = faiss.index_factory(
+        points.shape[1], f'IVF{lists},PQ{points.shape[1] // 2}x4fs,RFlat')
+    index.train(points[rng.choice(n, 40 * lists, False)])
+    index.add(points)
+    distances = numpy.empty((n, k))
+    indices = numpy.empty((n, k), numpy.int64)
+    sample = numpy.sort(rng.choice(n, min(n, SAMPLE), False))
+    _settle(x, sample, k, distances, indices)
+    right = distances[sample, -1]
+
+    def search(rows):
+        _, places = index.search(points[rows], k + 1)
+        missing = (places < 0).any(axis=1)
+        _measure(x, rows[~missing], places[~missing], numpy.inf, 0,
+                 distances, indices)
+        _settle(x, rows[missing], k, distances, indices)
+    inverted = faiss.extract_index_ivf(index)
+    inverted.nprobe, index.k_factor = min(8, lists), 16
+    while True:
+        search(sample)
+        wrong = distances[sample, -1] - right
+        # Of a distance of 0 any error is infinite.
+        error = numpy.quantile(numpy.divide(
+            wrong, right, numpy.where(wrong > 0, numpy.inf, 0),
+            where=right > 0), [.5, .99])
+        if (error <= ERROR).all():
+            break
+        if inverted.nprobe < lists:
+            inverted.nprobe = min(round(1.4 * inverted.nprobe), lists)
+        elif index.k_factor * (k + 1) < n:
+            index.k_factor *= 2
+        else:
+            break
+    for start in range(0, n, CHUNK):
+        rows = numpy.arange(start, min(start + CHUNK, n))
+        search(rows)
+        if progress is not None:
+            progress(len(rows))
+    return distances, indices, error
+
+
+def _estimate(x):
+    """How long exact neighbours would take, in words."""
+    tile = numpy.ones((BLOCK, x.shape[1]), numpy.float32)
+    start = time.perf_counter()
+    numpy.partition(tile @ tile.T, BLOCK - 1)
+    seconds = (time.perf_counter() - start) * (x.shape[0] / BLOCK) ** 2 / 2
+    return f'{seconds / 60:,.0f} minutes' if seconds < 7200 \
+        else f'{seconds / 3600:,.0f} hours'
 
 
 def _by_tiles(x, k, pool, progress, distances, indices):

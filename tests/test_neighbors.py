@@ -1,4 +1,6 @@
 import importlib
+import sys
+import warnings
 
 import numpy
 import pytest
@@ -310,6 +312,84 @@ def test_neighbors_are_kept(tmp_path):
         with pytest.warns(UserWarning, match='computed again'):
             again = neighbors(x, 3, tmp_path)
         numpy.testing.assert_array_equal(again[1], first[1])
+
+
+class TestApproximate:
+    # Clusters, so that a list holds most of a point's neighbours, not all.
+    x = (numpy.random.default_rng(1).normal(size=(40, 8)).repeat(75, axis=0)
+         + numpy.random.default_rng(2).normal(size=(3000, 8))).astype('f')
+
+    @pytest.fixture(autouse=True)
+    def faiss(self):
+        faiss = pytest.importorskip('faiss', reason='FAISS is not installed')
+        faiss.omp_set_num_threads(1)
+
+    def error(self, message):
+        """Median and 99th percentile, as the warning says."""
+        return [float(part.split()[-1]) / 100
+                for part in str(message.message).split('%')[:2]]
+
+    @pytest.mark.parametrize('bounds', [(1, 1), (.009, .045), (0, 0)])
+    def test_within_bounds(self, monkeypatch, bounds):
+        monkeypatch.setattr(MODULE, 'ERROR', bounds)
+        monkeypatch.setattr(MODULE, 'SAMPLE', 3000)
+        done = []
+        with pytest.warns(UserWarning, match='3,000 points are approx') as w:
+            distances, indices = neighbors(self.x, 5, None, done.append,
+                                           'approximate')
+        assert sum(done) == 3000
+        # They are the distances of these points, and no shorter than exact.
+        numpy.testing.assert_allclose(distances, numpy.sqrt((
+            (self.x[:, None].astype('d') - self.x[indices]) ** 2).sum(2)))
+        assert (indices != numpy.arange(3000)[:, None]).all()
+        exact = neighbors(self.x, 5)[0]
+        assert (distances >= exact).all()
+        wrong = distances[:, -1] / exact[:, -1] - 1
+        measured = numpy.quantile(wrong, [.5, .99])
+        assert (measured <= bounds).all()
+        numpy.testing.assert_allclose(self.error(w[0]), measured, atol=1e-4)
+        assert bounds[1] < 1 or wrong.max() > 0  # there was something to bound
+
+    def test_by_default_above_some_size(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(MODULE, 'MOST_EXACT', 2999)
+        exact = neighbor_distance(self.x, 5, tmp_path, method='exact')
+        for _ in range(2):  # the second time from the cache
+            with pytest.warns(UserWarning, match='are approximate'):
+                sigma = neighbor_distance(self.x, 5, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+        assert (sigma >= exact).all()
+        monkeypatch.setattr(MODULE, 'MOST_EXACT', 3000)
+        numpy.testing.assert_array_equal(
+            neighbor_distance(self.x, 5), exact)
+
+    def test_few_points(self):
+        for table in 'ties', 'duplicates', 'one point', 'no column':
+            x = TABLES[table]
+            for k in 1, len(x) - 1:
+                with warnings.catch_warnings():
+                    warnings.simplefilter('ignore')
+                    sigma = neighbor_distance(x, k, method='approximate')
+                assert sigma.shape == (len(x),)
+                assert (sigma >= neighbor_distance(x, k)).all()
+
+
+def test_approximate_without_faiss(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    with pytest.raises(InputError, match=(
+            r"pip install 'imsat\[faiss\]', for .* 150 points; the method "
+            r"'exact' would take about \d+ minutes$")):
+        neighbors(TABLES['float32'], 3, method='approximate')
+
+
+def test_approximate_sparse():
+    with pytest.raises(InputError, match='x.toarray'):
+        neighbors(TABLES['sparse'], 3, method='approximate')
+
+
+@pytest.mark.parametrize('method', ['fast', None, 1])
+def test_unknown_method(method):
+    with pytest.raises(InputError, match='choose one of auto, exact, approx'):
+        neighbors(TABLES['float32'], 3, method=method)
 
 
 class TestCache:
