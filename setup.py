@@ -56,6 +56,7 @@ setup(
         'cuda13': ['cupy-cuda13x>=13.6'],
         'fast': ['numba>=0.61'],
         'faiss': ['faiss-cpu>=1.9'],
+        'hdf5': ['h5py>=3.8'],
         'parquet': ['pyarrow>=18.1'],
         'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
     },

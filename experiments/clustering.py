@@ -60,10 +60,10 @@ def read_prior(path):
         raise imsat.InputError(f'the prior {path} can not be used: {e}') from e
 
 
-def cluster_by_kmeans(data, n_clusters, seed):
+def cluster_by_kmeans(data, n_clusters, seed, scale='none'):
     """Scores of K-means: 12 initialisations, the best objective (4.2.3)."""
     kmeans = get_system('clustering', 'kmeans').make(
-        n_clusters=n_clusters, random_state=seed)
+        n_clusters=n_clusters, random_state=seed, scale=scale)
     return clustering_scores(data.y, kmeans.fit_predict(data.x))
 
 
@@ -100,7 +100,9 @@ def run(args):
         args.clusters = count_classes(data.y, args.dataset)
     prior = None if args.prior is None else read_prior(args.prior)
 
-    model = make_model(args, prior=prior, image_shape=data.image_shape)
+    # Affine distortion is made for one channel.
+    shape = data.image_shape if len(data.image_shape or ()) == 2 else None
+    model = make_model(args, prior=prior, image_shape=shape)
     model.check(data.x, data.y)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
@@ -112,11 +114,12 @@ def save_results(out, args, data, model):
     clusters = model.labels_
     kmeans = None
     if args.kmeans and data.y is not None and args.method != 'kmeans':
-        kmeans = cluster_by_kmeans(data, args.clusters, args.seed)
+        kmeans = cluster_by_kmeans(data, args.clusters, args.seed,
+                                   args.scale)
     result = dict.fromkeys(OPTIONAL)
     result.update(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=len(data.x), clusters=args.clusters,
+        n=data.x.shape[0], clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **information_of_run(model.restarts_[model.best_restart_].log,

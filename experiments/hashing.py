@@ -16,6 +16,7 @@ import sys
 import time
 
 import numpy
+import scipy.sparse
 
 import imsat
 from common import answers
@@ -28,7 +29,7 @@ from common.scripts import a_path, main
 from common.words import about_information, information_of_run
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
-from imsat.datasets.tables import read_table
+from imsat.datasets.loading import read_file
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
 from imsat.parameters import Choice, Whole
@@ -99,10 +100,13 @@ def read_points(args):
         data = load_dataset(args.dataset, args.data_dir,
                             verbose=not args.quiet, **table_options(args))
         if data.y is None:
-            return data, numpy.arange(0), numpy.arange(len(data.x))
+            return data, numpy.arange(0), numpy.arange(data.x.shape[0])
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
-    query, gallery = (read_table(path, **table_options(args))
-                      for path in (args.query, args.gallery))
+    how = dict(table_options(args), verbose=not args.quiet)
+    gallery = read_file(args.gallery, **how)
+    # Named columns of both are compared, in their order.
+    query = read_file(args.query, **how, like=None if gallery.names and not
+                      gallery.documents else gallery.preparation)
     if None not in (query.names, gallery.names) \
             and query.names != gallery.names:
         raise imsat.InputError(
@@ -123,13 +127,16 @@ def read_points(args):
         kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
             else object
         y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
+    x = [query.x, gallery.x]
     data = Dataset(
-        gallery.name, numpy.concatenate([query.x, gallery.x]), y,
+        gallery.name,
+        scipy.sparse.vstack(x, 'csr') if any(map(scipy.sparse.issparse, x))
+        else numpy.concatenate(x), y, gallery.image_shape,
         names=query.names or gallery.names,
         index=None if None in (query.index, gallery.index)
-        else query.index + gallery.index)
-    rows = numpy.arange(len(data.x))
-    return data, rows[:len(query.x)], rows[len(query.x):]
+        else query.index + gallery.index, preparation=gallery.preparation)
+    rows, n = numpy.arange(data.x.shape[0]), query.x.shape[0]
+    return data, rows[:n], rows[n:]
 
 
 def run(args):
@@ -173,8 +180,8 @@ def save_results(out, args, data, query, gallery, model):
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=len(data.x), queries=len(query), bits=args.bits, values=args.values,
-        hidden=args.hidden,
+        n=data.x.shape[0], queries=len(query), bits=args.bits,
+        values=args.values, hidden=args.hidden,
         distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if data.y is not None:
@@ -189,7 +196,7 @@ def save_results(out, args, data, query, gallery, model):
         pictures.retrieval(
             out / names[-1],
             *retrieval.eval_curves(*retrieval.calc_histograms(*sets)))
-    if data.image_shape is not None and len(query):
+    if data.image_shape is not None and data.y is not None:
         names.append('nearest.png')
         draw_nearest(out / names[-1], args, data, query, gallery, codes)
     result.update(

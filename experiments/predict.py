@@ -17,9 +17,7 @@ from common import answers
 from common.options import add_table_options, load_config, table_options
 from common.scripts import a_path, main
 from common.unlike import is_unlike, load_reference
-from imsat.datasets import load_dataset
-from imsat.datasets.tables import is_table, read_table
-from imsat.errors import ArgumentError
+from imsat.datasets import Preparation, load_dataset
 from imsat.estimators.base import Hasher
 from imsat.storage import atomic_write
 from imsat.training.evaluation import BATCH
@@ -45,8 +43,10 @@ def get_options(argv=None):
 
 
 def load_run(folder):
-    """The options, the model and the reference of a finished run."""
-    missing = [name for name in ('config.json', 'model.npz', 'reference.npz')
+    """The options, the model, the reference of a finished run, and how its
+    points were made."""
+    missing = [name for name in ('config.json', 'model.npz', 'reference.npz',
+                                 'preprocessing.npz')
                if not (folder / name).is_file()]
     if missing:
         raise imsat.InputError(
@@ -61,39 +61,9 @@ def load_run(folder):
             f'{folder / "config.json"} names no task and method that are '
             f'known; restore it from a copy') from e
     model = system.estimator.load(folder / 'model.npz')
-    return options, model, load_reference(folder / 'reference.npz',
-                                          model.n_features_in_)
-
-
-def read_points(args, options, reference, d):
-    """The new points: of a table the columns that the run learnt from."""
-    asked = table_options(args)
-    if not is_table(args.dataset):
-        data = load_dataset(args.dataset, args.data_dir, verbose=False,
-                            **asked)
-    elif args.dataset.endswith('.npz'):
-        data = read_table(args.dataset, **asked)
-    else:
-        if args.columns is None and 'names' in reference:
-            asked['columns'] = reference['names'].tolist()
-        elif args.columns is None:
-            asked = {name: value or options.get(name)
-                     for name, value in asked.items()}
-        data = read_named(args.dataset, asked, options.get('index'))
-    if data.x.shape[1] != d:
-        raise imsat.InputError(
-            f'{args.dataset} has {data.x.shape[1]} features and the run in '
-            f'{args.run} learnt from {d}; give the same, by --columns for '
-            f'example')
-    return data
-
-
-def read_named(path, asked, index):
-    """A table; its points have the names of a column, if it is there."""
-    if asked['index'] is None and index is not None:
-        with contextlib.suppress(ArgumentError):
-            return read_table(path, **{**asked, 'index': index})
-    return read_table(path, **asked)
+    return options, model, load_reference(
+        folder / 'reference.npz', model.n_features_in_), Preparation.load(
+        folder / 'preprocessing.npz')
 
 
 def answer(model, x, options, all_of_them):
@@ -111,8 +81,9 @@ def answer(model, x, options, all_of_them):
 
 
 def run(args):
-    options, model, reference = load_run(Path(args.run))
-    data = read_points(args, options, reference, model.n_features_in_)
+    options, model, reference, like = load_run(Path(args.run))
+    data = load_dataset(args.dataset, args.data_dir, like=like, verbose=False,
+                        **table_options(args))
     n, n_unlike = data.x.shape[0], 0
     with contextlib.nullcontext(sys.stdout) if args.out is None else \
             atomic_write(args.out, 'w', encoding='utf-8', newline='') as f:

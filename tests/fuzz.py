@@ -9,6 +9,7 @@ skipped.  Printed is the table of docs/robustness.md; the exit code is 1 if
 anything else happened.  --keep FOLDER keeps the files that did it.
 """
 import argparse
+import ast
 import collections
 import contextlib
 import csv
@@ -47,6 +48,7 @@ from sklearn.feature_extraction.text import (  # noqa: E402
 
 import clustering  # noqa: E402
 import imsat  # noqa: E402
+import score_codes  # noqa: E402
 from common.unlike import load_reference  # noqa: E402
 from imsat import datasets, storage  # noqa: E402
 from imsat.datasets import (  # noqa: E402
@@ -106,6 +108,7 @@ def readers(folder, stack):
     x = rng.normal(size=(40, 3)).astype('f')
     y = numpy.repeat([0, 1], 20)
     yield from tables(folder, rng, x, y)
+    yield from arrays_and_folders(folder, rng, x)
     yield from publishers(folder, rng, stack)
     yield from saved(folder, x, stack)
     yield from texts(folder)
@@ -131,6 +134,99 @@ def tables(folder, rng, x, y):
             path.read_bytes(), '\n'.join(named[::-1]).encode()],
             lambda path=path: pair(datasets.load_dataset(str(path))),
             says_csv, is_text=True)
+
+
+def arrays_and_folders(folder, rng, x):
+    """What is no table, and how it was made points of."""
+    def load(path):
+        return lambda: datasets.load_dataset(
+            str(path), image_size='6x5' if path.is_dir() else None,
+            verbose=False).x
+    sparse = scipy.sparse.random(20, 8, .3, 'csr', random_state=0)
+    files = []
+    for matrix in sparse, sparse[::-1] * 2:
+        stream = io.BytesIO()
+        scipy.sparse.save_npz(stream, matrix)
+        files.append(stream.getvalue())
+    path = write(folder / 'sparse.npz', files[0])
+    read = load(path)
+    yield Reader('sparse .npz', path, files,
+                 lambda read=read: read().toarray())
+    files = [npy(x[:, 0:2].astype('f8')), npy(x[:9].astype('f8'))]
+    path = write(folder / 'points.npy', files[0])
+    yield Reader('.npy', path, files, load(path), says_npy)
+    pixels = rng.integers(0, 256, (3, 6, 5, 3)).astype('u1')
+    for i, image in enumerate(pixels):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, 'png')
+        path = write(folder / f'folder/{i}.png', stream.getvalue())
+    yield Reader('folder of PNG', path, [
+        path.read_bytes(), path.with_name('0.png').read_bytes()],
+        load(path.parent))
+    lines = [b'the cat and the dog', b'a dog, a cat, food', b'food for a cat',
+             b'the end and more food', b'end of it']
+    path = write(folder / 'texts.txt', b'\n'.join(lines))
+    read = load(path)
+    yield Reader('.txt', path, [path.read_bytes(), b'\n'.join(lines[::-1])],
+                 lambda read=read: read().toarray(), says_texts, is_text=True)
+    data = datasets.load_dataset(str(path))
+    path = folder / 'preprocessing.npz'
+    data.preparation.save(path)
+
+    def preparation(path=path):
+        how = datasets.Preparation.load(path)
+        return how.dimension, how.words.vocabulary, how.words.idf
+    yield Reader('preprocessing.npz', path, [
+        path.read_bytes(), files[0]], preparation)
+    arrays = dict(codes=rng.integers(0, 2, (20, 6)), labels=x[:20, 0] > 0,
+                  query=numpy.arange(3))
+    path = write(folder / 'others.npz', npz(**arrays))
+    yield Reader('CODES.npz', path, [path.read_bytes(), npz(
+        **{**arrays, 'query': numpy.arange(9)})],
+        lambda path=path: score_codes.read_codes(path))
+
+
+def npy(array):
+    stream = io.BytesIO()
+    numpy.save(stream, array)
+    return stream.getvalue()
+
+
+def says_npy(content):
+    """Number by number, of float64 alone, as the format is described."""
+    assert content[:8] == b'\x93NUMPY\1\0'
+    n, = struct.unpack('<H', content[8:10])
+    head = ast.literal_eval(content[10:10 + n].decode('latin-1').strip())
+    assert head.keys() == {'descr', 'fortran_order', 'shape'}
+    order, kind = re.fullmatch('([<>])(f8|f4|i8|i4|u8|u4)', head['descr']
+                               ).groups()
+    rows, columns = head['shape']
+    code = dict(f8='d', f4='f', i8='q', i4='i', u8='Q', u4='I')[kind]
+    values = struct.unpack(f'{order}{rows * columns}{code}', content[10 + n:])
+    x = numpy.array(values, 'f').reshape(
+        (columns, rows) if head['fortran_order'] else (rows, columns))
+    assert numpy.isfinite(x).all()
+    return x.T if head['fortran_order'] else x
+
+
+def says_texts(content):
+    """tf-idf by its formula, word by word."""
+    text = content.decode('utf-8-sig')
+    assert '\0' not in text
+    lines = re.split('\r\n|\r|\n', text)
+    while lines and not lines[-1]:
+        lines.pop()
+    assert lines and all(map(str.strip, lines))
+    counts = [collections.Counter(re.findall(r'\b\w\w+\b', line.lower()))
+              for line in lines]
+    n, used = len(lines), collections.Counter(
+        word for count in counts for word in count)
+    words = sorted(word for word, f in used.items() if 2 <= f <= n / 2)
+    idf = {word: math.log((1 + n) / (1 + used[word])) + 1 for word in words}
+    x = numpy.array([[
+        (1 + math.log(count[word])) * idf[word] if count[word] else 0
+        for word in words] for count in counts])
+    return x / numpy.maximum(numpy.linalg.norm(x, axis=1, keepdims=True), 1e-9)
 
 
 def is_number(text):
@@ -355,8 +451,7 @@ def saved(folder, x, stack):
 
     path = folder / 'reference.npz'
     yield Reader('reference.npz', path, [npz(
-        points=x[rows].astype('f'), distance=1. + len(rows), rate=.01,
-        names=numpy.array([f'c{j}' for j in range(x.shape[1])]))
+        points=x[rows].astype('f'), distance=1. + len(rows), rate=.01)
         for rows in (range(9), range(4))],
         lambda path=path: load_reference(path, x.shape[1]))
 

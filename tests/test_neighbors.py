@@ -1,9 +1,16 @@
+import importlib
+
 import numpy
 import pytest
 import scipy.sparse
+from threadpoolctl import threadpool_limits
 
 from imsat import InputError, neighbor_distance, neighbors
+from imsat.functions import compiled
 from imsat.storage import digest, save_npz
+
+# imsat.neighbors is the function.
+MODULE = importlib.import_module('imsat.neighbors')
 
 
 def naive(x, t):
@@ -166,15 +173,16 @@ def test_small_differences_of_large_numbers(xp, x):
 
 def test_chunks(xp, monkeypatch):
     x = numpy.random.RandomState(0).normal(size=(50, 3))
-    monkeypatch.setattr(neighbors, 'CHUNK', 7)
-    monkeypatch.setattr(neighbors, 'TILE', 11)
+    monkeypatch.setattr(MODULE, 'CHUNK', 7)
+    monkeypatch.setattr(MODULE, 'TILE', 11)
+    monkeypatch.setattr(MODULE, 'BLOCK', 7)
     for dtype in 'fd':
         done = []
         numpy.testing.assert_allclose(
             neighbor_distance(xp.asarray(x.astype(dtype)), 4,
                               progress=done.append),
             naive(x.astype(dtype), 4), 1e-12)
-        assert sum(done) == 50 and len(done) == 8
+        assert sum(done) == 50 and len(done) > 4
 
 
 def test_sparse():
@@ -196,8 +204,8 @@ def test_what_kernels_do_not_take(device):
     (None, 'f'), ('0', 'f'), ('1', 'd')])
 def test_no_product_in_tf32(device, monkeypatch, tf32, expected):
     dtypes = set()
-    select = neighbors.nearest.select
-    monkeypatch.setattr(neighbors.nearest, 'select', lambda *args: (
+    select = MODULE.nearest.select
+    monkeypatch.setattr(MODULE.nearest, 'select', lambda *args: (
         dtypes.add(args[0].dtype.char), select(*args))[1])
     monkeypatch.delenv('CUPY_TF32', raising=False)
     if tf32:
@@ -211,6 +219,97 @@ def test_whole_numbers(xp):
     x = numpy.random.RandomState(0).randint(0, 99, (40, 3))
     numpy.testing.assert_allclose(
         neighbor_distance(xp.asarray(x), 4), naive(x, 4), 1e-12)
+
+
+def naive_neighbors(x, k):
+    """By a stable sort of all distances."""
+    x = x.toarray() if scipy.sparse.issparse(x) else x
+    x = x.astype('d')
+    distance = numpy.sqrt(((x[:, None] - x) ** 2).sum(axis=2))
+    numpy.fill_diagonal(distance, numpy.inf)
+    order = numpy.argsort(distance, axis=1, kind='stable')[:, :k]
+    return numpy.take_along_axis(distance, order, axis=1), order
+
+
+RNG = numpy.random.default_rng(0)
+TABLES = {
+    'float32': RNG.normal(size=(150, 33)).astype('f'),
+    'float64': RNG.normal(size=(120, 6)),
+    # Many are equally far, and at the k-th distance more than there is
+    # room for.
+    'ties': RNG.integers(0, 2, (200, 6)).astype('f'),
+    'duplicates': numpy.repeat(RNG.normal(size=(5, 3)), 30, axis=0),
+    'one point': numpy.ones((90, 2), 'f'),
+    'a line': numpy.arange(130.)[:, None],
+    # Each block's nearest are in all others.
+    'repeated': numpy.tile(RNG.normal(size=(13, 4)), (9, 1)),
+    # The second half is nearer to all than the first is to itself.
+    'nested': RNG.normal(size=(160, 7)) * numpy.repeat(
+        [9, .1], 80)[:, None],
+    'tiny': RNG.normal(size=(40, 3)) * 1e-30,
+    'huge': (RNG.normal(size=(40, 3)) * 1e30).astype('f'),
+    'far': RNG.integers(-50, 50, (80, 4)) + 1e8,
+    'bytes': RNG.integers(256, size=(90, 5), dtype='u1'),
+    'no column': numpy.ones((30, 0), 'f'),
+    'sparse': scipy.sparse.random_array((90, 20), density=.2, rng=0,
+                                        format='csr'),
+}
+
+
+@pytest.mark.parametrize('fast', [True, False])
+@pytest.mark.parametrize('block', [7, 1024])
+@pytest.mark.parametrize('table', TABLES)
+def test_neighbors(monkeypatch, table, block, fast):
+    x = TABLES[table]
+    monkeypatch.setattr(MODULE, 'BLOCK', block)
+    monkeypatch.setattr(MODULE, 'MANY', 11)
+    if fast:
+        pytest.importorskip('numba', reason='numba is not installed')
+    else:
+        monkeypatch.setattr(compiled, 'get_numba', lambda: None)
+    for k in 1, 5, x.shape[0] - 1:
+        distances, indices = neighbors(x, k)
+        expected = naive_neighbors(x, k)
+        numpy.testing.assert_allclose(distances, expected[0], 1e-12)
+        numpy.testing.assert_array_equal(indices, expected[1])
+        # One engine.
+        numpy.testing.assert_array_equal(
+            neighbor_distance(x, k), distances[:, -1])
+
+
+def test_neighbors_on_a_gpu(device):
+    x = TABLES['float32']
+    for ours, expected in zip(neighbors(device.asarray(x), 3),
+                              naive_neighbors(x, 3)):
+        numpy.testing.assert_allclose(ours, expected, 1e-12)
+
+
+@pytest.mark.parametrize('table', ['float32', 'ties'])
+def test_threads_do_not_matter(monkeypatch, table):
+    monkeypatch.setattr(MODULE, 'BLOCK', 9)
+    answers = []
+    for threads in 1, 2:
+        with threadpool_limits(threads):
+            answers.append(neighbors(TABLES[table], 4))
+    for one, two in zip(*answers):
+        numpy.testing.assert_array_equal(one, two)
+
+
+def test_neighbors_are_kept(tmp_path):
+    x = TABLES['float32']
+    first, done = neighbors(x, 3, tmp_path), []
+    path, = tmp_path.iterdir()
+    assert path.name == f'neighbors-{digest(x)}-k3.npz'
+    # Another answer in its place shows that nothing is computed.
+    save_npz(path, {'distances': first[0] + 1, 'indices': first[1]})
+    again = neighbors(x, 3, tmp_path, done.append)
+    numpy.testing.assert_array_equal(again[0], first[0] + 1)
+    assert done == [150]
+    for wrong in first[1] + 150, first[1][:-1]:
+        save_npz(path, {'distances': first[0], 'indices': wrong})
+        with pytest.warns(UserWarning, match='computed again'):
+            again = neighbors(x, 3, tmp_path)
+        numpy.testing.assert_array_equal(again[1], first[1])
 
 
 class TestCache:
@@ -278,9 +377,8 @@ def test_the_authors_file(mnist_folder):
         60000 + numpy.argsort(mnist.y[60000:], kind='stable')])
     expected = numpy.empty(70000)
     expected[order] = shipped
-    distance = neighbors.by_products(mnist.x, 11)
-    for start in (0, 34567, 69000):  # all 70,000 take a minute
-        rows = slice(start, start + 1000)
-        # The file has seven digits.
-        numpy.testing.assert_allclose(
-            distance(rows), expected[rows], 2e-7)
+    found = numpy.empty((70000, 11)), numpy.empty((70000, 11), 'i8')
+    rows = numpy.arange(0, 70000, 350)  # all of them take a minute
+    MODULE.by_float64(mnist.x, 11, *found)(rows)
+    # The file has seven digits.
+    numpy.testing.assert_allclose(found[0][rows, -1], expected[rows], 2e-7)

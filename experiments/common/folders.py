@@ -14,7 +14,7 @@ from imsat.training.snapshot import snapshots
 
 def describe(data, **more):
     """What config.json says of the points that are learnt from."""
-    return dict(n=len(data.x), dimension=data.x.shape[1],
+    return dict(n=data.x.shape[0], dimension=data.x.shape[1],
                 sha256=digest(data.x), notes=data.notes, **more)
 
 

@@ -53,10 +53,12 @@ def get_parser(task, description, undecided=None):
         f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}')
 
     add = needed.add_argument
-    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE',
+    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y; or a table, a point a line (a column named y holds labels): '
-             f'FILE.csv, .tsv, both also with .gz, .parquet; default digits')
+             f'FILE.csv, .tsv, both also with .gz, .parquet; or .npy, .h5, '
+             f'.txt (a document a line), an IDX file, or a folder of PNG or '
+             f'JPEG images; default digits')
     for option, users in parameters_of(task).items():
         add_parameter(
             needed if option in NEEDED else of_method, option, users,
@@ -102,10 +104,21 @@ def add_table_options(parser):
         ('label', 'COLUMN', 'holds labels; default: that named y'),
         ('index', 'COLUMN', 'names the points and is no feature; default: '
          'the first, if it has no name'),
-        ('columns', 'A,B,...', 'are features; default: all others')):
+        ('columns', 'A,B,...', 'are features; default: all others'),
+        ('text', 'COLUMN', 'holds documents, in place of features')):
         parser.add_argument(
             f'--{option}', metavar=value,
             help=f'which of a table, by name or by number from 1, {text}')
+    parser.add_argument(
+        '--labels', type=a_path, metavar='FILE',
+        help='labels of a file that has none itself: .npy, .txt with a label '
+             'a line, or IDX')
+    parser.add_argument(
+        '--image-size', metavar='HxW',
+        help='to what the images in a folder are resized, e.g. 28x28; '
+             'default: as they are, or 32x32 if one is larger than 64x64 or '
+             'they are not all alike. Or what the rows of a file are images '
+             'of')
 
 
 def parameters_of(task):
@@ -286,9 +299,9 @@ def default_options(task, method):
 
 
 def table_options(args):
-    """Which columns of a table are what, for :func:`load_dataset`."""
-    return {name: getattr(args, name) for name in ('label', 'index',
-                                                   'columns')}
+    """How a file or a folder is read, for :func:`load_dataset`."""
+    return {name: getattr(args, name) for name in (
+        'label', 'index', 'columns', 'text', 'labels', 'image_size')}
 
 
 def make_model(args, **arguments):

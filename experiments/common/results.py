@@ -44,7 +44,8 @@ def save_model(out, args, data, x, model):
         x (array): Those of its points that were learnt from.
     """
     model.save(out / 'model.npz')
-    save_reference(out / 'reference.npz', model, data, x, args.seed)
+    save_reference(out / 'reference.npz', model, x, args.seed)
+    data.preparation.save(out / 'preprocessing.npz')
     if args.onnx:
         model.to_onnx(out / 'model.onnx', f'{data.name}, by {args.command}.',
                       ' '.join(data.notes))

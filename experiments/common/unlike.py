@@ -4,6 +4,7 @@ import math
 import numpy
 
 import imsat
+from imsat.estimators.centering import centred
 from imsat.storage import Like, check_arrays, load_npz, save_npz
 from imsat.training.iterators import dense
 
@@ -52,8 +53,7 @@ def _rows(x):
 
 def _seen(model, x):
     """Points as the model sees them, in float32."""
-    return ((dense(x) - model.center_)
-            / getattr(model, 'scale_', 1)).astype(numpy.float32)
+    return dense(centred(x, model.center_, model.deviation_))
 
 
 def _distances(model, x, points):
@@ -72,25 +72,19 @@ def _distances(model, x, points):
         for start in range(0, x.shape[0], _rows(x))])
 
 
-def save_reference(path, model, data, x, seed):
-    """Saves what predict.py has to know of a data set, and of x, those of its
-    points that were learnt from."""
-    names = {} if data.names is None else {'names': data.names}
-    save_npz(path, {**get_reference(model, x, seed), **names})
+def save_reference(path, model, x, seed):
+    """Saves what tells points that are unlike x."""
+    save_npz(path, get_reference(model, x, seed))
 
 
 def load_reference(path, d):
-    """What :func:`save_reference` wrote of d features, a dict with names only
-    if there are any."""
+    """What :func:`save_reference` wrote of points of d features, a dict."""
     arrays = load_npz(path)
     n = len(numpy.atleast_1d(arrays.get('points', 0)))
-    like = {'points': Like((n, d)), 'distance': Like((), least=0),
-            'rate': Like((), least=0, most=1)}
-    if 'names' in arrays:
-        like['names'] = Like((d,), str)
-    check_arrays(arrays, like, path, REMEDY)
+    check_arrays(arrays, {
+        'points': Like((n, d)), 'distance': Like((), least=0),
+        'rate': Like((), least=0, most=1)}, path, REMEDY)
     if not n:
         raise imsat.InputError(f"{path} can't be used: it holds no points; "
                                f'{REMEDY}')
     return arrays
-

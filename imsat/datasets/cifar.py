@@ -32,6 +32,13 @@ def load_cifar10_gist(files: Files) -> Dataset:
                      files.verbose)
 
 
+@register('cifar100-gist')
+def load_cifar100_gist(files: Files) -> Dataset:
+    """CIFAR-100 likewise."""
+    return load_gist('cifar100-gist', *read_cifar100(files), 'gray',
+                     files.verbose)
+
+
 def read_cifar10(files: Files) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images, shape (60000, 32, 32, 3), uint8, and labels of the binaries."""
     names = [name for name in PER_FILE if 'batch' in name]

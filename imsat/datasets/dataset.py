@@ -1,7 +1,10 @@
 """What every loader returns."""
 import dataclasses
+import typing
 
 import numpy
+
+from imsat.datasets.preparation import Preparation
 
 
 @dataclasses.dataclass
@@ -10,14 +13,17 @@ class Dataset:
 
     Attributes:
         name (str): A name of ``SOURCES``, or of a file.
-        x (numpy.ndarray): Shape (N, d), float32.
+        x (numpy.ndarray or scipy.sparse.csr_matrix): Shape (N, d), float32.
         y (numpy.ndarray): Labels, shape (N,), or None.
-        image_shape (tuple): (height, width) of the rows that are images, or
-            None.
+        image_shape (tuple): (height, width) of the rows that are images, in
+            colour (height, width, 3), or None.
         notes (list of str): How the points were prepared: seeds, rules, and
             what differs from the paper; a sentence each.
         names (list of str): Those of the columns of x, or None.
         index (list of str): What the table calls its rows, or None.
+        documents (list of str): The texts that x weighs the words of, or None.
+        preparation (Preparation): How all that was made, to make others
+            alike; see there.
 
     Example:
         >>> from imsat.datasets import Dataset
@@ -26,9 +32,11 @@ class Dataset:
         ((2, 2), None, [])
     """
     name: str
-    x: numpy.ndarray
+    x: typing.Any
     y: numpy.ndarray | None = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
     names: list[str] | None = None
     index: list[str] | None = None
+    documents: list[str] | None = None
+    preparation: Preparation | None = None

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.tables import (
-    SUFFIXES, is_table, read_table, refuse_columns)
 from imsat.errors import ArgumentError, InputError
 from imsat.parameters import Place
 from imsat.storage import AnyPath, atomic_write, default_cache
@@ -26,54 +24,6 @@ def register(name: str) -> Callable[[Loader], Loader]:
         SOURCES[name] = load
         return load
     return decorate
-
-
-def load_dataset(name: str, data_dir: AnyPath | None = None, *,
-                 label: str | int | None = None,
-                 index: str | int | None = None, columns: typing.Any = None,
-                 fetch: bool = True, verbose: bool = True,
-                 **options: typing.Any) -> Dataset:
-    """A data set of the paper, scikit-learn's digits, or a file of one's own.
-
-    Args:
-        name (str): A name in ``imsat.datasets.SOURCES``, e.g. ``'mnist'``; or
-            ``FILE.npz``, which holds ``x``, shape (N, d), and optionally
-            ``y``, shape (N,); or a table, which holds a point a line:
-            ``FILE.csv``, ``.tsv``, both also with ``.gz``, ``.parquet``.
-        data_dir (path): The folder above the publishers' files; by default
-            what ``IMSAT_DATA`` names.
-        label, index, columns: Of a table, see
-            :func:`imsat.datasets.tables.read_table`.
-        fetch (bool): Whether the published files may be fetched where they
-            are not there (``mnist``, ``20news``, ``reuters``).
-        verbose (bool): Whether to show the progress of long preparations.
-        options: What the data set's own loader takes: a ``seed``, say.
-
-    Raises:
-        InputError: In one sentence, for what is missing, damaged or can't be
-            clustered.
-
-    Example:
-        >>> from imsat.datasets import load_dataset
-        >>> digits = load_dataset('digits')
-        >>> digits.x.shape, digits.image_shape
-        ((1797, 64), (8, 8))
-        >>> digits.y[:5]
-        array([0, 1, 2, 3, 4])
-    """
-    if isinstance(name, str) and name in SOURCES:
-        refuse_columns(name, label=label, index=index, columns=columns)
-        files = Files(data_dir, fetch, verbose)
-        return SOURCES[name](files, **options)
-    if not is_table(name):
-        raise InputError(f'the data set {name!r} is not known; give one of '
-                         f'{", ".join(SOURCES)}, or a file that ends in '
-                         f'{", ".join(SUFFIXES)}')
-    data = read_table(name, label, index, columns, **options)
-    if len(data.x) > 1 and (data.x == data.x[0]).all():
-        raise InputError(f'all points of {name} are equal; there is nothing '
-                         f'to cluster')
-    return data
 
 
 class Files:

@@ -1,4 +1,4 @@
-"""A data set of one's own: FILE.npz, or a table as text or Parquet.
+"""A table of one's own, as text or Parquet.
 
 Text is read by pandas.  What pandas would fill up or guess at in silence --
 lines of another length, the line of names, decimal commas -- is settled
@@ -6,30 +6,28 @@ before, and each fault is named by its line as an editor counts it.
 """
 import contextlib
 import csv
-import gzip
 import io
 import itertools
 import re
 import typing
 import unicodedata
 import warnings
-import zlib
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
 import numpy
 
+from imsat.datasets import documents
 from imsat.datasets.dataset import Dataset
+from imsat.datasets.points import MISSING, check_points, refuse_missing
+from imsat.datasets.preparation import Preparation
 from imsat.errors import ArgumentError, InputError
-from imsat.storage import AnyPath, load_npz
+from imsat.storage import AnyPath
 
-SUFFIXES = ('.npz', '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet')
+SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
 SEPARATORS = ',;\t| '
 SAMPLE = 100  # lines by which the separator is found
-# In lower case; what stands where there is no value.
-MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
-           'nat', '?'}
 NUMBER = re.compile(r'[+-]?(\d+\.?|\d*[.,]\d+)(e[+-]?\d+)?', re.I)
 # Whole numbers with separated thousands, or numbers with three decimals.
 GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
@@ -41,20 +39,15 @@ UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
 SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
 
 
-def is_table(name: AnyPath) -> bool:
-    """Whether a file's name ends as those that :func:`read_table` reads."""
-    return str(name).endswith(SUFFIXES)
-
-
 def read_table(path: AnyPath, label: str | int | None = None,
                index: str | int | None = None,
-               columns: typing.Any = None) -> Dataset:
-    """The data set in an npz file or a table.
+               columns: typing.Any = None, text: str | int | None = None,
+               like: Preparation | None = None) -> Dataset:
+    """The data set in a table.
 
     Args:
-        path (path): ``FILE.npz`` holds ``x``, shape (N, d), and optionally
-            ``y``, shape (N,), and ``notes``.  ``FILE.csv``, ``.tsv``, both
-            also with ``.gz``, and ``.parquet`` hold a point a line.
+        path (path): ``FILE.csv``, ``.tsv``, both also with ``.gz``, or
+            ``.parquet``, which hold a point a line.
         label (str or int): The column of a table that holds the labels, by
             name or by number from 1; by default that named ``y``, if any.
         index (str or int): One that names the points and is no feature; by
@@ -62,6 +55,10 @@ def read_table(path: AnyPath, label: str | int | None = None,
         columns (sequence): Those that are features, in this order, by name or
             number; or such names in a text, ``'a,b'``.  All others by
             default.
+        text (str or int): The column that holds documents, whose words are
+            the features.
+        like (Preparation): Of an earlier file, whose columns are looked for
+            here by their names; its labels and index need not be there.
 
     Raises:
         InputError: In one sentence, for what can't be read or clustered.
@@ -78,123 +75,16 @@ def read_table(path: AnyPath, label: str | int | None = None,
         ([[1.5, 2.0], [3.0, 0.5]], ['x; y', 'z'])
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f'there is no file {path}; check its name')
-    if not is_table(path):
-        raise InputError(f'{path} is of no known kind; give a file that ends '
-                         f'in {", ".join(SUFFIXES)}')
-    if path.suffix == '.npz':
-        refuse_columns(path, label=label, index=index, columns=columns)
-        return _npz(path)
     try:
         read = _read_parquet if path.suffix == '.parquet' else _read_text
-        table = read(path, [label, index, *_as_list(columns)])
-        return _as_dataset(path, table, label, index, columns)
+        table = read(path, [
+            label, index, text, *_as_list(columns), *(
+                [like.label, like.index, like.text, *(
+                    like.names or [])] if like else [])])
+        return _as_dataset(path, table, label, index, columns, text, like)
     except MemoryError as e:
         raise InputError(f'{path} does not fit into memory; give a part of '
                          f'it') from e
-
-
-def refuse_columns(name: typing.Any, **columns: typing.Any) -> None:
-    """Raises ArgumentError for columns where there is no table."""
-    for argument, value in columns.items():
-        if value is not None:
-            raise ArgumentError(
-                argument, f'is {value!r}, but {name} is no table with '
-                f'columns; leave it out', f'--{argument}')
-
-
-def check_points(
-        x: typing.Any, y: typing.Any, source: typing.Any,
-        place: typing.Callable[[int], str] = 'row {}'.format,
-        names: list | None = None
-        ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
-    """x as float32 and y, if they can be clustered.
-
-    Args:
-        x, y (array): As an npz file holds them.
-        source: Where they are from.
-        place: Says where a row is.
-        names (list): What the columns are called; numbers from 0 by default.
-
-    Raises:
-        InputError: For anything but numbers, all finite, in a table of
-            points, and for labels that are not one for each point.
-    """
-    x = numpy.asarray(x)
-    if x.dtype.kind not in 'fiub':
-        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
-    if x.ndim != 2 or 0 in x.shape:
-        raise InputError(f'x of {source} has shape {x.shape}; give a table '
-                         f'with a row for each point and a column for each '
-                         f'feature')
-    counted = '' if names else ' (counted from 0)'
-    names = names or list(range(x.shape[1]))
-    bad = ~numpy.isfinite(x)
-    if bad.any():
-        row, column = numpy.argwhere(bad)[0]
-        raise InputError(f'x of {source} has {bad.sum()} values that are NaN '
-                         f'or infinite, the first in {place(row)}, column '
-                         f'{names[column]}{counted}; remove or replace them')
-    x = _as_float32(x, source, place, names, counted)
-    if y is not None:
-        y = numpy.asarray(y)
-        if y.shape != (len(x),):
-            raise InputError(f'y of {source} has shape {y.shape} for {len(x)} '
-                             f'points; give one label for each, or leave y '
-                             f'out')
-        if y.dtype.kind not in 'biufSU' or (y != y).any():
-            raise InputError(f'y of {source} has labels that are NaN or '
-                             f'neither numbers nor text; replace them, or '
-                             f'leave y out')
-        if y.dtype.kind in 'SU':
-            _refuse_missing_labels(y.tolist(), source, place)
-    return x, y
-
-
-def _as_float32(x, source, place, names, counted):
-    """InputError where float32 can't hold the values, or not apart."""
-    with numpy.errstate(over='ignore'):
-        narrow = x.astype(numpy.float32)
-    bad = ~numpy.isfinite(narrow)
-    if bad.any():
-        row, column = numpy.argwhere(bad)[0]
-        raise InputError(
-            f'x of {source} has {x[row, column]:g} in {place(row)}, column '
-            f'{names[column]}{counted}, and float32 holds no more than '
-            f'3.4e38; divide that column')
-    if x.dtype.kind != 'b':
-        least, most = x.min(axis=0), x.max(axis=0)
-        low, high = least.astype(float), most.astype(float)
-        error = numpy.maximum(abs(low), abs(high)) * 2. ** -24 + 2. ** -149
-        merged = (least != most) & (error > 1e-3 * (high - low))
-        if merged.any() and x.dtype != numpy.float32:
-            column = merged.argmax()
-            raise InputError(
-                f'column {names[column]}{counted} of {source} goes from '
-                f'{least[column]} to {most[column]}, which float32 does not '
-                f'hold apart; subtract its mean and bring it to the scale of '
-                f'the others')
-    return narrow
-
-
-def _refuse_missing_labels(labels, source, place):
-    for row, label in enumerate(labels):
-        text = label if isinstance(label, str) else label.decode('latin-1')
-        if text.strip().lower() in MISSING:
-            raise InputError(f'{place(row)} of {source} has no label '
-                             f'({label!r}); give it one or remove it')
-
-
-def _npz(path):
-    arrays = load_npz(path, ('x', 'y', 'notes'))
-    if 'x' not in arrays:
-        raise InputError(f'{path} holds no array x; save it with '
-                         f'numpy.savez(file, x=points, y=labels)')
-    notes = [str(note) for note in
-             numpy.atleast_1d(arrays.get('notes', []))]
-    x, y = check_points(arrays['x'], arrays.get('y'), path)
-    return Dataset(path.stem, x, y, notes=notes)
 
 
 class Table(typing.NamedTuple):
@@ -223,9 +113,23 @@ def _as_list(columns):
     return numpy.atleast_1d(columns).tolist()
 
 
-def _as_dataset(path, table, label, index, columns):
+def _as_dataset(path, table, label, index, columns, text, like):
     names, width = table.names, table.frame.shape[1]
     numbers = [str(i + 1) for i in range(width)]
+    if like:
+        label, index, text = (
+            before if now is None and str(before).strip() in [
+                *(names or []), *numbers] else now
+            for now, before in ((label, like.label), (index, like.index),
+                                (text, like.text)))
+        if columns is None and not like.words:
+            columns = like.names if names and like.names else like.columns
+            missing = set(columns or []) - set(names) \
+                if columns is like.names and names else None
+            if missing:
+                raise InputError(
+                    f'{path} has no column {min(missing)!r}, which there was '
+                    f'where it was learnt from; name the columns alike')
 
     def find(argument, column):
         name = str(column).strip()
@@ -243,17 +147,24 @@ def _as_dataset(path, table, label, index, columns):
         labels = find('label', label)
     rows = None if index is None else find('index', index)
     aside = {labels, rows, 0 if table.unnamed else None}
+    if text is not None and columns is not None:
+        raise ArgumentError(
+            'columns', 'are features, and so is the text; give only one of '
+            'them', '--columns')
     features = [find('columns', column) for column in _as_list(columns)]
-    if columns is None:
+    if text is not None:
+        features = [find('text', text)]
+    elif columns is None:
         features = [i for i in range(width) if i not in aside]
         _warn(path, table, features)
     twice = len(set(features)) < len(features)
     if twice or not features or labels in features:
-        raise ArgumentError('columns', f'of {path} ' + (
+        argument = 'columns' if text is None else 'text'
+        raise ArgumentError(argument, f'of {path} ' + (
             'name one twice; name each once' if twice else
             'take in that of the labels; leave it out' if features else
             'are none; give at least one beside labels and index'),
-            '--columns')
+            f'--{argument}')
     titles = [repr(name) for name in names] if names else numbers
     used = features if labels is None else [*features, labels]
     for i in used:
@@ -265,16 +176,26 @@ def _as_dataset(path, table, label, index, columns):
     y = None
     if labels is not None:
         y = _labels(table.frame[labels].tolist(), path, table.place)
-    x, y = check_points(table.numbers(features), y, path, table.place,
-                        [titles[i] for i in features])
     notes = []
     if table.unnamed and rows is None and 0 not in [labels, *features]:
         rows = 0
         notes = ['The first column, which has no name, is the index.']
+    rows = None if rows is None else table.frame[rows].astype(str).tolist()
+    if text is not None:
+        texts = table.frame[features[0]].tolist()
+        if not all(isinstance(value, str) for value in texts):
+            raise ArgumentError('text', f'names a column of {path} that '
+                                f'holds no text; name another', '--text')
+        refuse_missing(texts, path, table.place, 'text')
+        data = documents.as_dataset(path, texts, like, table.place, y=y,
+                                    index=rows)
+        data.notes += notes
+        return data
+    x, y = check_points(table.numbers(features), y, path, table.place,
+                        [titles[i] for i in features])
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
                    notes=notes, names=names and [names[i] for i in features],
-                   index=None if rows is None else
-                   table.frame[rows].astype(str).tolist())
+                   index=rows)
 
 
 def _warn(path, table, features):
@@ -300,7 +221,7 @@ def _labels(values, source, place):
     if all(isinstance(value, str) for value in values):
         values = [unicodedata.normalize('NFC', value.strip())
                   for value in values]
-        _refuse_missing_labels(values, source, place)
+        refuse_missing(values, source, place, 'label')
         seen = {}
         for text in dict.fromkeys(values):
             value = Decimal(text) if NUMBER.fullmatch(text) \
@@ -358,7 +279,7 @@ def _refuse_names(path, names):
 def _read_text(path, given):
     import pandas
 
-    text = _decode(path)
+    text = documents.read_text(path)
     sample = '\n'.join(text.split('\n', SAMPLE)[:SAMPLE])
     separator = max(SEPARATORS, key=lambda one: _fitness(sample, one))
     if separator == ' ':
@@ -426,25 +347,6 @@ def _read_text(path, given):
         return x
 
     return Table(frame, names, unnamed, place, numbers)
-
-
-def _decode(path):
-    content = path.read_bytes()
-    try:
-        if path.suffix == '.gz':
-            content = gzip.decompress(content)
-        text = content.decode('utf-8-sig')
-    except (EOFError, OSError, zlib.error) as e:
-        raise InputError(f'{path} is damaged or cut short ({e}); write it '
-                         f'again') from e
-    except UnicodeDecodeError as e:
-        raise InputError(f'{path} is no text file in UTF-8 ({e}); save it as '
-                         f'UTF-8') from e
-    if '\0' in text:
-        raise InputError(f'{path} is no text file in UTF-8 (it has zero '
-                         f'bytes); save it as UTF-8')
-    text = text.replace('\r\n', '\n').replace('\r', '\n')
-    return re.sub(r'^ +$', '', text, flags=re.M)  # blank lines are empty
 
 
 def _spaced(text):

@@ -1,6 +1,5 @@
 """What the estimators of all methods share."""
 import dataclasses
-import itertools
 import json
 import numbers
 import time
@@ -18,10 +17,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
-from imsat.devices import available_memory, get_device
+from imsat.devices import check_memory, get_device, weights_of
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
-    LEAST, centred, check_range, find_center)
+    LEAST, TINY, centred, check_range, find_center, find_scale)
 from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
@@ -93,6 +92,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         n_features_in_ (int): d, the number of features.
         center_ (array): What is subtracted from every point, shape (d,),
             float64, 0 where nothing is.
+        deviation_ (array): By what every point is divided then, shape (d,),
+            float64, 1 where nothing is.
         warnings_ (list of str): What was warned of, see
             :class:`imsat.CollapseWarning`.
 
@@ -109,6 +110,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     center: str = parameter(
         'auto', Choice(('auto', 'never')), 'move columns that lie far from 0 '
         'beside their spread to their mean first, or never')
+    scale: str = parameter(
+        'none', Choice(('none', 'standard')), 'subtract the mean of every '
+        'column and divide it by its standard deviation first, but keep the '
+        'zeros of sparse data; or none')
 
     def __setattr__(self, name, value):
         if name in declarations(self):
@@ -123,6 +128,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')
         check_range(X, LEAST)
+        if self.scale != 'none' and not self._may_center:
+            raise argument_error(
+                self, 'scale', f'is {self.scale!r}, but an augmentation is '
+                f'made for points as they are; take "none", and scale the '
+                f'points before')
 
     def save(self, path: AnyPath) -> None:
         """Writes the fitted estimator to one npz file, without pickle.
@@ -182,8 +192,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             check_arrays({'feature_names_in': names},
                          {'feature_names_in': Like((d,), str)}, path)
             self.feature_names_in_ = names.astype(object)
-        # Those of an earlier version were not centred.
-        arrays.setdefault('center_', numpy.zeros(d))
+        if 'center_' not in arrays:  # of 0.1.0, which neither moved nor scaled
+            arrays = {'center_': numpy.zeros(d), 'deviation_': numpy.ones(d),
+                      **arrays}
         self.warnings_ = []
         network, like = self._network(), self._like()
         weights = {} if network is None else \
@@ -217,7 +228,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def _like(self):
         """What the fitted arrays are like, by name, but for a network's."""
-        return {'center_': Like((self.n_features_in_,))}
+        return {'center_': Like((self.n_features_in_,)),
+                'deviation_': Like((self.n_features_in_,), least=TINY)}
 
     def _widths(self, d):
         """Units of the layers of a network for d features, its inputs
@@ -231,18 +243,21 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_data(self, X, y=None):
         """X as fit has it, and y as numbers, once all is checked.
 
-        X is float32 and centred, dense unless the tags say otherwise.
+        X is float32, centred and scaled, dense unless the tags say otherwise.
         """
         X = self._validated(X, ensure_min_samples=2)
         if y is not None:
             y, = number_labels(y)
         self.check(X, y)
         self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
-        if self.center == 'auto' and self._may_center:
+        self.deviation_ = numpy.ones(X.shape[1])
+        if self.scale == 'standard':
+            self.center_, self.deviation_ = find_scale(X)
+        elif self.center == 'auto' and self._may_center:
             self.center_, notes = find_center(X)
             for note in notes:
                 self._warn(note)
-        return centred(X, self.center_), y
+        return centred(X, self.center_, self.deviation_), y
 
     @property
     def _may_center(self):
@@ -266,7 +281,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         check_range(X)
-        return centred(X, self.center_)
+        return centred(X, self.center_, self.deviation_)
 
     def _validated(self, X, **options):
         try:
@@ -323,11 +338,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, 'objective_')
-
-
-def weights_of(widths):
-    """How many weights a network has, from the units of its layers."""
-    return sum(a * b for a, b in itertools.pairwise(widths))
 
 
 def _number(arrays, name, kinds, path):
@@ -492,15 +502,8 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         get_device(self.device)
-        # Weights, gradients and what Adam gathers: four numbers of 4 bytes.
-        widths = self._widths(X.shape[1])
-        size, most = 16 * weights_of(widths), available_memory()
-        if size > most:
-            raise argument_error(
-                self, 'hidden', f'and the others make a network of '
-                f'{"-".join(map(str, widths))} units, which takes '
-                f'{size / 1e9:.0f} GB to train where there are '
-                f'{most / 1e9:.0f}; choose fewer')
+        # Weights, gradients and what Adam gathers.
+        check_memory(self._widths(X.shape[1]), numbers=4)
 
     def to_onnx(self, path: AnyPath, source: str = '',
                 preprocessing: str = '') -> None:

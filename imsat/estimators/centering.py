@@ -9,6 +9,8 @@ BLOCK = 1 << 22  # elements at a time: bounds memory
 # Squares of larger or smaller numbers, and their sums, leave float32.
 MOST = 1e15
 LEAST = 1 / MOST
+TINY = numpy.finfo(float).tiny
+EPS = numpy.finfo(float).eps
 # So many times their spread the distance of the data from 0 may be.  Measured
 # (docs/data.md): 3 does no harm, 4.9 some; Omniglot has most of the paper's
 # data, 3.7.
@@ -31,8 +33,7 @@ def check_range(X, least=0.):
 
 def moments(X):
     """Mean and variance of every column, shape (d,), in float64."""
-    n, d = X.shape
-    rows = max(1, BLOCK // d)
+    n, rows = X.shape[0], _block_of(X)
 
     def blocks():
         for start in range(0, n, rows):
@@ -40,6 +41,11 @@ def moments(X):
     mean = sum(block.sum(axis=0) for block in blocks()) / n
     return mean, sum(((block - mean) ** 2).sum(axis=0)
                      for block in blocks()) / n
+
+
+def _block_of(X):
+    """Rows at a time."""
+    return max(1, BLOCK // X.shape[1])
 
 
 def find_center(X):
@@ -58,16 +64,7 @@ def find_center(X):
     square, total, center = mean ** 2, variance.sum(), numpy.zeros(len(mean))
     if square.sum() > FAR ** 2 * total:
         center = numpy.where(square > FAR ** 2 * variance, mean, 0)
-    if X.dtype.kind == 'f':
-        step = numpy.finfo(X.dtype).eps * numpy.abs(mean)
-        lost = (variance > 1e-6 * total) & (variance < (STEPS * step) ** 2)
-        if lost.any():
-            column = int(lost.argmax())
-            raise InputError(
-                f'column {column} lies around {mean[column]:.6g}, where '
-                f'{X.dtype} has steps of {step[column]:.2g}, and varies by '
-                f'{variance[column] ** .5:.2g} only; subtract its mean in '
-                f'float64, from the numbers as they were measured')
+    _refuse_lost(X, mean, variance, variance > 1e-6 * total)
     notes = []
     if len(mean) > 1 and variance.max() > ALMOST_ALL * total:
         notes.append(
@@ -78,14 +75,57 @@ def find_center(X):
     return center, notes
 
 
-def centred(X, center):
-    """X - center in float32, a sparse matrix if X is one."""
-    if not center.any():
+def find_scale(X):
+    """Mean and standard deviation of every column, shapes (d,), float64.
+
+    The deviation of a constant column is 1, and the mean of sparse data 0, so
+    that they stay sparse.
+
+    Raises:
+        InputError: As :func:`find_center`.
+    """
+    mean, variance = moments(X)
+    # What rounding leaves of the variance of a constant.
+    constant = variance <= (X.shape[0] * EPS * mean) ** 2
+    _refuse_lost(X, mean, variance, ~constant)
+    deviation = numpy.sqrt(numpy.where(constant, 1, variance))
+    return (0 * mean if scipy.sparse.issparse(X) else mean), deviation
+
+
+def _refuse_lost(X, mean, variance, counts):
+    """InputError for a column that counts and has too few steps."""
+    if X.dtype.kind != 'f':
+        return
+    step = numpy.finfo(X.dtype).eps * numpy.abs(mean)
+    lost = counts & (variance < (STEPS * step) ** 2)
+    if lost.any():
+        column = int(lost.argmax())
+        raise InputError(
+            f'column {column} lies around {mean[column]:.6g}, where '
+            f'{X.dtype} has steps of {step[column]:.2g}, and varies by '
+            f'{variance[column] ** .5:.2g} only; subtract its mean in '
+            f'float64, from the numbers as they were measured')
+
+
+def centred(X, center, deviation):
+    """(X - center) / deviation in float32, a sparse matrix if X is one."""
+    moves, scales = center.any(), (deviation != 1).any()
+    if not moves and not scales:
         return X.astype(numpy.float32, copy=False)
     if scipy.sparse.issparse(X):
-        rows = scipy.sparse.csr_matrix(numpy.ones((X.shape[0], 1)))
-        return type(X)(X - rows @ scipy.sparse.csr_matrix(
-            center)).astype(numpy.float32)
-    return numpy.subtract(
-        X, center, dtype=numpy.float64, casting='same_kind',
-        out=numpy.empty(X.shape, numpy.float32))
+        kind = type(X)
+        if moves:
+            rows = scipy.sparse.csr_matrix(numpy.ones((X.shape[0], 1)))
+            X = X - rows @ scipy.sparse.csr_matrix(center)
+        if scales:
+            X = X @ scipy.sparse.diags(1 / deviation)
+        return kind(X).astype(numpy.float32)
+    if not scales:
+        return numpy.subtract(
+            X, center, dtype=numpy.float64, casting='same_kind',
+            out=numpy.empty(X.shape, numpy.float32))
+    scaled, rows = numpy.empty(X.shape, numpy.float32), _block_of(X)
+    for start in range(0, len(X), rows):
+        block = slice(start, start + rows)
+        scaled[block] = (X[block] - center) / deviation
+    return scaled

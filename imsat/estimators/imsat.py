@@ -162,6 +162,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         self = estimator_of(sizes[-1], hidden=sizes[1:-1], **arguments)
         self.n_features_in_, self.objective_ = sizes[0], math.nan
         self.center_, self.warnings_ = numpy.zeros(sizes[0]), []
+        self.deviation_ = numpy.ones(sizes[0])
         self.encoder_ = encoder
         return self
 

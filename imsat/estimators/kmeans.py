@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from imsat.estimators.base import (
     Clusterer, Estimator, Restart, TrainedEstimator)
+from imsat.estimators.centering import centred
 from imsat.hints import Labels, Points
 from imsat.parameters import again, documented
 from imsat.storage import Like
@@ -45,7 +46,7 @@ class KMeansClustering(Clusterer, Estimator):
             restarts.add(
                 Restart(seed, float(kmeans.inertia_),
                         logits=-kmeans.transform(X)),
-                centers_=self._moved(kmeans.cluster_centers_, self.center_),
+                centers_=self._as_given(kmeans.cluster_centers_),
                 labels_=kmeans.labels_.astype(numpy.int64))
         self._warn_of_empty()
         return self
@@ -62,11 +63,14 @@ class KMeansClustering(Clusterer, Estimator):
 
     @property
     def _centers(self):
-        """The centres among centred data."""
-        return self._moved(self.centers_, -self.center_).astype(numpy.float32)
+        """The centres among centred and scaled data."""
+        return centred(self.centers_, self.center_, self.deviation_)
 
-    def _moved(self, centers, by):
-        return centers + by if by.any() else centers
+    def _as_given(self, centers):
+        """The centres among the data as they were given."""
+        if (self.deviation_ != 1).any():
+            centers = centers * self.deviation_
+        return centers + self.center_ if self.center_.any() else centers
 
     def _like(self):
         return {**super()._like(), 'centers_': Like(

@@ -35,14 +35,11 @@ def write_onnx(model, path, source='', preprocessing=''):
     """What ``to_onnx`` of a fitted estimator does."""
     check_onnx()
     graph = Graph()
-    center, scale = model.center_, numpy.asarray(getattr(model, 'scale_', 1))
-    is_scaled = scale.shape == center.shape and (scale != 1).any()
     x = 'x'
-    if center.any() or is_scaled:
+    if model.center_.any() or (model.deviation_ != 1).any():
         x = graph('Cast', x, to=TensorProto.DOUBLE)
-        x = graph('Sub', x, center.astype(numpy.float64))
-        if is_scaled:
-            x = graph('Div', x, scale.astype(numpy.float64))
+        x = graph('Sub', x, model.center_)
+        x = graph('Div', x, model.deviation_)
         x = graph('Cast', x, to=TensorProto.FLOAT)
     arrays = serializers.npz.serialize(model.encoder_)
     meaning = add_outputs(model, graph, x, arrays)

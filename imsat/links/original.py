@@ -86,13 +86,15 @@ def encoder_from(arrays: Mapping[str, numpy.ndarray],
     with chainer.using_config('dtype', numpy.float32):
         encoder = Encoder(sizes[0], sizes[-1], sizes[1:-1])
     like = serializers.npz.serialize(encoder)
-    if 'center_' in arrays:  # of an estimator
-        like['center_'] = numpy.zeros(sizes[0])
+    for name in 'center_', 'deviation_':  # of an estimator
+        if name in arrays:
+            like[name] = numpy.zeros(sizes[0])
     check_arrays(arrays, like, path)
-    if arrays.get('center_', numpy.zeros(1)).any():
+    if arrays.get('center_', numpy.zeros(1)).any() \
+            or (arrays.get('deviation_', numpy.ones(1)) != 1).any():
         raise InputError(f'{path} holds an encoder of points that are moved '
-                         f'by center_ first; use load() of the estimator that '
-                         f'saved it')
+                         f'by center_ or scaled first; use load() of the '
+                         f'estimator that saved it')
     serializers.NpzDeserializer(arrays).load(encoder)
     return encoder
 

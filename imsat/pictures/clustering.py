@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
 from imsat.metrics import match_clusters
+from imsat.pictures.images import drawable
 from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -69,7 +70,7 @@ def _thinned(names, most=100):
 
 
 def cluster_samples(path: AnyPath, x: numpy.ndarray,
-                    image_shape: tuple[int, int], clusters: numpy.ndarray,
+                    image_shape: tuple[int, ...], clusters: numpy.ndarray,
                     n_clusters: int, seed: int = 0, columns: int = 15,
                     most_rows: int = 30) -> Figure:
     """Random images of every cluster, one row each, as in Figure 2.
@@ -77,23 +78,25 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     Args:
         path (path): The PNG file.
         x (array): Images, shape (N, d).
-        image_shape (tuple): (height, width).
+        image_shape (tuple): (height, width), in colour (height, width, 3).
         clusters (array): Shape (N,), from 0 to ``n_clusters`` - 1.
         n_clusters (int): Of them the first ``most_rows`` are shown.
         seed (int): Of the choice.
         columns (int): Images of a cluster, where it has as many.
     """
     rng = numpy.random.default_rng(seed)
-    height, width = image_shape
+    height, width = image_shape[:2]
     shown = min(n_clusters, most_rows)
-    canvas = numpy.full((shown * (height + 1), columns * (width + 1)),
-                        numpy.nan)
+    span = x.min(), x.max()
+    canvas = numpy.full(
+        (shown * (height + 1), columns * (width + 1), *image_shape[2:]),
+        1 if image_shape[2:] else numpy.nan)
     for k in range(shown):
         members = numpy.flatnonzero(clusters == k)
         members = rng.permutation(members)[:columns]
         for j, index in enumerate(members):
             canvas[k * (height + 1):, j * (width + 1):][:height, :width] = \
-                x[index].reshape(image_shape)
+                drawable(x[index], image_shape, span)
     figure = Figure((columns * .45 + .6, shown * .45 + .6),
                     layout='constrained')
     axes = figure.subplots()

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import entropy
 
 from imsat.functions import pairwise_mutual_information
+from imsat.pictures.images import drawable
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -84,7 +85,7 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
                    query_labels: numpy.ndarray, gallery_x: numpy.ndarray,
                    gallery_labels: numpy.ndarray, neighbors: numpy.ndarray,
                    distances: numpy.ndarray,
-                   image_shape: tuple[int, int]) -> Figure:
+                   image_shape: tuple[int, ...]) -> Figure:
     """The images nearest to some queries, one row each.
 
     Args:
@@ -94,10 +95,10 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
         gallery_x, gallery_labels (array): Shapes (N, d) and (N,).
         neighbors, distances (array): Shape (Q, k), index in the gallery and
             Hamming distance.
-        image_shape (tuple): (height, width).
+        image_shape (tuple): (height, width), in colour (height, width, 3).
     """
     rows, k = neighbors.shape
-    height, width = image_shape
+    height, width = image_shape[:2]
     figure = Figure((.6 * (k + 1) + .4, .72 * rows + .4),
                     layout='constrained')
     grid = figure.subplots(rows, k + 1, squeeze=False)
@@ -105,7 +106,7 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
     for i in range(rows):
         images = [query_x[i], *gallery_x[neighbors[i]]]
         for j, (axes, image) in enumerate(zip(grid[i], images)):
-            axes.imshow(image.reshape(image_shape), cmap='gray_r',
+            axes.imshow(drawable(image, image_shape, span), cmap='gray_r',
                         vmin=span[0], vmax=span[1])
             axes.set_xticks([])
             axes.set_yticks([])

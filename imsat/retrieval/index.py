@@ -15,13 +15,15 @@ from imsat.retrieval.codes import (
     distance_blocks, from_words, to_numpy, to_words)
 from imsat.storage import AnyPath, load_npz, save_npz
 
+MOST_ID = 2 ** 63 - 1  # which no code has, so that another can follow
+
 
 class HammingIndex:
     """Codes to search by Hamming distance, exactly.
 
     Results are sorted by distance and, where it is equal, by insertion.  A
-    code keeps its number when others are removed, and no number is given
-    twice.  A call that raises leaves the index as it was.
+    code keeps its number when others are removed, and the index itself gives
+    no number twice.  A call that raises leaves the index as it was.
 
     The codes stay where the first of them are, in NumPy's or in CuPy's
     arrays.  The others and the queries have to be there as well, and there
@@ -32,7 +34,8 @@ class HammingIndex:
 
     Attributes:
         n_bits (int): D, the length of the codes.
-        ids (array): Numbers of the codes that are there, ascending, int64.
+        ids (array): Numbers of the codes that are there, in order of
+            insertion, int64; ascending unless :meth:`add` was given others.
         codes (array): These codes, shape (N, W), uint8, where they are; W is
             :func:`~imsat.retrieval.code_width`.
 
@@ -56,7 +59,7 @@ class HammingIndex:
     def __init__(self, n_bits: int) -> None:
         check_n_bits(n_bits)
         self.n_bits = int(n_bits)
-        self._next_id = 0
+        self._next_id, self._ascend = 0, True
         # What was added since the last search waits in parts.
         self._words = [to_words(numpy.empty((0, code_width(n_bits)),
                                             numpy.uint8))]
@@ -88,29 +91,51 @@ class HammingIndex:
 
     def _all_ids_on_device(self) -> Array:
         ids = self._all_ids()
-        if ids[-1] < len(ids):  # ascending from 0 without a gap
+        if self._ascend and ids[-1] < len(ids):  # from 0 without a gap
             return None
         if self._ids_on_device is None:
             self._ids_on_device = runtime.current.asarray(ids, 'int64')
         return self._ids_on_device
 
-    def add(self, codes: Array) -> numpy.ndarray:
-        """Adds packed codes, shape (N, W), uint8.
+    def add(self, codes: Array, ids: Any = None) -> numpy.ndarray:
+        """Adds packed codes.
+
+        Args:
+            codes (array): Shape (N, W), uint8.
+            ids (array): What they are called, shape (N,), whole numbers from
+                0 that no other code there has; by default they go on from
+                the largest ever given, starting at 0.
 
         Returns:
-            numpy.ndarray: Their numbers, int64: they go on from the last
-            number ever given, starting at 0.
+            numpy.ndarray: Their numbers, int64.
         """
         words = to_words(check_codes(codes, self.n_bits))
-        ids = numpy.arange(self._next_id, self._next_id + words.shape[1])
+        own = ids is not None
+        ids = self._own_ids(ids, words.shape[1]) if own else numpy.arange(
+            self._next_id, self._next_id + words.shape[1])
         if not len(self):
             self._words, self._ids = [], []
         are_on_gpu(words, *self._words)
         self._words.append(words)
         self._ids.append(ids)
         self._ids_on_device = None
-        self._next_id += len(ids)
+        self._ascend = self._ascend and not own
+        self._next_id = int(ids.max(initial=self._next_id - 1)) + 1
         return ids.copy()
+
+    def _own_ids(self, ids: Any, n: int) -> numpy.ndarray:
+        ids = to_numpy(ids)
+        if ids.shape != (n,) or ids.dtype.kind not in 'iu' and n \
+                or n and not 0 <= ids.min() <= ids.max() < MOST_ID:
+            raise InputError(f'ids of {n} codes are {ids.dtype} of shape '
+                             f'{ids.shape}; give each a whole number from 0')
+        ids = ids.astype(numpy.int64)
+        each, counts = numpy.unique(ids, return_counts=True)
+        taken = each[(counts > 1) | numpy.isin(each, self._all_ids())]
+        if len(taken):
+            raise InputError(f'id {taken[0]} is given twice or is in the '
+                             f'index already; give each code its own')
+        return ids
 
     def remove(self, ids: Any) -> None:
         """Removes the codes of these numbers, each of which must be there."""
@@ -218,7 +243,8 @@ class HammingIndex:
     def save(self, path: AnyPath) -> None:
         """Writes the index to one npz file, without pickle."""
         save_npz(path, {'n_bits': self.n_bits, 'codes': to_numpy(self.codes),
-                        'ids': self._all_ids(), 'next_id': self._next_id})
+                        'ids' if self._ascend else 'own_ids': self._all_ids(),
+                        'next_id': self._next_id})
 
     @classmethod
     def load(cls, path: AnyPath) -> 'HammingIndex':
@@ -226,6 +252,9 @@ class HammingIndex:
         arrays = load_npz(path)
         refusal = InputError(f'{path} holds no HammingIndex; give a file that '
                              f'its save() wrote')
+        ascend = 'own_ids' not in arrays
+        if not ascend:
+            arrays['ids'] = arrays.pop('own_ids')
         if set(arrays) != {'n_bits', 'codes', 'ids', 'next_id'} \
                 or any(arrays[key].dtype != numpy.int64 or
                        arrays[key].ndim != ndim for key, ndim in
@@ -234,18 +263,19 @@ class HammingIndex:
         self = cls(int(arrays['n_bits']))
         self.add(arrays['codes'])
         ids, self._next_id = arrays['ids'], int(arrays['next_id'])
-        bounded = numpy.concatenate([[-1], ids, [self._next_id]])
+        bounded = numpy.concatenate([[-1], ids if ascend else numpy.sort(ids),
+                                     [self._next_id]])
         if len(ids) != len(self) or not (numpy.diff(bounded) > 0).all():
             raise refusal
-        self._ids = [ids]
+        self._ids, self._ascend = [ids], ascend
         return self
 
     def to_faiss(self) -> Any:
         """A ``faiss.IndexBinaryFlat`` with the same codes.
 
-        FAISS numbers them from 0 in the order of ``ids``.  It knows multiples
-        of 8 bits alone; the last byte is filled with zeros, which changes no
-        distance.
+        FAISS numbers them from 0 in the order of insertion.  It knows
+        multiples of 8 bits alone; the last byte is filled with zeros, which
+        changes no distance.
         """
         codes = to_numpy(self.codes)
         index = import_faiss().IndexBinaryFlat(8 * codes.shape[1])

@@ -12,17 +12,22 @@ from scipy.special import digamma
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
+from imsat.parameters import Whole, check_argument
 from imsat.retrieval.codes import (
-    are_on_gpu, as_array, distance_histograms, to_numpy)
+    are_on_gpu, as_array, check_codes, check_head_codes, distance_blocks,
+    distance_histograms, to_numpy, to_words)
 from imsat.retrieval.index import HammingIndex, nearest_head_codes
+from imsat.retrieval.label_sets import LabelSets, are_several
 
 
 def retrieval_scores(
         query_codes: Array, query_labels: Any, gallery_codes: Array,
-        gallery_labels: Any, n_bits: int | None) -> dict[str, float]:
+        gallery_labels: Any, n_bits: int | None,
+        k: int | None = None) -> dict[str, float]:
     """The paper's three scores (section 4.3), in every convention.
 
-    An item is relevant to a query if it has the same label.
+    An item is relevant to a query if it has the same label, or, where points
+    have several, if they share at least one.
 
     Args:
         query_codes, gallery_codes (array): Packed codes, shapes (Q, W) and
@@ -32,8 +37,12 @@ def retrieval_scores(
             of heads that differ; the CPU compares them.
         query_labels, gallery_labels (array): Shapes (Q,) and (N,), as
             :func:`imsat.labels.number_labels` takes them.  Each label of a
-            query is in the gallery.
+            query is in the gallery.  Or several for each: an array of 0 and
+            1, shape (Q, L), a column a label, or a list of lists or sets of
+            labels.  Then the CPU compares, and one label of each query is in
+            the gallery.
         n_bits (int): D, the length of the codes; None for codes of heads.
+        k (int): Of mAP@k; None for none.
 
     Returns:
         dict: of floats, means over queries, and an int:
@@ -49,7 +58,12 @@ def retrieval_scores(
         - ``precision_at_500_expected``, the mean of that over all orders of
           the ties;
         - ``precision_at_r2``, among distances up to 2; 0 if there are none;
-        - ``empty_balls``, the number of queries for which there are none.
+        - ``empty_balls``, the number of queries for which there are none;
+        - ``map_at_k``, named by its number, such as ``map_at_1000``: of the
+          first k items, those of equal distance in the gallery's order, the
+          mean precision at the relevant ones; 0 if there are none.  Published
+          code for deep hashing, such as HashNet's, takes this mean, which
+          doesn't count what is relevant and not among them.
 
     Raises:
         InputError: If codes or labels don't go together.
@@ -62,12 +76,19 @@ def retrieval_scores(
         >>> round(scores['map_step'], 3)  # of the precisions 1 and 2 / 3
         0.833
     """
+    if k is not None:
+        check_argument('k', k, Whole(1), '--k')
     histograms = calc_histograms(query_codes, query_labels, gallery_codes,
                                  gallery_labels, n_bits)
-    first = calc_relevant_among_first(
-        query_codes, query_labels, gallery_codes, gallery_labels, n_bits, 500)
-    return {**eval_histograms(*histograms),
-            'precision_at_500': float(first.mean() / 500)}
+    relevance = calc_relevance_of_first(
+        query_codes, query_labels, gallery_codes, gallery_labels, n_bits,
+        max(500, k or 0))
+    scores = {**eval_histograms(*histograms), 'precision_at_500': float(
+        relevance[:, :500].sum(axis=1).mean() / 500)}
+    if k is not None:
+        scores[f'map_at_{k}'] = float(
+            average_precision_of(relevance[:, :k]).mean())
+    return scores
 
 
 def calc_histograms(
@@ -79,37 +100,83 @@ def calc_histograms(
     Of M heads their shape is (Q, M + 1).  Column d counts a query's items at
     distance d.  Arguments and errors as in :func:`retrieval_scores`.
     """
-    query_labels, gallery_labels = match_labels(
-        query_labels, gallery_labels, _number_of(query_codes),
-        _number_of(gallery_codes))
+    labels = match_labels(query_labels, gallery_labels,
+                          _number_of(query_codes), _number_of(gallery_codes))
+    if isinstance(labels, LabelSets):
+        return _histograms_of_sets(query_codes, gallery_codes, n_bits, labels)
+    query_labels, gallery_labels = labels
     total, relevant = distance_histograms(
         query_codes, query_labels, gallery_codes, gallery_labels, n_bits)
     return to_numpy(total), to_numpy(relevant)
 
 
-def calc_relevant_among_first(
+def calc_relevance_of_first(
         query_codes: Array, query_labels: Any, gallery_codes: Array,
         gallery_labels: Any, n_bits: int | None, k: int) -> numpy.ndarray:
-    """How many of the first k items of each query are relevant.
+    """Which of the first k items of each query are relevant.
 
     Items of equal distance come in the gallery's order.  Arguments and
     errors as in :func:`retrieval_scores`.
 
     Returns:
-        numpy.ndarray: Shape (Q,), int64; of all items if there are less
+        numpy.ndarray: Shape (Q, k), bool; of all items if there are less
         than k.
     """
-    query_labels, gallery_labels = match_labels(
-        query_labels, gallery_labels, _number_of(query_codes),
-        _number_of(gallery_codes))
-    k = min(k, len(gallery_labels))
+    n = _number_of(gallery_codes)
+    labels = match_labels(query_labels, gallery_labels,
+                          _number_of(query_codes), n)
+    k = min(k, n)
     if n_bits is None:
         _, ids = nearest_head_codes(query_codes, gallery_codes, k)
     else:
         index = HammingIndex(n_bits)
         index.add(gallery_codes)
         _, ids = index.search(query_codes, k)
-    return (gallery_labels[to_numpy(ids)] == query_labels[:, None]).sum(axis=1)
+    ids = to_numpy(ids)
+    if isinstance(labels, LabelSets):
+        return numpy.array([labels.relevant(i)[of_query]
+                            for i, of_query in enumerate(ids)])
+    return labels[1][ids] == labels[0][:, None]
+
+
+def calc_relevant_among_first(*args: Any, **kwargs: Any) -> numpy.ndarray:
+    """How many those are, shape (Q,), int64; arguments and errors as in
+    :func:`calc_relevance_of_first`."""
+    return calc_relevance_of_first(*args, **kwargs).sum(axis=1)
+
+
+def average_precision_of(relevance: numpy.ndarray) -> numpy.ndarray:
+    """Mean precision at the relevant items of rankings without ties.
+
+    Args:
+        relevance (array): Of the first items of each query, in order, shape
+            (Q, k), bool.
+
+    Returns:
+        numpy.ndarray: Shape (Q,), float64; 0 where none is relevant.
+    """
+    precision = numpy.cumsum(relevance, axis=1) / numpy.arange(
+        1, relevance.shape[1] + 1)
+    return (precision * relevance).sum(axis=1) / numpy.maximum(
+        relevance.sum(axis=1), 1)
+
+
+def _histograms_of_sets(query_codes, gallery_codes, n_bits, labels):
+    codes = to_numpy(query_codes), to_numpy(gallery_codes)
+    if n_bits is None:
+        queries, gallery = (x.T for x in check_head_codes(*codes))
+        most = len(queries)
+    else:
+        queries, gallery = (to_words(check_codes(x, n_bits)) for x in codes)
+        most = n_bits
+    total = numpy.zeros((queries.shape[1], most + 1), numpy.int64)
+    relevant = numpy.zeros_like(total)
+    for i, block, distance in distance_blocks(queries, gallery, most,
+                                              n_bits is None):
+        total[i] += numpy.bincount(distance, minlength=most + 1)
+        own = distance[labels.relevant(i, block)]
+        relevant[i] += numpy.bincount(own, minlength=most + 1)
+    return total, relevant
 
 
 def _number_of(codes):
@@ -215,8 +282,10 @@ def eval_curves(
 
 def match_labels(
         query_labels: Any, gallery_labels: Any, n_queries: int,
-        n_gallery: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        n_gallery: int) -> tuple[numpy.ndarray, numpy.ndarray] | LabelSets:
     """Both labels as the numbers of the gallery's classes.
+
+    Of points with several labels it returns LabelSets.
 
     Raises:
         InputError: If they are not one for each item, one is missing, or the
@@ -226,6 +295,8 @@ def match_labels(
     # What is no array of a GPU stays as it is: masked, of pandas, a list.
     labels = [to_numpy(these) if are_on_gpu(these) else these
               for these in (query_labels, gallery_labels)]
+    if any(map(are_several, labels)):
+        return LabelSets(labels[0], labels[1], n_queries, n_gallery)
     numbers = number_labels(*labels[::-1], names=names[::-1])[::-1]
     for name, n, these in zip(names, (n_queries, n_gallery), numbers):
         if these.shape != (n,) or not n:

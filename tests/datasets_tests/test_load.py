@@ -20,14 +20,14 @@ def test_unknown(name, message):
 def test_names_of_the_issue_are_known():
     assert list(SOURCES) == [
         'digits', 'mnist', 'omniglot', 'stl', 'cifar10', 'cifar100',
-        'cifar10-gist', 'svhn', 'reuters', '20news']
+        'cifar10-gist', 'cifar100-gist', 'svhn', 'reuters', '20news']
 
 
 @pytest.mark.parametrize('name,file', [
     ('omniglot', 'images_background'), ('svhn', 'train_32x32.mat'),
     ('stl', 'stl-resnet50.npz'), ('cifar10', 'cifar10-resnet50.npz'),
     ('cifar100', 'cifar100-resnet50.npz'),
-    ('cifar10-gist', 'data_batch_1.bin')])
+    ('cifar10-gist', 'data_batch_1.bin'), ('cifar100-gist', 'train.bin')])
 @pytest.mark.parametrize('named', [True, False])
 def test_what_is_missing_gets_one_sentence(tmp_path, monkeypatch, name, file,
                                            named):

@@ -29,7 +29,7 @@ def test_what_is_there_and_what_is_missing(tmp_path, monkeypatch):
     missing = missing.splitlines()
     assert [line.split(':')[0] for line in missing] == [
         'mnist', 'omniglot', 'stl', 'cifar10', 'cifar100', 'cifar10-gist',
-        'svhn', '20news']
+        'cifar100-gist', 'svhn', '20news']
     assert notes.splitlines()[1].startswith(
         'reuters: 10000 documents, drawn with seed 0')
 

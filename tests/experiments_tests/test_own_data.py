@@ -1,15 +1,22 @@
-"""Tables of one's own in the scripts, called in this process."""
+"""Data of one's own in the scripts, called in this process."""
 import argparse
+from pathlib import Path
 
 import clustering
 import datasets
 import hashing
 import numpy
 import pytest
+import scipy.sparse
 from common.options import get_parser, parse
 from common.scripts import main
+from PIL import Image
+from sklearn.cluster import KMeans
+from sklearn.preprocessing import StandardScaler
 
-from imsat import InputError
+from imsat import (
+    IMSATClustering, IMSATHasher, InputError, clustering_accuracy)
+from imsat.datasets import Preparation, load_dataset
 from imsat.storage import load_json, load_npz
 
 RNG = numpy.random.RandomState(0)
@@ -120,3 +127,110 @@ def test_large_labels_of_two_types():
 def test_old_configs_know_no_columns(task):
     args = parse(get_parser(task, ''), [], {})
     assert (args.label, args.index, args.columns) == (None, None, None)
+
+
+# --- What is no table --------------------------------------------------------
+WORDS = ['apple pear plum', 'dog cat mouse', 'fig plum apple', 'cat dog rat']
+
+
+def write_texts(name, n=80):
+    lines = [' '.join(sorted(WORDS[i % 4].split(), key=lambda word: (
+        len(word) * i) % 5)) + f' w{i % 7} w{i % 11}' for i in range(n)]
+    with open(name, 'w') as f:
+        print(*lines, sep='\n', file=f)
+
+
+def write_images(folder, n=80):
+    rng = numpy.random.default_rng(0)
+    for i in range(n):
+        path = Path(folder, 'dark' if i % 2 else 'light', f'{i:02}.png')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 60, (6, 5, 3)) + 190 * (i % 2 == 0)
+        Image.fromarray(pixels.astype('u1')).save(path)
+
+
+def write_sparse(name):
+    rng = numpy.random.default_rng(0)
+    scipy.sparse.save_npz(name, scipy.sparse.csr_matrix(
+        rng.random((80, 9)) * (rng.random((80, 9)) < .6)))
+
+
+KINDS = {
+    'texts.txt': (write_texts, []), 'images': (write_images, []),
+    'a.npz': (write_sparse, ['--scale', 'standard'])}
+
+
+@pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+@pytest.mark.parametrize('name', KINDS)
+@pytest.mark.parametrize('script', [clustering, hashing])
+def test_from_a_file_to_new_points(name, script):
+    """A run, and what its folder says to read others alike."""
+    make, options = KINDS[name]
+    make(name)
+    size = ['--clusters', '2'] if script is clustering else ['--bits', '4']
+    script.run(script.get_options(
+        ['--dataset', name, '--out', 'out', *QUICK, *size, *options,
+         '--restarts', '1']))
+    result = load_json('out/result.json')
+    assert result['n'] == 80 and result['notes'] is not None
+    how = Preparation.load('out/preprocessing.npz')
+    data = load_dataset(name, like=how, verbose=False)
+    cls = IMSATClustering if script is clustering else IMSATHasher
+    found = cls.load('out/model.npz').predict_proba(data.x)
+    assert found.shape == (80, 2 if script is clustering else 4)
+    if script is clustering:
+        numpy.testing.assert_allclose(
+            found, load_npz('out/assignments.npz')['probability'], 0, 1e-6)
+    pictures = {path.name for path in Path('out').glob('*.png')}
+    assert ('cluster_samples.png' in pictures) == (
+        name == 'images' and script is clustering)
+    assert ('nearest.png' in pictures) == (
+        name == 'images' and script is hashing)
+    assert how.image_shape == ((6, 5, 3) if name == 'images' else None)
+
+
+@pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+def test_queries_have_the_words_of_the_gallery():
+    write_texts('g.txt')
+    write_texts('q.txt', 9)
+    data, query, gallery = read('q.txt', 'g.txt')
+    whole = load_dataset('g.txt')
+    assert len(query) == 9 and len(gallery) == 80
+    numpy.testing.assert_array_equal(data.x[gallery].toarray(),
+                                     whole.x.toarray())
+    numpy.testing.assert_array_equal(data.x[query].toarray(),
+                                     whole.x[:9].toarray())
+
+
+def test_kmeans_is_given_the_same_scale():
+    x = X * [1, 1e5]
+    numpy.savez('a.npz', x=x, y=numpy.repeat([0, 1], 40))
+    clustering.run(clustering.get_options(
+        ['--dataset', 'a.npz', '--out', 'out', '--scale', 'standard',
+         *QUICK]))
+    config, result = (load_json(f'out/{name}.json')
+                      for name in ('config', 'result'))
+    assert config['options']['scale'] == 'standard'
+    by_hand = KMeans(2, n_init=12, random_state=0).fit_predict(
+        StandardScaler().fit_transform(x))
+    assert result['kmeans']['accuracy'] == clustering_accuracy(
+        numpy.repeat([0, 1], 40), by_hand)
+
+
+def test_files_that_can_not_be_read_get_a_sentence(capsys):
+    Path('empty').mkdir()
+    Path('bad.txt').write_bytes(b'\xff\xfe')
+    numpy.save('a.npy', X)
+    for options in (
+            ['--dataset', 'empty'], ['--dataset', 'bad.txt'],
+            ['--dataset', 'a.npy', '--labels', 'none.npy'],
+            ['--dataset', 'a.npy', '--text', 'b'],
+            ['--dataset', 'a.npy', '--image-size', '3x'],
+            ['--dataset', 'digits', '--image-size', '8x8']):
+        for script in clustering, hashing:
+            size = '--clusters' if script is clustering else '--bits'
+            code = main(script.run, lambda: script.get_options(
+                [*options, size, '2', *QUICK]))
+            said = capsys.readouterr().err
+            assert code == 2 and said.count('\n') == 1
+            assert not Path('results').exists()

@@ -165,9 +165,9 @@ def test_query_and_gallery_are_numbered_by_themselves(tmp_path):
 BAD = {
     'no run': (['nowhere'], 'holds no finished run'),
     'half a run': (['half'], 'reference.npz is not there'),
-    'width': (['kmeans', '--dataset', 'wide.npz'], 'has 4 features and the '
-                                                   'run in kmeans learnt'),
-    'names': (['table', '--dataset', 'other.csv'], "names 'a'"),
+    'width': (['kmeans', '--dataset', 'wide.npz'], 'has 4 features, and what '
+              'was learnt from 3'),
+    'names': (['table', '--dataset', 'other.csv'], "has no column 'a'"),
     'no file': (['table', '--dataset', 'none.csv'], 'there is no file'),
     'damage': (['damaged', '--dataset', 'points.npz'], 'points has shape'),
 }
@@ -196,7 +196,7 @@ def test_bad_input(case, tmp_path, capsys):
 
 class Nothing:
     """A model that sees points as they are."""
-    center_ = 0
+    center_, deviation_ = numpy.zeros(1), numpy.ones(1)
 
 
 @pytest.mark.parametrize('n,rate', [(2, 1 / 2), (100, 1 / 51), (2400, .01)])

@@ -372,3 +372,59 @@ def test_without_faiss(monkeypatch):
     monkeypatch.setitem(sys.modules, 'faiss', None)
     with pytest.raises(InputError, match=r'pip install .imsat\[faiss\]'):
         build(random_codes(3, 8), 8).to_faiss()
+
+
+# --- Numbers of one's own ----------------------------------------------------
+def test_own_ids(xp, tmp_path):
+    rng = numpy.random.RandomState(0)
+    codes, own = random_codes(30, 12), rng.permutation(1000)[:30]
+    index = HammingIndex(12)
+    given = index.add(xp.asarray(codes[:20]), ids=own[:20])
+    assert given.tolist() == own[:20].tolist()
+    index.add(xp.asarray(codes[20:]), own[20:].tolist())
+    queries = xp.asarray(codes[5:8])
+    # Ties in order of insertion, whatever the numbers.
+    assert_search(index, queries, codes, own, 30)
+    index.remove(own[3:9])
+    left = numpy.delete(numpy.arange(30), range(3, 9))
+    assert index.ids.tolist() == own[left].tolist()
+    assert_search(index, queries, codes[left], own[left], 24)
+    if xp is numpy:
+        index.save(tmp_path / 'index.npz')
+        index = HammingIndex.load(tmp_path / 'index.npz')
+        assert_search(index, queries, codes[left], own[left], 24)
+    # Those of its own go on from the largest; one that is gone may return.
+    assert index.add(xp.asarray(codes[:2])).tolist() == [
+        own.max() + 1, own.max() + 2]
+    index.add(xp.asarray(codes[3:4]), ids=[own[3]])
+    assert index.ids[-1] == own[3]
+
+
+def test_own_ids_below_those_there(xp):
+    """Positions are not taken for numbers that happen to be as small."""
+    codes = pack_bits(numpy.eye(3))
+    index = HammingIndex(3)
+    index.add(xp.asarray(codes), ids=[2, 0, 1])
+    assert_search(index, xp.asarray(codes), codes, numpy.array([2, 0, 1]), 3)
+
+
+@pytest.mark.parametrize('ids', [
+    [1, 2], [1, 2, 3, 4], [[1, 2, 3]], [1, 1, 2], [5, 6, 7], [-1, 2, 3],
+    [1., 2., 3.], ['a', 'b', 'c'], [True, False, True], 3, 'abc',
+    [1, 2, 2 ** 63 - 1], [1, 2, 2 ** 64 - 1], [1, 2, 2 ** 70],
+    [1, [2], 3], {1, 2, 3}])
+def test_bad_ids(ids):
+    codes = pack_bits(numpy.eye(3))
+    index = HammingIndex(3)
+    index.add(codes[:1], ids=[7])
+    with pytest.raises(InputError):
+        index.add(codes, ids=ids)
+    assert index.ids.tolist() == [7]
+
+
+@pytest.mark.parametrize('own', [[3, 3, 5], [-1, 3, 4], [3, 5, 10]])
+def test_damaged_own_ids(tmp_path, own):
+    numpy.savez(tmp_path / 'index.npz', n_bits=3, next_id=10, own_ids=own,
+                codes=pack_bits(numpy.eye(3)))
+    with pytest.raises(InputError, match='holds no HammingIndex'):
+        HammingIndex.load(tmp_path / 'index.npz')

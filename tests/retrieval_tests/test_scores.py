@@ -1,10 +1,13 @@
 import itertools
 
 import numpy
+import pandas
 import pytest
+import scipy.sparse
 from sklearn.metrics import average_precision_score
 
 from imsat import InputError
+from imsat.retrieval import codes
 from imsat.retrieval.codes import hamming_distance, pack_bits, unpack_bits
 from imsat.retrieval.scores import (
     calc_average_precision, calc_histograms, calc_relevant_among_first,
@@ -239,3 +242,129 @@ def test_scores_of_heads_of_two_values_are_those_of_bits():
     assert retrieval_scores(
         unpack_bits(q, n_bits), q_labels, unpack_bits(g, n_bits), g_labels,
         None) == retrieval_scores(q, q_labels, g, g_labels, n_bits)
+
+
+# --- Several labels ---------------------------------------------------------
+def sets_case(n_labels=5, n_queries=9, n_items=60, seed=0):
+    rng = numpy.random.RandomState(seed)
+    q, g = (rng.rand(n, n_labels) < .3 for n in (n_queries, n_items))
+    q[:, 0] |= ~q.any(axis=1)  # an item may have no label, a query not
+    g[0] = True
+    codes = (pack_bits(rng.rand(len(labels), 6) < .5) for labels in (q, g))
+    relevance = numpy.array([[bool(set(numpy.flatnonzero(a))
+                                   & set(numpy.flatnonzero(b))) for b in g]
+                             for a in q])
+    return *codes, q, g, relevance
+
+
+def as_lists(matrix, names, kind=list):
+    return [kind(names[j] for j in numpy.flatnonzero(row)) for row in matrix]
+
+
+@pytest.mark.parametrize('form', [
+    lambda m: m, lambda m: m.astype(int), lambda m: m.astype('f'),
+    scipy.sparse.csr_matrix, scipy.sparse.coo_array, pandas.DataFrame,
+    lambda m: as_lists(m, 'abcde'), lambda m: as_lists(m, 'abcde', set),
+    lambda m: as_lists(m, [7, 3, -1, 10 ** 30, 'x'], tuple)])
+def test_share_at_least_one_label(form):
+    q_codes, g_codes, q, g, relevance = sets_case()
+    scores = retrieval_scores(q_codes, form(q), g_codes, form(g), 6)
+    distance = hamming_distance(q_codes, g_codes).astype(int)
+    assert scores['map_step'] == pytest.approx(numpy.mean([
+        average_precision_score(r, -d)
+        for d, r in zip(distance, relevance)]), rel=1e-12)
+    order = numpy.argsort(distance, axis=1, kind='stable')
+    assert scores['precision_at_500'] == pytest.approx(
+        relevance.sum(axis=1).mean() / 500)
+    in_ball = distance < 3
+    assert scores['precision_at_r2'] == pytest.approx(numpy.mean(
+        [r[b].mean() if b.any() else 0 for r, b in zip(relevance, in_ball)]))
+    first = calc_relevant_among_first(q_codes, form(q), g_codes, form(g), 6, 8)
+    assert first.tolist() == numpy.take_along_axis(
+        relevance, order[:, :8], axis=1).sum(axis=1).tolist()
+    heads = retrieval_scores(unpack_bits(q_codes, 6), form(q),
+                             unpack_bits(g_codes, 6), form(g), None)
+    assert heads == scores
+
+
+@pytest.mark.parametrize('block', [1, 7, 60])
+def test_sets_in_blocks(monkeypatch, block):
+    q_codes, g_codes, q, g, relevance = sets_case(seed=1)
+    expected = calc_histograms(q_codes, q, g_codes, g, 6)
+    monkeypatch.setattr(codes, 'BLOCK', block)
+    for ours, whole in zip(calc_histograms(q_codes, q, g_codes, g, 6),
+                           expected):
+        numpy.testing.assert_array_equal(ours, whole)
+    assert expected[1].sum(axis=1).tolist() == relevance.sum(axis=1).tolist()
+
+
+def test_one_label_each_is_one_set_each():
+    q, q_labels, g, g_labels, n_bits = random_case(15, 300, 8, 3)
+    expected = retrieval_scores(q, q_labels, g, g_labels, n_bits, k=20)
+    one_hot = numpy.eye(3)
+    assert retrieval_scores(q, one_hot[q_labels], g, one_hot[g_labels],
+                            n_bits, k=20) == expected
+    assert retrieval_scores(q, q_labels, g, [[i] for i in g_labels], n_bits,
+                            k=20) == expected
+
+
+def test_sets_on_a_gpu(xp):
+    q_codes, g_codes, q, g, _ = sets_case()
+    assert retrieval_scores(
+        xp.asarray(q_codes), xp.asarray(q), xp.asarray(g_codes),
+        xp.asarray(g), 6) == retrieval_scores(q_codes, q, g_codes, g, 6)
+
+
+@pytest.mark.parametrize('q_labels,g_labels,message', [
+    (numpy.eye(2), [0, 1, 1], 'two forms'),
+    (numpy.eye(2), numpy.ones((3, 3)), 'other columns'),
+    (numpy.eye(2), [['a'], ['b'], []], 'two forms'),
+    (numpy.eye(2) * 2, numpy.ones((3, 2)), 'row of 0 and 1'),
+    (numpy.eye(2) * numpy.nan, numpy.ones((3, 2)), 'row of 0 and 1'),
+    (numpy.eye(3), numpy.ones((3, 3)), 'labels of 2 queries'),
+    (numpy.eye(2), numpy.ones((2, 2)), 'labels of 3 gallery items'),
+    (numpy.eye(2).astype(str), numpy.ones((3, 2)), 'row of 0 and 1'),
+    (numpy.zeros((2, 2)), numpy.ones((3, 2)), 'query 0 .* shares no label'),
+    (numpy.eye(2), numpy.zeros((3, 2)), 'query 0 .* shares no label'),
+    (numpy.eye(2), numpy.eye(3)[:, :2] * [1, 0], 'query 1 .* shares no'),
+    ([['a'], []], [['a'], ['b'], []], 'query 1 .* shares no label'),
+    ([['a'], ['c']], [['a'], ['b'], []], 'query 1 .* shares no label'),
+    ([['a'], [None]], [['a'], ['b'], []], 'missing'),
+    ([['a'], [numpy.nan]], [['a'], ['b'], []], 'missing'),
+    ([['a'], [['b']]], [['a'], ['b'], []], 'neither a number nor text'),
+    ([['a']], [['a'], ['b'], []], 'labels of 2 queries'),
+    ([['a'], ['b']], [['a'], ['b']], 'labels of 3 gallery items'),
+    ([[1, 0], [0, 1]], [[1, 1], [0, 1], [1, 0]], 'rows of 0 and 1'),
+    (None, [['a'], ['b'], []], 'labels of 2 queries'),
+    (5, [['a'], ['b'], []], 'labels of 2 queries'),
+    ('ab', [['a'], ['b'], []], 'labels of 2 queries'),
+    ({'a': 1, 'b': 2}, [['a'], ['b'], []], 'labels of 2 queries')])
+def test_bad_sets(q_labels, g_labels, message):
+    with pytest.raises(InputError, match=message):
+        retrieval_scores(pack_bits([[0], [1]]), q_labels,
+                         pack_bits([[0], [1], [1]]), g_labels, 1)
+
+
+# --- mAP@k ------------------------------------------------------------------
+@pytest.mark.parametrize('k', [1, 10, 499, 600, 10 ** 6])
+def test_map_at_k(k):
+    case = random_case(20, 600, 6, 3)
+    distance, relevance = distance_and_relevance(*case)
+    total = 0
+    for d, r in zip(distance, relevance):
+        ranked = sorted(range(600), key=lambda i: (d[i], i))[:k]
+        precisions, found = [], 0
+        for rank, i in enumerate(ranked, 1):
+            if r[i]:
+                found += 1
+                precisions.append(found / rank)
+        total += sum(precisions) / len(precisions) if precisions else 0
+    scores = retrieval_scores(*case, k=k)
+    assert scores.pop(f'map_at_{k}') == pytest.approx(total / 20, rel=1e-12)
+    assert scores == retrieval_scores(*case)
+
+
+def test_none_among_the_first():
+    codes = pack_bits([[0, 0], [0, 0], [1, 1]])
+    assert retrieval_scores(codes[:1], [1], codes, [0, 0, 1], 2,
+                            k=2)['map_at_2'] == 0

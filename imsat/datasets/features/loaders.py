@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy
 
+from imsat.datasets.arrays import read_npz
 from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.extract import extract
 from imsat.datasets.features.gist import NOTES, gist
 from imsat.datasets.sources import Files
-from imsat.datasets.tables import read_table
 from imsat.errors import InputError
 from imsat.storage import AnyPath, save_npz
 
@@ -73,7 +73,7 @@ def load_resnet50(name: str, files: Files, points: int, classes: int
         get=f'make it there with python experiments/features.py resnet50 '
             f'--dataset {name} --weights FILE --out {name}-resnet50.npz; '
             f'its --help says where the weights are')
-    data = read_table(path)
+    data = read_npz(path)
     shape = points, RESNET50_DIMENSION
     if data.x.shape != shape or data.y is None \
             or len(numpy.unique(data.y)) != classes:

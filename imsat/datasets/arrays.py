@@ -1,0 +1,233 @@
+"""Arrays of one's own: .npz, .npy, HDF5 and IDX."""
+import re
+import typing
+from pathlib import Path
+
+import numpy
+import scipy.sparse
+
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.folders import PIXELS, scale_pixels
+from imsat.datasets.idx import read_idx
+from imsat.datasets.points import check_points
+from imsat.devices import available_memory
+from imsat.errors import InputError
+from imsat.storage import FAULTS, load_npy, load_npz
+
+POINTS, LABELS = ('x', 'X'), ('y', 'target')
+# What scipy.sparse.save_npz writes.
+SPARSE = ('format', 'shape', 'data', 'indices', 'indptr', 'row', 'col',
+          'offsets')
+IDX = re.compile(r'(.*[.-])?idx\d(-?u?byte)?(\.gz)?$')
+# Of a folder with MNIST's four files: what is before, the part, the rest.
+PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
+
+
+def read_npz(path: Path) -> Dataset:
+    """``x`` or ``X`` and, where they are, ``y`` or ``target``,
+    ``image_shape`` and ``notes``; or a matrix of scipy.sparse.save_npz."""
+    arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'notes'))
+    x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
+    if x is None:
+        x = _read_sparse(path)
+    notes = [str(note) for note in
+             numpy.atleast_1d(arrays.get('notes', []))]
+    return as_dataset(path, x, y, arrays.get('image_shape'), notes)
+
+
+def read_npy(path: Path) -> Dataset:
+    """The points in an npy file."""
+    return as_dataset(path, load_npy(path))
+
+
+def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
+               image_shape: typing.Any = None,
+               notes: typing.Iterable[str] = ()) -> Dataset:
+    """The data set of arrays from a file.
+
+    Args:
+        path (path): The file.
+        x (array or scipy.sparse.csr_matrix): Points, shape (N, d), or images,
+            (N, height, width), with 1 or 3 channels behind or before.  Those
+            of whole numbers from 0 to 255, dtype uint8, go to -1..1.
+        y (array): Labels, shape (N,), or None.
+        image_shape (array): Of the rows of x that are images; None if x has
+            more dimensions or they are none.
+        notes (iterable of str): See Dataset.
+    """
+    if x.ndim in (3, 4) and x.dtype.kind in 'fiub' and image_shape is None:
+        if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
+            x = x.transpose(0, 2, 3, 1)
+        if x.ndim == 4 and x.shape[3] == 1:
+            x = x[..., 0]
+        if 0 not in x.shape and x.shape[3:] in ((), (3,)):
+            image_shape = numpy.array(x.shape[1:])
+            x = x.reshape(len(x), -1)
+    elif image_shape is not None:
+        image_shape = numpy.asarray(image_shape)
+        if image_shape.dtype.kind not in 'iu' or image_shape.shape not in (
+                (2,), (3,)) or (image_shape < 1).any() \
+                or image_shape[2:].tolist() not in ([], [3]) \
+                or x.shape[1:] != (image_shape.prod(dtype=object),):
+            raise InputError(
+                f'image_shape of {path} is {image_shape.tolist()} for x of '
+                f'shape {x.shape}; give height and width, and 3 behind for '
+                f'colour, whose product is the number of columns')
+    notes = list(notes)
+    if image_shape is not None and x.dtype == numpy.uint8:
+        x = scale_pixels(x)
+        notes.append(PIXELS)
+    x, y = check_points(x, y, path)
+    return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y, None
+                   if image_shape is None else tuple(image_shape.tolist()),
+                   notes)
+
+
+def _one_of(arrays, names, path):
+    found = [name for name in names if name in arrays]
+    if len(found) > 1:
+        raise InputError(f'{path} holds both {" and ".join(found)}; leave one '
+                         f'out')
+    return arrays[found[0]] if found else None
+
+
+def _read_sparse(path):
+    parts = load_npz(path, SPARSE)  # which compares their checksums
+    if 'format' not in parts or 'shape' not in parts:
+        raise InputError(f'{path} holds no array x; save it with '
+                         f'numpy.savez(file, x=points, y=labels)')
+    try:
+        # Row numbers and what comes of them, before that is allocated.
+        if 16 * sum(map(int, parts['shape'].tolist())) > available_memory():
+            raise MemoryError(f'a shape of {parts["shape"].tolist()}')
+        matrix = scipy.sparse.load_npz(path)
+        if hasattr(matrix, 'check_format'):
+            matrix.check_format(full_check=True)
+        matrix = scipy.sparse.csr_matrix(matrix)
+    except (*FAULTS, AttributeError) as e:
+        if isinstance(e, OSError) and e.errno is not None:
+            raise
+        reason = ' '.join(str(e).split()) or type(e).__name__
+        raise InputError(f'{path} holds no sparse matrix that can be read '
+                         f'({reason}); save it again with '
+                         f'scipy.sparse.save_npz') from e
+    matrix.sum_duplicates()
+    return matrix
+
+
+def read_hdf5(path: Path) -> Dataset:
+    """``x``, ``X`` or ``data`` and, where they are, ``y`` or ``target``, of
+    the file or of its groups ``train`` and ``test``, in this order."""
+    try:
+        import h5py
+    except ImportError as e:
+        raise InputError(f'{path} needs h5py to be read; install it with '
+                         f"pip install 'imsat[hdf5]'") from e
+    try:
+        with h5py.File(path, 'r') as file:
+            parts = [file[name] for name in ('train', 'test')
+                     if isinstance(_member(h5py, file, name), h5py.Group)
+                     ] or [file]
+            x = [_array(h5py, part, (*POINTS, 'data'), path)
+                 for part in parts]
+            y = [_array(h5py, part, LABELS, path) for part in parts]
+    except InputError:
+        raise
+    except FAULTS as e:
+        reason = ' '.join(str(e).split()) or type(e).__name__
+        raise InputError(f'{path} is damaged or no HDF5 file ({reason}); '
+                         f'write it again') from e
+    if any(part is None for part in x):
+        raise InputError(f'{path} holds no x, X or data, in itself or in both '
+                         f'of its groups train and test; write it so')
+    if len({part.shape[1:] for part in x}) > 1 \
+            or len({part is None for part in y}) > 1:
+        raise InputError(f'train and test of {path} differ in the shape of '
+                         f'their points, or only one has labels; write both '
+                         f'alike')
+    return as_dataset(path, numpy.concatenate(x), None if y[0] is None
+                      else numpy.concatenate(y))
+
+
+def _member(h5py, group, name):
+    """What a group has of a name itself: another file is never read."""
+    link = group.get(name, getlink=True)
+    return group[name] if isinstance(link, h5py.HardLink) else None
+
+
+def _array(h5py, group, names, path):
+    """The one of some names that a group has, as an array, or None."""
+    found = [name for name in names if group.get(name, getlink=True)]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InputError(f'{path} holds both {" and ".join(found)}; leave one '
+                         f'out')
+    name, = found
+    data = _member(h5py, group, name)
+    is_text = isinstance(data, h5py.Dataset) \
+        and h5py.check_string_dtype(data.dtype) is not None
+    if not isinstance(data, h5py.Dataset) or data.external \
+            or data.is_virtual or data.dtype.hasobject and not is_text \
+            or not data.shape:
+        raise InputError(f'{name} of {path} is no array of numbers or text '
+                         f'within the file; write it so')
+    if data.nbytes > available_memory() / 4:
+        raise InputError(f'{name} of {path} has {data.nbytes >> 20} MB, which '
+                         f'memory has no room to work on; give a part of it')
+    return data.asstr()[...].astype(str) if is_text else data[...]
+
+
+def read_images(path: Path, labels: bool = True) -> Dataset:
+    """An IDX file, or a folder with those of one data set as MNIST has them.
+
+    Args:
+        path (path): Of the folder, or of the file with the images.
+        labels (bool): Whether to read those that lie beside, where they do:
+            ``train-labels-idx1-ubyte`` of ``train-images-idx3-ubyte``.
+    """
+    paths = images_in(path) if path.is_dir() else [path]
+    x = [read_idx(part) for part in paths]
+    if len({part.shape[1:] for part in x}) > 1:
+        raise InputError(f'the images in {path} differ in size; name one of '
+                         f'the files')
+    beside = [file for file in map(labels_of, paths) if file and labels]
+    y, notes = None, []
+    if len(beside) == len(paths):
+        parts = [read_idx(file) for file in beside]
+        for part, images, file in zip(parts, x, beside):
+            if part.shape != images.shape[:1]:
+                raise InputError(f'{file} has labels of shape {part.shape} '
+                                 f'for {len(images)} images; fetch both again')
+        y = numpy.concatenate(parts).astype(numpy.int64)
+        notes = [f'Labels of {", ".join(file.name for file in beside)}.']
+    data = as_dataset(path, numpy.concatenate(x), y, None, notes)
+    if path.is_dir():
+        data.name = path.resolve().name
+    return data
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The files with images of one data set in MNIST's format in a folder,
+    those to train with first; none if there are none."""
+    found: dict[str, dict] = {}
+    for path in sorted(folder.iterdir(), reverse=True):
+        match = PART.match(path.name)
+        if match:  # the plain one, where there are both
+            found.setdefault(match[1], {})[match[2]] = path
+    if len(found) > 1:
+        raise InputError(f'{folder} has images of {len(found)} data sets '
+                         f'({", ".join(sorted(found))}); name one of the '
+                         f'files')
+    return [parts[name] for parts in found.values()
+            for name in ('train', 't10k', 'test') if name in parts]
+
+
+def labels_of(path: Path) -> Path | None:
+    """The file of the labels beside one of images, or None."""
+    plain = path.name.removesuffix('.gz').replace(
+        'images', 'labels').replace('idx3', 'idx1')
+    for name in plain, f'{plain}.gz':
+        if name != path.name and path.with_name(name).is_file():
+            return path.with_name(name)
+    return None

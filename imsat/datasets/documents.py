@@ -1,0 +1,112 @@
+"""Documents as tf-idf, and text files as text."""
+import gzip
+import re
+import typing
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy
+
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.preparation import Preparation, Words
+from imsat.datasets.vocabulary import most_frequent
+from imsat.devices import available_memory
+from imsat.errors import InputError
+
+WORDS = 2000
+# A word of the vocabulary is in so many documents at least, and in such a
+# share at most: those in more say little, in any language.
+LEAST, MOST = 2, .5
+# Of memory, the share that a text may take before anything is made of it.
+SHARE = 1 / 8
+NUMBERS = re.compile(r'[\d\s.,;+e-]*\d[\d\s.,;+e-]*', re.I)
+
+
+def learn_words(documents: Sequence[str], source: typing.Any) -> Words:
+    """The vocabulary of documents: their most frequent words."""
+    from sklearn.feature_extraction.text import (
+        CountVectorizer, TfidfTransformer)
+
+    vectorizer = CountVectorizer(min_df=LEAST, max_df=MOST)
+    try:
+        counts = vectorizer.fit_transform(documents)
+    except ValueError as e:  # no words are left
+        raise InputError(
+            f'the {len(documents)} documents of {source} have no word that is '
+            f'in {LEAST} or more of them and in {MOST:.0%} of them at most; '
+            f'give more documents') from e
+    columns = most_frequent(numpy.asarray(counts.sum(axis=0)).ravel(), WORDS)
+    words = vectorizer.get_feature_names_out()[columns].tolist()
+    return Words(words, TfidfTransformer().fit(counts[:, columns]).idf_)
+
+
+def as_dataset(path: Path, documents: Sequence[str],
+               like: Preparation | None = None,
+               place: Callable[[int], str] = 'row {}'.format,
+               **fields: typing.Any) -> Dataset:
+    """The data set of some documents.
+
+    Args:
+        path (path): The file.
+        documents (list of str): Of it.
+        like (Preparation): Whose vocabulary is taken; None learns one.
+        place: Says where a document is.
+        fields: Others of the Dataset.
+    """
+    words = like and like.words
+    note = 'the vocabulary of the data that were learnt from'
+    if not words:
+        words = learn_words(documents, path)
+        note = (f'the {len(words.vocabulary)} most frequent of the words that '
+                f'are in {LEAST} or more documents and in {MOST:.0%} of them '
+                f'at most')
+    x = words.weigh(documents, path, place)
+    return Dataset(
+        Path(path.name.removesuffix('.gz')).stem, x, names=words.vocabulary,
+        documents=list(documents), preparation=Preparation(
+            x.shape[1], words=words), notes=[
+            f'{len(documents)} documents as (1 + log tf) idf, each scaled to '
+            f'length 1; {note}.'], **fields)
+
+
+def read_documents(path: Path) -> list[str]:
+    """The documents of a text file, one a line.
+
+    Raises:
+        InputError: For an empty line, and for a file of numbers.
+    """
+    lines = read_text(path).rstrip('\n').split('\n')
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise InputError(f'line {number} of {path} is empty; write a '
+                             f'document a line, or remove the line')
+    if all(map(NUMBERS.fullmatch, lines)):
+        raise InputError(f'{path} holds numbers, and no documents, which is '
+                         f'what a .txt file is read for; rename it to .csv')
+    return lines
+
+
+def read_text(path: Path) -> str:
+    r"""A text in UTF-8, gzipped if its name ends in .gz, with \n alone at
+    the ends of lines and nothing in blank ones."""
+    limit = int(min(SHARE * available_memory(), 2 ** 60))
+    try:
+        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f:
+            content = f.read(limit + 1)
+        if len(content) > limit:
+            raise InputError(f'{path} holds more than {limit >> 20} MB of '
+                             f'text, which memory has no room to work on; '
+                             f'give a part of it')
+        text = content.decode('utf-8-sig')
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise InputError(f'{path} is damaged or cut short ({e}); write it '
+                         f'again') from e
+    except UnicodeDecodeError as e:
+        raise InputError(f'{path} is no text file in UTF-8 ({e}); save it as '
+                         f'UTF-8') from e
+    if '\0' in text:
+        raise InputError(f'{path} is no text file in UTF-8 (it has zero '
+                         f'bytes); save it as UTF-8')
+    text = text.replace('\r\n', '\n').replace('\r', '\n')
+    return re.sub(r'^ +$', '', text, flags=re.M)

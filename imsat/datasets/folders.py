@@ -1,0 +1,175 @@
+"""A folder of images, PNG or JPEG."""
+import os
+import struct
+import typing
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy
+from PIL import Image, ImageOps
+
+from imsat.datasets.dataset import Dataset
+from imsat.devices import available_memory
+from imsat.errors import InputError
+from imsat.progress import ProgressBar
+from imsat.storage import AnyPath
+
+FORMATS = 'PNG', 'JPEG'
+SUFFIXES = '.png', '.jpg', '.jpeg'
+# To which images are resized that are larger than LARGEST or not all alike.
+DEFAULT, LARGEST = (32, 32), (64, 64)
+ORIENTATION = 0x112  # the tag of EXIF
+PIXELS = 'Pixels x / 128 - 1.'
+# What Pillow raises for a damaged file.
+FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError,
+          KeyError, MemoryError, OverflowError, struct.error, zlib.error,
+          Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+def read_folder(folder: Path, size: tuple[int, int] | None = None,
+                channels: int | None = None, verbose: bool = True) -> Dataset:
+    """The images in a folder, in the order of their names.
+
+    Where they are in folders below it, these are the classes.
+
+    Args:
+        folder (path): What is hidden in it is not looked at.
+        size (tuple): (height, width) to which the images are resized; None:
+            as they are, if all are alike and not large, or DEFAULT.
+        channels (int): 1 for grey, 3 for colour; None: grey if all are.
+        verbose (bool): Whether to show the progress.
+
+    Raises:
+        InputError: For what is damaged, or where the classes are not clear.
+    """
+    paths, labels, left_out = _find(folder)
+    if left_out:
+        warnings.warn(f'{folder}: {len(left_out)} files or folders that are '
+                      f'or hold no PNG or JPEG are left out, such as '
+                      f'{left_out[0]}')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', Image.DecompressionBombWarning)
+        (height, width), note = (
+            (size, 'resized to') if size else _common_size(paths))
+        if 15 * len(paths) * height * width > available_memory():
+            raise InputError(
+                f'{len(paths)} images of {height} x {width} pixels do not fit '
+                f'into memory; take a smaller --image-size')
+        images = numpy.empty((len(paths), height, width, 3), numpy.uint8)
+        mode = 'L' if channels == 1 else 'RGB'
+        with ProgressBar(len(paths), folder.name, 'image',
+                         disable=not verbose) as bar:
+            for image, path in zip(images, paths):
+                pixels = read_image(path, (height, width), mode)
+                image[...] = pixels.reshape(height, width, -1)
+                bar.update(1)
+    in_colour = channels == 3 if channels else bool(
+        (images != images[..., :1]).any())
+    if not in_colour:
+        images = images[..., 0]
+    x = scale_pixels(images).reshape(len(images), -1)
+    return Dataset(
+        folder.resolve().name, x, labels, images.shape[1:],
+        [f'{len(paths)} images in {"colour" if in_colour else "grey"}, {note} '
+         f'{height} x {width}.', PIXELS],
+        index=[path.relative_to(folder).as_posix() for path in paths])
+
+
+def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
+    """0..255 to -1..1, as the authors' code scales MNIST."""
+    return images.astype(numpy.float32) / 128 - 1
+
+
+def _find(folder):
+    """Paths of the images, their labels or None, and what is left out."""
+    entries = sorted(path for path in folder.iterdir()
+                     if not path.name.startswith('.'))
+    own = [path for path in entries if path.is_file()]
+    paths, left_out = _images_among(own)
+    below, labels = [], []
+    for entry in entries:
+        if entry.is_dir():
+            found, others = _images_among(
+                Path(place, name) for place, _, names in os.walk(entry)
+                for name in names if not name.startswith('.'))
+            below += sorted(found)
+            labels += [entry.name] * len(found)
+            left_out += others if found else [entry]
+    if not paths and not below:
+        raise InputError(f'{folder} holds no PNG or JPEG images; name a '
+                         f'folder that does')
+    if paths and below:
+        raise InputError(
+            f'{folder} has images beside folders with images, {paths[0].name} '
+            f'and {below[0].relative_to(folder)} for example; put all into '
+            f'folders, a class each, or none')
+    return (paths, None, left_out) if paths else (
+        below, numpy.array(labels), left_out)
+
+
+def _images_among(paths):
+    images, others = [], []
+    for path in paths:
+        (images if path.suffix.lower() in SUFFIXES else others).append(path)
+    return images, others
+
+
+def _common_size(paths):
+    """(height, width) for the images, and how they come to it."""
+    sizes = {_open(path, _size_of) for path in paths}
+    width, height = sizes.pop()
+    if sizes or height > LARGEST[0] or width > LARGEST[1]:
+        return DEFAULT, 'resized to'
+    return (height, width), 'as they are,'
+
+
+def _size_of(image):
+    """Width and height, once it is turned as its EXIF says."""
+    lies = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    return image.size[::-1] if lies else image.size
+
+
+def read_image(path: AnyPath, size: tuple[int, int],
+               mode: str = 'RGB') -> numpy.ndarray:
+    """A PNG or JPEG file as an array, (height, width) or with 3 behind, uint8.
+
+    Turned as its EXIF says, on white where it is transparent.
+
+    Args:
+        path (path): Of the file.
+        size (tuple): (height, width) to which it is resized.
+        mode (str): ``'RGB'``, or ``'L'`` for grey.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    _open(path, lambda image: image.verify())  # reading lets checksums pass
+
+    def decode(image):
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith('I'):  # of 16 bits, which convert() cuts off
+            image = Image.fromarray(
+                (numpy.asarray(image) >> 8).astype(numpy.uint8))
+        elif image.mode in ('LA', 'PA', 'RGBA') \
+                or 'transparency' in image.info:
+            image = image.convert('RGBA')
+            image = Image.alpha_composite(
+                Image.new('RGBA', image.size, 'white'), image)
+        image = image.convert(mode)
+        if image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        return numpy.asarray(image)
+    return _open(path, decode)
+
+
+def _open(path, function: typing.Callable):
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return function(image)
+    except FAULTS as e:
+        if isinstance(e, OSError) and e.errno is not None:
+            raise
+        reason = ' '.join(str(e).split()) or type(e).__name__
+        raise InputError(f'{path} is damaged or no PNG or JPEG ({reason}); '
+                         f'save it again or remove it') from e

@@ -1,0 +1,126 @@
+"""What points and labels have to be, wherever they are from."""
+import typing
+
+import numpy
+import scipy.sparse
+
+from imsat.errors import InputError
+
+# In lower case; what stands where there is no value.
+MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
+           'nat', '?'}
+
+
+def check_points(
+        x: typing.Any, y: typing.Any, source: typing.Any,
+        place: typing.Callable[[int], str] = 'row {}'.format,
+        names: list | None = None
+        ) -> tuple[typing.Any, numpy.ndarray | None]:
+    """x as float32 and y, if they can be clustered.
+
+    Args:
+        x (array or scipy.sparse.csr_matrix): As a file holds them.
+        y (array): Likewise.
+        source: Where they are from.
+        place: Says where a row is.
+        names (list): What the columns are called; numbers from 0 by default.
+
+    Raises:
+        InputError: For anything but numbers, all finite, in a table of
+            points, and for labels that are not one for each point.
+    """
+    if not scipy.sparse.issparse(x):
+        x = numpy.asarray(x)
+    if x.dtype.kind not in 'fiub':
+        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
+    if x.ndim != 2 or 0 in x.shape:
+        raise InputError(f'x of {source} has shape {x.shape}; give a table '
+                         f'with a row for each point and a column for each '
+                         f'feature')
+    counted = '' if names else ' (counted from 0)'
+    names = names or list(range(x.shape[1]))
+    bad = ~numpy.isfinite(_values(x))
+    if bad.any():
+        row, column = _first(x, bad)
+        raise InputError(f'x of {source} has {bad.sum()} values that are NaN '
+                         f'or infinite, the first in {place(row)}, column '
+                         f'{names[column]}{counted}; remove or replace them')
+    x = _as_float32(x, source, place, names, counted)
+    if y is not None:
+        y = check_labels(y, x.shape[0], source, place)
+    return x, y
+
+
+def check_labels(
+        y: typing.Any, n: int, source: typing.Any,
+        place: typing.Callable[[int], str] = 'row {}'.format) -> numpy.ndarray:
+    """y as an array, if it has a label for each of n points.
+
+    Raises:
+        InputError: For labels that are not, or that are missing.
+    """
+    y = numpy.asarray(y)
+    if y.shape != (n,):
+        raise InputError(f'y of {source} has shape {y.shape} for {n} '
+                         f'points; give one label for each, or leave y '
+                         f'out')
+    if y.dtype.kind not in 'biufSU' or (y != y).any():
+        raise InputError(f'y of {source} has labels that are NaN or '
+                         f'neither numbers nor text; replace them, or '
+                         f'leave y out')
+    if y.dtype.kind in 'SU':
+        refuse_missing(y.tolist(), source, place, 'label')
+    return y
+
+
+def refuse_missing(values: typing.Iterable, source: typing.Any,
+                   place: typing.Callable[[int], str], what: str) -> None:
+    """Raises InputError for a text that says that there is none."""
+    for row, value in enumerate(values):
+        text = value if isinstance(value, str) else value.decode('latin-1')
+        if text.strip().lower() in MISSING:
+            raise InputError(f'{place(row)} of {source} has no {what} '
+                             f'({value!r}); give it one or remove it')
+
+
+def _values(x):
+    return x.data if scipy.sparse.issparse(x) else x
+
+
+def _first(x, bad):
+    """Row and column of the first of the values that are bad."""
+    if scipy.sparse.issparse(x):
+        i = bad.argmax()
+        return int(numpy.searchsorted(x.indptr, i, 'right')) - 1, x.indices[i]
+    return numpy.argwhere(bad)[0]
+
+
+def _bound(x, of):
+    bound = getattr(x, of)(axis=0)
+    return bound.toarray().ravel() if scipy.sparse.issparse(x) else bound
+
+
+def _as_float32(x, source, place, names, counted):
+    """InputError where float32 can't hold the values, or not apart."""
+    with numpy.errstate(over='ignore'):
+        narrow = x.astype(numpy.float32)
+    bad = ~numpy.isfinite(_values(narrow))
+    if bad.any():
+        row, column = _first(x, bad)
+        raise InputError(
+            f'x of {source} has {x[row, column]:g} in {place(row)}, column '
+            f'{names[column]}{counted}, and float32 holds no more than '
+            f'3.4e38; divide that column')
+    if x.dtype.kind != 'b':
+        least, most = _bound(x, 'min'), _bound(x, 'max')
+        low, high = least.astype(float), most.astype(float)
+        error = numpy.maximum(abs(low), abs(high)) * 2. ** -24 + 2. ** -149
+        merged = (least != most) & (error > 1e-3 * (high - low))
+        if merged.any() and x.dtype != numpy.float32:
+            column = merged.argmax()
+            raise InputError(
+                f'column {names[column]}{counted} of {source} goes from '
+                f'{least[column]} to {most[column]}, which float32 does not '
+                f'hold apart; subtract its mean and bring it to the scale of '
+                f'the others')
+    return narrow

@@ -1,0 +1,202 @@
+import io
+import struct
+import zlib
+
+import numpy
+import pytest
+from PIL import Image
+
+from imsat import InputError
+from imsat.datasets import Preparation, load_dataset
+
+RNG = numpy.random.default_rng(0)
+GREY = RNG.integers(0, 256, (3, 5, 4)).astype('u1')
+COLOUR = RNG.integers(0, 256, (3, 5, 4, 3)).astype('u1')
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = pixels if isinstance(pixels, Image.Image) \
+        else Image.fromarray(pixels)
+    image.save(path, **options)
+
+
+def load(folder, **options):
+    return load_dataset(str(folder), verbose=False, **options)
+
+
+def test_grey(tmp_path):
+    for name, pixels in zip(('b.png', 'a.PNG', 'c.png'), GREY):
+        save(tmp_path / 'mine' / name, pixels)
+    save(tmp_path / 'mine' / '.hidden.png', GREY[0][:2])
+    data = load(tmp_path / 'mine')
+    numpy.testing.assert_array_equal(
+        data.x, GREY[[1, 0, 2]].reshape(3, 20) / numpy.float32(128) - 1)
+    assert data.x.dtype == numpy.float32 and data.y is None
+    assert data.name == 'mine' and data.image_shape == (5, 4)
+    assert data.index == ['a.PNG', 'b.png', 'c.png']
+    assert 'grey, as they are, 5 x 4' in data.notes[0]
+
+
+def test_folders_are_classes(tmp_path):
+    for name, pixels in zip(('dog/1.png', 'cat/x/2.png', 'cat/1.png'),
+                            COLOUR):
+        save(tmp_path / name, pixels)
+    data = load(tmp_path)
+    assert data.y.tolist() == ['cat', 'cat', 'dog']
+    assert data.index == ['cat/1.png', 'cat/x/2.png', 'dog/1.png']
+    assert data.image_shape == (5, 4, 3)
+    numpy.testing.assert_array_equal(
+        data.x.reshape(3, 5, 4, 3), COLOUR[[2, 1, 0]] / numpy.float32(128) - 1)
+
+
+def test_a_photograph(tmp_path):
+    """JPEG loses some; its EXIF says that it lies on its side."""
+    x, y = numpy.meshgrid(numpy.arange(48), numpy.arange(32))
+    pixels = numpy.stack([5 * x, 7 * y, 0 * x], axis=2).astype('u1')
+    exif = Image.Exif()
+    exif[0x112] = 6  # turn by 90 degrees clockwise
+    save(tmp_path / 'a.jpeg', pixels, quality=95, exif=exif)
+    save(tmp_path / 'b.jpg', numpy.rot90(pixels, -1), quality=95)
+    data = load(tmp_path)
+    assert data.image_shape == (48, 32, 3)
+    expected = numpy.rot90(pixels, -1).reshape(-1) / 128 - 1
+    assert abs(data.x - expected).max() < .2
+
+
+@pytest.mark.parametrize('size', [None, '8x6', (8, 6)])
+def test_sizes(tmp_path, size):
+    """What has one colour has it in any size."""
+    for i, shape in enumerate([(9, 70), (200, 30), (3, 3)]):
+        save(tmp_path / f'{i}.png', numpy.full(shape, 60 * i, 'u1'))
+    data = load(tmp_path, image_size=size)
+    shape = (8, 6) if size else (32, 32)
+    assert data.image_shape == shape
+    numpy.testing.assert_array_equal(data.x, numpy.repeat(
+        [[-1], [60 / 128 - 1], [120 / 128 - 1]], shape[0] * shape[1], axis=1))
+    assert f'resized to {shape[0]} x {shape[1]}' in data.notes[0]
+
+
+def test_large_images_are_made_smaller(tmp_path):
+    left = numpy.zeros((100, 100), 'u1')
+    left[:, 50:] = 255
+    save(tmp_path / '1.png', left)
+    save(tmp_path / '2.png', left.T)
+    data = load(tmp_path)
+    assert data.image_shape == (32, 32)
+    image = data.x[0].reshape(32, 32)
+    assert (image[:, :15] == -1).all() and (image[:, 17:] > .99).all()
+    numpy.testing.assert_array_equal(data.x[1].reshape(32, 32), image.T)
+
+
+def test_every_mode(tmp_path):
+    """The same grey picture as others may save it."""
+    grey = GREY[0]
+    clear = numpy.where(grey > 128, 255, 0).astype('u1')
+    on_white = numpy.where(grey > 128, grey, 255)
+    palette = Image.fromarray(grey).convert('P')
+    same = {'L': grey, 'RGB': numpy.repeat(grey[..., None], 3, axis=2),
+            'P': palette, '16': grey.astype('u2') * 257}
+    for name, pixels in same.items():
+        save(tmp_path / 'same' / f'{name}.png', pixels)
+    save(tmp_path / 'same' / 'other.png', GREY[1])
+    data = load(tmp_path / 'same')
+    assert data.image_shape == (5, 4) and len(data.x) == 5
+    for row in data.x[:4]:
+        numpy.testing.assert_array_equal(row, grey.ravel() / 128 - 1)
+    save(tmp_path / 'clear/LA.png', numpy.stack([grey, clear], axis=2))
+    save(tmp_path / 'clear/RGBA.png', numpy.stack([grey] * 3 + [clear],
+                                                  axis=2))
+    save(tmp_path / 'clear/other.png', grey)
+    x = load(tmp_path / 'clear').x
+    numpy.testing.assert_array_equal(x[:2], [on_white.ravel() / 128 - 1] * 2)
+    save(tmp_path / 'bits/1.png', grey > 128)
+    save(tmp_path / 'bits/2.png', grey)
+    numpy.testing.assert_array_equal(
+        load(tmp_path / 'bits').x[0], (grey > 128).ravel() * 255 / 128 - 1)
+
+
+def bomb():
+    """Of a few KB, which promise 60,000 x 60,000 pixels."""
+    def chunk(name, content):
+        return struct.pack('>I', len(content)) + name + content \
+            + struct.pack('>I', zlib.crc32(name + content))
+    return b'\x89PNG\r\n\x1a\n' + chunk(
+        b'IHDR', struct.pack('>2I5B', 60000, 60000, 8, 0, 0, 0, 0)) + chunk(
+        b'IDAT', zlib.compress(bytes(10 ** 6))) + chunk(b'IEND', b'')
+
+
+def png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, 'png')
+    return stream.getvalue()
+
+
+def flipped():
+    content = bytearray(png(GREY[0]))
+    content[content.index(b'IDAT') + 12] ^= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'no image', png(GREY[0])[:-20], flipped(), bomb(),
+    b'GIF89a' + bytes(50), png(GREY[0])[:40]])
+@pytest.mark.parametrize('size', [None, '5x4'])
+def test_damaged(tmp_path, content, size):
+    save(tmp_path / 'a.png', GREY[1])
+    (tmp_path / 'b.png').write_bytes(content)
+    with pytest.raises(InputError, match='b.png is damaged') as info:
+        load(tmp_path, image_size=size)
+    assert '\n' not in str(info.value)
+
+
+def test_nothing_or_too_much(tmp_path):
+    with pytest.raises(InputError, match='holds no PNG or JPEG'):
+        load(tmp_path)
+    (tmp_path / 'notes.txt').write_text('no image')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(InputError, match='holds no PNG or JPEG'):
+        load(tmp_path)
+    save(tmp_path / 'a.png', GREY[0])
+    save(tmp_path / 'b.png', GREY[1])
+    with pytest.warns(UserWarning, match='2 files or folders .* left out'):
+        load(tmp_path)
+    save(tmp_path / 'full' / 'a.png', GREY[1])
+    with pytest.raises(InputError, match='a class each, or none'):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize('size', [
+    '28', '28x', 'x28', '0x5', '-1x2', '2x3x4', 'axb', 28, (28,), (1.5, 2),
+    (2, 3, 4), '99999999999x1', True, b'2x2', ''])
+def test_bad_sizes(tmp_path, size):
+    save(tmp_path / 'a.png', GREY[0])
+    with pytest.raises(InputError, match='image_size'):
+        load(tmp_path, image_size=size)
+
+
+def test_images_beyond_memory(tmp_path):
+    save(tmp_path / 'a.png', GREY[0])
+    with pytest.raises(InputError, match='smaller --image-size'):
+        load(tmp_path, image_size='1000000x1000000')
+
+
+def test_new_images_are_made_alike(tmp_path):
+    for i in range(3):
+        save(tmp_path / 'old' / f'{i}.png', GREY[i])
+        save(tmp_path / 'new' / f'{i}.png', Image.new(
+            'RGB', (40, 50), tuple(COLOUR[i, 0, 0].tolist())))
+    load(tmp_path / 'old').preparation.save(tmp_path / 'how.npz')
+    how = Preparation.load(tmp_path / 'how.npz')
+    assert how.image_shape == (5, 4) and how.dimension == 20
+    data = load(tmp_path / 'new', like=how)
+    assert data.image_shape == (5, 4)
+    # As ITU-R BT.601 weighs red, green and blue.
+    expected = COLOUR[:, 0, 0] @ numpy.array([[.299], [.587], [.114]])
+    assert abs(data.x * 128 + 128 - expected).max() <= 1
+    assert load(tmp_path / 'old', like=load(
+        tmp_path / 'new').preparation).image_shape == (50, 40, 3)
+    numpy.savez(tmp_path / 'a.npz', x=numpy.eye(20))
+    rows = load_dataset(str(tmp_path / 'a.npz'))
+    with pytest.raises(InputError, match='folder of images'):
+        load(tmp_path / 'old', like=rows.preparation)
