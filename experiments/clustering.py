@@ -5,10 +5,12 @@ writes down all about it.
     python experiments/clustering.py --dataset mnist    Table 3
     python experiments/clustering.py --method dec       another row of it
 
-Data of your own, from a table with names, or as an array x, a row a point:
+Data of your own:
 
-    python experiments/clustering.py --dataset points.csv --clusters 7
-    python experiments/clustering.py --dataset images.npz --clusters 7
+    a table              --dataset points.csv --clusters 7
+    images               --dataset FOLDER --clusters 7
+    texts, one a line    --dataset posts.txt --clusters 7
+    numbers, embeddings  --dataset points.npy --clusters 7
 """
 import math
 import sys

@@ -6,10 +6,13 @@ measures how well they retrieve.
     python experiments/hashing.py --dataset mnist --bits 16    Table 5
     python experiments/hashing.py --bits 4 --values 10    four digits a code
 
-Data of your own, from a table with names, or as an array x, a row a point:
+Data of your own:
 
-    python experiments/hashing.py --dataset points.csv --bits 32
-    python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
+    a table              --dataset points.csv --bits 32
+    images               --dataset FOLDER --bits 32
+    texts, one a line    --dataset posts.txt --bits 32
+    numbers, embeddings  --dataset points.npy --bits 32
+    searched for others  --query q.npz --gallery g.npz --bits 32
 """
 import math
 import sys
