@@ -1,4 +1,5 @@
 """The pages of docs/start/ do what they say, with less training."""
+import functools
 import importlib
 import re
 import shlex
@@ -25,6 +26,12 @@ def parts(page):
     return blocks, commands
 
 
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('start')
+
+
+@functools.cache
 def make(page):
     for block in parts(page)[0]:
         exec(compile(block, page, 'exec'), {})
@@ -33,18 +40,19 @@ def make(page):
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('page', [path.stem for path in sorted(
     PAGES.glob('*.md'))])
-def test_page(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_page(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     for name in [*BEFORE.get(page, []), page]:
         make(name)
     for i, (script, options) in enumerate(parts(page)[1]):
-        quick = [*QUICK, '--out', f'out-{i}', *(
+        out = f'{page}-{i}'
+        quick = [*QUICK, '--out', out, *(
             ['--no-kmeans'] if script == 'clustering' else [])]
         module = importlib.import_module(script)
         module.run(module.get_options([*shlex.split(options), *quick]))
-        result = load_json(f'out-{i}/result.json')
+        result = load_json(f'{out}/result.json')
         assert result['n'] > 100
-        assert Preparation.load(f'out-{i}/preprocessing.npz').dimension > 10
+        assert Preparation.load(f'{out}/preprocessing.npz').dimension > 10
         # Labels were there to compare with.
         assert result['accuracy' if script == 'clustering'
                       else 'map_step'] > 0
