@@ -85,3 +85,20 @@ def test_counts_of_large_tables_are_not_written(drawn):
     axes, _ = drawn('contingency', numpy.arange(31), numpy.arange(31))
     assert not axes.texts
     assert (axes.images[0].get_array() == numpy.eye(31)).all()
+
+
+def test_samples_in_colour(drawn):
+    # One colour each, from -1 to 3: red, and what is half green, half blue.
+    colours = numpy.array([[3., -1, -1], [-1, 1, 1]])
+    x = numpy.repeat(colours[:, None], 6, axis=1).reshape(2, 18)
+    axes, = drawn('cluster_samples', x, (2, 3, 3), numpy.array([1, 0]), 2,
+                  columns=2)
+    image = axes.images[0].get_array()
+    assert image.shape == (6, 8, 3)
+    numpy.testing.assert_array_equal(image[3:5, :3],
+                                     numpy.ones((2, 3, 1)) * [1, 0, 0])
+    numpy.testing.assert_array_equal(image[:2, :3],
+                                     numpy.ones((2, 3, 1)) * [0, .5, .5])
+    # White between and beside.
+    image[3:5, :3] = image[:2, :3] = 1
+    assert (image == 1).all()
