@@ -3,14 +3,15 @@
     python experiments/benchmark_search.py [--sizes 69000 --bits 64 --k 10]
 
 Both search the same random codes for the same queries in turn, and have to
-give the same answer, ties included.  HammingIndex takes one thread, FAISS
---threads.
+give the same answer, ties included.
 """
 import argparse
+import itertools
 import statistics
 import sys
 
 import numpy
+from threadpoolctl import threadpool_limits
 
 from common import markdown
 from common.scripts import main, positive
@@ -19,8 +20,8 @@ from imsat import devices
 from imsat.retrieval import HammingIndex, code_width
 from imsat.retrieval.index import import_faiss
 
-HEAD = ('codes', 'bits', 'k', 'HammingIndex, ms a query', 'FAISS',
-        'FAISS / HammingIndex')
+HEAD = ('codes', 'bits', 'k', 'threads', 'HammingIndex, ms a query',
+        'FAISS', 'FAISS / HammingIndex')
 
 
 def get_options(argv=None):
@@ -36,7 +37,8 @@ def get_options(argv=None):
         help='neighbours of a query')
     add('--queries', type=positive, default=32, help='how many')
     add('--repeats', type=positive, default=5, help='timed, of each')
-    add('--threads', type=positive, default=1, help='of FAISS')
+    add('--threads', type=positive, nargs='+', default=[1, 2], dest='counts',
+        help='of each, one number after the other')
     return parser.parse_args(argv)
 
 
@@ -55,10 +57,8 @@ def check(answers):
 
 def run(args):
     faiss = import_faiss()
-    faiss.omp_set_num_threads(args.threads)
     print(f'{args.queries} queries, medians of {args.repeats}, FAISS '
-          f'{faiss.__version__}, threads: {args.threads}, '
-          f'{devices.describe(devices.get_device(-1))}\n')
+          f'{faiss.__version__}, {devices.describe(devices.get_device(-1))}\n')
     print(markdown.head(HEAD, numbers=len(HEAD)))
     rng = numpy.random.default_rng(0)
     for size in args.sizes:
@@ -67,16 +67,17 @@ def run(args):
             index.add(random_codes(rng, size, n_bits))
             flat = index.to_faiss()
             queries = random_codes(rng, args.queries, n_bits)
-            for k in args.k:
-                times = time_in_turns(
-                    {'ours': lambda: index.search(queries, k),
-                     'theirs': lambda: flat.search(queries, k)},
-                    args.repeats, warm_up=0, check=check)
+            for k, threads in itertools.product(args.k, args.counts):
+                with threadpool_limits(threads):
+                    times = time_in_turns(
+                        {'ours': lambda: index.search(queries, k),
+                         'theirs': lambda: flat.search(queries, k)},
+                        args.repeats, check=check)
                 ours, theirs = (statistics.median(each) / len(queries) * 1e3
                                 for each in times.values())
                 print(markdown.row((
-                    f'{size:,}', n_bits, k, f'{ours:.3f}', f'{theirs:.3f}',
-                    f'{theirs / ours:.2f}')), flush=True)
+                    f'{size:,}', n_bits, k, threads, f'{ours:.3f}',
+                    f'{theirs:.3f}', f'{theirs / ours:.2f}')), flush=True)
 
 
 if __name__ == '__main__':

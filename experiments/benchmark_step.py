@@ -11,7 +11,7 @@ batches of the same data in turn, each after a pause and a step that is not
 timed; printed are medians and their ratios.
 
 With --device N the plan as a CUDA graph, the same one launch after the other,
-Chainer's graph and PyTorch take turns on GPU N.
+Chainer's graph, and PyTorch eager and as a CUDA graph take turns on GPU N.
 """
 import argparse
 import itertools
@@ -121,14 +121,42 @@ class TorchStep:
         pytorch.copy_parameters(encoder, self.network)
         self.network.to(where)
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=RATE, fused=True)
+            self.network.parameters(), lr=RATE, fused=True,
+            capturable=where != 'cpu')
 
     def __call__(self, d=None):
-        index = self.torch.from_numpy(next(self.batches)).to(self.x.device)
+        return self.step(
+            self.torch.from_numpy(next(self.batches)).to(self.x.device), d)
+
+    def step(self, index, d=None):
         x = self.x[index]
         return self.pytorch.step(
             self.task, self.network, self.optimizer, x, self.radius[index],
             self.torch.randn_like(x) if d is None else d)
+
+
+class TorchGraph(TorchStep):
+    """The same as one CUDA graph, with its random numbers."""
+
+    def __init__(self, args, x, radius, where):
+        super().__init__(args, x, radius, where)
+        cuda = self.torch.cuda
+        self.index = self.torch.zeros(
+            args.batch_size, dtype=self.torch.long, device=where)
+        # As its documentation asks for: some steps on another stream first.
+        stream = cuda.Stream()
+        stream.wait_stream(cuda.current_stream())
+        with cuda.stream(stream):
+            for _ in range(3):
+                self.step(self.index)
+        cuda.current_stream().wait_stream(stream)
+        self.graph = cuda.CUDAGraph()
+        with cuda.graph(self.graph):
+            self.step(self.index)
+
+    def __call__(self):
+        self.index.copy_(self.torch.from_numpy(next(self.batches)))
+        self.graph.replay()
 
 
 def check_torch(args, x, radius):
@@ -229,6 +257,9 @@ def run(args):
     try:
         check_torch(args, x, radius)
         contestants['PyTorch, eager'] = TorchStep(args, x, radius, where)
+        if args.device >= 0:
+            contestants['PyTorch, CUDA graph'] = TorchGraph(
+                args, x, radius, where)
     except ImportError:
         print('PyTorch is not installed, and takes no part')
     if args.device < 0:

@@ -4,7 +4,11 @@ writes down all about it.
     python experiments/clustering.py                    the digits of sklearn
     python experiments/clustering.py --dataset mnist    Table 3
     python experiments/clustering.py --method dec       another row of it
-    python experiments/clustering.py --dataset points.npz --clusters 7
+
+Data of your own, from a table with names, or as an array x, a row a point:
+
+    python experiments/clustering.py --dataset points.csv --clusters 7
+    python experiments/clustering.py --dataset images.npz --clusters 7
 """
 import math
 import sys
@@ -13,10 +17,14 @@ from pathlib import Path
 import numpy
 
 import imsat
+from common import answers
 from common.folders import describe, run_folder
 from common.options import get_parser, make_model, parse, table_options
-from common.results import in_seconds, save_log, training_results
+from common.report import Points, named, write_report
+from common.results import (
+    in_seconds, save_log, save_model, training_results)
 from common.scripts import main
+from common.words import about_information, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
@@ -35,7 +43,7 @@ OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
 
 def get_options(argv=None):
     parser = get_parser('clustering', __doc__, UNDECIDED)
-    parser.add_argument(
+    parser.add_argument_group('options of clustering').add_argument(
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters')
@@ -98,7 +106,6 @@ def run(args):
     model.check(data.x, data.y)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
-        data.preparation.save(out / 'preprocessing.npz')
         model.fit(data.x, data.y)
         save_results(out, args, data, model)
 
@@ -115,52 +122,92 @@ def save_results(out, args, data, model):
         n=data.x.shape[0], clusters=args.clusters,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
+        **information_of_run(model.restarts_[model.best_restart_].log,
+                             math.log(args.clusters)),
         **training_results(args, model, lambda logits: clustering_scores(
             data.y, logits.argmax(axis=1))))
 
-    model.save(out / 'model.npz')
-    assignments = {'cluster': clusters}
-    if hasattr(model, 'predict_proba'):
-        assignments['probability'] = \
-            model.predict_proba(data.x).astype(numpy.float32)
-    save_npz(out / 'assignments.npz', assignments)
-    names = ['cluster_sizes.png']
-    pictures.cluster_sizes(out / names[0], clusters, args.clusters,
+    p = model.predict_proba(data.x) if hasattr(model, 'predict_proba') \
+        else None
+    save_model(out, args, data, data.x, model)
+    save_npz(out / 'assignments.npz', {'cluster': clusters, **(
+        {} if p is None else {'probability': p.astype(numpy.float32)})})
+    answers.save_csv(out / 'assignments.csv', {
+        **answers.places(range(len(clusters)), data.index),
+        **answers.of_clusters(clusters, p)})
+    names = [*save_log(out, model, result['most_information']),
+             'cluster_sizes.png']
+    pictures.cluster_sizes(out / names[-1], clusters, args.clusters,
                            getattr(model, 'prior', None))
-    names = save_log(out, model) + names
     if data.y is not None:
         names.append('contingency.png')
-        pictures.contingency(out / names[-1], data.y, clusters)
+        pictures.contingency(out / names[-1], data.y, clusters, args.clusters)
+    else:
+        names.append('embedding.png')
+        pictures.embedding(out / names[-1], data.x, clusters, p, args.seed)
     if data.image_shape is not None:
         names.append('cluster_samples.png')
         pictures.cluster_samples(out / names[-1], data.x, data.image_shape,
                                  clusters, args.clusters, args.seed)
     save_json(out / 'result.json', result)
+    sentences = [
+        *about_information(
+            result, f'{args.clusters} clusters', 'points are {}sure of their '
+            'cluster', 'clusters are {}equally probable'),
+        f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
+        f'are used.']
     if not args.quiet:
-        print_summary(out, data, result, names)
+        print_summary(out, data, result, names, sentences)
+    save_report(out, args, data, clusters, p, result, names, sentences)
 
 
-def print_summary(out, data, result, names):
+def save_report(out, args, data, clusters, p, result, names, sentences):
+    scores = None
+    if result['accuracy'] is not None:
+        scores = ['', 'ACC', 'NMI', 'ARI'], [
+            [name, f'{s["accuracy"]:.1%}', f'{s["nmi"]:.3f}',
+             f'{s["ari"]:.3f}'] for name, s in compared(result)]
+
+    def uncertain(i):
+        first, second = numpy.argsort(-p[i], kind='stable')[:2]
+        return f'cluster {first}; {second} has {p[i, second]:.3f}'
+    title = get_system('clustering', args.method).title
+    write_report(
+        out / 'report.html',
+        f'{data.name}: {result["n"]} points in {args.clusters} clusters by '
+        f'{title}', args, result, sentences=sentences, scores=scores,
+        pictures=names, points=Points(data, named(data)), kind='Clusters',
+        groups=[(f'Cluster {k}', numpy.flatnonzero(clusters == k))
+                for k in range(args.clusters)],
+        certainty=None if p is None or p.shape[1] < 2 else p.max(axis=1),
+        uncertain=uncertain)
+
+
+def compared(result):
+    """Names and scores to be shown."""
+    title = get_system('clustering', result['method']).title
+    return [(name, scores) for name, scores in (
+        (title, result), ('K-means', result['kmeans'])) if scores is not None]
+
+
+def print_summary(out, data, result, names, sentences):
     print(f'\n{data.name}: {result["n"]} points in {result["clusters"]} '
           f'clusters, {in_seconds(result)}')
     if result['accuracy'] is not None:
         print(f'{"":20}{"ACC":>7}{"NMI":>7}{"ARI":>7}')
-        title = get_system('clustering', result['method']).title
-        for name, scores in (title, result), ('K-means', result['kmeans']):
-            if scores is not None:
-                print(f'{name:20}{scores["accuracy"]:7.1%}'
-                      f'{scores["nmi"]:7.3f}{scores["ari"]:7.3f}')
+        for name, scores in compared(result):
+            print(f'{name:20}{scores["accuracy"]:7.1%}'
+                  f'{scores["nmi"]:7.3f}{scores["ari"]:7.3f}')
     if len(result['restarts']) > 1:
         print('restarts by objective: ' + ', '.join(
             f'{r["objective"]:.4f}'
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None
                else '') + (' kept' if r['kept'] else '')
             for r in result['restarts']))
-    if result['conditional_entropy'] is not None:
-        print(f'H(Y|X) {result["conditional_entropy"]:.3f}, '
-              f'H(Y) {result["marginal_entropy"]:.3f} nats')
+    print(*sentences, sep='\n')
     print('cluster sizes ' + ' '.join(map(str, result['sizes'])))
-    print(f'results and pictures in {out}/: ' + ', '.join(names))
+    print(f'results and pictures in {out}/: '
+          + ', '.join(['report.html', *names]))
 
 
 if __name__ == '__main__':

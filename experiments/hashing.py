@@ -4,9 +4,14 @@ measures how well they retrieve.
     python experiments/hashing.py                    the digits of sklearn
     python experiments/hashing.py --method pca-itq   another row of Table 5
     python experiments/hashing.py --dataset mnist --bits 16    Table 5
-    python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
     python experiments/hashing.py --bits 4 --values 10    four digits a code
+
+Data of your own, from a table with names, or as an array x, a row a point:
+
+    python experiments/hashing.py --dataset points.csv --bits 32
+    python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
 """
+import math
 import sys
 import time
 
@@ -14,10 +19,14 @@ import numpy
 import scipy.sparse
 
 import imsat
+from common import answers
 from common.folders import describe, run_folder
 from common.options import get_parser, make_model, parse, table_options
-from common.results import in_seconds, save_log, training_results
+from common.report import Points, named, write_report
+from common.results import (
+    in_seconds, save_log, save_model, training_results)
 from common.scripts import a_path, main
+from common.words import about_information, information_of_run
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.datasets.loading import read_file
@@ -34,6 +43,7 @@ SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
 
 TRAIN_ON = 'all', 'gallery'
+FREQUENT = 10  # codes that are shown
 # Of the options that only this script has.
 KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
          'values': Whole(2, optional=True)}
@@ -41,7 +51,7 @@ KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
 
 def get_options(argv=None):
     parser = get_parser('hashing', __doc__)
-    add = parser.add_argument
+    add = parser.add_argument_group('options of retrieval').add_argument
     add('--queries-per-class', type=int, default=100, metavar='N',
         help='drawn by --seed (section 4.3), half of a class that has fewer '
              'than 2 N points; default 100')
@@ -118,10 +128,13 @@ def read_points(args):
             else object
         y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
     x = [query.x, gallery.x]
-    data = Dataset(gallery.name, scipy.sparse.vstack(x, 'csr')
-                   if any(map(scipy.sparse.issparse, x))
-                   else numpy.concatenate(x), y, gallery.image_shape,
-                   preparation=gallery.preparation)
+    data = Dataset(
+        gallery.name,
+        scipy.sparse.vstack(x, 'csr') if any(map(scipy.sparse.issparse, x))
+        else numpy.concatenate(x), y, gallery.image_shape,
+        names=query.names or gallery.names,
+        index=None if None in (query.index, gallery.index)
+        else query.index + gallery.index, preparation=gallery.preparation)
     rows, n = numpy.arange(data.x.shape[0]), query.x.shape[0]
     return data, rows[:n], rows[n:]
 
@@ -138,24 +151,32 @@ def run(args):
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
     with run_folder(args, describe(data, queries=len(query))) as out:
-        data.preparation.save(out / 'preprocessing.npz')
         model.fit(x)
+        save_model(out, args, data, x, model)
         save_results(out, args, data, query, gallery, model)
 
 
 def save_results(out, args, data, query, gallery, model):
     codes = model.transform(data.x)
-    model.save(out / 'model.npz')
     # Files of one's own are numbered each by itself.
     first = 0 if args.gallery is None else len(query)
     save_npz(out / 'codes.npz', {
         'query_codes': codes[query], 'query_index': query,
         'gallery_codes': codes[gallery], 'gallery_index': gallery - first})
-    names = [*save_log(out, model), 'bits.png']
-    p = model.predict_proba(data.x[gallery]) \
-        if hasattr(model, 'predict_proba') \
-        else unpack_bits(codes[gallery], args.bits).astype(numpy.float64)
-    pictures.bits(out / names[-1], p, sizes_of(args))
+    order = numpy.concatenate([query, gallery])
+    answers.save_csv(out / 'codes.csv', {
+        'set': ['query'] * len(query) + ['gallery'] * len(gallery),
+        **answers.places(
+            numpy.concatenate([query, gallery - first]),
+            data.index and [data.index[i] for i in order]),
+        **answers.of_codes(codes[order], args.bits, args.values)})
+    most = args.bits * math.log(args.values or 2)
+    names = [*save_log(out, model, most), 'bits.png']
+    p = model.predict_proba(data.x) if hasattr(model, 'predict_proba') \
+        else None
+    pictures.bits(
+        out / names[-1], unpack_bits(codes[gallery], args.bits).astype(
+            numpy.float64) if p is None else p[gallery], sizes_of(args))
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
@@ -178,10 +199,72 @@ def save_results(out, args, data, query, gallery, model):
     if data.image_shape is not None and data.y is not None:
         names.append('nearest.png')
         draw_nearest(out / names[-1], args, data, query, gallery, codes)
-    result.update(training_results(args, model))
+    result.update(
+        **information_of_run(model.restarts_[model.best_restart_].log, most),
+        **training_results(args, model))
     save_json(out / 'result.json', result)
+    sentences = said_of(args, result)
     if not args.quiet:
-        print_summary(out, args, result, names)
+        print_summary(out, args, result, names, sentences)
+    save_report(out, args, data, len(query), codes, p, result, names,
+                sentences)
+
+
+def said_of(args, result):
+    """Sentences about the information of a result."""
+    outputs = outputs_of(args)
+    what = 'bits' if args.values is None else 'outputs'
+    sentences = about_information(
+        result, outputs, f'{what} are {{}}sure',
+        f'the values of {what} are {{}}equally frequent')
+    if sentences:
+        sentences.append(f'Pairs of {what} share '
+                         f'{result["pairwise_information"]:.3f} nats; the '
+                         f'less, the more all of them tell together.')
+    return sentences
+
+
+def outputs_of(args):
+    return f'{args.bits} bits' if args.values is None else \
+        f'{args.bits} outputs of {args.values} values'
+
+
+def save_report(out, args, data, n_queries, codes, p, result, names,
+                sentences):
+    scores = None
+    if result['map_trapezoid'] is not None:
+        scores = ['score', ''], [
+            [key.replace('map', 'mAP').replace('_', ' '),
+             f'{result[key]:.1%}']
+            for key in SCORES if isinstance(result[key], float)]
+    outputs = answers.outputs_of(codes, args.bits, args.values)
+
+    def text(i):
+        return ('' if args.values is None else '-').join(map(str, outputs[i]))
+    _, group, counts = numpy.unique(
+        codes, axis=0, return_inverse=True, return_counts=True)
+    frequent = numpy.argsort(-counts, kind='stable')[:FREQUENT]
+    groups = [numpy.flatnonzero(group.ravel() == code) for code in frequent]
+    certainty = None
+    if p is not None:
+        certainty = numpy.maximum(p, 1 - p).mean(axis=1) \
+            if args.values is None else p.reshape(
+                len(p), args.bits, args.values).max(axis=2).mean(axis=1)
+    points = named(data)
+    if args.gallery is not None and data.index is None:
+        points = [f'query {i}' for i in range(n_queries)] + [
+            f'gallery {i}' for i in range(len(points) - n_queries)]
+    write_report(
+        out / 'report.html',
+        f'{data.name}: {result["n"]} points in {outputs_of(args)} by '
+        f'{get_system("hashing", args.method).title}', args, result,
+        sentences=[
+            *sentences, f'All points have {len(counts)} distinct codes; below '
+            f'are the most frequent.'],
+        scores=scores, pictures=names, points=Points(data, points),
+        kind='Codes',
+        groups=[(f'Code {text(rows[0])}', rows) for rows in groups],
+        certainty=certainty, uncertain=text)
 
 
 def possible_at_500(query_labels, gallery_labels):
@@ -208,10 +291,9 @@ def draw_nearest(path, args, data, query, gallery, codes):
         neighbors, distances, data.image_shape)
 
 
-def print_summary(out, args, result, names):
-    outputs = f'{args.bits} bits' if args.values is None else \
-        f'{args.bits} outputs of {args.values} values'
-    print(f'\n{result["dataset"]}: {result["n"]} points in {outputs}, '
+def print_summary(out, args, result, names, sentences):
+    print(f'\n{result["dataset"]}: {result["n"]} points in '
+          f'{outputs_of(args)}, '
           f'{result["distinct_codes"]} distinct codes, {in_seconds(result)}')
     if result['map_trapezoid'] is None:
         print('no labels, so no scores; codes.npz holds the codes')
@@ -224,12 +306,9 @@ def print_summary(out, args, result, names):
               + (f' (of {possible:.1%} possible)' if possible < 1 else '')
               + f', at r = 2 {result["precision_at_r2"]:.1%} '
               f'({result["empty_balls"]} empty balls)')
-    if 'conditional_entropy' in result:
-        print(f'sums over {"bits" if args.values is None else "outputs"}: '
-              f'H(Y|X) {result["conditional_entropy"]:.3f}, '
-              f'H(Y) {result["marginal_entropy"]:.3f}, shared by pairs '
-              f'{result["pairwise_information"]:.3f} nats')
-    print(f'results and pictures in {out}/: ' + ', '.join(names))
+    print(*sentences, sep='\n', end='\n' if sentences else '')
+    print(f'results and pictures in {out}/: '
+          + ', '.join(['report.html', *names]))
 
 
 if __name__ == '__main__':

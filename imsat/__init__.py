@@ -43,7 +43,7 @@ from imsat.losses import (
     CodeObjective, HashingObjective, IMSATLoss, Mean, Objective, Regularizer,
     WeightDecay, rpt, vat)
 from imsat.metrics import clustering_accuracy
-from imsat.neighbors import neighbor_distance
+from imsat.neighbors import neighbor_distance, neighbors
 from imsat.retrieval import HammingIndex
 
 if typing.TYPE_CHECKING:
@@ -91,6 +91,7 @@ __all__ = [
     'losses',
     'metrics',
     'neighbor_distance',
+    'neighbors',
     'retrieval',
     'rpt',
     'training',

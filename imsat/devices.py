@@ -1,13 +1,17 @@
 """The devices of this machine, by number and in words."""
+import functools
 import importlib.util
+import itertools
 import math
 import os
 import platform
+from collections.abc import Sequence
 
 import chainer
+import threadpoolctl
 from chainer.backends import cuda
 
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
 from imsat.parameters import is_whole, shown
 
 
@@ -76,6 +80,38 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def weights_of(widths: Sequence[int]) -> int:
+    """How many weights a network has, from the units of its layers."""
+    return sum(a * b for a, b in itertools.pairwise(widths))
+
+
+def check_memory(widths: Sequence[int], numbers: int = 1) -> None:
+    """Raises ArgumentError unless ``numbers`` arrays of a network's weights,
+    float32, fit into the memory that the machine has."""
+    size, most = 4 * numbers * weights_of(widths), available_memory()
+    if size > most:
+        raise ArgumentError(
+            'hidden', f'and the others make a network of '
+            f'{"-".join(map(str, widths))} units, which takes '
+            f'{size / 1e9:.0f} GB{" to train" * (numbers > 1)} where there '
+            f'are {most / 1e9:.0f}; choose fewer', '--hidden')
+
+
+def usable_threads() -> int:
+    """How many threads matrix products may take, and so other loops.
+
+    ``OPENBLAS_NUM_THREADS``, threadpoolctl and ``--threads`` set it.
+    """
+    return max((library['num_threads'] for library in _blas().info()),
+               default=available_cores())
+
+
+@functools.cache
+def _blas():
+    # To look for the libraries takes milliseconds.
+    return threadpoolctl.ThreadpoolController().select(user_api='blas')
 
 
 def available_memory() -> float:

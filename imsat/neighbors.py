@@ -1,82 +1,191 @@
-"""sigma_t(x), the distance to the t-th neighbour (Eq. 17), kept on disk."""
+"""The nearest of many points, and sigma_t(x) of Eq. 17, kept on disk."""
+import concurrent.futures
 import os
-import typing
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy
 import scipy.sparse
+import threadpoolctl
 from chainer import backend
 
 from imsat.cuda import nearest, runtime
+from imsat.devices import usable_threads
 from imsat.errors import InputError
-from imsat.parameters import Place, check_argument, is_whole, shown
+from imsat.functions.compiled import compiled
+from imsat.parameters import (
+    Choice, Place, check_argument, is_whole, shown)
 from imsat.retrieval.codes import to_numpy
-from imsat.storage import AnyPath, digest, keep, look_up
+from imsat.retrieval.index import import_faiss
+from imsat.storage import AnyPath, Like, digest, keep, look_up
 
+METHODS = 'auto', 'exact', 'approximate'
+# Points whose neighbours are exact by default: a minute on two cores for
+# 64 columns, ten for 1,000.
+MOST_EXACT = 300_000
+# Of approximate ones: how many are compared with exact ones, and by how much
+# their last distance may be too large, in the median and for 99 % of them.
+SAMPLE = 1000
+ERROR = .009, .045
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
 # On a GPU: columns at a time.
 TILE = 16384
+# On the CPU: rows and columns of a tile of products.
+BLOCK = 1024
+# Of distances that a thread keeps in float64.
+MOST = 1 << 24
 # Candidates beside the t + 1 nearest.
 SPARE = 2
 # Of a square of a distance, a share that makes no difference.
 HARMLESS = 1e-9
-# So many times the variance the square of the mean may be.
-FAR = 10
+# Measured at a time of points that seem equally far.
+MANY = 1000
+
+
+def neighbors(
+        x: Any, k: int = 10, cache: AnyPath | None = None,
+        progress: Callable[[int], Any] | None = None, method: str = 'auto'
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The k nearest other points of every point.
+
+    Args:
+        x (array or scipy sparse matrix): Shape (N, d), N > k, of any real
+            dtype; float64 where float32 can't hold the points apart.  It may
+            be memory-mapped.
+        k (int): How many, from 1.
+        cache (path): Folder in which the answer is kept under a hash of x
+            and k, or looked up; None for none.
+        progress: Called with the number of points just done.
+        method (str): ``'exact'``; ``'approximate'``, by FAISS, which finds
+            points that are about as near, and a warning says how nearly;
+            ``'auto'``, exact for up to 300,000 points, and for sparse ones.
+
+    Returns:
+        tuple: ``distances``, float64, Euclidean, in the units of x, and
+        ``indices``, int64, shape (N, k), sorted by distance and, where it is
+        equal, by index.  The distances are always those of the indices.  The
+        CPU computes them, wherever x is.
+
+    Raises:
+        InputError: If x is no table of finite numbers, there are not more
+            than ``k`` points, or there is no FAISS where it is needed.
+
+    Example:
+        >>> distances, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
+        >>> distances.ravel(), indices.ravel()
+        (array([1., 1., 2.]), array([1, 0, 1]))
+    """
+    x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
+    n = _check_rank(x, k)
+    like = {'distances': numpy.empty((n, k)),
+            'indices': Like((n, k), numpy.int64, 0, n - 1)}
+    found = _find(x, k, cache, progress, method, 'k neighbors', like,
+                  lambda *answer: dict(zip(like, answer)))
+    return found['distances'], found['indices']
 
 
 def neighbor_distance(
-        x: typing.Any, t: int = 10, cache: AnyPath | None = None,
-        progress: Callable[[int], typing.Any] | None = None) -> numpy.ndarray:
+        x: Any, t: int = 10, cache: AnyPath | None = None,
+        progress: Callable[[int], Any] | None = None,
+        method: str = 'auto') -> numpy.ndarray:
     """Euclidean distance of every point to its t-th nearest other point.
 
     The authors' code takes the 11th nearest where the paper says t = 10.
 
     Args:
-        x (array or scipy sparse matrix): Shape (N, d), N > t, of any real
-            dtype; float64 where float32 can't hold the points apart.
-        t (int): Which neighbour, from 1.
-        cache (path): Folder in which the answer is kept under a hash of x
-            and t, or looked up; None for none.
-        progress: Called with the number of points just done.
+        x, t, cache, progress, method: As x, k and so on of
+            :func:`neighbors`; on a GPU x is searched there, exactly unless
+            the method is ``'approximate'``.
 
     Returns:
-        numpy.ndarray: Shape (N,), float64, in the units of x.  Computed in
-        float64, in memory for CHUNK x N distances at most, on a GPU for
-        CHUNK x TILE.
+        numpy.ndarray: Shape (N,), float64, in the units of x.
 
     Raises:
-        InputError: If x is no table of finite numbers, or there are not more
-            than ``t`` points; on a GPU also if ``t`` is beyond a thousand.
+        InputError: As :func:`neighbors`; on a GPU also if ``t`` is beyond a
+            thousand.
 
     Example:
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
+    if method == 'approximate' and runtime.current.holds(x):
+        x = to_numpy(x)
     x = _check_points(x)
+    n = _check_rank(x, t)
+    return _find(x, t, cache, progress, method, 't sigma',
+                 {'sigma': Like((n,), numpy.float64, 0)},
+                 lambda distances, _: {'sigma': distances[:, -1]})['sigma']
+
+
+def _find(x, k, cache, progress, method, name, like, select):
+    """The arrays that ``select`` makes of distances and indices, from the
+    cache where they are there."""
+    check_argument('cache', cache, Place())
+    check_argument('method', method, Choice(METHODS))
+    n, d = x.shape
+    rough = method == 'approximate' and d > 0 or (
+        method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))
+
+    def compute():
+        if rough:
+            *answer, error = _approximately(x, k, progress)
+            return {**select(*answer), 'error': error}
+        if runtime.current.holds(x):
+            return {'sigma': _by_kernels(x, k, progress)}
+        return select(*_exactly(x, k, progress))
+    if cache is None:
+        found = compute()
+    else:
+        letter, end = name[0], '-approximate' if rough else ''
+        path = Path(cache) / f'{name[2:]}-{digest(x)}-{letter}{k}{end}.npz'
+        if rough:
+            like = {**like, 'error': Like((2,))}
+        found = look_up(path, lambda arrays: True, like)
+        if found is None:
+            found = compute()
+            keep(path, found)
+        elif progress is not None:
+            progress(n)
+    if rough:
+        median, most = found['error']
+        warnings.warn(
+            f'the neighbours of {n:,} points are approximate: the last of {k} '
+            f'is farther than it should be by {median:.2%} in the median and '
+            f'by {most:.2%} at the 99th percentile of {min(n, SAMPLE):,} '
+            f'points')
+    return found
+
+
+def _check_rank(x, t):
+    """The number of points, if each has a neighbour number t."""
     n = x.shape[0]
     if not is_whole(t) or not 1 <= t < n:
         raise InputError(f'{n} points have no neighbour number {shown(t)}; '
                          f'choose a neighbour from 1 to {n - 1}')
+    return n
+
+
+def _cached(cache, name, x, like, progress, compute):
+    """What ``compute`` returns, from the file ``name`` where it is kept."""
     check_argument('cache', cache, Place())
     if cache is None:
-        return _compute(x, t, progress)
-    path = Path(cache) / f'sigma-{digest(x)}-t{t}.npz'
-    kept = look_up(path, lambda arrays: bool((arrays['sigma'] >= 0).all()),
-                   {'sigma': numpy.empty(n)})
-    if kept is not None:
-        if progress is not None:
-            progress(n)
-        return kept['sigma']
-    sigma = _compute(x, t, progress)
-    keep(path, {'sigma': sigma})
-    return sigma
+        return compute()
+    path = Path(cache) / name.format(digest(x))
+    found = look_up(path, lambda arrays: True, like)
+    if found is None:
+        found = compute()
+        keep(path, found)
+    elif progress is not None:
+        progress(x.shape[0])
+    return found
 
 
 def _check_points(x):
-    """x as an array or a CSR matrix of float32 or float64."""
+    """x as an array or a CSR matrix that float64 can take the place of."""
     if runtime.current.holds(x):
         return x
     if scipy.sparse.issparse(x):
@@ -88,11 +197,14 @@ def _check_points(x):
     elif numpy.ma.is_masked(x):
         raise InputError('x has values that are masked; remove those points')
     else:
-        x = values = to_numpy(x)
+        x = values = numpy.ascontiguousarray(to_numpy(x))
     if x.ndim != 2 or values.dtype.kind not in 'fiub':
         raise InputError(f'x has shape {x.shape} and dtype {values.dtype}; '
                          f'give a table of numbers, a row for each point')
-    if values.dtype not in (numpy.float32, numpy.float64):
+    # Integers of up to 32 bits become float64 as they are needed.
+    if values.dtype not in (numpy.float32, numpy.float64) and (
+            scipy.sparse.issparse(x) or values.dtype.str[1:] not in
+            ('u1', 'i1', 'u2', 'i2', 'u4', 'i4')):
         if values.dtype.kind in 'iu' and values.size \
                 and max(-int(values.min()), int(values.max())) > 2 ** 53:
             raise InputError('x holds whole numbers above 2**53, which '
@@ -101,72 +213,340 @@ def _check_points(x):
         with numpy.errstate(over='ignore'):
             x = x.astype(numpy.float64)
         values = x.data if scipy.sparse.issparse(x) else x
-    if not numpy.isfinite(values).all():
+    if not all(numpy.isfinite(values[start:start + CHUNK]).all()
+               for start in range(0, len(values), CHUNK)):
         raise InputError('x holds values that are NaN or infinite; remove '
                          'those points')
     return x
 
 
-def _compute(x, t, progress):
-    n = x.shape[0]
-    distance = (by_kernels if runtime.current.holds(x) else by_products)(
-        x, t)
-    sigma = numpy.empty(n)
-    for start in range(0, n, CHUNK):
-        rows = slice(start, min(start + CHUNK, n))
-        sigma[rows] = distance(rows)
-        if progress is not None:
-            progress(rows.stop - start)
-    return sigma
+def _exactly(x, k, progress):
+    """Distances and indices as :func:`neighbors` returns them.
 
-
-def by_products(x, t):
-    """Function of ``rows``, a slice, to sigma_t of ``x[rows]`` among all x.
-
-    Products find the nearest, float64 differences measure them.
+    Products in float32 find candidates, differences in float64 measure them.
+    Where another point could be as near, products in float64 look for it.
     """
-    from sklearn.neighbors import NearestNeighbors
+    n = x.shape[0]
+    distances = numpy.empty((n, k))
+    indices = numpy.empty((n, k), numpy.int64)
+    with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
+            threadpoolctl.threadpool_limits(1, 'blas'):
+        doubtful = numpy.arange(n)
+        if not scipy.sparse.issparse(x):
+            doubtful = _by_tiles(x, k, pool, progress, distances, indices)
+            progress = None
+        _settle(x, doubtful, k, distances, indices, pool, progress)
+    return distances, indices
 
+
+def _settle(x, rows, k, distances, indices, pool=None, progress=None):
+    """Writes distances and indices of some points, by :func:`by_float64`."""
+    if not len(rows):
+        return
+    settle = by_float64(x, k, distances, indices)
+    size = max(1, min(CHUNK, MOST // x.shape[0]))
+    parts = [rows[i:i + size] for i in range(0, len(rows), size)]
+    for done in (pool.map if pool else map)(settle, parts):
+        if progress is not None:
+            progress(done)
+
+
+def _approximately(x, k, progress):
+    """As :func:`_exactly`, and errors of the last distance: the median and
+    the 99th percentile of some points, each a share of what is right.
+
+    FAISS looks through the lists of so many of the nearest centres, for
+    codes of four bits for each two columns, and compares so many of the
+    points themselves, that the errors are within ERROR.
+    """
+    if scipy.sparse.issparse(x):
+        raise InputError('the neighbours of sparse points are exact alone; '
+                         "choose the method 'exact', or give x.toarray()")
+    try:
+        faiss = import_faiss()
+    except InputError as error:
+        raise InputError(
+            f'{error}, for approximate neighbours of {len(x):,} points; the '
+            f"method 'exact' would take about {_estimate(x)}") from None
+    # FAISS has threads of its own.
+    with threadpoolctl.threadpool_limits(usable_threads()):
+        return _by_lists(faiss, x, k, progress)
+
+
+def _by_lists(faiss, x, k, progress):
     n, d = x.shape
-    k = min(t + 1 + SPARE, n)
-    near = _centred(x)
-    search = NearestNeighbors(algorithm='brute').fit(near)
-    squares = _squares(near)
+    if n < SAMPLE:
+        return *_exactly(x, k, progress), numpy.zeros(2)
+    rng = numpy.random.default_rng(0)
+    points = numpy.zeros((n, d + d % 2), numpy.float32)
+    points[:, :d] = _in_float32(
+        x, x.mean(axis=0, dtype=numpy.float64))[0][:, :d]
+    lists = max(1, min(round(4 * n ** .5), n // 40))  # FAISS asks for 39
+    index = faiss.index_factory(
+        points.shape[1], f'IVF{lists},PQ{points.shape[1] // 2}x4fs,RFlat')
+    index.train(points[rng.choice(n, 40 * lists, False)])
+    index.add(points)
+    distances = numpy.empty((n, k))
+    indices = numpy.empty((n, k), numpy.int64)
+    sample = numpy.sort(rng.choice(n, min(n, SAMPLE), False))
+    _settle(x, sample, k, distances, indices)
+    right = distances[sample, -1]
+
+    def search(rows):
+        _, places = index.search(points[rows], k + 1)
+        missing = (places < 0).any(axis=1)
+        _measure(x, rows[~missing], places[~missing], numpy.inf, 0,
+                 distances, indices)
+        _settle(x, rows[missing], k, distances, indices)
+    inverted = faiss.extract_index_ivf(index)
+    inverted.nprobe, index.k_factor = min(8, lists), 16
+    while True:
+        search(sample)
+        wrong = distances[sample, -1] - right
+        # Of a distance of 0 any error is infinite.
+        error = numpy.quantile(numpy.divide(
+            wrong, right, numpy.where(wrong > 0, numpy.inf, 0),
+            where=right > 0), [.5, .99])
+        if (error <= ERROR).all():
+            break
+        if inverted.nprobe < lists:
+            inverted.nprobe = min(round(1.4 * inverted.nprobe), lists)
+        elif index.k_factor * (k + 1) < n:
+            index.k_factor *= 2
+        else:
+            break
+    for start in range(0, n, CHUNK):
+        rows = numpy.arange(start, min(start + CHUNK, n))
+        search(rows)
+        if progress is not None:
+            progress(len(rows))
+    return distances, indices, error
+
+
+def _estimate(x):
+    """How long exact neighbours would take, in words."""
+    tile = numpy.ones((BLOCK, x.shape[1]), numpy.float32)
+    start = time.perf_counter()
+    numpy.partition(tile @ tile.T, BLOCK - 1)
+    seconds = (time.perf_counter() - start) * (x.shape[0] / BLOCK) ** 2 / 2
+    return f'{seconds / 60:,.0f} minutes' if seconds < 7200 \
+        else f'{seconds / 3600:,.0f} hours'
+
+
+def _by_tiles(x, k, pool, progress, distances, indices):
+    """Writes distances and indices; returns numbers of doubtful rows."""
+    n, d = x.shape
+    mean = x.mean(axis=0, dtype=numpy.float64)
+    points, scale = _in_float32(x, mean)
+    halves = points[:, -1].astype(numpy.float64)
     # Of a square of a distance by products.
+    error = (d + 8) * float(numpy.finfo(numpy.float32).eps) * -2 * (
+        halves + halves.min())
+    size = min(k + 1 + SPARE, n)
+    # What each row found among the columns of its tiles, and each column
+    # among the rows: half the square of a distance, negative.
+    values = numpy.full((2, n, size), -numpy.inf, numpy.float32)
+    places = numpy.zeros((2, n, size), numpy.int64)
+    offer = _offer_by_numba() or _offer_by_numpy
+    starts = range(0, n, BLOCK)
+
+    def tile(i, shift, cut):
+        j = (i + shift) % len(starts)
+        if 2 * shift == len(starts) and i > j:
+            return  # this pair of blocks has had its turn
+        a, b = (points[starts[block]:starts[block] + BLOCK]
+                for block in (i, j))
+        b = b.copy()
+        b[:, -2:] = b[:, :-3:-1]
+        offer(a @ b.T, cut, starts[i], starts[j], values, places)
+
+    # In each round each block is the rows of one tile, and the columns of
+    # one, so that no two threads write to the same place.
+    rounds, done = len(starts) // 2 + 1, 0
+    for shift in range(rounds):
+        cut = values[:, :, -1].max(axis=0)
+        list(pool.map(lambda i: tile(i, shift, cut), range(len(starts))))
+        if progress is not None:
+            progress((shift + 1) * n // rounds - done)
+            done = (shift + 1) * n // rounds
+
+    def measure(rows):
+        found, place = (numpy.concatenate(each[:, rows], axis=1)
+                        for each in (values, places))
+        order = numpy.argsort(-found, axis=1)[:, :size]
+        last = numpy.take_along_axis(found, order[:, -1:], axis=1)[:, 0]
+        return _measure(x, rows, numpy.take_along_axis(place, order, axis=1),
+                        -2. * last, error[rows], distances, indices, scale)
+    step = max(16, (MOST >> 7) // max(d, 1))
+    return numpy.concatenate(list(pool.map(measure, [
+        numpy.arange(start, min(start + step, n))
+        for start in range(0, n, step)])))
+
+
+def _measure(x, rows, places, last, error, distances, indices, scale=1.):
+    """Writes the distances and indices of the nearest of some candidates.
+
+    Args:
+        rows (array): Numbers of points, shape (R,).
+        places (array): Those of their candidates, shape (R, K).
+        last, error (array): Shape (R,): squares of distances, times the
+            square of ``scale``.  Any other point is at least as far as
+            ``last``, but for ``error``.
+
+    Returns:
+        array: Those of ``rows`` that may have a nearer neighbour, or one as
+        near.
+    """
+    own = x[rows].astype(numpy.float64, copy=False)
+    # By differences: of products, small ones would lose their digits.
+    distance = numpy.stack(
+        [_direct(own, x[column]) for column in places.T], axis=1)
+    # A point may miss itself among duplicates, which are as near.
+    distance[places == rows[:, None]] = numpy.inf
+    order = numpy.lexsort((places, distance))[:, :distances.shape[1]]
+    distances[rows] = numpy.take_along_axis(distance, order, axis=1)
+    indices[rows] = numpy.take_along_axis(places, order, axis=1)
+    if places.shape[1] == x.shape[0]:
+        return rows[:0]
+    certain = (distances[rows, -1] * scale) ** 2 + error < last
+    return rows[~certain]
+
+
+def _in_float32(x, mean):
+    """Rows (y, 1, -y y / 2), y = scale (x - mean), float32, and the scale.
+
+    The product with (y', -y' y' / 2, 1) is half the square of a distance,
+    negative.  Scaled by a power of two no square overflows.
+    """
+    n, d = x.shape
+    chunks = [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
+    largest = max(numpy.abs(x[rows] - mean).max(initial=0)
+                  for rows in chunks)
+    scale = 2. ** -numpy.frexp(largest)[1]
+    points = numpy.ones((n, d + 2), numpy.float32)
+    for rows in chunks:
+        points[rows, :d] = (x[rows] - mean) * scale
+        own = points[rows, :d].astype(numpy.float64)
+        points[rows, -1] = numpy.einsum('ij,ij->i', own, own) / -2
+    return points, scale
+
+
+@compiled()
+def _offer_by_numba(products, cut, row, column, values, places):
+    """As :func:`_offer_by_numpy`."""
+    height, width = products.shape
+    last = values.shape[2] - 1
+    both = row != column
+    for i in range(height):
+        for start in range(0, width, 32):
+            stop = min(start + 32, width)
+            hits = False
+            for j in range(start, stop):
+                hits |= products[i, j] > min(cut[row + i], cut[column + j])
+            if not hits:
+                continue
+            for j in range(start, stop):
+                value = products[i, j]
+                for side in range(1 + both):
+                    at = column + j if side else row + i
+                    if not value > values[side, at, last]:
+                        continue
+                    place = last
+                    while place and values[side, at, place - 1] < value:
+                        values[side, at, place] = values[side, at, place - 1]
+                        places[side, at, place] = places[side, at, place - 1]
+                        place -= 1
+                    values[side, at, place] = value
+                    places[side, at, place] = row + i if side else column + j
+
+
+def _offer_by_numpy(products, cut, row, column, values, places):
+    """Keeps the largest products of each row and of each column of a tile.
+
+    Args:
+        products (array): Shape (R, C), of the points from ``row`` and from
+            ``column`` on.  Where that is the same, rows are enough.
+        cut (array): What a product of each point has to exceed.
+        values, places (array): Shape (2, N, k), updated: for each point its
+            largest products, descending, and with which points; first as a
+            row and then as a column.
+    """
+    k = values.shape[2]
+    for side in range(1 + (row != column)):
+        own, other = (column, row) if side else (row, column)
+        table = numpy.ascontiguousarray(products.T) if side else products
+        rows = slice(own, own + len(table))
+        hits = table > cut[rows, None]
+        surplus = table.shape[1] - k
+        if surplus > 0 and numpy.count_nonzero(hits) > 4 * k * len(table):
+            numpy.put_along_axis(hits, numpy.argpartition(
+                table, surplus, axis=1)[:, :surplus], False, axis=1)
+        i, j = numpy.nonzero(hits)
+        each = numpy.repeat(numpy.arange(len(table)), k)
+        i = numpy.concatenate([each, i])
+        value = numpy.concatenate(
+            [values[side, rows].ravel(), table[hits]])
+        place = numpy.concatenate([places[side, rows].ravel(), j + other])
+        order = numpy.lexsort((-value, i))
+        # Each row has its k already, and perhaps more.
+        first = numpy.searchsorted(i[order], numpy.arange(len(table)))
+        best = order[first[:, None] + numpy.arange(k)]
+        values[side, rows], places[side, rows] = value[best], place[best]
+
+
+def by_float64(x, k, distances, indices):
+    """Function of numbers of rows, whose distances and indices it writes."""
+    n, d = x.shape
+    size = min(k + 1 + SPARE, n)
+    mean = 0. if scipy.sparse.issparse(x) \
+        else x.mean(axis=0, dtype=numpy.float64)
+    squares = _squares(x, mean)
     error = (d + 4) * numpy.finfo(numpy.float64).eps * (
         squares + squares.max())
 
-    def distance(rows):
-        # A point may miss itself among duplicates, whose distance is 0 too.
-        last, candidates = search.kneighbors(near[rows], k)
-        distances = numpy.empty(candidates.shape)
-        for j in range(k):
-            distances[:, j] = _direct(x[rows], x[candidates[:, j]])
-        distances.sort(axis=1)
-        sigma = distances[:, t]  # entry 0 is the point itself
-        if k < n:
-            # Any other point is at least as far as the last candidate by
-            # products.  Ties and what only the last digits tell do no harm.
-            certain = (sigma ** 2 <= last[:, -1] ** 2 - error[rows]) \
-                | (error[rows] <= HARMLESS * sigma ** 2) | (sigma == 0)
-            for i in numpy.flatnonzero(~certain):
-                row = rows.start + i
-                sigma[i] = numpy.partition(numpy.concatenate([
-                    _direct(x[numpy.full(min(CHUNK, n - start), row)],
-                            x[start:start + CHUNK])
-                    for start in range(0, n, CHUNK)]), t)[t]
-        return sigma
-    return distance
+    def settle(rows):
+        if scipy.sparse.issparse(x):
+            square = (x[rows].astype(numpy.float64) @ x.T).toarray()
+        else:
+            own = x[rows] - mean
+            square = numpy.concatenate(
+                [own @ (x[start:start + CHUNK] - mean).T
+                 for start in range(0, n, CHUNK)], axis=1)
+        square *= -2
+        square += squares
+        square += squares[rows, None]
+        places = numpy.argpartition(square, size - 1, axis=1)[:, :size]
+        last = numpy.take_along_axis(square, places[:, -1:], axis=1)[:, 0]
+        for row in _measure(x, rows, places, last, error[rows], distances,
+                            indices):
+            _measure_all(x, row, square[numpy.searchsorted(rows, row)],
+                         error[row], distances, indices)
+        return len(rows)
+    return settle
 
 
-def _centred(x):
-    """x, moved to its mean where that is far away, which costs digits."""
-    if scipy.sparse.issparse(x):
-        return x
-    mean = x.mean(axis=0, dtype=numpy.float64)
-    if len(x) * (mean ** 2).sum() <= FAR * _squares(x, mean).sum():
-        return x
-    return x - mean
+def _measure_all(x, row, square, error, distances, indices):
+    """As :func:`_measure`, of all points that can be among the nearest.
+
+    ``square`` are squares of the distances of point ``row`` by products.
+    """
+    k = distances.shape[1]
+    bound = numpy.partition(square, k)[k]  # beside k others it is one itself
+    near = numpy.flatnonzero(square <= bound + 2 * error)
+    near = near[near != row]
+    # First those that are certainly among them.
+    near = near[numpy.argsort(square[near] >= bound - 2 * error,
+                              kind='stable')]
+    distance = numpy.empty(0)
+    for start in range(0, len(near), MANY):
+        part = near[start:start + MANY]
+        distance = numpy.concatenate([
+            distance, _direct(x[numpy.full(len(part), row)], x[part])])
+        best = numpy.lexsort((near[:len(distance)], distance))[:k]
+        if len(best) == k and distance[best[-1]] ** 2 <= (
+                1 + HARMLESS) * max(bound - 3 * error, 0):
+            break  # the rest is no nearer, and has higher numbers
+    distances[row], indices[row] = distance[best], near[best]
 
 
 def _squares(x, mean=0.):
@@ -181,18 +561,16 @@ def _squares(x, mean=0.):
 
 
 def _direct(a, b):
-    # Differences first: the products of a matrix product would lose the
-    # digits of small distances, and the zeros of duplicates.
     if scipy.sparse.issparse(a):
         difference = a.astype(numpy.float64) - b.astype(numpy.float64)
         squares = difference.multiply(difference).sum(axis=1)
         return numpy.sqrt(numpy.asarray(squares)).reshape(-1)
-    difference = a.astype(numpy.float64) - b
+    difference = a.astype(numpy.float64, copy=False) - b
     return numpy.sqrt(numpy.einsum('ij,ij->i', difference, difference))
 
 
-def by_kernels(x, t):
-    """As :func:`by_products`, on the GPU where x is."""
+def _by_kernels(x, t, progress):
+    """sigma_t, computed on the GPU where x is."""
     most = nearest.MAX_K - 1 - SPARE
     if t > most:
         raise InputError(f'a GPU finds no neighbour number {t}; choose one '
@@ -209,7 +587,14 @@ def by_kernels(x, t):
     # Asked to, CuPy multiplies float32 by TF32, of ten bits.
     if os.environ.get('CUPY_TF32', '0') == '0':
         mean = mean.astype(x.dtype)
-    return lambda rows: to_cpu(_select_and_measure(x, x[rows], t, mean))
+    n = len(x)
+    sigma = numpy.empty(n)
+    for start in range(0, n, CHUNK):
+        rows = slice(start, min(start + CHUNK, n))
+        sigma[rows] = to_cpu(_select_and_measure(x, x[rows], t, mean))
+        if progress is not None:
+            progress(rows.stop - start)
+    return sigma
 
 
 def _select_and_measure(x, points, t, mean):

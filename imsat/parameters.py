@@ -6,17 +6,22 @@ stand beside its default; ``__init__``, the checks and the command line are
 made from that.
 """
 import dataclasses
+import functools
 import inspect
 import math
 import os
 import re
 import textwrap
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import chainer
 import numpy
 
 from imsat.errors import ArgumentError
 
 MOST = 2 ** 31 - 1  # of a count
+Function = TypeVar('Function', bound=Callable[..., Any])
 
 
 class Kind:
@@ -158,6 +163,26 @@ class Seed(Kind):
             or is_whole(value) and 0 <= value < 2 ** 32
 
 
+class Tensor(Kind):
+    """An array, on any device, or a Variable.
+
+    Args:
+        ndim (int): Of how many dimensions; None leaves that to Chainer.
+    """
+
+    def __init__(self, ndim=None, optional=False):
+        super().__init__(optional)
+        self.ndim = ndim
+        self.wanted = 'give an array of numbers' + (
+            f' with {ndim} dimensions' if ndim else '') \
+            + ' or a chainer.Variable'
+
+    def allows(self, value):
+        kinds: Any = (chainer.Variable, *chainer.get_array_types())
+        return isinstance(value, kinds) and value.dtype.kind in 'fiub' \
+            and self.ndim in (None, value.ndim)
+
+
 class OneOf(Kind):
     """An instance of a class, or what another kind allows.
 
@@ -172,6 +197,13 @@ class OneOf(Kind):
     def allows(self, value):
         return isinstance(value, self.cls) \
             or self.kind is not None and self.kind.allows(value)
+
+
+FUNCTION = OneOf(Callable, 'give a function')
+GENERATOR = OneOf(numpy.random.Generator, 'give a numpy.random.Generator')
+RANDOM_STATE = OneOf(
+    numpy.random.RandomState, 'give a numpy.random.RandomState or None',
+    optional=True)
 
 
 def is_whole(value):
@@ -249,12 +281,14 @@ def again(cls, name, **changes):
     """The parameter ``name`` of ``cls``, declared there, for another class.
 
     Args:
-        changes: Another ``default``, ``kind`` or ``help``.
+        changes: Another ``default``, ``kind`` or ``help``, or
+            ``kw_only=False``.
     """
     field = cls.__dataclass_fields__[name]
     declaration = field.metadata['declaration']
     default = changes.pop('default', field.default)
-    return dataclasses.field(default=default, kw_only=True, metadata={
+    kw_only = changes.pop('kw_only', True)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={
         'declaration': dataclasses.replace(declaration, **changes)})
 
 
@@ -312,6 +346,26 @@ def check_argument(name, value, kind, option=None):
     problem = kind.problem(value)
     if problem:
         raise ArgumentError(name, problem, option)
+
+
+def checked(**kinds: Kind) -> Callable[[Function], Function]:
+    """Decorator of a function: :func:`check_argument` of those named."""
+    def decorate(function):
+        parameters = inspect.signature(function).parameters
+        positions = {name: i for i, name in enumerate(parameters)}
+        checks = [(name, positions[name], kind, parameters[name].default)
+                  for name, kind in kinds.items()]
+
+        @functools.wraps(function)
+        def check_and_call(*args, **kwargs):
+            for name, position, kind, default in checks:
+                value = args[position] if position < len(args) \
+                    else kwargs.get(name, default)
+                if value is not default:
+                    check_argument(name, value, kind)
+            return function(*args, **kwargs)
+        return check_and_call
+    return decorate
 
 
 def check_parameters(owner):

@@ -212,14 +212,16 @@ def save_npz(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
         numpy.savez(f, **arrays)
 
 
-def load_npz(path: AnyPath, names: Collection[str] | None = None
-             ) -> dict[str, numpy.ndarray]:
+def load_npz(path: AnyPath, names: Collection[str] | None = None,
+             mapped: Collection[str] = ()) -> dict[str, numpy.ndarray]:
     """Reads arrays of an npz file, without pickle, into a dict.
 
     Args:
         path (path): The file.
         names (collection of str): Those to read, where they are there; None
             for all.
+        mapped (collection of str): Those that stay on disk, mapped into
+            memory to be read, if they are larger than a page or so.
 
     Raises:
         InputError: If the file is damaged, no npz file or needs pickle.
@@ -240,7 +242,8 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None
                 raise ValueError('it holds a single array')
         with zipfile.ZipFile(path) as archive:
             _check_directory(archive)
-            return {name: _read_member(archive, name) for name
+            return {name: (_map_member if name in mapped else _read_member)(
+                        archive, name) for name
                     in map(_name_of, archive.namelist())
                     if names is None or name in names}
     except FAULTS as e:
@@ -298,13 +301,36 @@ def _check_directory(archive):
 GAP = 24
 END = 22  # bytes of the record behind the directory
 UTF_8 = 0x800  # the flag of a name that is no cp437
+MAPPED = 1 << 16  # bytes; of less there is nothing to gain
 
 
 def _read_member(archive, name):
     """An array; its bytes are compared with their checksum first."""
-    members = set(archive.namelist())
-    member = f'{name}.npy' if f'{name}.npy' in members else name
-    return array_from(archive.read(member))
+    return array_from(archive.read(_member_of(archive, name)))
+
+
+def _member_of(archive, name):
+    return f'{name}.npy' if f'{name}.npy' in archive.namelist() else name
+
+
+def _map_member(archive, name):
+    """As :func:`_read_member`, the array on disk: what is written to it does
+    not get there."""
+    info = archive.getinfo(_member_of(archive, name))
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size < MAPPED:
+        return _read_member(archive, name)
+    with archive.open(info) as f:
+        shape, in_columns, dtype = _read_header(f)
+        start = f.tell()
+        _check_size(shape, dtype, info.file_size - start)
+        while f.read(MAPPED):  # the end of it compares the checksum
+            pass
+    archive.fp.seek(info.header_offset)
+    n_name, n_extra = struct.unpack('<HH', archive.fp.read(30)[26:])
+    return numpy.memmap(
+        archive.filename, dtype, 'c', info.header_offset + 30 + n_name
+        + n_extra + start, shape, 'F' if in_columns else 'C'
+    ).view(numpy.ndarray)
 
 
 def array_from(content: bytes) -> numpy.ndarray:
@@ -314,16 +340,24 @@ def array_from(content: bytes) -> numpy.ndarray:
         ValueError: If they hold anything else, or more, or less.
     """
     stream = io.BytesIO(content)
+    shape, _, dtype = _read_header(stream)
+    # Before anything is allocated for what the header promises.
+    _check_size(shape, dtype, len(content) - stream.tell())
+    stream.seek(0)
+    return numpy.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _read_header(stream):
+    """Shape, whether it is in Fortran's order, and dtype of an npy file."""
     version = numpy.lib.format.read_magic(stream)
     if version not in HEADERS:
         raise ValueError(f'npy version {version} is not known')
-    shape, _, dtype = HEADERS[version](stream)
-    # Before anything is allocated for what the header promises.
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize \
-            != len(content) - stream.tell():
+    return HEADERS[version](stream)
+
+
+def _check_size(shape, dtype, n_bytes):
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != n_bytes:
         raise ValueError(f'its bytes are not those of {shape} {dtype}')
-    stream.seek(0)
-    return numpy.lib.format.read_array(stream, allow_pickle=False)
 
 
 HEADERS = {(1, 0): numpy.lib.format.read_array_header_1_0,

@@ -1,9 +1,18 @@
+import importlib
+import sys
+import warnings
+
 import numpy
 import pytest
 import scipy.sparse
+from threadpoolctl import threadpool_limits
 
 from imsat import InputError, neighbor_distance, neighbors
+from imsat.functions import compiled
 from imsat.storage import digest, save_npz
+
+# imsat.neighbors is the function.
+MODULE = importlib.import_module('imsat.neighbors')
 
 
 def naive(x, t):
@@ -166,15 +175,16 @@ def test_small_differences_of_large_numbers(xp, x):
 
 def test_chunks(xp, monkeypatch):
     x = numpy.random.RandomState(0).normal(size=(50, 3))
-    monkeypatch.setattr(neighbors, 'CHUNK', 7)
-    monkeypatch.setattr(neighbors, 'TILE', 11)
+    monkeypatch.setattr(MODULE, 'CHUNK', 7)
+    monkeypatch.setattr(MODULE, 'TILE', 11)
+    monkeypatch.setattr(MODULE, 'BLOCK', 7)
     for dtype in 'fd':
         done = []
         numpy.testing.assert_allclose(
             neighbor_distance(xp.asarray(x.astype(dtype)), 4,
                               progress=done.append),
             naive(x.astype(dtype), 4), 1e-12)
-        assert sum(done) == 50 and len(done) == 8
+        assert sum(done) == 50 and len(done) > 4
 
 
 def test_sparse():
@@ -196,8 +206,8 @@ def test_what_kernels_do_not_take(device):
     (None, 'f'), ('0', 'f'), ('1', 'd')])
 def test_no_product_in_tf32(device, monkeypatch, tf32, expected):
     dtypes = set()
-    select = neighbors.nearest.select
-    monkeypatch.setattr(neighbors.nearest, 'select', lambda *args: (
+    select = MODULE.nearest.select
+    monkeypatch.setattr(MODULE.nearest, 'select', lambda *args: (
         dtypes.add(args[0].dtype.char), select(*args))[1])
     monkeypatch.delenv('CUPY_TF32', raising=False)
     if tf32:
@@ -211,6 +221,175 @@ def test_whole_numbers(xp):
     x = numpy.random.RandomState(0).randint(0, 99, (40, 3))
     numpy.testing.assert_allclose(
         neighbor_distance(xp.asarray(x), 4), naive(x, 4), 1e-12)
+
+
+def naive_neighbors(x, k):
+    """By a stable sort of all distances."""
+    x = x.toarray() if scipy.sparse.issparse(x) else x
+    x = x.astype('d')
+    distance = numpy.sqrt(((x[:, None] - x) ** 2).sum(axis=2))
+    numpy.fill_diagonal(distance, numpy.inf)
+    order = numpy.argsort(distance, axis=1, kind='stable')[:, :k]
+    return numpy.take_along_axis(distance, order, axis=1), order
+
+
+RNG = numpy.random.default_rng(0)
+TABLES = {
+    'float32': RNG.normal(size=(150, 33)).astype('f'),
+    'float64': RNG.normal(size=(120, 6)),
+    # Many are equally far, and at the k-th distance more than there is
+    # room for.
+    'ties': RNG.integers(0, 2, (200, 6)).astype('f'),
+    'duplicates': numpy.repeat(RNG.normal(size=(5, 3)), 30, axis=0),
+    'one point': numpy.ones((90, 2), 'f'),
+    'a line': numpy.arange(130.)[:, None],
+    # Each block's nearest are in all others.
+    'repeated': numpy.tile(RNG.normal(size=(13, 4)), (9, 1)),
+    # The second half is nearer to all than the first is to itself.
+    'nested': RNG.normal(size=(160, 7)) * numpy.repeat(
+        [9, .1], 80)[:, None],
+    'tiny': RNG.normal(size=(40, 3)) * 1e-30,
+    'huge': (RNG.normal(size=(40, 3)) * 1e30).astype('f'),
+    'far': RNG.integers(-50, 50, (80, 4)) + 1e8,
+    'bytes': RNG.integers(256, size=(90, 5), dtype='u1'),
+    'no column': numpy.ones((30, 0), 'f'),
+    'sparse': scipy.sparse.random_array((90, 20), density=.2, rng=0,
+                                        format='csr'),
+}
+
+
+@pytest.mark.parametrize('fast', [True, False])
+@pytest.mark.parametrize('block', [7, 1024])
+@pytest.mark.parametrize('table', TABLES)
+def test_neighbors(monkeypatch, table, block, fast):
+    x = TABLES[table]
+    monkeypatch.setattr(MODULE, 'BLOCK', block)
+    monkeypatch.setattr(MODULE, 'MANY', 11)
+    if fast:
+        pytest.importorskip('numba', reason='numba is not installed')
+    else:
+        monkeypatch.setattr(compiled, 'get_numba', lambda: None)
+    for k in 1, 5, x.shape[0] - 1:
+        distances, indices = neighbors(x, k)
+        expected = naive_neighbors(x, k)
+        numpy.testing.assert_allclose(distances, expected[0], 1e-12)
+        numpy.testing.assert_array_equal(indices, expected[1])
+        # One engine.
+        numpy.testing.assert_array_equal(
+            neighbor_distance(x, k), distances[:, -1])
+
+
+def test_neighbors_on_a_gpu(device):
+    x = TABLES['float32']
+    for ours, expected in zip(neighbors(device.asarray(x), 3),
+                              naive_neighbors(x, 3)):
+        numpy.testing.assert_allclose(ours, expected, 1e-12)
+
+
+@pytest.mark.parametrize('table', ['float32', 'ties'])
+def test_threads_do_not_matter(monkeypatch, table):
+    monkeypatch.setattr(MODULE, 'BLOCK', 9)
+    answers = []
+    for threads in 1, 2:
+        with threadpool_limits(threads):
+            answers.append(neighbors(TABLES[table], 4))
+    for one, two in zip(*answers):
+        numpy.testing.assert_array_equal(one, two)
+
+
+def test_neighbors_are_kept(tmp_path):
+    x = TABLES['float32']
+    first, done = neighbors(x, 3, tmp_path), []
+    path, = tmp_path.iterdir()
+    assert path.name == f'neighbors-{digest(x)}-k3.npz'
+    # Another answer in its place shows that nothing is computed.
+    save_npz(path, {'distances': first[0] + 1, 'indices': first[1]})
+    again = neighbors(x, 3, tmp_path, done.append)
+    numpy.testing.assert_array_equal(again[0], first[0] + 1)
+    assert done == [150]
+    for wrong in first[1] + 150, first[1][:-1]:
+        save_npz(path, {'distances': first[0], 'indices': wrong})
+        with pytest.warns(UserWarning, match='computed again'):
+            again = neighbors(x, 3, tmp_path)
+        numpy.testing.assert_array_equal(again[1], first[1])
+
+
+class TestApproximate:
+    # Clusters, so that a list holds most of a point's neighbours, not all.
+    x = (numpy.random.default_rng(1).normal(size=(40, 8)).repeat(75, axis=0)
+         + numpy.random.default_rng(2).normal(size=(3000, 8))).astype('f')
+
+    @pytest.fixture(autouse=True)
+    def faiss(self):
+        faiss = pytest.importorskip('faiss', reason='FAISS is not installed')
+        faiss.omp_set_num_threads(1)
+
+    def error(self, message):
+        """Median and 99th percentile, as the warning says."""
+        return [float(part.split()[-1]) / 100
+                for part in str(message.message).split('%')[:2]]
+
+    @pytest.mark.parametrize('bounds', [(1, 1), (.009, .045), (0, 0)])
+    def test_within_bounds(self, monkeypatch, bounds):
+        monkeypatch.setattr(MODULE, 'ERROR', bounds)
+        monkeypatch.setattr(MODULE, 'SAMPLE', 3000)
+        done = []
+        with pytest.warns(UserWarning, match='3,000 points are approx') as w:
+            distances, indices = neighbors(self.x, 5, None, done.append,
+                                           'approximate')
+        assert sum(done) == 3000
+        # They are the distances of these points, and no shorter than exact.
+        numpy.testing.assert_allclose(distances, numpy.sqrt((
+            (self.x[:, None].astype('d') - self.x[indices]) ** 2).sum(2)))
+        assert (indices != numpy.arange(3000)[:, None]).all()
+        exact = neighbors(self.x, 5)[0]
+        assert (distances >= exact).all()
+        wrong = distances[:, -1] / exact[:, -1] - 1
+        measured = numpy.quantile(wrong, [.5, .99])
+        assert (measured <= bounds).all()
+        numpy.testing.assert_allclose(self.error(w[0]), measured, atol=1e-4)
+        assert bounds[1] < 1 or wrong.max() > 0  # there was something to bound
+
+    def test_by_default_above_some_size(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(MODULE, 'MOST_EXACT', 2999)
+        exact = neighbor_distance(self.x, 5, tmp_path, method='exact')
+        for _ in range(2):  # the second time from the cache
+            with pytest.warns(UserWarning, match='are approximate'):
+                sigma = neighbor_distance(self.x, 5, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+        assert (sigma >= exact).all()
+        monkeypatch.setattr(MODULE, 'MOST_EXACT', 3000)
+        numpy.testing.assert_array_equal(
+            neighbor_distance(self.x, 5), exact)
+
+    def test_few_points(self):
+        for table in 'ties', 'duplicates', 'one point', 'no column':
+            x = TABLES[table]
+            for k in 1, len(x) - 1:
+                with warnings.catch_warnings():
+                    warnings.simplefilter('ignore')
+                    sigma = neighbor_distance(x, k, method='approximate')
+                assert sigma.shape == (len(x),)
+                assert (sigma >= neighbor_distance(x, k)).all()
+
+
+def test_approximate_without_faiss(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    with pytest.raises(InputError, match=(
+            r"pip install 'imsat\[faiss\]', for .* 150 points; the method "
+            r"'exact' would take about \d+ minutes$")):
+        neighbors(TABLES['float32'], 3, method='approximate')
+
+
+def test_approximate_sparse():
+    with pytest.raises(InputError, match='x.toarray'):
+        neighbors(TABLES['sparse'], 3, method='approximate')
+
+
+@pytest.mark.parametrize('method', ['fast', None, 1])
+def test_unknown_method(method):
+    with pytest.raises(InputError, match='choose one of auto, exact, approx'):
+        neighbors(TABLES['float32'], 3, method=method)
 
 
 class TestCache:
@@ -278,9 +457,8 @@ def test_the_authors_file(mnist_folder):
         60000 + numpy.argsort(mnist.y[60000:], kind='stable')])
     expected = numpy.empty(70000)
     expected[order] = shipped
-    distance = neighbors.by_products(mnist.x, 11)
-    for start in (0, 34567, 69000):  # all 70,000 take a minute
-        rows = slice(start, start + 1000)
-        # The file has seven digits.
-        numpy.testing.assert_allclose(
-            distance(rows), expected[rows], 2e-7)
+    found = numpy.empty((70000, 11)), numpy.empty((70000, 11), 'i8')
+    rows = numpy.arange(0, 70000, 350)  # all of them take a minute
+    MODULE.by_float64(mnist.x, 11, *found)(rows)
+    # The file has seven digits.
+    numpy.testing.assert_allclose(found[0][rows, -1], expected[rows], 2e-7)

@@ -92,7 +92,8 @@ class Hashing:
         mean = sides.mean(dim=0)
         joint, product = sides.T @ sides / len(p), torch.outer(mean, mean)
         pairs = joint * ((joint + 1e-8) / (product + 1e-8)).log()
-        other = 1 - torch.eye(p.shape[1], dtype=p.dtype).tile(2, 2)
+        other = 1 - torch.eye(
+            p.shape[1], dtype=p.dtype, device=p.device).tile(2, 2)
         return entropy(sides) - entropy(mean) + (pairs * other).sum()
 
     @staticmethod

@@ -9,6 +9,7 @@ import imsat
 from common.options import RUN_OPTIONS, default_options, load_config
 from common.results import get_versions
 from imsat.storage import digest, remove_half_written, save_json
+from imsat.training.snapshot import snapshots
 
 
 def describe(data, **more):
@@ -62,6 +63,7 @@ def run_folder(args, data):
         if goes_on_to_more:
             # Until then the files are those of the shorter run.
             save_json(path, config)
+        remove_all_but_last(out)
 
 
 # Options of which a resumed run may have more.
@@ -80,12 +82,21 @@ def remove_leftovers(out):
     """Removes what was half written when an earlier attempt died; nothing
     else that may lie there."""
     for folder in [out, *(path for path in out.rglob('*') if path.is_dir())]:
-        remove_half_written(folder, '*.npz', '*.json', '*.png', 'log')
+        remove_half_written(folder, '*.npz', '*.json', '*.png', '*.csv',
+                            '*.html', '*.onnx', 'log')
         # Chainer writes its log in a folder that takes its name then.
         if re.fullmatch('log[a-z0-9_]{8}', folder.name):
             (folder / 'log.json').unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # another's: not empty
                 folder.rmdir()
+
+
+def remove_all_but_last(out):
+    """Removes the snapshots that nothing goes on from once a run is finished:
+    the last of each restart or phase is left, for more epochs by --resume."""
+    for folder in {path.parent for path in out.rglob('snapshot-*.npz')}:
+        for path in snapshots(folder)[:-1]:
+            path.unlink()
 
 
 def has_learnt(out):

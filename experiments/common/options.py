@@ -4,6 +4,8 @@ Every parameter of a system's estimator is an option, made from its
 declaration; see :mod:`imsat.parameters`.
 """
 import argparse
+import shlex
+import sys
 import warnings
 from pathlib import Path
 
@@ -18,9 +20,12 @@ from paper.departures import faithful
 from paper.systems import SYSTEMS, get_system
 
 DEFAULT_METHOD = 'imsat-vat'
+# What most runs need of a method, in words without equations.
+NEEDED = {'clusters': 'how many clusters', 'bits': 'length of a code',
+          'epochs': 'how long to train'}
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans')
+               'snapshot_seconds', 'kmeans', 'onnx', 'command')
 
 
 def get_parser(task, description, undecided=None):
@@ -32,29 +37,49 @@ def get_parser(task, description, undecided=None):
         undecided (dict): Options that the script itself chooses later, and
             what it chooses, in words.
     """
+    number = 'clusters' if task == 'clustering' else 'bits'
     parser = argparse.ArgumentParser(
-        description=description,
+        description=description, add_help=False,
+        usage=f'%(prog)s [--dataset NAME|FILE] [--{number} N] [--epochs N] '
+              f'[--seed N] [--out DIR] ...',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(task=task)
-    add = parser.add_argument
-    add('--method', default=DEFAULT_METHOD, metavar='NAME',
-        help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
+    needed = parser.add_argument_group('what most runs need')
+    of_data = parser.add_argument_group('options of the data')
+    of_run = parser.add_argument_group('options of the run')
+    of_method = parser.add_argument_group(
+        'options of the method', 'by default those of the paper, section '
+        '4.2.3, for the method; what it learns by is Eq. 1 with the '
+        f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}')
+
+    add = needed.add_argument
     add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y; or a table, a point a line (a column named y holds labels): '
              f'FILE.csv, .tsv, both also with .gz, .parquet; or .npy, .h5, '
              f'.txt (a document a line), an IDX file, or a folder of PNG or '
              f'JPEG images; default digits')
-    add_table_options(parser)
-    add('--data-dir', type=a_path, metavar='DIR',
-        help="folder above the publishers' files; default: the environment "
-             'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
-             'they are not there')
+    for option, users in parameters_of(task).items():
+        add_parameter(
+            needed if option in NEEDED else of_method, option, users,
+            (undecided or {}).get(option), NEEDED.get(option))
+    add('--seed', type=int, default=0, metavar='N',
+        help='of every random number; default 0')
     add('--out', type=a_path, metavar='DIR',
         help=f'results; default results/{task}-DATASET-seedN, before seedN '
              f'the method if it is another than {DEFAULT_METHOD}')
-    add('--seed', type=int, default=0, metavar='N',
-        help='of every random number; default 0')
+
+    add_table_options(of_data)
+    of_data.add_argument(
+        '--data-dir', type=a_path, metavar='DIR',
+        help="folder above the publishers' files; default: the environment "
+             'variable IMSAT_DATA; MNIST, 20news and RCV1 are fetched where '
+             'they are not there')
+
+    add = of_run.add_argument
+    add('-h', '--help', action='help', help='show this and exit')
+    add('--method', default=DEFAULT_METHOD, metavar='NAME',
+        help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--threads', type=positive, metavar='N',
         help='of BLAS; the last digits depend on it; default: all cores')
     add('--faithful', action='store_true',
@@ -64,13 +89,12 @@ def get_parser(task, description, undecided=None):
     add('--config', type=a_path, metavar='FILE',
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
-        help='go on from the last snapshot below --out')
+        help='go on from the last snapshot below --out, also to more epochs '
+             'than before')
+    add('--onnx', action='store_true',
+        help="write the network as model.onnx, too; needs pip install "
+             "'imsat[onnx]'")
     add('--quiet', action='store_true', help='no progress, no summary')
-    group = parser.add_argument_group(
-        'options of the method', 'by default those of the paper, section '
-        '4.2.3, for the method')
-    for option, users in parameters_of(task).items():
-        add_parameter(group, option, users, (undecided or {}).get(option))
     return parser
 
 
@@ -115,10 +139,11 @@ def parameters_of(task):
     return options
 
 
-def add_parameter(parser, option, users, default=None):
+def add_parameter(parser, option, users, default=None, text=None):
     """An option for a parameter of some systems, see parameters_of.
 
-    ``default`` says what is taken where no system's default is.
+    ``default`` says what is taken where no system's default is, and ``text``
+    what it means, if not as it was declared.
     """
     declaration, _ = users.get(DEFAULT_METHOD) or next(iter(users.values()))
     kind, others = declaration.kind, {}
@@ -129,7 +154,7 @@ def add_parameter(parser, option, users, default=None):
         others['type'] = _parser_of(kind)
     parser.add_argument(
         f'--{option.replace("_", "-")}', **others,
-        help='; '.join([declaration.help, *(
+        help='; '.join([text or declaration.help, *(
             [f'default {default}'] if default else _defaults(users))]))
 
 
@@ -191,12 +216,19 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
                 f'out')
     del args.faithful  # it stands in the other options
     choose_defaults(args, digits_restarts, undecided)
+    args.command = shlex.join([
+        'python', f'experiments/{args.task}.py',
+        *(sys.argv[1:] if argv is None else argv)])
+    if args.onnx:
+        check_network(args)
     if args.threads is None:
         args.threads = devices.available_cores()
     if args.out is None:
         method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
-        args.out = (f'results/{args.task}-{Path(args.dataset).stem}{method}'
-                    f'-seed{args.seed}')
+        files = [vars(args).get(name) for name in ('query', 'gallery')]
+        source = '-'.join(Path(name).stem for name in (
+            files if all(files) else [args.dataset]))
+        args.out = f'results/{args.task}-{source}{method}-seed{args.seed}'
     return args
 
 
@@ -246,6 +278,15 @@ def choose_defaults(args, digits_restarts, undecided):
             setattr(args, option, None)
         elif value is None and option not in undecided:
             setattr(args, option, defaults[option])
+
+
+def check_network(args):
+    """Raises InputError if there will be nothing to write as ONNX."""
+    if not hasattr(get_system(args.task, args.method).estimator, 'to_onnx'):
+        raise imsat.InputError(f'{args.method} has no network to write as '
+                               f'ONNX; leave --onnx out')
+    from imsat.estimators.onnx import check_onnx
+    check_onnx()
 
 
 def default_options(task, method):

@@ -11,6 +11,7 @@ import sklearn
 
 import imsat
 import chainer
+from common.unlike import save_reference
 from imsat import devices, pictures
 from imsat.storage import save_json
 
@@ -35,17 +36,36 @@ def training_results(args, model, scores=None):
         'versions': get_versions()}
 
 
-def save_log(out, model):
+def save_model(out, args, data, x, model):
+    """Writes the model, and what new points need beside it.
+
+    Args:
+        data (Dataset): That of the run.
+        x (array): Those of its points that were learnt from.
+    """
+    model.save(out / 'model.npz')
+    save_reference(out / 'reference.npz', model, x, args.seed)
+    data.preparation.save(out / 'preprocessing.npz')
+    if args.onnx:
+        model.to_onnx(out / 'model.onnx', f'{data.name}, by {args.command}.',
+                      ' '.join(data.notes))
+
+
+def save_log(out, model, most_entropy):
     """Writes the log and draws it, if the method has one.
 
-    Returns the names of the pictures.
+    Args:
+        most_entropy (float): What H(Y) can be at most.
+
+    Returns:
+        list of str: The names of the pictures.
     """
     logs = [restart.log for restart in model.restarts_]
     if not logs[0]:
         return []
     save_json(out / 'log', logs[model.best_restart_])
     pictures.learning_curves(out / 'learning_curves.png', logs,
-                             model.best_restart_)
+                             model.best_restart_, most_entropy)
     return ['learning_curves.png']
 
 

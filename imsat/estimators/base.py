@@ -1,6 +1,5 @@
 """What the estimators of all methods share."""
 import dataclasses
-import itertools
 import json
 import numbers
 import time
@@ -18,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
-from imsat.devices import available_memory, get_device
+from imsat.devices import check_memory, get_device, weights_of
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
     LEAST, TINY, centred, check_range, find_center, find_scale)
@@ -341,11 +340,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return hasattr(self, 'objective_')
 
 
-def weights_of(widths):
-    """How many weights a network has, from the units of its layers."""
-    return sum(a * b for a, b in itertools.pairwise(widths))
-
-
 def _number(arrays, name, kinds, path):
     """Takes a 0-dimensional array out of those of a file."""
     array = arrays.pop(name, None)
@@ -508,15 +502,34 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         get_device(self.device)
-        # Weights, gradients and what Adam gathers: four numbers of 4 bytes.
-        widths = self._widths(X.shape[1])
-        size, most = 16 * weights_of(widths), available_memory()
-        if size > most:
-            raise argument_error(
-                self, 'hidden', f'and the others make a network of '
-                f'{"-".join(map(str, widths))} units, which takes '
-                f'{size / 1e9:.0f} GB to train where there are '
-                f'{most / 1e9:.0f}; choose fewer')
+        # Weights, gradients and what Adam gathers.
+        check_memory(self._widths(X.shape[1]), numbers=4)
+
+    def to_onnx(self, path: AnyPath, source: str = '',
+                preprocessing: str = '') -> None:
+        """Writes the fitted network as ONNX, with all that is done before and
+        after it: centring, softmax or bits.
+
+        Its input ``x`` is (N, d), float32, for any N.  Outputs are
+        ``cluster``, (N,), and ``probability``, (N, K), or of a hasher
+        ``code``, as ``transform`` gives it, ``bits``, (N, D), uint8, and
+        ``probability``; of a method without probabilities not that.  The
+        metadata say what the outputs mean, what is done to x, the arguments,
+        and the source.
+
+        Args:
+            path (path): The file; needs ``pip install 'imsat[onnx]'``.
+            source (str): Where data and model are from, for the metadata.
+            preprocessing (str): What was done to the data before fit, for
+                the metadata.
+
+        Raises:
+            InputError: Without the package onnx.
+        """
+        from imsat.estimators.onnx import write_onnx
+
+        check_is_fitted(self)
+        write_onnx(self, path, source, preprocessing)
 
 
 def send(X, device):

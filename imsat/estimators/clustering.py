@@ -1,5 +1,6 @@
 """Clustering by IMSAT (section 3.3)."""
 import dataclasses
+import math
 from typing import Any
 
 import numpy
@@ -64,12 +65,23 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return self._logits(X).argmax(axis=1)
 
     def score(self, X: Points, y: Labels = None) -> float:
-        """I(X; Y) = H(Y) - H(Y|X) of the clusters on X, in nats.
+        """I^2 / log K, where I is I(X; Y) = H(Y) - H(Y|X) on X, in nats.
 
-        Like K-means' score it needs no labels and ignores ``y``.
+        Without labels; ``y`` is ignored.  I(X; Y) is log K at most, and by
+        itself hardly ever falls with K, once there are as many clusters as
+        groups.  So it counts by the share of log K that it is: one cluster
+        more must tell more.  With one K it ranks as I(X; Y) does.
+
+        That finds clear groups, in a GridSearchCV over ``n_clusters``, if
+        every K is fitted well (``n_init``, ``epochs``): of 800 points in 3, 4
+        and 6 blobs it was highest at 3, 4 and 6 of 2 to 9, I(X; Y) at 9, 6
+        and 9.  Of groups that overlap, or of few points, it may take fewer,
+        or others: 3 for 5 blobs in two dimensions.
         """
         information = information_of(self.make_objective(), self._logits(X))
-        return information.marginal_entropy - information.conditional_entropy
+        mutual = information.marginal_entropy - information.conditional_entropy
+        return mutual ** 2 / math.log(self.n_clusters) \
+            if self.n_clusters > 1 else 0.
 
     @property
     def _n_outputs(self):

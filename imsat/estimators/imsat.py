@@ -16,7 +16,7 @@ from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.neighbors import neighbor_distance
+from imsat.neighbors import METHODS, neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, documented,
     parameter)
@@ -64,6 +64,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     n_neighbors: int = parameter(
         10, Whole(1), 't of Eq. 17, the paper\'s 10 by default (the authors\' '
         'code takes the 11th)', option='neighbor')
+    neighbor_search: str = parameter(
+        'auto', Choice(METHODS), 'how it is found: "exact"; "approximate", '
+        'by FAISS; or "auto", exact for up to 300,000 points')
     initialization: str = parameter(
         INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
         'as the authors\' code draws them, or "he", smaller')
@@ -184,7 +187,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         cache = default_cache() if self.cache is True else self.cache or None
         with ProgressBar(x.shape[0], 'sigma', 'point',
                          disable=not self.verbose) as bar:
-            sigma = neighbor_distance(x, self.n_neighbors, cache, bar.update)
+            sigma = neighbor_distance(x, self.n_neighbors, cache, bar.update,
+                                      self.neighbor_search)
         zero = int((sigma == 0).sum())
         if zero:
             raise InputError(

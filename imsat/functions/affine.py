@@ -7,7 +7,9 @@ from chainer.utils import type_check
 
 from imsat.cuda import affine as kernels
 from imsat.functions.composition import FusedFunction
+from imsat.errors import InputError
 from imsat.hints import Array, VariableOrArray
+from imsat.parameters import Tensor, checked
 
 
 class AffineTransform(FusedFunction):
@@ -22,8 +24,8 @@ class AffineTransform(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x',))
         x, = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim == 3,
-                          x.shape[0] == self.matrix.shape[0])
+        type_check.expect(x.dtype.kind == 'f', x.ndim == 3)
+        type_check.expect(x.shape[0] == self.matrix.shape[0])
 
     def forward_cpu(self, inputs):
         x, = inputs
@@ -95,6 +97,7 @@ def bilinear_corners(matrix, shape, dtype):
             yield start + (low[0] + i) * width + low[1] + j, weight
 
 
+@checked(x=Tensor(), matrix=Tensor(3))
 def affine_transform(x: VariableOrArray, matrix: Array) -> chainer.Variable:
     """Images under affine maps, one each, read by bilinear interpolation.
 
@@ -118,5 +121,8 @@ def affine_transform(x: VariableOrArray, matrix: Array) -> chainer.Variable:
         >>> imsat.functions.affine_transform(x, matrix).array
         array([[[2., 3., 3.]]])
     """
+    if matrix.shape[1:] != (2, 3):
+        raise InputError(f'the matrices have shape {matrix.shape}; give a '
+                         f'2 x 3 matrix for each image')
     y, = AffineTransform(matrix).apply((x,))
     return y

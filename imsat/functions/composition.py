@@ -66,7 +66,9 @@ class InformationFunction(FusedFunction):
             gy (array): Of y's shape, to write the gradient of that sum to.
         """
         on_gpu = runtime.current.holds(y)
-        if on_gpu and self.value_and_gradient_gpu(y, weights, values, gy):
+        at_once = self.value_and_gradient_gpu if on_gpu \
+            else self.value_and_gradient_cpu
+        if at_once(y, weights, values, gy):
             return
         for i, value in enumerate(self.forward((y,))):
             values[i] = value
@@ -77,6 +79,10 @@ class InformationFunction(FusedFunction):
 
     def value_and_gradient_gpu(self, y, weights, values, gy):
         """The same in kernels of its own, if there are; whether it did."""
+        return False
+
+    def value_and_gradient_cpu(self, y, weights, values, gy):
+        """The same in a compiled loop, if there is one; whether it did."""
         return False
 
 

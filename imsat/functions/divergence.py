@@ -12,11 +12,12 @@ from imsat.cuda import runtime
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
 from imsat.functions.composition import FusedFunction
-from imsat.functions.mutual_information import heads
+from imsat.functions.mutual_information import Sizes, heads
 from imsat.functions.probabilities import (
     bit_log_softmax, bit_probabilities, bit_softmax, log_softmax,
     softmax_backward)
 from imsat.hints import VariableOrArray
+from imsat.parameters import Number, Tensor, checked
 
 
 class Divergence(FusedFunction):
@@ -101,6 +102,7 @@ class SoftmaxKL(Divergence):
         return F.sum(p * log_ratio) / len(y0),
 
 
+@checked(y0=Tensor(), y1=Tensor(), eps=Number())
 def softmax_kl(y0: VariableOrArray, y1: VariableOrArray,
                eps: float = 1e-8) -> chainer.Variable:
     r"""Mean of :math:`KL[p(y|x_i) || p(y|T(x_i))]` from two sets of logits.
@@ -177,6 +179,7 @@ class SigmoidKL(Divergence):
         return total / len(y0),
 
 
+@checked(y0=Tensor(), y1=Tensor(), eps=Number())
 def sigmoid_kl(y0: VariableOrArray, y1: VariableOrArray,
                eps: float = 1e-8) -> chainer.Variable:
     """:func:`softmax_kl` of independent bits, summed over the D bits.
@@ -205,7 +208,12 @@ class CodeKL(Divergence):
     """The sum of :class:`SoftmaxKL` of each head."""
 
     def __init__(self, sizes, eps):
+        self.width = sum(sizes)
         self.parts = [(head, SoftmaxKL(eps)) for head in heads(sizes)]
+
+    def check_type_forward(self, in_types):
+        super().check_type_forward(in_types)
+        type_check.expect(in_types[0].shape[1] == self.width)
 
     def forward(self, inputs):
         self.retain_inputs((0, 1))
@@ -229,6 +237,7 @@ class CodeKL(Divergence):
                    for head, part in self.parts),
 
 
+@checked(y0=Tensor(), y1=Tensor(), sizes=Sizes(), eps=Number())
 def code_kl(y0: VariableOrArray, y1: VariableOrArray, sizes: Sequence[int],
             eps: float = 1e-8) -> chainer.Variable:
     """:func:`softmax_kl` of M outputs of V_m values each, summed (Eq. 3).

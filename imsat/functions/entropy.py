@@ -5,13 +5,16 @@ from typing import NamedTuple
 import chainer
 import chainer.functions as F
 import numpy
+from numpy.typing import ArrayLike
 
 from imsat.cuda import runtime
 from imsat.cuda import softmax_entropy as kernels
 from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
-from imsat.hints import Array, VariableOrArray
+from imsat.errors import InputError
+from imsat.hints import VariableOrArray
+from imsat.parameters import Kind, Number, Tensor, checked
 
 
 class Entropies(NamedTuple):
@@ -19,6 +22,29 @@ class Entropies(NamedTuple):
     conditional_entropy: chainer.Variable
     marginal_entropy: chainer.Variable
     kl_to_prior: chainer.Variable
+
+
+class Prior(Kind):
+    """Positive numbers that sum to 1, one a cluster."""
+    metavar = 'FILE'
+    wanted = 'give positive numbers that sum to 1, one a cluster'
+
+    def problem(self, value):
+        if value is None and self.optional:
+            return None
+        wanted = 'must be positive numbers that sum to 1, one a cluster'
+        try:
+            prior = numpy.asarray(value)
+            if prior.dtype.kind not in 'fiu':
+                raise TypeError
+            prior = prior.astype(numpy.float64)
+        except (TypeError, ValueError):
+            return f'{wanted}; these are no numbers'
+        if prior.ndim == 1 and numpy.all(prior > 0) \
+                and math.isclose(prior.sum(), 1, abs_tol=1e-6):
+            return None
+        return (f'{wanted}; these have shape {prior.shape} and sum to '
+                f'{prior.sum():.6g}')
 
 
 class SoftmaxEntropy(InformationFunction):
@@ -94,7 +120,8 @@ class SoftmaxEntropy(InformationFunction):
         return xp.log(xp.asarray(prior, y.dtype) + self.eps)
 
 
-def softmax_entropy(y: VariableOrArray, prior: Array | None = None,
+@checked(y=Tensor(), prior=Prior(optional=True), eps=Number())
+def softmax_entropy(y: VariableOrArray, prior: ArrayLike | None = None,
                     eps: float = 1e-8) -> Entropies:
     r"""How much a softmax output says of its input.
 
@@ -111,7 +138,8 @@ def softmax_entropy(y: VariableOrArray, prior: Array | None = None,
 
     Args:
         y (Variable or array): Logits, shape (B, K), of a float dtype.
-        prior (array): q(y), shape (K,); None for the uniform one.
+        prior (array): q(y), shape (K,), in the host's memory; None for the
+            uniform one.
         eps (float): The authors' code has 1e-8 in every logarithm.
 
     Returns:
@@ -130,4 +158,8 @@ def softmax_entropy(y: VariableOrArray, prior: Array | None = None,
         0.6931
         0.1438
     """
+    if prior is not None and numpy.shape(prior) != y.shape[1:]:
+        raise InputError(f'the prior has shape {numpy.shape(prior)} where the '
+                         f'logits have shape {y.shape}; give a number for '
+                         f'each column')
     return Entropies(*SoftmaxEntropy(prior, eps).apply((y,)))

@@ -7,7 +7,23 @@ import chainer.functions as F
 import numpy
 from chainer import backend
 
+from imsat.errors import InputError
 from imsat.hints import Array
+from imsat.parameters import (
+    MOST, Kind, Tensor, checked, is_sequence, is_whole)
+
+
+class Sizes(Kind):
+    """V_1, ..., V_M, each at least ``least``."""
+    wanted = 'give the number of values of each output, e.g. (10, 10, 10)'
+
+    def __init__(self, least=1, optional=False):
+        super().__init__(optional)
+        self.least = least
+
+    def allows(self, value):
+        return is_sequence(value) and len(value) > 0 and all(
+            is_whole(size) and self.least <= size <= MOST for size in value)
 
 
 class CodeInformation(NamedTuple):
@@ -17,6 +33,7 @@ class CodeInformation(NamedTuple):
     pairwise_information: chainer.Variable
 
 
+@checked(p=Tensor(2), sizes=Sizes(optional=True))
 def pairwise_mutual_information(p: Array,
                                 sizes: Sequence[int] | None = None) -> Array:
     r"""The mutual information of all pairs of outputs, Eq. 13.
@@ -45,6 +62,11 @@ def pairwise_mutual_information(p: Array,
         array([[0.   , 0.693],
                [0.693, 0.   ]])
     """
+    if not len(p) or p.dtype.kind != 'f' \
+            or sizes is not None and sum(sizes) != p.shape[1]:
+        raise InputError(f'p has shape {p.shape} and dtype {p.dtype}; give '
+                         f'floats, a row for each point and a column for '
+                         f'each bit or, with sizes, value')
     xp = backend.get_array_module(p)
     mean = p.mean(axis=0)
     centred = p - mean

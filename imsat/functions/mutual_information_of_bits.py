@@ -3,6 +3,7 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import sigmoid_mutual_information as kernels
+from imsat.functions.compiled import compiled
 from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.mutual_information import (
     CodeInformation, cells_of_bits, compose_pairs, same_bit)
@@ -10,6 +11,7 @@ from imsat.functions.probabilities import (
     bit_log_softmax, bit_probabilities, bit_softmax, entropy_slope,
     log_mean_exp)
 from imsat.hints import VariableOrArray
+from imsat.parameters import Number, Tensor, checked
 
 
 class SigmoidMutualInformation(InformationFunction):
@@ -70,6 +72,13 @@ class SigmoidMutualInformation(InformationFunction):
         kernels.value_and_gradient(y, weights, self.eps, values, gy)
         return True
 
+    def value_and_gradient_cpu(self, y, weights, values, gy):
+        loop = _value_and_gradient_loop() \
+            if self.eps and y.shape[1] <= MOST_IN_LOOP else None
+        if loop is not None:
+            loop(y, weights, y.dtype.type(self.eps), values, gy)
+        return loop is not None
+
     def _compose(self, y):
         conditional = marginal = 0
         sides = bit_probabilities(y, self.eps)
@@ -82,6 +91,81 @@ class SigmoidMutualInformation(InformationFunction):
             p, same_bit(y.xp, y.shape[1]), self.eps)
 
 
+# Bits up to which the products of all pairs need no BLAS.
+MOST_IN_LOOP = 64
+
+
+@compiled()
+def _value_and_gradient_loop(y, weights, eps, values, gy):
+    n, n_bits = y.shape
+    zero, half, one, two = (y.dtype.type(0), y.dtype.type(.5),
+                            y.dtype.type(1), y.dtype.type(2))
+    count = y.dtype.type(n)
+    p = numpy.empty((2, n, n_bits), y.dtype)  # of the values 1, then 0
+    mean = numpy.zeros((2, n_bits), y.dtype)
+    conditional = marginal = pairs = 0.
+    for i in range(n):
+        for d in range(n_bits):
+            e = numpy.exp(-abs(y[i, d]))
+            p1 = one / (one + e)
+            p0 = e * p1
+            if not y[i, d] > zero:
+                p1, p0 = p0, p1
+            p[0, i, d], p[1, i, d] = p1, p0
+            mean[0, d] += p1
+            mean[1, d] += p0
+            log1, log0 = numpy.log(p1 + eps), numpy.log(p0 + eps)
+            conditional -= p1 * log1 + p0 * log0
+            gy[i, d] = weights[0] * (log0 + p0 / (p0 + eps)
+                                     - log1 - p1 / (p1 + eps))
+    mean /= count
+    # Of every table of two bits, see cells_of_pairs.
+    centred = p[0] - mean[0]
+    covariance = numpy.zeros((n_bits, n_bits), y.dtype)
+    for i in range(n):
+        for d in range(n_bits):
+            for k in range(n_bits):
+                covariance[d, k] += centred[i, d] * centred[i, k]
+    covariance /= count
+    slope = numpy.zeros_like(covariance)
+    to_mean = numpy.zeros_like(mean[0])  # the gradient, but for weights
+    for d in range(n_bits):
+        for k in range(n_bits):
+            for a in range(2 * (d != k)):
+                for b in range(2):
+                    c = covariance[d, k] if a == b else -covariance[d, k]
+                    independent = mean[a, d] * mean[b, k]
+                    joint = max(independent + c, zero)
+                    ratio = c / (independent + eps)
+                    log_ratio = numpy.log1p(ratio) if ratio > -half \
+                        else numpy.log((joint + eps) / (independent + eps))
+                    pairs += joint * log_ratio
+                    part = eps / (joint + eps)
+                    s = log_ratio - part
+                    slope[d, k] += s if a == b else -s
+                    s = two * mean[b, k] * (log_ratio - ratio + ratio * part)
+                    to_mean[d] += s if a == 0 else -s
+    for d in range(n_bits):
+        log1, log0 = numpy.log(mean[0, d] + eps), numpy.log(mean[1, d] + eps)
+        marginal -= mean[0, d] * log1 + mean[1, d] * log0
+        to_mean[d] = weights[2] * to_mean[d] + weights[1] * (
+            log0 + mean[1, d] / (mean[1, d] + eps)
+            - log1 - mean[0, d] / (mean[0, d] + eps))
+    row = numpy.empty_like(to_mean)
+    for i in range(n):
+        row[:] = to_mean
+        for d in range(n_bits):
+            factor = two * weights[2] * centred[i, d]
+            for k in range(n_bits):
+                row[k] += factor * slope[d, k]
+        for d in range(n_bits):
+            gy[i, d] = (gy[i, d] + row[d]) / count * p[0, i, d] * p[1, i, d]
+    values[0], values[1], values[2] = conditional / n, marginal, pairs
+    values[3] = weights[0] * values[0] + weights[1] * values[1] \
+        + weights[2] * values[2]
+
+
+@checked(y=Tensor(), eps=Number())
 def sigmoid_mutual_information(y: VariableOrArray,
                                eps: float = 1e-8) -> CodeInformation:
     r"""How much D hash bits say of their input, to second order.

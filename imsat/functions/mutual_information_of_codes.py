@@ -8,10 +8,11 @@ from chainer.utils import type_check
 from imsat.cuda import code_mutual_information as kernels
 from imsat.functions.composition import InformationFunction, scalars
 from imsat.functions.mutual_information import (
-    CodeInformation, cells_of_pairs, compose_pairs, heads, same_head)
+    CodeInformation, Sizes, cells_of_pairs, compose_pairs, heads, same_head)
 from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 from imsat.hints import VariableOrArray
+from imsat.parameters import Number, Tensor, checked
 
 
 class CodeMutualInformation(InformationFunction):
@@ -75,6 +76,7 @@ class CodeMutualInformation(InformationFunction):
                 compose_pairs(p, same_head(y.xp, self.sizes), eps))
 
 
+@checked(y=Tensor(), sizes=Sizes(), eps=Number())
 def code_mutual_information(y: VariableOrArray, sizes: Sequence[int],
                             eps: float = 1e-8) -> CodeInformation:
     r"""How much M discrete outputs say of their input, to second order.

@@ -1,4 +1,5 @@
 """Batch normalization and ReLU in one."""
+import functools
 from typing import Any
 
 import chainer
@@ -10,7 +11,9 @@ from imsat.cuda import batch_normalization_relu as kernels
 from imsat.cuda import runtime
 from imsat.functions.compiled import compiled
 from imsat.functions.composition import FusedFunction
+from imsat.errors import InputError
 from imsat.hints import Array, VariableOrArray
+from imsat.parameters import Number, Tensor, checked
 
 
 class BatchNormalizationReLU(FusedFunction):
@@ -31,9 +34,9 @@ class BatchNormalizationReLU(FusedFunction):
             gamma.dtype == x.dtype,
             beta.dtype == x.dtype,
             gamma.ndim == 1,
-            gamma.shape[0] == x.shape[1],
             beta.shape == gamma.shape,
         )
+        type_check.expect(gamma.shape[0] == x.shape[1])
 
     def forward_cpu(self, inputs):
         x, gamma, beta = inputs
@@ -121,6 +124,7 @@ class BatchNormalizationReLU(FusedFunction):
         loop(x, gamma, beta, *self._saved, gy, ggamma, gbeta)
 
 
+@functools.cache
 def _least(dtype):
     # Of which three may be multiplied.
     return numpy.cbrt(numpy.finfo(dtype).tiny)
@@ -191,6 +195,11 @@ def _backward_loop(x, gamma, beta, mean, inv_std, gy, ggamma, gbeta):
             grad[j] = (grad[j] - (row[j] - mean[j]) * g[j] - gb[j]) * scale[j]
 
 
+_running = Tensor(optional=True)
+
+
+@checked(x=Tensor(), gamma=Tensor(), beta=Tensor(), eps=Number(),
+         running_mean=_running, running_var=_running, decay=Number(0, 1))
 def batch_normalization_relu(
         x: VariableOrArray, gamma: VariableOrArray, beta: VariableOrArray,
         eps: float = 2e-5, running_mean: Array | None = None,
@@ -224,6 +233,11 @@ def batch_normalization_relu(
         array([[0. ],
                [2.5]])
     """
+    shapes = {getattr(running, 'shape', None)
+              for running in (running_mean, running_var)}
+    if shapes != {None} and shapes != {x.shape[1:]}:
+        raise InputError(f'x has shape {x.shape}; give two running '
+                         f'statistics of a number for each column, or none')
     y, = BatchNormalizationReLU(
         eps, running_mean, running_var, decay).apply((x, gamma, beta))
     return y

@@ -8,7 +8,10 @@ import numpy
 from chainer import backend
 from chainer.initializers import Normal
 
+from imsat.devices import check_memory
 from imsat.hints import Array, VariableOrArray
+from imsat.parameters import (
+    GENERATOR, RANDOM_STATE, Number, OneOf, Tensor, Units, Whole, checked)
 
 
 class Autoencoder(chainer.Chain):
@@ -29,9 +32,11 @@ class Autoencoder(chainer.Chain):
         (3, 784)
     """
 
+    @checked(n_in=Whole(1), sizes=Units(), rng=RANDOM_STATE)
     def __init__(self, n_in: int, sizes: Sequence[int],
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
+        check_memory((n_in, *sizes))
         pairs = list(zip((n_in, *sizes), sizes))
 
         def linear(fan_in, units):
@@ -86,6 +91,8 @@ class StudentClusters(chainer.Chain):
         array([[0.75, 0.25]], dtype=float32)
     """
 
+    @checked(encoder=OneOf(chainer.ChainList, 'give that of an Autoencoder'),
+             centers=Tensor(2))
     def __init__(self, encoder: chainer.ChainList, centers: Array):
         super().__init__()
         with self.init_scope():
@@ -114,6 +121,7 @@ def encode_layer(layers: chainer.ChainList, i: int,
     return h if i == len(layers) - 1 else F.relu(h)
 
 
+@checked(h=Tensor(), rng=GENERATOR, rate=Number(0, 1, open=')'))
 def corrupt(h: VariableOrArray, rng: numpy.random.Generator,
             rate: float) -> VariableOrArray:
     """Dropout whose mask comes from a ``numpy.random.Generator``.
@@ -137,6 +145,7 @@ def corrupt(h: VariableOrArray, rng: numpy.random.Generator,
     return h * (keep.astype(h.dtype) / (1 - rate))
 
 
+@checked(q=Tensor(2))
 def target_distribution(q: Array) -> Array:
     """P of Eq. 3 of Xie et al., shape (N, K), from all data's q.
 

@@ -8,9 +8,10 @@ import chainer.links as L
 import numpy
 from chainer.initializers import Normal
 
+from imsat.devices import check_memory
 from imsat.functions import batch_normalization_relu
 from imsat.hints import VariableOrArray
-from imsat.parameters import Choice, OneOf, Units, Whole, check_argument
+from imsat.parameters import RANDOM_STATE, Choice, Units, Whole, checked
 
 HIDDEN = 1200, 1200  # units of section 4.1
 # Standard deviation of the weights, by fan-in: (hidden layers, last layer).
@@ -50,21 +51,16 @@ class Encoder(chainer.Chain):
         (300, 784)
     """
 
+    @checked(n_in=Whole(1), n_out=Whole(1), hidden=Units(),
+             initialization=Choice(INITIALIZATIONS), rng=RANDOM_STATE)
     def __init__(self, n_in: int, n_out: int,
                  hidden: Sequence[int] = HIDDEN,
                  initialization: str = INITIALIZATION,
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
-        for name, value, kind in (
-                ('n_in', n_in, Whole(1)), ('n_out', n_out, Whole(1)),
-                ('hidden', hidden, Units()),
-                ('initialization', initialization, Choice(INITIALIZATIONS)),
-                ('rng', rng, OneOf(
-                    numpy.random.RandomState, 'give a '
-                    'numpy.random.RandomState or None', optional=True))):
-            check_argument(name, value, kind)
         std_hidden, std_last = INITIALIZATIONS[initialization]
         sizes = (n_in, *map(int, hidden), n_out)
+        check_memory(sizes)
         self.sizes, self.n_hidden = sizes, len(hidden)
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip(sizes, sizes[1:]), 1):

@@ -6,7 +6,9 @@ import chainer.functions as F
 import chainer.links as L
 import numpy
 
+from imsat.devices import check_memory
 from imsat.hints import VariableOrArray
+from imsat.parameters import Units, Whole, checked
 
 
 class TanhNetwork(chainer.Chain):
@@ -27,8 +29,10 @@ class TanhNetwork(chainer.Chain):
         array([[0.    , 0.7616]], dtype=float32)
     """
 
+    @checked(n_in=Whole(1), sizes=Units())
     def __init__(self, n_in: int, sizes: Sequence[int]):
         super().__init__()
+        check_memory((n_in, *sizes))
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip((n_in, *sizes), sizes)):
                 setattr(self, f'l{i + 1}', L.Linear(

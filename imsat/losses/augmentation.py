@@ -1,5 +1,8 @@
 """Random augmentations T of section 3.2.2 for data of one kind."""
+import dataclasses
+import functools
 import math
+from typing import Any
 
 import chainer
 import chainer.functions as F
@@ -8,9 +11,35 @@ import numpy
 from imsat.cuda import affine, runtime
 from imsat.errors import InputError
 from imsat.functions import affine_transform
-from imsat.parameters import is_number
+from imsat.parameters import (
+    MOST, Kind, Number, argument_error, check_value, documented, is_number,
+    is_sequence, is_whole, parameter)
 
 
+class Shape(Kind):
+    """(height, width)."""
+    wanted = 'give the (height, width) of the images'
+
+    def allows(self, value):
+        return is_sequence(value) and len(value) == 2 and all(
+            is_whole(side) and 0 < side <= MOST for side in value)
+
+
+class Pixel(Kind):
+    """(row, column), which may lie between two."""
+    wanted = 'give (row, column) of a pixel'
+
+    def allows(self, value):
+        return is_sequence(value) and len(value) == 2 and all(
+            is_number(place) and 0 <= place <= MOST for place in value)
+
+
+# Scripts have one option for all of them.
+_range = functools.partial(parameter, option='', kw_only=False)
+
+
+@documented
+@dataclasses.dataclass(frozen=True)
 class AffineDistortion:
     """The stochastic affine distortion of images (section 4.2.4).
 
@@ -21,17 +50,6 @@ class AffineDistortion:
     (?) The ranges of the paper's Appendix F could not be had; these are those
     of Koch et al. (2015), on whose Omniglot experiments it probably builds.
 
-    Args:
-        image_shape (tuple): (height, width).
-        rotation (float): Largest angle, in degrees, either way.
-        shear (float): Largest shear, either way.
-        scale (float): Largest change of size: .2 is from .8 to 1.2.
-        shift (float): Largest shift, in pixels, either way.
-        probability (float): How often each of the seven is applied, 0 to 1.
-        center (sequence): (row, column) of the pixel that rotation, shear
-            and scale leave where it is; None for the middle, (0, 0) is the
-            upper left one.
-
     Example:
         >>> distort = imsat.AffineDistortion((28, 28), rotation=5)
         >>> images = numpy.zeros((3, 784), 'f')
@@ -39,12 +57,26 @@ class AffineDistortion:
         (3, 784)
     """
 
-    def __init__(self, image_shape, rotation=10., shear=.3, scale=.2,
-                 shift=2., probability=.5, center=None):
-        self.image_shape = image_shape
-        self.rotation, self.shear, self.scale, self.shift = \
-            rotation, shear, scale, shift
-        self.probability, self.center = probability, center
+    image_shape: Any = _range(
+        None, Shape(optional=True), 'height and width of images')
+    rotation: float = _range(
+        10., Number(0, 180), 'largest angle, in degrees, either way')
+    shear: float = _range(.3, Number(0, .9), 'largest shear, either way')
+    scale: float = _range(
+        .2, Number(0, .9), 'largest change of size, either way: .2 is from '
+        '.8 to 1.2')
+    shift: float = _range(
+        2., Number(0, MOST), 'largest shift, in pixels, either way; at most '
+        'a side of the image')
+    probability: float = _range(
+        .5, Number(0, 1), 'how often each of the seven is applied')
+    center: Any = _range(
+        None, Pixel(optional=True), 'the pixel that rotation, shear and '
+        'scale leave where it is: (0, 0) is the upper left one, None the '
+        'middle')
+
+    def __post_init__(self):
+        check_value(self)
 
     def __call__(self, x, rng):
         """Distorted images, an array of x's shape, (B, height * width)."""
@@ -89,29 +121,25 @@ class AffineDistortion:
             matrix[:, axis, 2] += offset
 
     def check(self, dimension):
-        """Raises InputError unless points of so many features are images,
-        and for ranges that make no distortion."""
+        """Raises InputError unless points of so many features are images
+        that the shift and the center lie within."""
         if self.image_shape is None \
                 or math.prod(self.image_shape) != dimension:
             raise InputError(
                 f'points of {dimension} features are no images of shape '
                 f'{self.image_shape}; take an affine distortion for images '
                 f'only, and say their (height, width)')
-        for name, most in (('rotation', 180), ('shear', .9), ('scale', .9),
-                           ('shift', max(self.image_shape)),
-                           ('probability', 1)):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value <= most:
-                raise InputError(f'{name} of the distortion is {value!r}; '
-                                 f'give a number from 0 to {most}')
-        center = self.center
-        if center is not None and not (
-                isinstance(center, tuple | list | numpy.ndarray)
-                and len(center) == 2
-                and all(is_number(place) and 0 <= place < size
-                        for place, size in zip(center, self.image_shape))):
-            raise InputError(f'center of the distortion is {self.center!r}; '
-                             f'give (row, column) of a pixel')
+        most = max(self.image_shape)
+        if self.shift > most:
+            raise argument_error(
+                self, 'shift', f'is {self.shift} pixels, beyond the image; '
+                f'give a number from 0 to {most}')
+        if self.center is not None and any(
+                place > size - 1
+                for place, size in zip(self.center, self.image_shape)):
+            raise argument_error(
+                self, 'center', f'is {self.center}, outside an image of shape '
+                f'{tuple(self.image_shape)}; give (row, column) of a pixel')
 
 
 def check_augmented(augmented, x):

@@ -1,7 +1,6 @@
 """What is minimised beside the regulariser, as values."""
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import numpy
@@ -10,9 +9,10 @@ from imsat.errors import InputError
 from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
+from imsat.functions.entropy import Prior
+from imsat.functions.mutual_information import Sizes
 from imsat.parameters import (
-    MOST, Kind, Number, argument_error, check_value, documented,
-    is_sequence, is_whole, parameter)
+    Number, argument_error, check_value, documented, parameter)
 
 # Declared once, for every objective.
 _lam = functools.partial(
@@ -119,15 +119,6 @@ class HashingObjective(PairsObjective):
     distance = staticmethod(sigmoid_kl)
 
 
-class Sizes(Kind):
-    """V_1, ..., V_M."""
-    wanted = 'give the number of values of each output, e.g. (10, 10, 10)'
-
-    def allows(self, value):
-        return is_sequence(value) and len(value) > 0 and all(
-            is_whole(size) and 1 < size <= MOST for size in value)
-
-
 @documented
 @dataclasses.dataclass(frozen=True)
 class CodeObjective(PairsObjective):
@@ -141,7 +132,7 @@ class CodeObjective(PairsObjective):
         >>> imsat.CodeObjective((10, 10, 10))
         CodeObjective(sizes=(10, 10, 10), lam=0.1)
     """
-    sizes: tuple = parameter((), Sizes(), 'V_1, ..., V_M of section 3.2.1',
+    sizes: tuple = parameter((), Sizes(2), 'V_1, ..., V_M of section 3.2.1',
                              kw_only=False)
     lam: float = _lam()
 
@@ -156,29 +147,6 @@ class CodeObjective(PairsObjective):
 
     def distance(self, y0, y1):
         return code_kl(y0, y1, self.sizes)
-
-
-class Prior(Kind):
-    """Positive numbers that sum to 1, one a cluster."""
-    metavar = 'FILE'
-    wanted = 'give positive numbers that sum to 1, one a cluster'
-
-    def problem(self, value):
-        if value is None and self.optional:
-            return None
-        wanted = 'must be positive numbers that sum to 1, one a cluster'
-        try:
-            prior = numpy.asarray(value)
-            if prior.dtype.kind not in 'fiu':
-                raise TypeError
-            prior = prior.astype(numpy.float64)
-        except (TypeError, ValueError):
-            return f'{wanted}; these are no numbers'
-        if prior.ndim == 1 and numpy.all(prior > 0) \
-                and math.isclose(prior.sum(), 1, abs_tol=1e-6):
-            return None
-        return (f'{wanted}; these have shape {prior.shape} and sum to '
-                f'{prior.sum():.6g}')
 
 
 @documented

@@ -20,7 +20,6 @@ its parameters and says what it needs.  Those with a name are in
 import collections.abc
 import dataclasses
 import functools
-import inspect
 from typing import Any
 
 import chainer
@@ -28,18 +27,30 @@ import chainer.functions as F
 import numpy
 
 from imsat.cuda import directions, runtime
+from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
-    MOST, Choice, Flag, Kind, Number, OneOf, Whole, again, check_value,
-    documented, from_arguments, is_sequence, is_whole, parameter)
+    FUNCTION, GENERATOR, Choice, Flag, Kind, Number, OneOf, Tensor, Whole,
+    again, check_argument, check_value, checked, declarations, documented,
+    from_arguments, parameter)
+
+# What the pure functions are given.
+_of_all: dict[str, Kind] = dict(
+    forward=FUNCTION, distance=FUNCTION, x=Tensor(2),
+    y=Tensor(optional=True))
+_of_radius: dict[str, Kind] = dict(
+    **_of_all, radius=Tensor(), direction=Tensor(optional=True),
+    rng=OneOf(numpy.random.Generator, GENERATOR.wanted, optional=True))
 
 
+@checked(**_of_all, augmented=Tensor())
 def self_augmented_training(forward, distance, x, augmented, y=None):
     """Eqs. 3 and 4: how far predictions move from ``x`` to ``augmented``."""
     return distance(_clean(forward, x, y), forward(augmented))
 
 
+@checked(**_of_all, transform=FUNCTION)
 def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
                  transform):
     """The regulariser of any augmentation T (section 3.2.2).
@@ -52,6 +63,7 @@ def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
     return self_augmented_training(forward, distance, x, augmented, y)
 
 
+@checked(**_of_radius)
 def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
     """Random perturbation training: r uniform on the sphere of ``radius``.
 
@@ -82,12 +94,13 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
         >>> float(loss.array)
         0.0
     """
-    d = _unit_rows(x, rng, direction)
+    d = _unit_rows(x, radius, rng, direction)
     return self_augmented_training(
         forward, distance, x,
         x + radius.astype(d.dtype, copy=False)[:, None] * d, y)
 
 
+@checked(**_of_radius, xi=Number(), power_iterations=Whole(0))
 def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
         xi, power_iterations):
     """Virtual adversarial training: r of Eq. 6 (Miyato et al. 2016).
@@ -117,7 +130,7 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
         0.232
     """
     y = _clean(forward, x, y)
-    d = _unit_rows(x, rng, direction)
+    d = _unit_rows(x, radius, rng, direction)
     for k in range(power_iterations):
         d = chainer.Variable(scale_rows(d) if k else d)
         moved = distance(y, forward(x + xi * d))
@@ -185,6 +198,8 @@ def _move_loop(x, d, radius, least, out):
             end[j] = start[j] + row[j] / scale * length
 
 
+@checked(network=OneOf(chainer.Link, 'give a chainer.Link'), rate=Number(),
+         weights_only=Flag())
 def weight_decay(network, rate, weights_only=False):
     """The regulariser of RIM: rate / 2 times the squares of all parameters.
 
@@ -212,9 +227,17 @@ def _clean(forward, x, y):
     return y.array if isinstance(y, chainer.Variable) else y
 
 
-def _unit_rows(x, rng, direction):
+def _unit_rows(x, radius, rng, direction):
+    if radius.shape != x.shape[:1]:
+        raise InputError(f'the radius has shape {radius.shape} for a batch '
+                         f'of shape {x.shape}; give a number for each point')
     if direction is not None:
+        if direction.shape != x.shape:
+            raise InputError(f'the direction has shape {direction.shape} for '
+                             f'a batch of shape {x.shape}; give a row for '
+                             f'each point')
         return scale_rows(direction)
+    check_argument('rng', rng, GENERATOR)
     dtype = x.dtype if x.dtype == numpy.float64 else numpy.float32
     d = draw_rows(x.shape, dtype, rng, runtime.current.holds(x))
     return d if runtime.current.holds(d) else scale_rows(d)
@@ -365,28 +388,27 @@ class Augmentation(Regularizer):
                             transform=self.transform)
 
 
-class Shape(Kind):
-    """(height, width)."""
-    wanted = 'give the (height, width) of the images'
-
-    def allows(self, value):
-        return is_sequence(value) and len(value) == 2 and all(
-            is_whole(side) and 0 < side <= MOST for side in value)
-
-
 class Ranges(Kind):
     """Arguments of AffineDistortion, by name."""
     metavar = 'NAME=VALUE,...'
     wanted = 'give a dict of arguments of imsat.AffineDistortion'
 
+    known = {name: declaration for name, declaration
+             in declarations(AffineDistortion).items()
+             if name != 'image_shape'}
+
     def allows(self, value):
-        if not isinstance(value, collections.abc.Mapping):
-            return False
-        try:
-            AffineDistortion((1, 1), **value)
-        except TypeError:
-            return False
-        return 'image_shape' not in value
+        return isinstance(value, collections.abc.Mapping) \
+            and self.known.keys() >= value.keys()
+
+    def problem(self, value):
+        problem = super().problem(value)
+        if problem or value is None:
+            return problem
+        problems = (f'has a {name} that {problem}' for name, given
+                    in value.items()
+                    if (problem := self.known[name].kind.problem(given)))
+        return next(problems, None)
 
     def parse(self, text):
         pairs = [pair.split('=') for pair in text.split(',')]
@@ -400,10 +422,9 @@ class Ranges(Kind):
 
 def _default_ranges():
     return ','.join(
-        f'{name}={parameter.default:g}'.replace('=0', '=')
-        for name, parameter
-        in inspect.signature(AffineDistortion).parameters.items()
-        if isinstance(parameter.default, int | float))
+        f'{field.name}={field.default:g}'.replace('=0', '=')
+        for field in dataclasses.fields(AffineDistortion)
+        if isinstance(field.default, float))
 
 
 @documented
@@ -417,9 +438,8 @@ class Affine(Regularizer):
     """
     needs_images = True
 
-    image_shape: tuple | None = parameter(
-        None, Shape(optional=True), 'height and width of images', option='',
-        kw_only=False)
+    image_shape: tuple | None = again(
+        AffineDistortion, 'image_shape', kw_only=False)
     distortion: dict | None = parameter(
         None, Ranges(optional=True), f'of the affine methods, by default '
         f'{_default_ranges()}: degrees, shares and pixels, either way, and '

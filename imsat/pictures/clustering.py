@@ -1,7 +1,13 @@
 """What clusters look like."""
+from typing import Any
+
 import numpy
+import scipy.sparse
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
 
 from imsat.metrics import match_clusters
 from imsat.pictures.images import drawable
@@ -9,21 +15,28 @@ from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
 
 
-def contingency(path: AnyPath, labels: ArrayLike,
-                clusters: ArrayLike) -> Figure:
-    """Counts of every label in every cluster, matched ones on the diagonal.
+def contingency(path: AnyPath, labels: ArrayLike, clusters: ArrayLike,
+                n_clusters: int = 0) -> Figure:
+    """Counts of every label in every cluster; matched ones are framed.
 
     Args:
         path (path): The PNG file.
         labels, clusters (array): Shape (N,), of any type that sorts.
+        n_clusters (int): Clusters are whole numbers below it, and those that
+            are empty are shown; 0 for those in ``clusters``.
     """
     table, rows, columns = match_clusters(labels, clusters)
     class_names, cluster_names = numpy.unique(labels), numpy.unique(clusters)
-    # Matched pairs first, in the order of the labels, then the others.
-    row_order = [*rows, *(i for i in range(len(table)) if i not in rows)]
-    column_order = [*columns, *(j for j in range(table.shape[1])
-                                if j not in columns)]
-    table = table[numpy.ix_(row_order, column_order)]
+    if n_clusters:
+        full, cluster_names = cluster_names, numpy.arange(n_clusters)
+        columns = full[columns]
+        wide = numpy.zeros((len(table), n_clusters), table.dtype)
+        wide[:, full] = table
+        table = wide
+    # Each below the label that it is matched with, then the others.
+    order = [*columns, *(j for j in range(table.shape[1])
+                         if j not in columns)]
+    table = table[:, order]
     share = table / table.sum(axis=1, keepdims=True)
     height, width = table.shape
     figure = Figure((2.6 + .5 * min(width, 40), 1.6 + .42 * min(height, 40)),
@@ -35,14 +48,25 @@ def contingency(path: AnyPath, labels: ArrayLike,
             if count:
                 axes.text(j, i, count, ha='center', va='center', fontsize=8,
                           color='white' if share[i, j] > .5 else 'black')
-    axes.set_xticks(range(width), cluster_names[column_order], fontsize=8)
-    axes.set_yticks(range(height), class_names[row_order], fontsize=8)
+    matched = numpy.arange(len(rows))
+    axes.add_collection(PatchCollection(
+        [Rectangle((j - .5, i - .5), 1, 1) for i, j in zip(rows, matched)],
+        facecolor='none', edgecolor=ORANGE))
+    axes.set_xticks(*_thinned(cluster_names[order]), fontsize=8,
+                    rotation=90 if width > 40 else 0)
+    axes.set_yticks(*_thinned(class_names), fontsize=8)
     axes.set_xlabel('cluster')
     axes.set_ylabel('label')
-    right = table.diagonal().sum() / table.sum()
-    axes.set_title(f'on the diagonal: {right:.1%}', fontsize=10)
+    right = table[rows, matched].sum() / table.sum()
+    axes.set_title(f'in the frames: {right:.1%}', fontsize=10)
     figure.colorbar(image, label='share of the label')
     return save(figure, path)
+
+
+def _thinned(names, most=100):
+    """Places and names of ticks, so many that they can be read."""
+    places = range(0, len(names), -(-len(names) // most))
+    return places, names[places]
 
 
 def cluster_samples(path: AnyPath, x: numpy.ndarray,
@@ -79,9 +103,12 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     axes.imshow(canvas, cmap='gray_r')
     axes.set_xticks([])
     axes.set_yticks([k * (height + 1) + height / 2 for k in range(shown)],
-                    [str(k) for k in range(shown)])
+                    [f'{k}' if (clusters == k).any() else f'{k} (empty)'
+                     for k in range(shown)])
     axes.set_ylabel('cluster')
-    axes.set_title('random members of each cluster', fontsize=10)
+    axes.set_title('random members of each cluster' + (
+        f', the first {shown} of {n_clusters}' if shown < n_clusters else ''),
+        fontsize=10)
     axes.set_frame_on(False)
     axes.tick_params(length=0)
     return save(figure, path)
@@ -106,9 +133,58 @@ def cluster_sizes(path: AnyPath, clusters: numpy.ndarray, n_clusters: int,
     edges = numpy.arange(n_clusters + 1) - .5
     axes.stairs(expected, edges, color=ORANGE, linewidth=2, baseline=None,
                 label='prior' if prior is not None else 'uniform prior')
+    empty = numpy.flatnonzero(counts == 0)
+    if len(empty):
+        axes.plot(empty, 0 * empty, 'x', color=ORANGE, clip_on=False,
+                  zorder=3, label=f'{len(empty)} empty')
     if n_clusters <= 30:
         axes.set_xticks(range(n_clusters))
+    axes.set_xlim(-.7, n_clusters - .3)
     axes.set_xlabel('cluster')
     axes.set_ylabel('points')
     axes.legend(fontsize=8)
     return save(figure, path)
+
+
+def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
+              p: numpy.ndarray | None = None, seed: int = 0,
+              most: int = 5000) -> Figure:
+    """Points by their first two principal components, with their clusters,
+    and how sure these are.
+
+    Args:
+        path (path): The PNG file.
+        x (array or sparse matrix): Shape (N, d).
+        clusters (array): Shape (N,), whole numbers from 0.
+        p (array): p(y|x), shape (N, K); None where there is none.
+        seed (int): Of the choice of ``most`` points.
+    """
+    chosen = numpy.random.default_rng(seed).permutation(x.shape[0])[:most]
+    clusters, n = clusters[chosen], min(2, x.shape[1])
+    pca = PCA(n, svd_solver='arpack' if scipy.sparse.issparse(x) else 'auto',
+              random_state=seed)
+    z = numpy.zeros((len(chosen), 2))
+    z[:, :n] = pca.fit_transform(x[chosen])
+    figure = Figure((4.4 if p is None else 8.6, 4), layout='constrained')
+    grid = figure.subplots(1, 1 if p is None else 2, squeeze=False)[0]
+    grid[0].scatter(*z.T, c=clusters % 20, s=4, cmap='tab20', vmin=0, vmax=19)
+    named = numpy.unique(clusters)
+    for k in named if len(named) <= 30 else []:
+        grid[0].text(*numpy.median(z[clusters == k], axis=0), k, fontsize=9,
+                     ha='center', va='center', bbox=dict(
+                         boxstyle='round,pad=.1', color='white', alpha=.7))
+    grid[0].set_title('clusters', fontsize=10)
+    if p is not None:
+        # The least certain last, on top.
+        certainty = p[chosen].max(axis=1)
+        order = numpy.argsort(-certainty)
+        drawn = grid[1].scatter(*z[order].T, c=certainty[order], s=4,
+                                vmin=0, vmax=1)
+        grid[1].set_title('probability of the cluster', fontsize=10)
+        figure.colorbar(drawn)
+    share = pca.explained_variance_ratio_.sum()
+    for axes in grid:
+        axes.set_xlabel(f'two principal components, {share:.0%} of the '
+                        f'variance', fontsize=8)
+    return save(figure, path)
+

@@ -67,8 +67,11 @@ def bits(path: AnyPath, p: numpy.ndarray,
         left.axhline(1, color=ORANGE, linewidth=2)
         left.set_title('H(Y) / log V of each output; 1 says most', fontsize=10)
     left.set_ylim(0, 1 if sizes is None else 1.05)
+    left.set_xlim(-.5, information.shape[0] - .5)
     left.set_xlabel(name)
-    image = right.imshow(information, cmap='Blues', vmin=0)
+    # A tenth of a bit at least, so that noise stays pale.
+    image = right.imshow(information, cmap='Blues', vmin=0,
+                         vmax=max(.1 * numpy.log(2), information.max()))
     right.set_xlabel(name)
     right.set_title(f'what two {name}s share, nats; {all_of_it} is all',
                     fontsize=10)

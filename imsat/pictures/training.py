@@ -2,6 +2,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from imsat.storage import AnyPath, atomic_write
 
@@ -15,8 +16,25 @@ def save(figure: Figure, path: AnyPath) -> Figure:
     return figure
 
 
+# What is drawn of a log: its title, and the least height of the axis, so that
+# noise stays small.
+PANELS = {
+    'all/conditional_entropy': ('H(Y|X), nats: how unsure', .01),
+    'all/marginal_entropy': ('H(Y), nats: how even', .01),
+    'all/pairwise_information': ('pairs share, nats: how redundant', .01),
+    'main/sat': ('R: the regulariser', .001),
+    'all/divergence': ('KL[P || Q], nats: how soft', .001),
+    'all/changed': ('share of points that moved', .01),
+    'main/reconstruction': ('mean square not reconstructed', 0),
+    'all/quantization': ('error of quantisation', 0),
+    'main/quantization': ('error of quantisation', 0),
+    'all/distinct_codes': ('distinct codes', 2),
+    'all/accuracy': ('ACC: how right', 1)}
+
+
 def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
-                    best: int = 0) -> Figure:
+                    best: int = 0, most_entropy: float | None = None,
+                    names: Sequence[str] | None = None) -> Figure:
     """What every restart's log says after each epoch; the best in colour.
 
     Args:
@@ -24,39 +42,44 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
         logs (sequence): For each restart the entries of Chainer's LogReport,
             dicts with ``epoch``.
         best (int): Number of the restart that was kept.
+        most_entropy (float): What H(Y) can be at most, in nats, e.g. log K;
+            None if that is not known.
+        names (sequence of str): Of the logs, if they are of several runs:
+            each has its colour then.
     """
-    panels = [('all/conditional_entropy', 'H(Y|X), nats: how unsure'),
-              ('all/marginal_entropy', 'H(Y), nats: how even'),
-              ('all/pairwise_information', 'pairs share, nats: how redundant'),
-              ('main/sat', 'R: the regulariser'),
-              ('all/divergence', 'KL[P || Q], nats: how soft'),
-              ('all/changed', 'share of points that moved'),
-              ('main/reconstruction', 'mean square not reconstructed'),
-              ('all/quantization', 'error of quantisation'),
-              ('main/quantization', 'error of quantisation'),
-              ('all/distinct_codes', 'distinct codes'),
-              ('all/accuracy', 'ACC: how right')]
-    panels = [(key, title) for key, title in panels
-              if any(key in entry for entry in logs[0])]
-    figure = Figure((3.2 * len(panels), 3), layout='constrained')
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (key, title) in zip(grid, panels):
+    panels = [key for key in PANELS
+              if any(key in entry for log in logs for entry in log)]
+    columns, lines = min(2, len(panels)), {}
+    rows = -(-len(panels) // columns)
+    figure = Figure((4 * columns, 2.7 * rows), layout='constrained')
+    for number, key in enumerate(panels, 1):
+        axes = figure.add_subplot(rows, columns, number)
+        title, height = PANELS[key]
+        if key == 'all/marginal_entropy' and most_entropy is not None:
+            axes.axhline(most_entropy, color=ORANGE, linestyle=':')
+            axes.annotate(f'at most {most_entropy:.3g}', (0, most_entropy),
+                          (3, -10), xycoords=('axes fraction', 'data'),
+                          textcoords='offset points', fontsize=8)
+            height = max(height, most_entropy)
+        drawn = [0, height]
         for i, log in enumerate(logs):
             is_best = i == best
+            style = dict(color=f'C{i}', label=names[i]) if names else dict(
+                color=BLUE if is_best else GREY,
+                linewidth=1.8 if is_best else 1, zorder=2 if is_best else 1,
+                label='kept' if is_best else 'other restarts')
             entries = [entry for entry in log if key in entry]
-            axes.plot([entry['epoch'] for entry in entries],
-                      [entry[key] for entry in entries],
-                      color=BLUE if is_best else GREY,
-                      marker='.' if len(entries) < 5 else None,
-                      linewidth=1.8 if is_best else 1,
-                      zorder=2 if is_best else 1,
-                      label='kept' if is_best else 'other restarts')
+            values = [entry[key] for entry in entries]
+            line, = axes.plot([entry['epoch'] for entry in entries], values,
+                              marker='.' if len(entries) < 5 else None,
+                              **style)
+            lines.setdefault(style['label'], line)
+            drawn += values
+        axes.set_ylim(1.05 * min(drawn), 1.05 * max(drawn))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('epoch')
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=.3)
     if len(logs) > 1:
-        handles, labels = axes.get_legend_handles_labels()
-        unique = dict(zip(labels, handles))
-        axes.legend(unique.values(), unique.keys(), fontsize=8)
+        axes.legend(lines.values(), lines.keys(), fontsize=8)
     return save(figure, path)

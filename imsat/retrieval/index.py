@@ -1,5 +1,7 @@
 """Exact search among hash codes by Hamming distance."""
+import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy
@@ -7,15 +9,20 @@ from chainer.backend import get_array_module
 
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
+from imsat.devices import usable_threads
 from imsat.errors import InputError
+from imsat.functions.compiled import get_numba
 from imsat.hints import Array
-from imsat.parameters import is_whole, shown
+from imsat.parameters import (
+    Choice, Whole, check_argument, is_whole, shown)
 from imsat.retrieval.codes import (
-    are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
-    distance_blocks, from_words, to_numpy, to_words)
+    BLOCK, are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
+    distance_blocks, from_words, pack_bits, to_numpy, to_words)
 from imsat.storage import AnyPath, load_npz, save_npz
 
 MOST_ID = 2 ** 63 - 1  # which no code has, so that another can follow
+# Codes that FAISS learns each of its centres from; it asks for 39.
+TRAINED_BY = 40
 
 
 class HammingIndex:
@@ -69,6 +76,12 @@ class HammingIndex:
 
     def __len__(self) -> int:
         return sum(map(len, self._ids))
+
+    def __repr__(self) -> str:
+        engine = 'a GPU' if are_on_gpu(self._words[0]) \
+            else 'numba' if get_numba() else 'NumPy'
+        return (f'HammingIndex(n_bits={self.n_bits}) of {len(self):,} codes, '
+                f'searched by {engine}')
 
     @property
     def ids(self) -> numpy.ndarray:
@@ -170,9 +183,19 @@ class HammingIndex:
             return kernels.nearest(
                 queries, self._all_words(), self.n_bits, k,
                 self._all_ids_on_device())
-        distances, positions = _nearest(distance_blocks(
-            queries, self._all_words(), self.n_bits), queries.shape[1], k,
-            self.n_bits)
+        distances = numpy.empty((queries.shape[1], k), numpy.int32)
+        positions = numpy.empty((queries.shape[1], k), numpy.int64)
+        words = self._all_words()
+
+        def search(share):
+            _search(queries[:, share].copy(), words, self.n_bits,
+                    distances[share], positions[share])
+        shares = _shares(queries.shape[1], len(self))
+        if len(shares) == 1:
+            search(shares[0])
+        else:
+            with ThreadPoolExecutor(len(shares)) as pool:
+                list(pool.map(search, shares))
         return distances, self._all_ids()[positions]
 
     def search_radius(
@@ -242,45 +265,121 @@ class HammingIndex:
 
     def save(self, path: AnyPath) -> None:
         """Writes the index to one npz file, without pickle."""
-        save_npz(path, {'n_bits': self.n_bits, 'codes': to_numpy(self.codes),
+        words = self._all_words()
+        if are_on_gpu(words):
+            words = to_words(to_numpy(self.codes))
+        save_npz(path, {'n_bits': self.n_bits, 'words': words,
                         'ids' if self._ascend else 'own_ids': self._all_ids(),
                         'next_id': self._next_id})
 
     @classmethod
     def load(cls, path: AnyPath) -> 'HammingIndex':
-        """The index that :meth:`save` wrote, on the CPU."""
-        arrays = load_npz(path)
+        """The index that :meth:`save` wrote, on the CPU.
+
+        The file is read once, to compare it with its checksum.  Then it is
+        mapped into memory: searches read it, and the system keeps of it what
+        there is room for.
+        """
+        arrays = load_npz(path, mapped=('words', 'ids', 'own_ids'))
         refusal = InputError(f'{path} holds no HammingIndex; give a file that '
                              f'its save() wrote')
         ascend = 'own_ids' not in arrays
         if not ascend:
             arrays['ids'] = arrays.pop('own_ids')
-        if set(arrays) != {'n_bits', 'codes', 'ids', 'next_id'} \
+        kind = 'codes' if 'codes' in arrays else 'words'  # that of 0.1.0
+        if set(arrays) != {'n_bits', kind, 'ids', 'next_id'} \
                 or any(arrays[key].dtype != numpy.int64 or
                        arrays[key].ndim != ndim for key, ndim in
                        (('n_bits', 0), ('ids', 1), ('next_id', 0))):
             raise refusal
         self = cls(int(arrays['n_bits']))
-        self.add(arrays['codes'])
-        ids, self._next_id = arrays['ids'], int(arrays['next_id'])
-        bounded = numpy.concatenate([[-1], ids if ascend else numpy.sort(ids),
-                                     [self._next_id]])
-        if len(ids) != len(self) or not (numpy.diff(bounded) > 0).all():
+        words, ids = arrays[kind], arrays['ids']
+        if kind == 'codes':
+            words = to_words(check_codes(words, self.n_bits))
+        all_bits = to_words(pack_bits(numpy.ones((1, self.n_bits), bool)))
+        if words.dtype != all_bits.dtype \
+                or words.shape != (len(all_bits), len(ids)) \
+                or any((word[start:start + BLOCK] & ~bits).any()
+                       for word, bits in zip(words, all_bits[:, 0])
+                       if bits != numpy.iinfo(bits.dtype).max
+                       for start in range(0, len(ids), BLOCK)):
             raise refusal
-        self._ids, self._ascend = [ids], ascend
+        self._next_id = int(arrays['next_id'])
+        ordered = ids if ascend else numpy.sort(ids)
+        if len(ids) and not (0 <= ordered[0] and ordered[-1] < self._next_id
+                             and (ordered[1:] > ordered[:-1]).all()) \
+                or self._next_id < 0:
+            raise refusal
+        self._words, self._ids, self._ascend = [words], [ids], ascend
         return self
 
-    def to_faiss(self) -> Any:
-        """A ``faiss.IndexBinaryFlat`` with the same codes.
+    def to_faiss(self, kind: str = 'flat', *, lists: int | None = None,
+                 probes: int = 16, tables: int = 4, width: int | None = None,
+                 flips: int = 1) -> Any:
+        """An index of FAISS with the same codes.
 
-        FAISS numbers them from 0 in the order of insertion.  It knows
-        multiples of 8 bits alone; the last byte is filled with zeros, which
-        changes no distance.
+        FAISS numbers them from 0 in the order of ``ids``.  It knows multiples
+        of 8 bits alone; the last byte is filled with zeros, which changes no
+        distance.  :meth:`recall` says what an inexact one misses.
+
+        Args:
+            kind (str): ``'flat'``, an ``IndexBinaryFlat``, exact; ``'ivf'``,
+                an ``IndexBinaryIVF``, which searches the lists of the nearest
+                centres; ``'hash'``, an ``IndexBinaryMultiHash``, which
+                searches what agrees in part of the bits.
+            lists (int): Of 'ivf', by default four times the root of N.
+            probes (int): Of 'ivf', how many lists are searched.
+            tables (int): Of 'hash'.
+            width (int): Of 'hash', bits that a table is made of, by default
+                so many that ten codes share an entry.
+            flips (int): Of 'hash', how many of these may differ.
         """
-        codes = to_numpy(self.codes)
-        index = import_faiss().IndexBinaryFlat(8 * codes.shape[1])
-        index.add(codes)
+        faiss, n = import_faiss(), len(self)
+        n_bits = 8 * code_width(self.n_bits)
+        check_argument('kind', kind, Choice(('flat', 'ivf', 'hash')))
+        check_argument('lists', lists, Whole(1, max(n, 1), optional=True))
+        check_argument('probes', probes, Whole(1))
+        check_argument('tables', tables, Whole(1, n_bits))
+        widest = min(n_bits // tables, 62)
+        check_argument('width', width, Whole(1, widest, optional=True))
+        check_argument('flips', flips, Whole(0, n_bits))
+        if not n and kind != 'flat':
+            raise InputError('the index is empty; add at least one code')
+        words = to_words(to_numpy(self.codes)) if are_on_gpu(self._words[0]) \
+            else self._all_words()
+        if kind == 'flat':
+            index = faiss.IndexBinaryFlat(n_bits)
+        elif kind == 'ivf':
+            lists = lists or max(1, min(round(4 * n ** .5), n // TRAINED_BY))
+            index = faiss.IndexBinaryIVF(
+                faiss.IndexBinaryFlat(n_bits), n_bits, lists)
+            index.nprobe = min(probes, lists)
+            sample = numpy.random.default_rng(0).choice(
+                n, min(n, TRAINED_BY * lists), replace=False)
+            index.train(from_words(words[:, sample], self.n_bits))
+        else:
+            width = width or min(widest, max(1, round(math.log2(n / 10))))
+            index = faiss.IndexBinaryMultiHash(n_bits, tables, width)
+            index.nflip = flips
+        for start in range(0, n, BLOCK):
+            index.add(from_words(words[:, start:start + BLOCK], self.n_bits))
         return index
+
+    def recall(self, index: Any, queries: Array, k: int = 10) -> float:
+        """The share of the k nearest that an index of FAISS finds.
+
+        Args:
+            index: From :meth:`to_faiss`.
+            queries (array): Packed codes, shape (Q, W), uint8.
+            k (int): From 1 to ``len(self)``.
+
+        Returns:
+            float: From 0 to 1.  Of codes that are equally far any will do.
+        """
+        distances, _ = self.search(queries, k)
+        found, positions = index.search(to_numpy(queries), k)
+        near = found <= to_numpy(distances)[:, -1:]
+        return float((near & (positions >= 0)).mean())
 
     @classmethod
     def from_faiss(cls, index: Any,
@@ -334,6 +433,25 @@ def nearest_head_codes(
     # A copy, in which all codes' values of a head are side by side.
     blocks = distance_blocks(queries.T, gallery.T.copy(), most, heads=True)
     return _nearest(blocks, len(queries), k, most)
+
+
+def _shares(n_queries: int, n: int) -> list[slice]:
+    """Slices of the queries, one for each thread that is worth its start."""
+    threads = max(1, min(usable_threads(), n_queries, n_queries * n >> 18))
+    bounds = numpy.linspace(0, n_queries, threads + 1).astype(int)
+    return [slice(*each) for each in zip(bounds, bounds[1:])]
+
+
+def _search(queries: numpy.ndarray, words: numpy.ndarray, n_bits: int,
+            distances: numpy.ndarray, positions: numpy.ndarray) -> None:
+    """Writes distances and positions of each query's nearest."""
+    if get_numba() is not None:
+        from imsat.retrieval import scan
+        scan.nearest(queries, words, n_bits, distances, positions)
+    else:
+        distances[:], positions[:] = _nearest(
+            distance_blocks(queries, words, n_bits), len(distances),
+            distances.shape[1], n_bits)
 
 
 def _check_k(k: int, n: int) -> None:

@@ -156,7 +156,8 @@ class FlatParameters:
         for param, (part, grad) in zip(self._params, self._parts):
             if param.array is not part:
                 return False
-            param.grad = grad
+            if param.grad is not grad:
+                param.grad = grad
         return True
 
     def count(self):

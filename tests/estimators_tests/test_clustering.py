@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -51,7 +52,21 @@ def test_finds_blobs():
         p, numpy.exp(logits) / numpy.exp(logits).sum(1, keepdims=True), 1e-6)
     mean = p.mean(axis=0)
     information = (p * numpy.log(p / mean)).sum(axis=1).mean()
-    numpy.testing.assert_allclose(model.score(X), information, 1e-5)
+    numpy.testing.assert_allclose(
+        model.score(X), information * information / numpy.log(3), 1e-5)
+
+
+def test_search_for_the_number_of_clusters():
+    x, _ = make_blobs(240, 5, centers=4, cluster_std=.5, random_state=1)
+    search = GridSearchCV(
+        IMSATClustering(hidden=(50,), n_init=2, epochs=20, batch_size=40,
+                        xi=1., random_state=0),
+        dict(n_clusters=[2, 3, 4, 6, 8]), cv=2, refit=False).fit(x / 5)
+    assert search.best_params_ == dict(n_clusters=4)
+
+
+def test_score_of_a_single_cluster():
+    assert IMSATClustering(1, **SMALL).fit(X).score(X) == 0
 
 
 def test_leaves_no_files_unless_told_where(tmp_path, monkeypatch):

@@ -132,7 +132,8 @@ def test_both_have_the_same_map():
 def test_search(capsys):
     pytest.importorskip('faiss', reason='FAISS is not installed')
     assert start(benchmark_search, '--sizes', '1200', '--bits', '9', '64',
-                 '--k', '1', '10', '--queries', '3', '--repeats', '2') == 0
+                 '--k', '1', '10', '--queries', '3', '--repeats', '2',
+                 '--threads', '1') == 0
     assert [(row['codes'], row['bits'], row['k'])
             for row in rows(capsys.readouterr().out)] == [
         ('1,200', '9', '1'), ('1,200', '9', '10'), ('1,200', '64', '1'),

@@ -1,7 +1,9 @@
 """What a folder of --out holds is safe from other runs."""
 import argparse
 
+import clustering
 import filelock
+import numpy
 import pytest
 
 from common.folders import run_folder
@@ -104,3 +106,43 @@ def test_one_run_at_a_time(tmp_path):
                 pass
     with filelock.FileLock(tmp_path / '.lock').acquire(blocking=False):
         pass
+
+
+def test_of_a_finished_run_the_last_snapshots_stay(tmp_path):
+    def snapshots(out):
+        return sorted(str(path.relative_to(out))
+                      for path in out.rglob('snapshot-*'))
+    made = [f'{folder}snapshot-00000{i}.npz' for folder in ('', 'restart-1/')
+            for i in (1, 2, 3)]
+    (tmp_path / 'restart-1').mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        with enter(tmp_path, seed=1):
+            for name in made:
+                (tmp_path / name).touch()
+            raise KeyboardInterrupt
+    assert snapshots(tmp_path) == sorted(made)
+    with enter(tmp_path, resume=True, seed=1):
+        (tmp_path / 'snapshot-mine.npz').touch()
+    assert snapshots(tmp_path) == [
+        'restart-1/snapshot-000003.npz', 'snapshot-000003.npz',
+        'snapshot-mine.npz']
+
+
+def test_more_epochs_than_before(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
+                        lambda self, f, **kwargs: f.write(b'quick'))
+    numpy.savez('points.npz', x=numpy.random.RandomState(0).normal(
+        size=(60, 3)))
+
+    def run(out, epochs, *options):
+        clustering.run(clustering.get_options(
+            ['--dataset', 'points.npz', '--clusters', '2', '--hidden', '5',
+             '--batch-size', '20', '--restarts', '2', '--quiet', '--threads',
+             '1', '--snapshot-seconds', '0', '--epochs', f'{epochs}', '--out',
+             out, *options]))
+        return (tmp_path / out / 'model.npz').read_bytes()
+    whole = run('whole', 4)
+    assert run('parts', 2) != whole
+    assert len([*(tmp_path / 'parts').rglob('snapshot-*')]) == 2
+    assert run('parts', 4, '--resume') == whole

@@ -35,12 +35,35 @@ def test_contingency(drawn):
 
 
 def test_contingency_of_few_clusters(drawn):
-    # Label 1 is left without a cluster and comes last.
+    # Label 1 is left without a cluster, and is in its place.
     axes, _ = drawn('contingency', [0, 1, 2, 2, 0], [4, 4, 3, 3, 4])
-    assert [t.get_text() for t in axes.get_yticklabels()] == [*'021']
+    assert [t.get_text() for t in axes.get_yticklabels()] == [*'012']
     assert [t.get_text() for t in axes.get_xticklabels()] == [*'43']
     assert {text.get_position(): text.get_text() for text in axes.texts} == {
-        (0, 0): '2', (1, 1): '2', (0, 2): '1'}
+        (0, 0): '2', (0, 1): '1', (1, 2): '2'}
+    assert frames(axes) == [(0, 0), (1, 2)]
+    assert '80.0%' in axes.get_title()
+
+
+def frames(axes):
+    """Column and row of each cell that is framed."""
+    framed, = axes.collections
+    return [tuple(path.vertices[:4].mean(axis=0))
+            for path in framed.get_paths()]
+
+
+def test_empty_clusters_are_seen(drawn):
+    clusters = numpy.array([1, 1, 4, 4, 4])
+    axes, _ = drawn('contingency', [0, 0, 1, 1, 0], clusters, 6)
+    assert [t.get_text() for t in axes.get_xticklabels()] == [*'140235']
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): '2', (1, 0): '1', (1, 1): '2'}
+    axes, = drawn('cluster_sizes', clusters, 6)
+    crosses, = axes.lines
+    assert crosses.get_xdata().tolist() == [0, 2, 3, 5]
+    axes, = drawn('cluster_samples', numpy.ones((5, 6)), (2, 3), clusters, 6)
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        '0 (empty)', '1', '2 (empty)', '3 (empty)', '4', '5 (empty)']
 
 
 def test_cluster_samples(drawn):
@@ -60,7 +83,8 @@ def test_cluster_samples(drawn):
         assert all((image == image[0, 0]).all() for image in row[:len(shown)])
         assert len(shown) == len(set(shown)) == min(len(members), 15)
         assert set(shown) <= set(members)
-    assert [t.get_text() for t in axes.get_yticklabels()] == [*'0123']
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        *'012', '3 (empty)']
 
 
 def test_not_all_of_many_clusters(drawn):
@@ -68,6 +92,7 @@ def test_not_all_of_many_clusters(drawn):
                   numpy.arange(7), 7, columns=2, most_rows=5)
     assert axes.images[0].get_array().shape == (5 * 3, 2 * 4)
     assert [t.get_text() for t in axes.get_yticklabels()] == [*'01234']
+    assert 'the first 5 of 7' in axes.get_title()
 
 
 def test_the_seed_chooses_the_samples(drawn):
@@ -86,6 +111,40 @@ def test_counts_of_large_tables_are_not_written(drawn):
     assert not axes.texts
     assert (axes.images[0].get_array() == numpy.eye(31)).all()
 
+
+def test_ticks_of_a_hundred_clusters_can_be_read(drawn):
+    axes, _ = drawn('contingency', numpy.arange(250), numpy.arange(250))
+    for ticks in axes.get_xticks(), axes.get_yticks():
+        assert ticks.tolist() == [*range(0, 250, 3)]
+    inches = axes.figure.get_size_inches()
+    assert (inches > 250 / 3 * 8 / 72).all()  # texts of 8 points
+
+
+@pytest.mark.parametrize('columns', [1, 3])
+def test_embedding(drawn, columns):
+    # One direction has all of the variance but a little.
+    rng = numpy.random.default_rng(0)
+    clusters = numpy.repeat([0, 2], 30)
+    x = rng.normal(0, .01, (60, columns))
+    x[:, 0] += 9 * (clusters == 2)
+    p = numpy.full((60, 3), .1)
+    p[numpy.arange(60), clusters] = .8
+    p[7] = .4, .3, .3
+    left, right, _ = drawn('embedding', x, clusters, p)
+    at = left.collections[0].get_offsets()[:, 0]
+    kind = left.collections[0].get_array()
+    assert abs(at[kind == 0].mean() - at[kind == 2].mean()) > 8.9
+    assert at[kind == 0].std() < .1
+    # The least certain is drawn last.
+    certainty = right.collections[0].get_array()
+    assert certainty.tolist() == [.8] * 59 + [.4]
+    assert '100% of the variance' in left.get_xlabel()
+    assert sorted(t.get_text() for t in left.texts) == ['0', '2']
+
+
+def test_embedding_without_probabilities(drawn):
+    axes, = drawn('embedding', numpy.eye(4), numpy.array([0, 0, 1, 1]))
+    assert len(axes.collections[0].get_offsets()) == 4
 
 def test_samples_in_colour(drawn):
     # One colour each, from -1 to 3: red, and what is half green, half blue.

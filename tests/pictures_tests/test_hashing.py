@@ -36,6 +36,18 @@ def test_bits(drawn):
                                           atol=1e-12)
 
 
+def test_there_is_no_bit_beyond_the_last(drawn):
+    p = numpy.random.RandomState(0).random((50, 16))
+    left, right, _ = drawn('bits', p)
+    for axis in left.xaxis, right.xaxis, right.yaxis:
+        low, high = sorted(axis.get_view_interval())
+        shown = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+        assert shown and set(shown) <= set(range(16))
+    # What pairs share here is noise, and stays pale.
+    image = right.images[0]
+    assert image.get_array().max() < .2 * image.get_clim()[1]
+
+
 def test_outputs_of_several_values(drawn):
     values = numpy.random.RandomState(0).choice(3, (60, 2), p=[.6, .3, .1])
     p = numpy.concatenate([numpy.eye(3)[column] for column in values.T], 1)

@@ -47,6 +47,29 @@ def test_few_points_can_be_seen(drawn, epochs, marker):
     assert axes.lines[0].get_marker() == marker
 
 
+def test_axes_begin_at_0_and_noise_stays_small(drawn):
+    entropies = [2.30001, 2.30002, 2.30001]
+    logs = [[{'epoch': i, 'all/marginal_entropy': entropy,
+              'main/sat': 1e-9 * i} for i, entropy in enumerate(entropies, 1)]]
+    even, sat = drawn('learning_curves', logs, most_entropy=numpy.log(10))
+    for axes in even, sat:
+        low, high = axes.get_ylim()
+        values = axes.lines[-1].get_ydata()
+        assert low == 0 and numpy.ptp(values) < .01 * high
+    limit = even.lines[0]
+    assert set(limit.get_ydata()) == {numpy.log(10)}
+    assert even.get_ylim()[1] > numpy.log(10)
+
+
+def test_curves_of_several_runs(drawn):
+    logs = [log(.1, .2), [{'epoch': 1, 'main/sat': .3}], log(.4, .6)]
+    sat, accuracy = drawn('learning_curves', logs, names=[*'abc'])
+    assert [t.get_text() for t in accuracy.get_legend().get_texts()] \
+        == [*'abc']
+    assert curves(accuracy)[2] == ('C2', [1, 2], [.4, .6])
+    assert curves(sat)[1] == ('C1', [1], [.3])
+
+
 def test_save(tmp_path):
     figure = Figure((3, 2), facecolor=ORANGE)
     assert save(figure, tmp_path / 'a.png') is figure

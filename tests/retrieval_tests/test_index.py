@@ -3,10 +3,12 @@ import tracemalloc
 
 import numpy
 import pytest
+from threadpoolctl import threadpool_limits
 
 import simt
 from imsat import HammingIndex, InputError
 from imsat.retrieval import codes as hamming
+from imsat.retrieval import index as module
 from imsat.cuda import launch
 from imsat.retrieval.codes import (
     are_on_gpu, hamming_distance, pack_bits, to_numpy)
@@ -49,6 +51,7 @@ def build(codes, n_bits, xp=numpy):
 def block(request, monkeypatch):
     """How many codes are taken at a time, on the CPU and by a block of
     threads."""
+    monkeypatch.setattr(module, 'get_numba', lambda: None)
     monkeypatch.setattr(hamming, 'BLOCK', request.param)
     monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
@@ -70,6 +73,35 @@ def test_codes_without_duplicates(xp, block, n_bits):
     for k in (1, 30, 500):
         assert_search(build(codes, n_bits, xp), xp.asarray(queries), codes,
                       range(500), k)
+
+
+@pytest.mark.parametrize('threads', [1, 3])
+@pytest.mark.parametrize('n_bits', N_BITS)
+def test_search_by_numba(n_bits, threads):
+    pytest.importorskip('numba', reason='numba is not installed')
+    # More than a block, and no multiple of anything; near ones come last.
+    codes = random_codes(20011, n_bits, 0, 3000)
+    queries = random_codes(60, n_bits, 1, 3000)
+    far_first = numpy.argsort(-hamming_distance(queries[:1], codes)[0]
+                              .astype(int), kind='stable')
+    with threadpool_limits(threads):
+        for given in codes, codes[far_first], codes[:33], codes[:31]:
+            index = build(given, n_bits)
+            for k in 1, 10, 700, len(given) - 1, len(given):
+                if k <= len(given):
+                    assert_search(index, queries[:9 if k > 700 else 60],
+                                  given, range(len(given)), k)
+
+
+def test_who_searches(xp, monkeypatch):
+    index = build(random_codes(1200, 16), 16, xp)
+    assert repr(index).startswith(
+        'HammingIndex(n_bits=16) of 1,200 codes, searched by ')
+    if xp is not numpy:
+        assert repr(index).endswith(' a GPU')
+        return
+    monkeypatch.setattr(module, 'get_numba', lambda: None)
+    assert repr(index).endswith(' NumPy')
 
 
 def test_equal_codes_come_by_insertion(xp, block):
@@ -181,6 +213,53 @@ def test_save_and_load(tmp_path, xp, n_bits):
     assert_search(loaded, queries, loaded.codes, loaded.ids, 12)
 
 
+@pytest.mark.parametrize('n_bits', [100])
+def test_what_was_loaded_stays_on_disk(tmp_path, n_bits):
+    path, codes = tmp_path / 'index.npz', random_codes(40000, n_bits)
+    build(codes, n_bits).save(path)
+    queries = random_codes(4, n_bits, 1)
+    tracemalloc.start()
+    index = HammingIndex.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500e3  # and it is 960 kB
+    for engine in module.get_numba, lambda: None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, 'get_numba', engine)
+            assert_search(index, queries, codes, range(40000), 30)
+    # It can be changed, and written to where it came from.
+    index.remove([0, 5])
+    index.add(codes[:1])
+    index.save(path)
+    again = HammingIndex.load(path)
+    numpy.testing.assert_array_equal(
+        again.codes, numpy.concatenate([numpy.delete(codes, [0, 5], 0),
+                                        codes[:1]]))
+    numpy.testing.assert_array_equal(again.ids, index.ids)
+
+
+def test_damage_to_what_stays_on_disk(tmp_path):
+    path = tmp_path / 'index.npz'
+    build(random_codes(40000, 16), 16).save(path)
+    whole = bytearray(path.read_bytes())
+    for at in len(whole) // 4, len(whole) - 20000:
+        damaged = whole.copy()
+        damaged[at] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match='damaged'):
+            HammingIndex.load(path)
+
+
+def test_load_what_version_0_1_0_saved(tmp_path):
+    codes = random_codes(5, 19)
+    save_npz(tmp_path / 'index.npz', {
+        'n_bits': 19, 'codes': codes, 'ids': numpy.arange(2, 7),
+        'next_id': 9})
+    index = HammingIndex.load(tmp_path / 'index.npz')
+    numpy.testing.assert_array_equal(index.codes, codes)
+    assert index.add(codes[:1]).tolist() == [9]
+
+
 def test_there_and_back(device):
     codes, queries = random_codes(50, 19), random_codes(4, 19, 1)
     index = build(codes, 19)
@@ -227,6 +306,10 @@ def test_save_and_load_empty(tmp_path):
     dict(ids=numpy.array([0, 1, 3])), dict(ids=numpy.array([-1, 0, 1])),
     dict(ids=numpy.arange(3.)), dict(ids=numpy.zeros((3, 1), 'i8')),
     dict(codes=numpy.zeros((3, 2), 'i8')), dict(n_bits=8), dict(n_bits=300),
+    dict(words=numpy.zeros((2, 3), 'i8')),
+    dict(words=numpy.zeros((1, 3), 'u1')),
+    dict(words=numpy.full((2, 3), 255, 'u1'), n_bits=15),
+    dict(words=numpy.zeros((2, 4), 'u1')), dict(next_id=-1),
     dict(next_id=2), dict(next_id=numpy.arange(2)), dict(other=1)])
 def test_load_something_else(tmp_path, damage):
     path = tmp_path / 'index.npz'
@@ -362,6 +445,46 @@ class TestFaiss:
         assert HammingIndex.from_faiss(flat).n_bits == 24
         with pytest.raises(InputError, match='16 bits'):
             HammingIndex.from_faiss(flat, 16)
+
+    @pytest.mark.parametrize('n_bits', [31])
+    def test_inexact(self, n_bits, faiss):
+        faiss.omp_set_num_threads(1)
+        codes, queries = random_codes(3000, n_bits), random_codes(
+            40, n_bits, 1)
+        index = build(codes, n_bits)
+        assert index.recall(index.to_faiss(), queries, 7) == 1
+        recall = {}
+        for settings in (dict(kind='ivf', lists=20, probes=1),
+                         dict(kind='ivf', lists=20, probes=20),
+                         dict(kind='ivf'), dict(kind='hash'),
+                         dict(kind='hash', tables=2, width=8, flips=0)):
+            there = index.to_faiss(**settings)
+            assert there.ntotal == 3000
+            distances, positions = there.search(queries, 7)
+            exact = hamming_distance(queries, codes)
+            # By hand: of what is as near as the seventh, how much is found.
+            near = numpy.sort(exact, axis=1)[:, 6]
+            expected = numpy.mean([
+                sum(p >= 0 and exact[i, p] <= near[i] for p in row)
+                for i, row in enumerate(positions)]) / 7
+            recall[str(settings)] = index.recall(there, queries, 7)
+            assert recall[str(settings)] == pytest.approx(expected)
+        one, every, *_ = recall.values()
+        assert one < every == 1
+
+    @pytest.mark.parametrize('settings,message', [
+        (dict(kind='hnsw'), 'choose one of flat, ivf, hash'),
+        (dict(kind='ivf', lists=31), 'from 1 to 30'),
+        (dict(kind='ivf', probes=0), 'from 1'),
+        (dict(kind='hash', tables=17), 'from 1 to 16'),
+        (dict(kind='hash', tables=0), 'from 1 to 16'),
+        (dict(kind='hash', width=5), 'from 1 to 4'),
+        (dict(kind='hash', flips=-1), 'from 0 to 16')])
+    def test_settings(self, settings, message):
+        with pytest.raises(InputError, match=message):
+            build(random_codes(30, 16), 16).to_faiss(**settings)
+        with pytest.raises(InputError, match='is empty'):
+            HammingIndex(16).to_faiss('ivf')
 
     def test_other_index(self, faiss):
         with pytest.raises(InputError, match='give a faiss.IndexBinaryFlat'):

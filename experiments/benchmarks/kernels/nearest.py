@@ -2,8 +2,8 @@
 import numpy
 
 from benchmarks.kernels.case import FLOAT, Case, direct, on_torch
-from imsat import neighbors
 from imsat.cuda import nearest
+from imsat.neighbors import CHUNK, neighbor_distance
 from chainer.backend import get_array_module
 
 INDEX = DOUBLE = 8
@@ -63,8 +63,7 @@ def torch_sigma(torch, wrap, x, t):
 
 
 def chunks(n):
-    return [slice(i, i + neighbors.CHUNK)
-            for i in range(0, n, neighbors.CHUNK)]
+    return [slice(i, i + CHUNK) for i in range(0, n, CHUNK)]
 
 
 # imsat.neighbors takes 2,000 of 70,000 points at a time beside tiles of
@@ -100,7 +99,7 @@ CASES = (
         inputs=lambda rng, N, d, t: (rng.standard_normal((N, d), 'f'), t),
         # The answer is NumPy's, on the CPU.
         ours=direct(lambda x, t: get_array_module(x).asarray(
-            neighbors.neighbor_distance(x, t))),
+            neighbor_distance(x, t))),
         plain=direct(plain_sigma), torch=torch_sigma,
         # All products are written and read, and each chunk of rows reads x.
         n_bytes=lambda N, d, t: FLOAT * (
