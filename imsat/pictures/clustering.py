@@ -90,7 +90,7 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     span = x.min(), x.max()
     canvas = numpy.full(
         (shown * (height + 1), columns * (width + 1), *image_shape[2:]),
-        1 if image_shape[2:] else numpy.nan)
+        1. if image_shape[2:] else numpy.nan)
     for k in range(shown):
         members = numpy.flatnonzero(clusters == k)
         members = rng.permutation(members)[:columns]

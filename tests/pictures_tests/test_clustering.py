@@ -112,6 +112,7 @@ def test_counts_of_large_tables_are_not_written(drawn):
     assert not axes.texts
     assert (axes.images[0].get_array() == numpy.eye(31)).all()
 
+
 def test_ticks_of_a_hundred_clusters_can_be_read(drawn):
     axes, _ = drawn('contingency', numpy.arange(250), numpy.arange(250))
     for ticks in axes.get_xticks(), axes.get_yticks():
@@ -155,3 +156,20 @@ def test_embedding_of_sparse_points(drawn):
           .get_offsets() for form in (numpy.asarray, scipy.sparse.csr_matrix)]
     # But for the directions' signs.
     numpy.testing.assert_allclose(*map(numpy.abs, at), atol=1e-5)
+
+
+def test_samples_in_colour(drawn):
+    # One colour each, from -1 to 3: red, and what is half green, half blue.
+    colours = numpy.array([[3., -1, -1], [-1, 1, 1]])
+    x = numpy.repeat(colours[:, None], 6, axis=1).reshape(2, 18)
+    axes, = drawn('cluster_samples', x, (2, 3, 3), numpy.array([1, 0]), 2,
+                  columns=2)
+    image = axes.images[0].get_array()
+    assert image.shape == (6, 8, 3)
+    numpy.testing.assert_array_equal(image[3:5, :3],
+                                     numpy.ones((2, 3, 1)) * [1, 0, 0])
+    numpy.testing.assert_array_equal(image[:2, :3],
+                                     numpy.ones((2, 3, 1)) * [0, .5, .5])
+    # White between and beside.
+    image[3:5, :3] = image[:2, :3] = 1
+    assert (image == 1).all()

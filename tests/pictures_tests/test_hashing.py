@@ -93,3 +93,14 @@ def test_images_share_a_scale_of_grey(drawn):
                  numpy.array([0]), numpy.array([[0]]), numpy.array([[1]]),
                  (1, 2))
     assert {a.images[0].get_clim() for a in axes} == {(-1, 3)}
+
+
+def test_nearest_in_colour(drawn):
+    query_x = numpy.array([[-1., 1, 3, 3, 1, -1]])
+    query, nearest = drawn(
+        'nearest_images', query_x, [0], 2 * query_x, numpy.array([0]),
+        numpy.array([[0]]), numpy.array([[1]]), (1, 2, 3))
+    assert query.images[0].get_array().tolist() == [[[0, .5, 1], [1, .5, 0]]]
+    # On the query's scale, and no further.
+    assert nearest.images[0].get_array().tolist() == [
+        [[0, .75, 1], [1, .75, 0]]]
