@@ -437,7 +437,7 @@ def nearest_head_codes(
 
 def _shares(n_queries: int, n: int) -> list[slice]:
     """Slices of the queries, one for each thread that is worth its start."""
-    threads = max(1, min(usable_threads(), n_queries, n_queries * n >> 18))
+    threads = max(1, min(usable_threads(), n_queries, n_queries * n >> 19))
     bounds = numpy.linspace(0, n_queries, threads + 1).astype(int)
     return [slice(*each) for each in zip(bounds, bounds[1:])]
 
