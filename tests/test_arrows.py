@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the top; a wing imports from those below it alone.
 WINGS = ('estimators', 'training', 'datasets', 'pictures', 'losses', 'links',
-         'neighbors', 'retrieval', 'metrics', 'functions', 'devices',
+         'neighbors', 'retrieval', 'metrics', 'functions', 'ranks', 'devices',
          'parameters', 'progress', 'storage', 'labels', 'randomness',
          'hints', 'errors', 'compat')
 

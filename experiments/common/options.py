@@ -20,7 +20,7 @@ from paper.systems import SYSTEMS, get_system
 DEFAULT_METHOD = 'imsat-vat'
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans')
+               'snapshot_seconds', 'kmeans', 'communicator')
 
 
 def get_parser(task, description, undecided=None):
@@ -60,7 +60,8 @@ def get_parser(task, description, undecided=None):
     add('--seed', type=int, default=0, metavar='N',
         help='of every random number; default 0')
     add('--threads', type=positive, metavar='N',
-        help='of BLAS; the last digits depend on it; default: all cores')
+        help='of BLAS; the last digits depend on it; default: all cores, or '
+             '1 with --communicator')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -173,7 +174,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     del args.faithful  # it stands in the other options
     choose_defaults(args, digits_restarts, undecided)
     if args.threads is None:
-        args.threads = devices.available_cores()
+        args.threads = 1 if args.communicator else devices.available_cores()
     if args.out is None:
         method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
         args.out = (f'results/{args.task}-{Path(args.dataset).stem}{method}'
@@ -221,6 +222,10 @@ def choose_defaults(args, digits_restarts, undecided):
     for option in sorted(parameters_of(args.task)):
         value = getattr(args, option)
         if option not in defaults:
+            if value is not None and option == 'communicator':
+                raise imsat.InputError(
+                    f'{args.method} runs on one rank; leave --communicator '
+                    f'and mpiexec out')
             if value is not None:
                 warnings.warn(f'{args.method} makes no use of --'
                               + option.replace('_', '-'))
