@@ -109,7 +109,8 @@ def run(args):
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)
-        save_results(out, args, data, model)
+        if out is not None:
+            save_results(out, args, data, model)
 
 
 def save_results(out, args, data, model):

@@ -155,8 +155,9 @@ def run(args):
     model.check(x)
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
-        save_model(out, args, data, x, model)
-        save_results(out, args, data, query, gallery, model)
+        if out is not None:
+            save_model(out, args, data, x, model)
+            save_results(out, args, data, query, gallery, model)
 
 
 def save_results(out, args, data, query, gallery, model):

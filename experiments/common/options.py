@@ -25,7 +25,7 @@ NEEDED = {'clusters': 'how many clusters', 'bits': 'length of a code',
           'epochs': 'how long to train'}
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans', 'onnx', 'command')
+               'snapshot_seconds', 'kmeans', 'communicator', 'onnx', 'command')
 
 
 def get_parser(task, description, undecided=None):
@@ -81,7 +81,8 @@ def get_parser(task, description, undecided=None):
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--threads', type=positive, metavar='N',
-        help='of BLAS; the last digits depend on it; default: all cores')
+        help='of BLAS; the last digits depend on it; default: all cores, or '
+             '1 with --communicator')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -222,7 +223,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     if args.onnx:
         check_network(args)
     if args.threads is None:
-        args.threads = devices.available_cores()
+        args.threads = 1 if args.communicator else devices.available_cores()
     if args.out is None:
         method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
         files = [vars(args).get(name) for name in ('query', 'gallery')]
@@ -272,6 +273,10 @@ def choose_defaults(args, digits_restarts, undecided):
     for option in sorted(parameters_of(args.task)):
         value = getattr(args, option)
         if option not in defaults:
+            if value is not None and option == 'communicator':
+                raise imsat.InputError(
+                    f'{args.method} runs on one rank; leave --communicator '
+                    f'and mpiexec out')
             if value is not None:
                 warnings.warn(f'{args.method} makes no use of --'
                               + option.replace('_', '-'))

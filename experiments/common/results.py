@@ -13,6 +13,7 @@ import imsat
 import chainer
 from common.unlike import save_reference
 from imsat import devices, pictures
+from imsat.ranks import ranks_of
 from imsat.storage import save_json
 
 
@@ -28,6 +29,7 @@ def training_results(args, model, scores=None):
         'device': devices.describe(devices.get_device(
             -1 if args.device is None else args.device)),
         'threads': args.threads,
+        'ranks': ranks_of(args.communicator).size,
         'restarts': [
             {**restart.summary(), **(scores(restart.logits) if scores else {}),
              'kept': i == best}

@@ -6,30 +6,36 @@ from typing import Any, ClassVar
 import numpy
 from typing_extensions import Self
 
-from imsat.devices import get_device
 from imsat.errors import InputError
 from imsat.estimators.base import (
-    REMEDIES, Restart, TrainedEstimator, send)
+    REMEDIES, Restart, TrainedEstimator, over_ranks, send)
+from imsat.functions import (
+    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
 from imsat.hints import Labels, Points
 from imsat.links import Encoder
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
-from imsat.losses.objectives import HashingObjective, Objective
+from imsat.losses.objectives import (
+    ClusteringObjective, CodeObjective, HashingObjective, Objective)
 from imsat.losses.regularizers import RegularizerParameters
 from imsat.neighbors import METHODS, neighbor_distance
 from imsat.parameters import (
     Choice, Number, OneOf, Place, Whole, again, argument_error, documented,
     parameter)
 from imsat.progress import ProgressBar
+from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache
 from imsat.training.adam import Adam
-from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import Evaluator, GrowingPenalty
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import STEPS, Updater
 
+# From what ranks know how to take of a batch that they share.
+INFORMATION = (
+    ClusteringObjective.information, CodeObjective.information,
+    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
 # Of the batches' H(Y), what that of all data has at least.
 LEAST_SHARE = .5
 
@@ -80,14 +86,14 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
         '~/.cache/imsat', option='', how=True)
 
-    @own_configuration()
+    @over_ranks
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
         """
         X, y = self._check_data(X, y)
-        device = get_device(self.device)
+        device = self._get_device()
         x = send(X, device)
         objective, regularizer = self.make_objective(), self.make_regularizer()
         radius = device.send(self.radius(x))
@@ -185,10 +191,12 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
 
     def _sigma(self, x):
         cache = default_cache() if self.cache is True else self.cache or None
+        ranks = current()
         with ProgressBar(x.shape[0], 'sigma', 'point',
-                         disable=not self.verbose) as bar:
-            sigma = neighbor_distance(x, self.n_neighbors, cache, bar.update,
-                                      self.neighbor_search)
+                         disable=not self.verbose or ranks.rank > 0) as bar:
+            sigma = ranks.tell(lambda: neighbor_distance(
+                x, self.n_neighbors, cache, bar.update,
+                self.neighbor_search))
         zero = int((sigma == 0).sum())
         if zero:
             raise InputError(
@@ -207,4 +215,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 f'have no neighbour number {self.n_neighbors}; choose one '
                 f'from 1 to {n - 1}')
         regularizer.check(X.shape[1])
-        self.make_objective().check(self._n_outputs)
+        objective = self.make_objective()
+        objective.check(self._n_outputs)
+        if ranks_of(self.communicator).size > 1 \
+                and type(objective).information not in INFORMATION:
+            raise InputError(
+                f'{type(objective).__name__} takes information of its own '
+                f'from a batch, which is not shared out to ranks; leave the '
+                f'communicator out, or take a function of imsat.functions')

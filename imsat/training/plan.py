@@ -25,6 +25,7 @@ from imsat.losses import (
 from imsat.losses.augmentation import check_augmented
 from imsat.losses.regularizers import draw_rows, move_rows
 from imsat.randomness import DIRECTION, generator
+from imsat.ranks import current
 from imsat.training.adam import Adam, FlatParameters
 from imsat.training.iterators import batch_of
 
@@ -46,6 +47,13 @@ def is_planned(optimizer, x, loss):
             and x.dtype.char in 'fd'):
         return False
     parts = [part for _, part in parts_of(loss.regularizer)]
+    # Kernels take the statistics of a rank's own rows, and an augmentation
+    # wants all of a batch.
+    if current().size > 1 and (
+            runtime.current.holds(optimizer.target.l1.W.array)
+            or not all(isinstance(part, VAT | RPT | WeightDecay)
+                       for part in parts)):
+        return False
     calls = [kind.__call__ for kind in REGULARIZERS]
     return all(type(part).__call__ in calls for part in parts) \
         and sum(map(is_iterated, parts)) <= 1
@@ -84,7 +92,7 @@ class Plan:
 
     def __init__(self, optimizer, loss, captures=True):
         self.optimizer, self.loss = optimizer, loss
-        self.captures = captures
+        self.captures, self.ranks = captures, current()
         parts = self.parts = parts_of(loss.regularizer)
         moves = [(weight, part) for weight, part in parts
                  if not isinstance(part, WeightDecay)]
@@ -107,13 +115,14 @@ class Plan:
         Args:
             x (array or sparse matrix): All data, shape (N, d); a sparse
                 matrix is in the host's memory.
-            index (numpy.ndarray): Which of them, shape (B,).
+            index (numpy.ndarray): Which of them, shape (B,), of all ranks
+                together.
             step (int): Number of the iteration.
 
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
-        index = numpy.asarray(index)
+        index = self.ranks.rows(numpy.asarray(index))
         fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
                 or self.x.shape[1] != len(index) \
@@ -172,6 +181,10 @@ class Plan:
         self._differentiate()
         self._backward(self.clean, self.end, wanted=True)
         self._decay()
+        if self.ranks.size > 1:
+            _, g = self.flat.pair()
+            g[...], = self.ranks.average(g)
+            self.values[...], = self.ranks.average(self.values)
         self.flat.update(self.rate)
 
     def _prepare(self, x, size):
@@ -240,17 +253,22 @@ class Plan:
     def _draw_first(self, step):
         """The step's generator, and the direction if that comes first."""
         rng = generator(self.loss.seed, DIRECTION, step)
-        x = self.x[self.clean]
         comes_first = not self.on_gpu and self.moves \
             and is_random(self.moves[0][1])
-        return rng, draw_rows(x.shape, x.dtype, rng) if comes_first else None
+        return rng, self._draw(rng) if comes_first else None
+
+    def _draw(self, rng):
+        """Random directions of this rank's rows."""
+        x = self.x[self.clean]
+        return self.ranks.rows(draw_rows(
+            (len(x) * self.ranks.size, x.shape[1]), x.dtype, rng))
 
     def _move(self, part, batch, rng, d=None):
         """Perturbs, or begins the power iteration, Eq. 6."""
         x = self.x[self.clean]
         if is_random(part):
             if d is None:
-                d = draw_rows(x.shape, x.dtype, rng)
+                d = self._draw(rng)
             if is_iterated(part):
                 move_rows(x, d, self.xi, self.x[0])
             else:
