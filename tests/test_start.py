@@ -17,13 +17,15 @@ QUICK = ['--epochs', '1', '--hidden', '5', '--batch-size', '40', '--quiet']
 
 
 def parts(page):
-    """The Python of a page, and the options of its commands by script."""
+    """The Python before the commands of a page, these, and that after them.
+    """
     text = (PAGES / f'{page}.md').read_text(encoding='utf-8')
-    blocks = re.findall(r'```python\n(.*?)```', text, re.S)
     commands = re.findall(r'^    python experiments/(\w+)\.py (.*)$', text,
                           re.M)
-    assert blocks and commands
-    return blocks, commands
+    before, after = (re.findall(r'```python\n(.*?)```', part, re.S) for part
+                     in text.split('\n    python experiments/', 1))
+    assert before and len(commands) > 1
+    return before, commands, after
 
 
 @pytest.fixture(scope='module')
@@ -40,22 +42,29 @@ def make(page):
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('page', [path.stem for path in sorted(
     PAGES.glob('*.md'))])
-def test_page(page, folder, monkeypatch):
+def test_page(page, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     for name in [*BEFORE.get(page, []), page]:
         make(name)
-    for i, (script, options) in enumerate(parts(page)[1]):
-        out = f'{page}-{i}'
-        quick = [*QUICK, '--out', out, *(
-            ['--no-kmeans'] if script == 'clustering' else [])]
-        module = importlib.import_module(script)
-        module.run(module.get_options([*shlex.split(options), *quick]))
-        result = load_json(f'{out}/result.json')
+    _, commands, after = parts(page)
+    for script, options in commands:
+        module, quick = importlib.import_module(script), [
+            *QUICK, *(['--no-kmeans'] if script == 'clustering' else [])]
+        args = module.get_options(shlex.split(options) + (
+            [] if script == 'predict' else quick))
+        module.run(args)
+        if script == 'predict':
+            assert len(Path(args.out).read_text().splitlines()) > 100
+            continue
+        result = load_json(f'{args.out}/result.json')
         assert result['n'] > 100
-        assert Preparation.load(f'{out}/preprocessing.npz').dimension > 10
+        assert Preparation.load(
+            f'{args.out}/preprocessing.npz').dimension > 10
         # Labels were there to compare with.
         assert result['accuracy' if script == 'clustering'
                       else 'map_step'] > 0
+    for block in after:
+        exec(compile(block, page, 'exec'), {})
 
 
 def test_all_pages_are_named():
