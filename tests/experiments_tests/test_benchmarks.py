@@ -172,7 +172,8 @@ def test_gallery(capsys):
     assert [step.split(':')[0] for step in steps] == [
         'draw and add', 'first search', 'search', "to_faiss('ivf')",
         'search there (ivf)', 'recall of ivf', "to_faiss('hash')",
-        'search there (hash)', 'recall of hash', 'save', 'load', 'search what is on disk']
+        'search there (hash)', 'recall of hash', 'save', 'load',
+        'search what is on disk']
 
 
 def test_another_answer_of_faiss():
