@@ -79,6 +79,7 @@ def neighbors(
         >>> distances.ravel(), indices.ravel()
         (array([1., 1., 2.]), array([1, 0, 1]))
     """
+    _check_how(cache, method)
     x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
     n = _check_rank(x, k)
     like = {'distances': numpy.empty((n, k)),
@@ -112,6 +113,7 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
+    _check_how(cache, method)
     if method == 'approximate' and runtime.current.holds(x):
         x = to_numpy(x)
     x = _check_points(x)
@@ -121,11 +123,14 @@ def neighbor_distance(
                  lambda distances, _: {'sigma': distances[:, -1]})['sigma']
 
 
+def _check_how(cache, method):
+    check_argument('cache', cache, Place())
+    check_argument('method', method, Choice(METHODS))
+
+
 def _find(x, k, cache, progress, method, name, like, select):
     """The arrays that ``select`` makes of distances and indices, from the
     cache where they are there."""
-    check_argument('cache', cache, Place())
-    check_argument('method', method, Choice(METHODS))
     n, d = x.shape
     rough = method == 'approximate' and d > 0 or (
         method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))

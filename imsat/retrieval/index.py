@@ -376,6 +376,10 @@ class HammingIndex:
         Returns:
             float: From 0 to 1.  Of codes that are equally far any will do.
         """
+        if not isinstance(index, import_faiss().IndexBinary) \
+                or index.d != 8 * code_width(self.n_bits):
+            raise InputError(f'a {type(index).__name__} has no such codes; '
+                             f'give what to_faiss() returned')
         distances, _ = self.search(queries, k)
         found, positions = index.search(to_numpy(queries), k)
         near = found <= to_numpy(distances)[:, -1:]
