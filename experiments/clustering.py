@@ -14,7 +14,8 @@ import numpy
 
 import imsat
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.results import in_seconds, save_log, training_results
 from common.scripts import main
 from imsat import pictures
@@ -94,6 +95,7 @@ def run(args):
 
     model = make_model(args, prior=prior, image_shape=data.image_shape)
     model.check(data.x, data.y)
+    settle(args, model, len(data.x))
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)

@@ -14,7 +14,8 @@ import numpy
 
 import imsat
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.results import in_seconds, save_log, training_results
 from common.scripts import a_path, main
 from imsat import pictures
@@ -129,6 +130,7 @@ def run(args):
     model = make_model(args) if sizes is None else make_model(
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
+    settle(args, model, len(x))
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
         save_results(out, args, data, query, gallery, model)

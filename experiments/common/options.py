@@ -12,10 +12,10 @@ from common.scripts import a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
 from imsat.parameters import (
-    Choice, Place, Whole, declarations, option_of)
+    AUTO, Choice, Place, Whole, declarations, option_of)
 from imsat.storage import load_json
 from paper.departures import faithful
-from paper.systems import SYSTEMS, get_system
+from paper.systems import PAPER, SYSTEMS, get_system
 
 DEFAULT_METHOD = 'imsat-vat'
 # Options that say how to run, not what to compute.
@@ -72,7 +72,10 @@ def get_parser(task, description, undecided=None):
     add('--quiet', action='store_true', help='no progress, no summary')
     group = parser.add_argument_group(
         'options of the method', 'by default those of the paper, section '
-        '4.2.3, for the method')
+        f'4.2.3, for the method; "{AUTO}" follows the data of a file, and is '
+        'for data sets by name ' + ', '.join(
+            f'{option.replace("_", "-")} {value:g}'
+            for option, value in PAPER.items()))
     for option, users in parameters_of(task).items():
         add_parameter(group, option, users, (undecided or {}).get(option))
     return parser
@@ -216,6 +219,9 @@ def choose_defaults(args, digits_restarts, undecided):
     """
     get_system(args.task, args.method)
     defaults = default_options(args.task, args.method)
+    if args.dataset in SOURCES and not getattr(args, 'query', None):
+        defaults.update({option: value for option, value in PAPER.items()
+                         if defaults.get(option) == AUTO})
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts
     for option in sorted(parameters_of(args.task)):
@@ -259,6 +265,19 @@ def make_model(args, **arguments):
     chosen = known.keys() - system.fixed.keys()
     return system.make(**{argument: value for argument, value in given.items()
                           if argument in chosen})
+
+
+def settle(args, model, n):
+    """Puts what "auto" comes to for n points into options and model."""
+    chosen = []
+    for name, value in getattr(model, 'settle', lambda n: {})(n).items():
+        option = option_of(name, declarations(model)[name])
+        if getattr(args, option) == AUTO:
+            chosen.append(f'--{option.replace("_", "-")} {value}')
+            setattr(args, option, value)
+            setattr(model, name, value)
+    if chosen and not args.quiet:
+        print(f'for {n} points: {" ".join(chosen)}', flush=True)
 
 
 def load_config(path):
