@@ -21,7 +21,8 @@ import numpy
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.report import Points, named, write_report
 from common.results import (
     in_seconds, save_log, save_model, training_results)
@@ -106,6 +107,7 @@ def run(args):
     shape = data.image_shape if len(data.image_shape or ()) == 2 else None
     model = make_model(args, prior=prior, image_shape=shape)
     model.check(data.x, data.y)
+    settle(args, model, data.x.shape[0])
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)

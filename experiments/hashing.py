@@ -24,7 +24,8 @@ import scipy.sparse
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.report import Points, named, write_report
 from common.results import (
     in_seconds, save_log, save_model, training_results)
@@ -153,6 +154,7 @@ def run(args):
     model = make_model(args) if sizes is None else make_model(
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
+    settle(args, model, x.shape[0])
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
         if out is not None:

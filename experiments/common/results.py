@@ -34,6 +34,9 @@ def training_results(args, model, scores=None):
             {**restart.summary(), **(scores(restart.logits) if scores else {}),
              'kept': i == best}
             for i, restart in enumerate(restarts)],
+        'chosen': {name: getattr(model, f'{name}_') for name in (
+            'batch_size', 'epochs', 'n_neighbors')
+            if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
         'versions': get_versions()}
 

@@ -28,8 +28,9 @@ from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
-    MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
-    check_parameters, declarations, documented, parameter, plain)
+    AUTO, MOST, Choice, Flag, Number, Place, Seed, Units, Whole,
+    argument_error, check_parameters, declarations, documented, parameter,
+    plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width
@@ -518,7 +519,9 @@ class TrainedEstimator(Estimator):
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
-        self._check_at_most(X.shape[0], 'batch_size', 'the size of a batch')
+        if self.batch_size != AUTO:
+            self._check_at_most(X.shape[0], 'batch_size',
+                                'the size of a batch')
         if self.resume and self.out is None:
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')

@@ -24,6 +24,7 @@ from imsat.losses import (
     HashingObjective, IMSATLoss, Mean, WeightDecay)
 from imsat.losses.augmentation import check_augmented
 from imsat.losses.regularizers import draw_rows, move_rows
+from imsat.parameters import is_number
 from imsat.randomness import DIRECTION, generator
 from imsat.ranks import current
 from imsat.training.adam import Adam, FlatParameters
@@ -138,7 +139,8 @@ class Plan:
             self.x[self.clean] = batch_of(x, index, device)
         if scipy.sparse.issparse(x):
             self.data[...] = self.x[self.clean]
-            self.radius[...] = self.loss.radius[device.send(index)]
+            for here, of_all in zip((self.radius, self.xi), self.lengths):
+                here[...] = of_all[device.send(index)]
             index = numpy.arange(len(index))
         if not self.on_gpu:
             self.index[...] = index
@@ -235,13 +237,17 @@ class Plan:
         self.keys = self.integers[size:].reshape(-1, 2)
         self.reals = send(numpy.zeros(4, dtype))
         self.weights, self.rate = self.reals[:3], scalars(self.reals)[3]
-        for _, part, _ in self.moves:
-            if is_iterated(part):
-                self.xi = send(numpy.full(size, part.xi, dtype))
-        self.radius = self.loss.radius.astype(dtype, copy=False)
+        radius = self.loss.radius.astype(dtype, copy=False)
+        xi = next((part.step(radius, x.shape[1]) for _, part, _ in self.moves
+                   if is_iterated(part)), 0.)
+        if is_number(xi):
+            xi = send(numpy.full(len(radius), xi, dtype))
+        # How far a point is moved, in the end and as a probe.
+        self.lengths = self.radius, self.xi = radius, xi
         self.data = x
         if sparse:
-            self.radius = send(numpy.zeros(size, dtype))
+            self.radius, self.xi = (
+                send(numpy.zeros(size, dtype)) for _ in self.lengths)
             self.data = send(numpy.zeros(self.x.shape[1:], dtype))
         elif self.gathers:
             self.data = runtime.current.contiguous(x)
@@ -269,10 +275,9 @@ class Plan:
         if is_random(part):
             if d is None:
                 d = self._draw(rng)
-            if is_iterated(part):
-                move_rows(x, d, self.xi, self.x[0])
-            else:
-                move_rows(x, d, self.radius, self.x[batch], self.index)
+            length, out = (self.xi, self.x[0]) if is_iterated(part) \
+                else (self.radius, self.x[batch])
+            move_rows(x, d, length, out, self.index)
             return
         transform = part.transform() if isinstance(part, Affine) \
             else part.transform
@@ -286,22 +291,21 @@ class Plan:
         randoms = [(part, batch) for _, part, batch in self.moves
                    if is_random(part)]
         for (part, batch), key in zip(randoms, self.keys):
-            moved, length = (self.x[0], {'length': part.xi}) \
-                if is_iterated(part) \
-                else (self.x[batch], {'radius': self.radius})
+            moved, radius = (self.x[0], self.xi) if is_iterated(part) \
+                else (self.x[batch], self.radius)
             directions.perturb_randomly(
-                self.data, self.index, key, batch=self.x[self.clean],
-                moved=moved, **length)
+                self.data, self.index, key, radius=radius,
+                batch=self.x[self.clean], moved=moved)
 
     def _iterate(self, part, batch):
         """Eq. 6: the direction in which the distance grows fastest."""
         x = self.x[self.clean]
         for k in range(part.power_iterations):
             if k:
-                move_rows(x, self.gx[0], self.xi, self.x[0])
+                move_rows(x, self.gx[0], self.xi, self.x[0], self.index)
                 self._forward(0, 1)
-            # xi, since the input moves by xi d.
-            self._distance(0, part.xi)
+            # xi, since the input moves by xi d; only its direction counts.
+            self._distance(0, part.xi if is_number(part.xi) else 1.)
             self._backward(0, 1, wanted=False)
         move_rows(x, self.gx[0], self.radius, self.x[batch], self.index)
         self._forward(batch, batch + 1)
