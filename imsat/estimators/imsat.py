@@ -101,7 +101,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     step: str = parameter(
         'plan', Choice(STEPS), 'how a training step is computed: as a "plan" '
         'of products and fused functions where there is one for the method, '
-        'or through Chainer\'s "graph"; restarts_ have which it was',
+        'or through Chainer\'s "graph"; the results say which it was',
         how=True)
     cache: Any = parameter(
         False, Place(flag=True), 'whether, or below which folder, to keep '

@@ -6,7 +6,7 @@ import pytest
 
 import imsat
 from imsat import InputError
-from imsat.parameters import Choice, Flag, declarations
+from imsat.parameters import Auto, Choice, Flag, declarations
 from imsat.storage import load_npz, save_npz
 from imsat.training.snapshot import snapshots
 
@@ -74,6 +74,8 @@ def other(name, declaration, value):
                  objective=imsat.ClusteringObjective(mu=1.), batch_size=10)
     if name in given:
         return given[name]
+    if isinstance(declaration.kind, Auto):
+        return 7
     if isinstance(declaration.kind, Choice):
         return next(n for n in declaration.kind.names if n != value)
     assert not isinstance(declaration.kind, Flag)
