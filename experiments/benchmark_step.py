@@ -44,14 +44,13 @@ RATE = imsat.IMSATClustering.learning_rate
 PAUSE = .05
 
 
-def get_options(argv=None):
+def get_parser(description):
+    """What step to time."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
+        description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('--task', choices=TASKS, default='clustering', help='what is learnt')
-    add('--device', type=int, default=-1, help='number of a GPU; -1: the CPU')
-    add('--threads', type=positive, default=2, help='of BLAS and PyTorch')
     add('--steps', type=positive, default=60, help='timed, of each')
     add('--dim', type=positive, default=784, help='features')
     add('--hidden', type=positive,
@@ -59,7 +58,19 @@ def get_options(argv=None):
     add('--outputs', type=positive, help='clusters, 10, or bits, 16')
     add('--batch-size', type=positive,
         default=BATCH, help='points a step')
-    args = parser.parse_args(argv)
+    return parser
+
+
+def get_options(argv=None):
+    parser = get_parser(__doc__.split('\n\n')[0])
+    add = parser.add_argument
+    add('--device', type=int, default=-1, help='number of a GPU; -1: the CPU')
+    add('--threads', type=positive, default=2, help='of BLAS and PyTorch')
+    return decided(parser.parse_args(argv))
+
+
+def decided(args):
+    """The options, with those of the task."""
     _, model, _ = TASKS[args.task]
     args.hidden = args.hidden or model.hidden[0]
     args.outputs = args.outputs or (

@@ -96,8 +96,9 @@ class Ranks:
         """What ``make()`` returns on rank 0, on all ranks."""
         if self.size == 1:
             return make()
-        return self.communicator.bcast_obj(
-            None if self.rank else make())
+        value, = self.communicator.bcast_obj(
+            None if self.rank else (make(),))  # which may be None
+        return value
 
     def gather(self, value):
         """The values of all ranks, on all ranks, a list."""

@@ -254,7 +254,7 @@ def check_estimators(folder):
             'communicator': communicator, 'snapshot_seconds': 0,
             **arguments}).fit(x)
     whole = fit(4, False, NAME)
-    fit(2, False, NAME, out=folder)
+    fit(2, True, NAME, out=folder)  # from no snapshot
     again = fit(4, True, NAME, out=folder)
     yield 'resumed', deviation(again.encoder_.l1.W.array,
                                whole.encoder_.l1.W.array)

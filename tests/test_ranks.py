@@ -86,6 +86,27 @@ def test_a_rank_dies(tmp_path):
     assert len(json.loads((out / 'log').read_text())) == 6
 
 
+@needs_mpi
+@pytest.mark.parametrize('options,messages,n_bytes', [
+    # Batch normalization 3 times 2 layers forward, in float64, and back; p(y);
+    # the terms; and the gradients, of which each parameter's takes whole
+    # lines of 16.
+    (['--outputs', '3'], 6 + 6 + 1 + 1 + 1,
+     6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + 3 * 4 + 5 * 4
+     + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16)),
+    # The means of both values of a bit, and a table of pairs.
+    (['--outputs', '3', '--task', 'hashing'], 6 + 6 + 2 + 1 + 1,
+     6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + (6 + 9) * 4 + 5 * 4
+     + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16))])
+def test_what_a_step_sends(options, messages, n_bytes, tmp_path):
+    ended = scripts.run_on_ranks(
+        2, scripts.EXPERIMENTS / 'benchmark_ranks.py', '--dim', 7, '--hidden',
+        16, '--batch-size', 8, '--steps', 2, *options, cwd=tmp_path)
+    assert not ended.returncode, ended.stderr
+    assert f'a step sends {messages} messages, {n_bytes} bytes' \
+        in ended.stdout
+
+
 def ranks(rank, size):
     chainermn = pytest.importorskip('chainermn')
     return mock.Mock(spec=chainermn.CommunicatorBase, rank=rank, size=size)
