@@ -55,6 +55,7 @@ setup(
         'cuda12': ['cupy-cuda12x>=13.6'],
         'cuda13': ['cupy-cuda13x>=13.6'],
         'fast': ['numba>=0.61'],
+        'mpi': ['mpi4py>=4', 'openmpi>=5'],
         'faiss': ['faiss-cpu>=1.9'],
         'hdf5': ['h5py>=3.8'],
         'parquet': ['pyarrow>=18.1'],

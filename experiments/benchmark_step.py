@@ -27,6 +27,7 @@ from benchmarks.plain import (
 from common.scripts import main, positive
 from common.timing import time_in_turns
 from imsat import devices
+from imsat.estimators.imsat import BATCH
 from imsat.losses.regularizers import draw_rows
 from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam
@@ -35,9 +36,9 @@ from imsat.training.plan import Plan
 from imsat.training.updater import Updater
 
 # The task's plain functions, our estimator, and PyTorch's functions.
-TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering(),
+TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering(xi=10),
                         'Clustering'),
-         'hashing': (PlainHashing, imsat.IMSATHasher(), 'Hashing')}
+         'hashing': (PlainHashing, imsat.IMSATHasher(xi=10), 'Hashing')}
 RATE = imsat.IMSATClustering.learning_rate
 # Until the threads of OpenBLAS and OpenMP sleep.
 PAUSE = .05
@@ -57,7 +58,7 @@ def get_options(argv=None):
         help='units of both hidden layers; 1200, 400 for hashing')
     add('--outputs', type=positive, help='clusters, 10, or bits, 16')
     add('--batch-size', type=positive,
-        default=imsat.IMSATClustering.batch_size, help='points a step')
+        default=BATCH, help='points a step')
     args = parser.parse_args(argv)
     _, model, _ = TASKS[args.task]
     args.hidden = args.hidden or model.hidden[0]

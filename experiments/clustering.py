@@ -5,10 +5,12 @@ writes down all about it.
     python experiments/clustering.py --dataset mnist    Table 3
     python experiments/clustering.py --method dec       another row of it
 
-Data of your own, from a table with names, or as an array x, a row a point:
+Data of your own:
 
-    python experiments/clustering.py --dataset points.csv --clusters 7
-    python experiments/clustering.py --dataset images.npz --clusters 7
+    a table              --dataset points.csv --clusters 7
+    images               --dataset FOLDER --clusters 7
+    texts, one a line    --dataset posts.txt --clusters 7
+    numbers, embeddings  --dataset points.npy --clusters 7
 """
 import math
 import sys
@@ -19,7 +21,8 @@ import numpy
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.report import Points, named, write_report
 from common.results import (
     in_seconds, save_log, save_model, training_results)
@@ -104,10 +107,12 @@ def run(args):
     shape = data.image_shape if len(data.image_shape or ()) == 2 else None
     model = make_model(args, prior=prior, image_shape=shape)
     model.check(data.x, data.y)
+    settle(args, model, data.x.shape[0])
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)
-        save_results(out, args, data, model)
+        if out is not None:
+            save_results(out, args, data, model)
 
 
 def save_results(out, args, data, model):

@@ -6,10 +6,13 @@ measures how well they retrieve.
     python experiments/hashing.py --dataset mnist --bits 16    Table 5
     python experiments/hashing.py --bits 4 --values 10    four digits a code
 
-Data of your own, from a table with names, or as an array x, a row a point:
+Data of your own:
 
-    python experiments/hashing.py --dataset points.csv --bits 32
-    python experiments/hashing.py --query q.npz --gallery g.npz --bits 32
+    a table              --dataset points.csv --bits 32
+    images               --dataset FOLDER --bits 32
+    texts, one a line    --dataset posts.txt --bits 32
+    numbers, embeddings  --dataset points.npy --bits 32
+    searched for others  --query q.npz --gallery g.npz --bits 32
 """
 import math
 import sys
@@ -21,7 +24,8 @@ import scipy.sparse
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.options import get_parser, make_model, parse, table_options
+from common.options import (
+    get_parser, make_model, parse, settle, table_options)
 from common.report import Points, named, write_report
 from common.results import (
     in_seconds, save_log, save_model, training_results)
@@ -150,10 +154,12 @@ def run(args):
     model = make_model(args) if sizes is None else make_model(
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
+    settle(args, model, x.shape[0])
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
-        save_model(out, args, data, x, model)
-        save_results(out, args, data, query, gallery, model)
+        if out is not None:
+            save_model(out, args, data, x, model)
+            save_results(out, args, data, query, gallery, model)
 
 
 def save_results(out, args, data, query, gallery, model):

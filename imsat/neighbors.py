@@ -79,6 +79,7 @@ def neighbors(
         >>> distances.ravel(), indices.ravel()
         (array([1., 1., 2.]), array([1, 0, 1]))
     """
+    _check_how(cache, method)
     x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
     n = _check_rank(x, k)
     like = {'distances': numpy.empty((n, k)),
@@ -112,6 +113,7 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
+    _check_how(cache, method)
     if method == 'approximate' and runtime.current.holds(x):
         x = to_numpy(x)
     x = _check_points(x)
@@ -121,11 +123,14 @@ def neighbor_distance(
                  lambda distances, _: {'sigma': distances[:, -1]})['sigma']
 
 
+def _check_how(cache, method):
+    check_argument('cache', cache, Place())
+    check_argument('method', method, Choice(METHODS))
+
+
 def _find(x, k, cache, progress, method, name, like, select):
     """The arrays that ``select`` makes of distances and indices, from the
     cache where they are there."""
-    check_argument('cache', cache, Place())
-    check_argument('method', method, Choice(METHODS))
     n, d = x.shape
     rough = method == 'approximate' and d > 0 or (
         method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))
@@ -278,9 +283,10 @@ def _by_lists(faiss, x, k, progress):
     if n < SAMPLE:
         return *_exactly(x, k, progress), numpy.zeros(2)
     rng = numpy.random.default_rng(0)
+    given, scale, largest_error = _in_float32(
+        x, x.mean(axis=0, dtype=numpy.float64))
     points = numpy.zeros((n, d + d % 2), numpy.float32)
-    points[:, :d] = _in_float32(
-        x, x.mean(axis=0, dtype=numpy.float64))[0][:, :d]
+    points[:, :d] = given[:, :d]
     lists = max(1, min(round(4 * n ** .5), n // 40))  # FAISS asks for 39
     index = faiss.index_factory(
         points.shape[1], f'IVF{lists},PQ{points.shape[1] // 2}x4fs,RFlat')
@@ -289,7 +295,10 @@ def _by_lists(faiss, x, k, progress):
     distances = numpy.empty((n, k))
     indices = numpy.empty((n, k), numpy.int64)
     sample = numpy.sort(rng.choice(n, min(n, SAMPLE), False))
-    _settle(x, sample, k, distances, indices)
+    squares, places = faiss.knn(points[sample], points, min(k + 1 + SPARE, n))
+    _settle(x, _measure(x, sample, places, squares[:, -1],
+                        largest_error[sample], distances, indices, scale),
+            k, distances, indices)
     right = distances[sample, -1]
 
     def search(rows):
@@ -310,7 +319,7 @@ def _by_lists(faiss, x, k, progress):
         if (error <= ERROR).all():
             break
         if inverted.nprobe < lists:
-            inverted.nprobe = min(round(1.4 * inverted.nprobe), lists)
+            inverted.nprobe = min(round(1.2 * inverted.nprobe), lists)
         elif index.k_factor * (k + 1) < n:
             index.k_factor *= 2
         else:
@@ -337,11 +346,7 @@ def _by_tiles(x, k, pool, progress, distances, indices):
     """Writes distances and indices; returns numbers of doubtful rows."""
     n, d = x.shape
     mean = x.mean(axis=0, dtype=numpy.float64)
-    points, scale = _in_float32(x, mean)
-    halves = points[:, -1].astype(numpy.float64)
-    # Of a square of a distance by products.
-    error = (d + 8) * float(numpy.finfo(numpy.float32).eps) * -2 * (
-        halves + halves.min())
+    points, scale, error = _in_float32(x, mean)
     size = min(k + 1 + SPARE, n)
     # What each row found among the columns of its tiles, and each column
     # among the rows: half the square of a distance, negative.
@@ -413,7 +418,8 @@ def _measure(x, rows, places, last, error, distances, indices, scale=1.):
 
 
 def _in_float32(x, mean):
-    """Rows (y, 1, -y y / 2), y = scale (x - mean), float32, and the scale.
+    """Rows (y, 1, -y y / 2), y = scale (x - mean), float32; the scale; and
+    for each row the largest error of a square of a distance by products.
 
     The product with (y', -y' y' / 2, 1) is half the square of a distance,
     negative.  Scaled by a power of two no square overflows.
@@ -428,7 +434,9 @@ def _in_float32(x, mean):
         points[rows, :d] = (x[rows] - mean) * scale
         own = points[rows, :d].astype(numpy.float64)
         points[rows, -1] = numpy.einsum('ij,ij->i', own, own) / -2
-    return points, scale
+    halves = points[:, -1].astype(numpy.float64)
+    return points, scale, -2 * (halves + halves.min()) * (d + 8) * float(
+        numpy.finfo(numpy.float32).eps)
 
 
 @compiled()

@@ -21,6 +21,7 @@ import numpy
 from imsat.errors import ArgumentError
 
 MOST = 2 ** 31 - 1  # of a count
+AUTO = 'auto'
 Function = TypeVar('Function', bound=Callable[..., Any])
 
 
@@ -106,6 +107,24 @@ class Choice(Kind):
 
     def allows(self, value):
         return isinstance(value, str) and value in self.names
+
+
+class Auto(Kind):
+    """``'auto'``, to follow the data, or what another kind allows."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.metavar = kind, kind.metavar
+        self.wanted = f'{kind.wanted}, or "auto"'
+
+    def problem(self, value):
+        if isinstance(value, str) and value == AUTO:
+            return None
+        problem = self.kind.problem(value)
+        return problem and f'{problem}, or "auto"'
+
+    def parse(self, text):
+        return text if text == AUTO else self.kind.parse(text)
 
 
 class Flag(Kind):

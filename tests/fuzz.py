@@ -49,6 +49,7 @@ from sklearn.feature_extraction.text import (  # noqa: E402
 import clustering  # noqa: E402
 import imsat  # noqa: E402
 import score_codes  # noqa: E402
+from common.unlike import load_reference  # noqa: E402
 from imsat import datasets, storage  # noqa: E402
 from imsat.datasets import (  # noqa: E402
     Files, cache, cifar, images, mnist, newsgroups, omniglot, stl, svhn)
@@ -448,6 +449,12 @@ def saved(folder, x, stack):
         npz(query_codes=index.codes[:3], query_index=numpy.arange(3)),
         npz(query_codes=index.codes[5:7], query_index=numpy.arange(2))],
         lambda path=path: storage.load_npz(path))
+
+    path = folder / 'reference.npz'
+    yield Reader('reference.npz', path, [npz(
+        points=x[rows].astype('f'), distance=1. + len(rows), rate=.01)
+        for rows in (range(9), range(4))],
+        lambda path=path: load_reference(path, x.shape[1]))
 
     def sigma(scale=1):
         return imsat.neighbor_distance(scale * x, 3, folder / 'sigma')

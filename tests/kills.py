@@ -1,10 +1,13 @@
 """Kills every script at random moments, runs it again, and compares the end.
 
     python tests/kills.py --kills 300 --seed 0
+    python tests/kills.py --kills 20 --ranks 2
 
 By hand, since it takes a while; on Linux.  A script is run whole first.  Then
 the same command is killed by SIGKILL at a random moment, again and again,
 and at last runs to its end.  Printed is a row of docs/robustness.md for each.
+With --ranks one of so many is killed, whichever, and what is left goes on to
+its end on as many, and a copy of it on another number.
 """
 import argparse
 import json
@@ -14,6 +17,7 @@ import re
 import runpy
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,10 +31,11 @@ if __name__ == '__main__':
     for library in 'OPENBLAS', 'OMP', 'MKL':
         os.environ[f'{library}_NUM_THREADS'] = '1'
     os.environ['PYTHONPATH'] = str(ROOT)  # of the runs of a table
-    sys.path[:0] = [str(EXPERIMENTS), str(ROOT)]
+    sys.path[:0] = [str(EXPERIMENTS), str(ROOT), str(ROOT / 'tests')]
 
 import numpy  # noqa: E402
 
+import scripts  # noqa: E402
 from imsat.storage import load_npz  # noqa: E402
 
 # What a task writes besides the model.
@@ -186,6 +191,72 @@ def kill(script, options, compared, folder, n, rng):
     return kills, ends, same, left
 
 
+def run_ranks(n, options, at, rng=None, seconds=None):
+    """Runs clustering.py on n ranks, of which one is killed after some
+    seconds; how long the others then lived, None if it was never killed."""
+    at.mkdir(exist_ok=True)
+    with open(at / 'stderr', 'w') as errors:
+        mpi = subprocess.Popen(
+            [scripts.MPIEXEC, '-n', str(n), sys.executable,
+             str(EXPERIMENTS / 'clustering.py'), *options], cwd=at,
+            stdout=errors, stderr=errors, env={
+                **os.environ, **scripts.FOR_MPI,
+                'IMSAT_CACHE': str(at / 'cache')})
+        killed = None
+        if seconds is not None:
+            time.sleep(seconds)
+            children = Path(f'/proc/{mpi.pid}/task/{mpi.pid}/children')
+            found = children.read_text().split() if children.exists() else []
+            if len(found) == n and mpi.poll() is None:
+                killed = time.monotonic()
+                os.kill(int(rng.choice(found)), signal.SIGKILL)
+        code = mpi.wait(600)
+    if (code != 0) != (killed is not None):
+        sys.exit(f'exit code {code} in {at}: {(at / "stderr").read_text()}')
+    return None if killed is None else time.monotonic() - killed
+
+
+def kill_ranks(n, ranks, folder, rng):
+    """Prints how many kills of a rank ended how."""
+    options = ['--dataset', '../points.npz', '--hidden', '20-10', '--epochs',
+               '60', '--batch-size', '40', '--snapshot-seconds', '0',
+               '--no-kmeans', '--communicator', 'naive', '--out', 'out',
+               '--resume']
+    others = [number for number in (1, 2, 4) if number != ranks]
+    begun = time.monotonic()
+    run_ranks(ranks, options, folder / 'whole')
+    seconds = time.monotonic() - begun
+    expected = outcome(folder / 'whole' / 'out')
+    kills = ends = same = kept = attempts = 0
+    longest = 0.
+    while kills < n and attempts < 5 * n:
+        at = folder / f'{ends}'
+        for _ in range(3):
+            attempts += 1
+            lived = run_ranks(ranks, options, at, rng,
+                              rng.uniform(.2, 1.) * seconds)
+            if lived is None:
+                break
+            kills, longest = kills + 1, max(longest, lived)
+            for path in at.rglob('*.npz'):
+                load_npz(path)
+        copy = folder / f'{ends}-on-others'
+        shutil.copytree(at, copy)
+        done = max((int(path.stem[-6:]) for path in copy.glob(
+            'out/snapshot-*.npz')), default=0)
+        run_ranks(others[ends % len(others)], options, copy)
+        log = outcome(copy / 'out')[2]
+        kept += len(log) == 60 and log[:done] == expected[2][:done]
+        run_ranks(ranks, options, at)
+        same += outcome(at / 'out') == expected
+        ends += 1
+    print(f'{kills} kills of one of {ranks} ranks, the others dead after '
+          f'{longest:.1f} s at most; {ends} runs to their end, {same} the '
+          f'same; {kept} of {ends} on other numbers of ranks with every '
+          f'epoch before the kill')
+    return 0 if same == kept == ends else 1
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -194,7 +265,13 @@ def main():
     parser.add_argument('--seed', type=int, default=0, metavar='N')
     parser.add_argument('--only', default='', metavar='REGEX',
                         help='in the command')
+    parser.add_argument('--ranks', type=int, metavar='P')
     args = parser.parse_args()
+    if args.ranks:
+        with tempfile.TemporaryDirectory(prefix='imsat-kills-') as folder:
+            write_data(Path(folder))
+            return kill_ranks(args.kills, args.ranks, Path(folder),
+                              random.Random(args.seed))
     rng, total = random.Random(args.seed), numpy.zeros(4, int)
     chosen = [case for case in cases()
               if re.search(args.only, ' '.join([case[0], *case[1]]))]

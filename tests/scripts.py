@@ -8,6 +8,7 @@ import itertools
 import multiprocessing.forkserver
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,23 @@ def run_anew(script, *options, **kwargs):
          *map(str, options)], capture_output=True, text=True, **kwargs)
 
 
+MPIEXEC = shutil.which('mpiexec', path=os.pathsep.join(
+    [os.path.dirname(sys.executable), os.environ.get('PATH', '')]))
+# For Open MPI, which else counts processors, and refuses root.
+FOR_MPI = dict(
+    OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1',
+    PRTE_MCA_rmaps_default_mapping_policy=':oversubscribe',
+    PRTE_MCA_hwloc_default_binding_policy='none', OPENBLAS_NUM_THREADS='1')
+
+
+def run_on_ranks(n, *command, **kwargs):
+    """``mpiexec -n N python command``; ``kwargs`` are subprocess.run's."""
+    return subprocess.run(
+        [MPIEXEC, '-n', str(n), sys.executable, *map(str, command)],
+        capture_output=True, text=True, env={**os.environ, **FOR_MPI},
+        **kwargs)
+
+
 def _run(argv, files, cwd, environment, killed):
     """What the new process does."""
     for number, file in enumerate(files, 1):
@@ -77,13 +95,14 @@ def _run(argv, files, cwd, environment, killed):
     # The default is a semaphore, which a process that is killed leaves behind.
     tqdm.set_lock(threading.RLock())
     if killed is not None:
-        _kill_at(*killed)
+        kill_at(*killed)
     sys.argv = argv
     sys.path.insert(0, str(EXPERIMENTS))
     runpy.run_path(argv[0], run_name='__main__')
 
 
-def _kill_at(module, name, n):
+def kill_at(module, name, n):
+    """This process dies when it calls that function for the n-th time."""
     owner = importlib.import_module(module)
     *classes, name = name.split('.')
     for part in classes:

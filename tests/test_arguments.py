@@ -8,7 +8,7 @@ import dataclasses
 import decimal
 import fractions
 import functools
-import importlib
+import importlib.util
 
 import chainer
 import numpy
@@ -213,6 +213,9 @@ METHODS = {
     'add': dict(codes=CODES, ids=[5, 9, 7, 8]), 'remove': dict(ids=[1]),
     'search': dict(queries=CODES, k=2),
     'search_radius': dict(queries=CODES, r=2)}
+if importlib.util.find_spec('faiss'):
+    METHODS['to_faiss'] = dict(kind='flat', lists=None, probes=2, tables=1,
+                               width=None, flips=1)
 
 
 def test_the_tools_are_all_here():

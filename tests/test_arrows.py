@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[1]
 # From the top; a wing imports from those below it alone.
 WINGS = ('__main__', 'estimators', 'training', 'datasets', 'pictures',
          'losses', 'links', 'neighbors', 'retrieval', 'metrics', 'functions',
-         'devices', 'parameters', 'progress', 'storage', 'labels',
-         'randomness', 'hints', 'errors', 'compat')
+         'ranks', 'devices', 'parameters', 'progress', 'storage',
+         'labels', 'randomness', 'hints', 'errors', 'compat')
 
 
 def imports(path):

@@ -8,6 +8,7 @@ import filelock
 import imsat
 from common.options import RUN_OPTIONS, default_options, load_config
 from common.results import get_versions
+from imsat.ranks import ranks_of
 from imsat.storage import digest, remove_half_written, save_json
 from imsat.training.snapshot import snapshots
 
@@ -24,8 +25,11 @@ def run_folder(args, data):
 
     Writes config.json; refuses a folder that holds another run or one that
     could go on, or where one is at work.  ``data`` describes what is learnt
-    from, besides the options.
+    from, besides the options.  Of several ranks all but the first get None.
     """
+    if ranks_of(args.communicator).rank:
+        yield None
+        return
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     try:

@@ -14,10 +14,10 @@ from common.scripts import a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
 from imsat.parameters import (
-    Choice, Place, Whole, declarations, option_of)
+    AUTO, Choice, Place, Whole, declarations, option_of)
 from imsat.storage import load_json
 from paper.departures import faithful
-from paper.systems import SYSTEMS, get_system
+from paper.systems import PAPER, SYSTEMS, get_system
 
 DEFAULT_METHOD = 'imsat-vat'
 # What most runs need of a method, in words without equations.
@@ -25,7 +25,7 @@ NEEDED = {'clusters': 'how many clusters', 'bits': 'length of a code',
           'epochs': 'how long to train'}
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans', 'onnx', 'command')
+               'snapshot_seconds', 'kmeans', 'communicator', 'onnx', 'command')
 
 
 def get_parser(task, description, undecided=None):
@@ -50,7 +50,10 @@ def get_parser(task, description, undecided=None):
     of_method = parser.add_argument_group(
         'options of the method', 'by default those of the paper, section '
         '4.2.3, for the method; what it learns by is Eq. 1 with the '
-        f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}')
+        f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}; '
+        f'"{AUTO}" follows the data of a file, and is for data sets by name '
+        + ', '.join(f'{option.replace("_", "-")} {value:g}'
+                    for option, value in PAPER.items()))
 
     add = needed.add_argument
     add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
@@ -81,7 +84,8 @@ def get_parser(task, description, undecided=None):
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--threads', type=positive, metavar='N',
-        help='of BLAS; the last digits depend on it; default: all cores')
+        help='of BLAS; the last digits depend on it; default: all cores, or '
+             '1 with --communicator')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -222,7 +226,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     if args.onnx:
         check_network(args)
     if args.threads is None:
-        args.threads = devices.available_cores()
+        args.threads = 1 if args.communicator else devices.available_cores()
     if args.out is None:
         method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
         files = [vars(args).get(name) for name in ('query', 'gallery')]
@@ -267,11 +271,18 @@ def choose_defaults(args, digits_restarts, undecided):
     """
     get_system(args.task, args.method)
     defaults = default_options(args.task, args.method)
+    if args.dataset in SOURCES and not getattr(args, 'query', None):
+        defaults.update({option: value for option, value in PAPER.items()
+                         if defaults.get(option) == AUTO})
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts
     for option in sorted(parameters_of(args.task)):
         value = getattr(args, option)
         if option not in defaults:
+            if value is not None and option == 'communicator':
+                raise imsat.InputError(
+                    f'{args.method} runs on one rank; leave --communicator '
+                    f'and mpiexec out')
             if value is not None:
                 warnings.warn(f'{args.method} makes no use of --'
                               + option.replace('_', '-'))
@@ -319,6 +330,19 @@ def make_model(args, **arguments):
     chosen = known.keys() - system.fixed.keys()
     return system.make(**{argument: value for argument, value in given.items()
                           if argument in chosen})
+
+
+def settle(args, model, n):
+    """Puts what "auto" comes to for n points into options and model."""
+    chosen = []
+    for name, value in getattr(model, 'settle', lambda n: {})(n).items():
+        option = option_of(name, declarations(model)[name])
+        if getattr(args, option) == AUTO:
+            chosen.append(f'--{option.replace("_", "-")} {value}')
+            setattr(args, option, value)
+            setattr(model, name, value)
+    if chosen and not args.quiet:
+        print(f'for {n} points: {" ".join(chosen)}', flush=True)
 
 
 def load_config(path):

@@ -15,6 +15,7 @@ EXAMPLES = 8
 UNCERTAIN = 12
 COLUMNS = 5  # that differ most, of a group
 WORDS = 12
+LETTERS = 200  # of a document
 STYLE = '''
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto;
        padding: 1rem; color: #1a202c; background: #fff }
@@ -75,7 +76,7 @@ class Points:
 
     def __init__(self, data, names):
         self.x, self.shape, self.titles = data.x, data.image_shape, data.names
-        self.names = names
+        self.names, self.documents = names, data.documents
         self.low, self.high = float(self.x.min()), float(self.x.max())
         sparse = scipy.sparse.issparse(self.x)
         # Counts of words, or what is made of them.
@@ -214,6 +215,9 @@ def about_group(title, members, points, certainty):
         rows = points.nearest_to_mean(members)
         yield from points.images(rows)
         yield from points.differences(members)
+        if points.documents is not None:
+            yield from (tag('p', points.documents[i][:LETTERS])
+                        for i in rows[:3])
         yield tag('p', tag('small', points.named(rows)))
 
 

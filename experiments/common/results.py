@@ -13,6 +13,7 @@ import imsat
 import chainer
 from common.unlike import save_reference
 from imsat import devices, pictures
+from imsat.ranks import ranks_of
 from imsat.storage import save_json
 
 
@@ -28,10 +29,14 @@ def training_results(args, model, scores=None):
         'device': devices.describe(devices.get_device(
             -1 if args.device is None else args.device)),
         'threads': args.threads,
+        'ranks': ranks_of(args.communicator).size,
         'restarts': [
             {**restart.summary(), **(scores(restart.logits) if scores else {}),
              'kept': i == best}
             for i, restart in enumerate(restarts)],
+        'chosen': {name: getattr(model, f'{name}_') for name in (
+            'batch_size', 'epochs', 'n_neighbors')
+            if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
         'versions': get_versions()}
 

@@ -1,8 +1,11 @@
 """What every script does alike: threads, errors, exit codes."""
 import argparse
 import errno
+import io
 import os
 import sys
+import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -52,6 +55,47 @@ def open_streams():
             stream.reconfigure(errors='backslashreplace')
 
 
+def launched():
+    """The rank of this process, and how many mpiexec has started."""
+    for name in 'OMPI_COMM_WORLD', 'PMI':  # of Open MPI, and of MPICH
+        if f'{name}_SIZE' in os.environ:
+            return (int(os.environ[f'{name}_RANK']),
+                    int(os.environ[f'{name}_SIZE']))
+    return 0, 1
+
+
+# Seconds after which another rank than the first says what is wrong.
+GRACE = 5.
+
+
+def run_on_ranks(function, rank):
+    """Calls a function that returns an exit code, on each of several ranks.
+
+    The first alone speaks, but for what ends another alone.  Whoever fails
+    ends all.
+    """
+    said = io.StringIO()
+    if rank:
+        sys.stdout, sys.stderr = open(os.devnull, 'w'), said  # noqa: SIM115
+    try:
+        code = function()
+    except SystemExit as e:  # of argparse
+        code = e.code
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    if code:
+        if rank:
+            time.sleep(GRACE)
+            print(f'rank {rank}: {said.getvalue()}', end='',
+                  file=sys.__stderr__, flush=True)
+        sys.stderr.flush()
+        mpi = sys.modules.get('mpi4py.MPI')
+        if mpi is not None:
+            mpi.COMM_WORLD.Abort(code)
+    return code
+
+
 def run_script(function, resume='the same command goes on where it was'):
     """Calls a script's function; an error that the user can mend becomes a
     sentence.
@@ -89,9 +133,21 @@ def run_script(function, resume='the same command goes on where it was'):
 
 
 def main(run, parse, resume='--resume goes on from the last snapshot'):
-    """:func:`run_script` of ``run(parse())``, with ``--threads``, if any."""
+    """:func:`run_script` of ``run(parse())``, with ``--threads``, if any, and
+    on all ranks that mpiexec has started."""
+    rank, size = launched()
+
     def function():
         args = parse()
+        if size > 1 and getattr(args, 'communicator', None) is None:
+            raise imsat.InputError(
+                f'mpiexec has started {size} processes, which would all do '
+                f'the same; add --communicator naive, if the script has it, '
+                f'or leave mpiexec out')
+        if rank:
+            args.quiet = True
         with threadpoolctl.threadpool_limits(getattr(args, 'threads', None)):
             return run(args)
-    return run_script(function, resume)
+    if size == 1:
+        return run_script(function, resume)
+    return run_on_ranks(lambda: run_script(function, resume), rank)

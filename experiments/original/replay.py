@@ -68,7 +68,7 @@ class RecordedVAT(Regularizer):
 
         return vat(recorded_forward, recorded_distance, x, radius, y=y,
                    direction=next(self.directions),
-                   **dataclasses.asdict(VAT()))
+                   **dataclasses.asdict(VAT(xi=10.)))
 
 
 class Replay:

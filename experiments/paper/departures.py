@@ -43,7 +43,8 @@ DEPARTURES = {
         'Adam with step size .002; the rest in Appendix D, which could not be '
         'had',
         '50 epochs of batches of 250',
-        'as the original',
+        'as the original; for files of one\'s own more epochs and smaller '
+        'batches where points are few, larger ones where clusters are many',
         '`--epochs N`, `--batch-size N`',
         faithful=dict(epochs=50, batch_size=250)),
     'initialization': Departure(
@@ -65,14 +66,16 @@ DEPARTURES = {
         'neighbour of Eq. 17',
         't = 10',
         'entry 10 of sorted distances, counted from 0: the 11th neighbour',
-        'the paper\'s 10',
+        'the paper\'s 10; for files of one\'s own less where clusters have '
+        'few points',
         '`--neighbor 11`',
         faithful=dict(neighbor=11)),
     'power-iteration': Departure(
         'the direction of VAT',
         'a pair of forward and backward passes, Eq. 6',
         'one, with a step of xi = 10',
-        'as the original',
+        'as the original; for files of one\'s own .19 sqrt(d) alpha '
+        'sigma_t(x), which for MNIST is about 10',
         '`--xi XI`, `--power-iterations N`',
         faithful=dict(xi=10, power_iterations=1)),
     'penalty': Departure(

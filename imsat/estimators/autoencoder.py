@@ -12,18 +12,17 @@ from chainer import backend
 from sklearn.cluster import KMeans
 from typing_extensions import Self
 
-from imsat.devices import get_device
 from imsat.estimators.base import (
-    Clusterer, Restart, TrainedEstimator, send)
+    Clusterer, Restart, TrainedEstimator, over_ranks, send)
 from imsat.hints import Labels, Points
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
 from imsat.parameters import Number, Whole, again, documented, parameter
 from imsat.randomness import NOISE, generator
+from imsat.ranks import current
 from imsat.storage import Like
 from imsat.training.adam import Adam
-from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict, predict_logits, softmax
 from imsat.training.extensions import Evaluator
 from imsat.training.phases import Phases
@@ -76,14 +75,14 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
-    @own_configuration()
+    @over_ranks
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
         """
         X, y = self._check_data(X, y)
-        device = get_device(self.device)
+        device = self._get_device()
         self._fit_scale(X)
         x = send(self._scale(X), device)
         steps = X.shape[0] // self.batch_size
@@ -135,8 +134,8 @@ class DAEKMeans(Clusterer, TrainedEstimator):
 
         encoder = autoencoder.encoder
         code = predict(functools.partial(encode, encoder), x, device)
-        kmeans = KMeans(self.n_clusters, n_init=self.n_init,
-                        random_state=seed).fit(code)
+        kmeans = current().tell(lambda: KMeans(
+            self.n_clusters, n_init=self.n_init, random_state=seed).fit(code))
         network = StudentClusters(encoder.copy(), kmeans.cluster_centers_)
         network.to_device(device)
         return network, {'reconstruction': reconstruction,
@@ -245,7 +244,7 @@ def half(epochs):
 
 def denoising_loss(layer, noise, seed, model, x, index, step):
     """Mean square of what a layer and its inverse miss of their input."""
-    h = chainer.as_variable(x)
+    h = chainer.as_variable(current().rows(x))
     with chainer.no_backprop_mode():
         for i in range(layer):
             h = encode_layer(model.encoder, i, h)
@@ -256,6 +255,7 @@ def denoising_loss(layer, noise, seed, model, x, index, step):
 
 
 def reconstruction_loss(model, x, index, step):
+    x = current().rows(x)
     loss = F.mean_squared_error(model(x), x)
     return {'loss': loss, 'reconstruction': loss}
 
@@ -279,7 +279,8 @@ class SelfTraining(Evaluator):
         self.p = model.device.send(self._target(logits))
 
     def losses(self, model, x, index, step):
-        return {'loss': divergence(self.p[index], model(x))}
+        rows = current().rows
+        return {'loss': divergence(self.p[rows(index)], model(rows(x)))}
 
     def update(self, logits):
         """Takes what the network now says of all data; what to log of it."""

@@ -1,5 +1,6 @@
 """What the estimators of all methods share."""
 import dataclasses
+import functools
 import json
 import numbers
 import time
@@ -7,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
+import chainer
 import numpy
 import scipy.sparse
 from chainer import serializers
@@ -17,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
+import imsat
 from imsat.devices import check_memory, get_device, weights_of
 from imsat.errors import CollapseWarning, DivergenceError, InputError
 from imsat.estimators.centering import (
@@ -25,11 +28,14 @@ from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
-    MOST, Choice, Flag, Number, Place, Seed, Units, Whole, argument_error,
-    check_parameters, declarations, documented, parameter, plain)
+    AUTO, MOST, Choice, Flag, Number, Place, Seed, Units, Whole,
+    argument_error, check_parameters, declarations, documented, parameter,
+    plain)
 from imsat.randomness import restart_seeds
+from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width
-from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
+from imsat.storage import (
+    AnyPath, Like, check_arrays, digest, load_npz, save_npz)
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
@@ -363,9 +369,9 @@ class Restarts:
     def __iter__(self):
         model = self.model
         progress = Progress(self.n * self.steps) \
-            if self.steps and model.verbose else None
+            if self.steps and model.verbose and not current().rank else None
         model.restarts_ = []
-        first = model._seed()
+        first = current().tell(model._seed)
         for i, seed in enumerate(restart_seeds(first, self.n)):
             if progress is not None:
                 progress.start(
@@ -381,6 +387,8 @@ class Restarts:
         model, folder = self.model, getattr(self.model, 'out', None)
         if folder is None:
             return Session(progress=progress)
+        if current().rank:  # the first alone writes
+            return Session(resume=model.resume)
         folder = Path(folder) / f'restart-{i}' if self.n > 1 else Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return Session(folder, model.resume, model.snapshot_seconds, progress,
@@ -411,6 +419,15 @@ class Restarts:
             self.best = rank
             model.best_restart_ = len(model.restarts_) - 1
             vars(model).update(fitted)
+
+
+def over_ranks(fit):
+    """Decorator of a ``fit`` that the ranks of ``communicator`` share."""
+    @functools.wraps(fit)
+    def fit_over_ranks(self, X, y=None):
+        with own_configuration(), sharing(self.communicator):
+            return fit(self, X, y)
+    return fit_over_ranks
 
 
 # What helps against a collapse.
@@ -482,6 +499,11 @@ class TrainedEstimator(Estimator):
         'the next of a sweep over all points')
     device: int = parameter(
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
+    communicator: Any = parameter(
+        None, Communicator(optional=True), 'of ChainerMN, by which the ranks '
+        'that mpiexec has started share every batch: naive on CPUs, pure_nccl '
+        'on GPUs, of which those of a machine take one each from device on',
+        how=True)
     out: Any = parameter(
         None, Place(), 'folder for Chainer\'s log and for snapshots, one a '
         'restart below it if there are several', option='', how=True)
@@ -497,11 +519,18 @@ class TrainedEstimator(Estimator):
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
-        self._check_at_most(X.shape[0], 'batch_size', 'the size of a batch')
+        if self.batch_size != AUTO:
+            self._check_at_most(X.shape[0], 'batch_size',
+                                'the size of a batch')
         if self.resume and self.out is None:
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
-        get_device(self.device)
+        size = ranks_of(self.communicator).size
+        if self.batch_size % size:
+            raise argument_error(
+                self, 'batch_size', f'is {self.batch_size}, which {size} '
+                f'ranks can not share evenly; take a multiple of {size}')
+        self._get_device()
         # Weights, gradients and what Adam gathers.
         check_memory(self._widths(X.shape[1]), numbers=4)
 
@@ -530,6 +559,27 @@ class TrainedEstimator(Estimator):
 
         check_is_fitted(self)
         write_onnx(self, path, source, preprocessing)
+
+    def _get_device(self):
+        ranks = ranks_of(self.communicator)
+        if ranks.size == 1 or self.device < 0:
+            return get_device(self.device)
+        device = get_device(self.device + ranks.communicator.intra_rank)
+        device.use()  # where NCCL begins
+        return device
+
+    def _check_data(self, X, y=None):
+        X, y = super()._check_data(X, y)
+        ranks = current()
+        if ranks.size > 1:
+            seed = self.random_state
+            ranks.check_agreement(dict(
+                self.made_with((), type(self)), resume=self.resume,
+                step=getattr(self, 'step', None), points=digest(X),
+                random_state=seed if isinstance(seed, numbers.Integral)
+                else None, imsat=imsat.__version__,
+                chainer=chainer.__version__, numpy=numpy.__version__))
+        return X, y
 
 
 def send(X, device):

@@ -49,6 +49,11 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         super().fit(X, y)
         best = self.restarts_[self.best_restart_]
         self.labels_ = best.logits.argmax(axis=1)
+        if self.batch_size_ < min(2 * self.n_clusters, len(self.labels_)):
+            self._warn(
+                f'a batch of {self.batch_size_} points says little of '
+                f'{self.n_clusters} clusters; take a batch_size of '
+                f'{2 * self.n_clusters} or more, or "auto"')
         self._warn_of_empty()
         return self
 

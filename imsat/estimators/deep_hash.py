@@ -6,16 +6,16 @@ import numpy
 from chainer import backend
 from typing_extensions import Self
 
-from imsat.devices import get_device
-from imsat.estimators.base import Hasher, Restart, TrainedEstimator
+from imsat.estimators.base import (
+    Hasher, Restart, TrainedEstimator, over_ranks)
 from imsat.estimators.projection import principal_components
 from imsat.hints import Labels, Points
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
+from imsat.ranks import current
 from imsat.retrieval.codes import codes_of, count_distinct, unpack_bits
 from imsat.storage import Like
 from imsat.training.adam import Adam
-from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import predict_logits
 from imsat.training.extensions import Evaluator
 from imsat.training.iterators import IndexIterator
@@ -68,11 +68,11 @@ class DeepHasher(Hasher, TrainedEstimator):
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
 
-    @own_configuration()
+    @over_ranks
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
-        device = get_device(self.device)
+        device = self._get_device()
         first = self._network().l1
         mean, components = principal_components(X, len(first.W))
         self.mean_ = mean.astype(numpy.float32)
@@ -155,13 +155,19 @@ def deep_hash_losses(network, x):
     Returns:
         dict: The four terms, 0-dimensional Variables.
     """
+    ranks = current()
+    x = ranks.rows(x)
     h = network(x)
+    mean = F.mean(h, axis=0)
+    if ranks.size > 1:
+        # Of all rows; the deviations sum to 0, so that it counts as constant.
+        mean, = ranks.average(mean.array)
     xp = backend.get_array_module(h)
     sign = xp.where(h.array > 0, 1, -1).astype(h.dtype)
     weights = [layer.W for layer in network.children()]
     return {
         'quantization': F.sum((sign - h) ** 2) / (2 * len(x)),
-        'variance': F.sum((h - F.broadcast_to(F.mean(h, axis=0), h.shape))
+        'variance': F.sum((h - F.broadcast_to(mean, h.shape))
                           ** 2) / (2 * len(x)),
         'orthogonality': sum(
             F.sum((F.matmul(w, w, transb=True)

@@ -4,32 +4,47 @@ import math
 from typing import Any, ClassVar
 
 import numpy
+import scipy.sparse
+from chainer import backend
 from typing_extensions import Self
 
-from imsat.devices import get_device
 from imsat.errors import InputError
 from imsat.estimators.base import (
-    REMEDIES, Restart, TrainedEstimator, send)
+    REMEDIES, Restart, TrainedEstimator, over_ranks, send)
+from imsat.functions import (
+    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
 from imsat.hints import Labels, Points
 from imsat.links import Encoder
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
-from imsat.losses.objectives import HashingObjective, Objective
+from imsat.losses.objectives import (
+    ClusteringObjective, CodeObjective, HashingObjective, Objective)
 from imsat.losses.regularizers import RegularizerParameters
 from imsat.neighbors import METHODS, neighbor_distance
 from imsat.parameters import (
-    Choice, Number, OneOf, Place, Whole, again, argument_error, documented,
-    parameter)
+    AUTO, Auto, Choice, Number, OneOf, Place, Whole, again, argument_error,
+    documented, parameter)
 from imsat.progress import ProgressBar
+from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache
 from imsat.training.adam import Adam
-from imsat.training.configuration import own_configuration
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
-from imsat.training.extensions import Evaluator, GrowingPenalty
+from imsat.training.extensions import (
+    Evaluator, GrowingPenalty, LatePenalty)
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import STEPS, Updater
 
+# From what ranks know how to take of a batch that they share.
+INFORMATION = (
+    ClusteringObjective.information, CodeObjective.information,
+    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
+# The paper's, and what small data have at least: docs/defaults.md.
+BATCH, EPOCHS, NEIGHBOR = 250, 50, 10
+SIGMA = 8.  # the median of sigma_10, MNIST's is 7.7
+LEAST_BATCH, LEAST_STEPS = 32, 1000
+# Of p(y) from the prior, in nats; [.8, .2] from [.9, .1] is .04.
+UNLIKE = .05
 # Of the batches' H(Y), what that of all data has at least.
 LEAST_SHARE = .5
 
@@ -43,7 +58,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     (``_n_outputs``), what is minimised (``make_objective``), what else to
     log (``_summarize``), and what is made of the logits.
 
+    What is ``'auto'`` follows the data: docs/defaults.md.
+
     Attributes:
+        batch_size_, epochs_, n_neighbors_ (int): What was taken.
         encoder_ (Encoder): The network.
         objective_ (float): R plus the information term, of all data.
         restarts_ (list of Restart): Their ``terms`` are ``sat`` (R of Eq. 1)
@@ -61,12 +79,22 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     lam: float = again(HashingObjective, 'lam')
     alpha: float = parameter(
         .25, Number(), 'Eq. 17: perturbations have length alpha sigma_t(x)')
-    n_neighbors: int = parameter(
-        10, Whole(1), 't of Eq. 17, the paper\'s 10 by default (the authors\' '
-        'code takes the 11th)', option='neighbor')
+    n_neighbors: Any = parameter(
+        AUTO, Auto(Whole(1)), 't of Eq. 17; "auto": the paper\'s 10, or less '
+        'where clusters have few points (the authors\' code takes the 11th)',
+        option='neighbor')
     neighbor_search: str = parameter(
         'auto', Choice(METHODS), 'how it is found: "exact"; "approximate", '
         'by FAISS; or "auto", exact for up to 300,000 points')
+    epochs: Any = again(
+        TrainedEstimator, 'epochs', default=AUTO, kind=Auto(Whole(1)),
+        help='of floor(N / batch size) iterations each; "auto": the paper\'s '
+        f'50, or as many as make {LEAST_STEPS} iterations')
+    batch_size: Any = again(
+        TrainedEstimator, 'batch_size', default=AUTO, kind=Auto(Whole(2)),
+        help='points of a step, the set B of Eq. 15; "auto": the paper\'s '
+        '250, a quarter of fewer than 1,000 points, or 2.5 for each of more '
+        'than 100 clusters')
     initialization: str = parameter(
         INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
         'as the authors\' code draws them, or "he", smaller')
@@ -80,32 +108,40 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
         '~/.cache/imsat', option='', how=True)
 
-    @own_configuration()
+    @over_ranks
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
         ``y``, labels of shape (N,), never changes what is learnt.
         """
         X, y = self._check_data(X, y)
-        device = get_device(self.device)
-        x = send(X, device)
+        for name, value in self.settle(X.shape[0]).items():
+            setattr(self, f'{name}_', value)
+        device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        radius = device.send(self.radius(x))
-        steps = self.epochs * (X.shape[0] // self.batch_size)
-        restarts = self.restarts(self.n_init, steps)
+        radius, copies = self._radius(send(X, device))
+        if copies:
+            self._warn(
+                f'{copies} points have {self.n_neighbors_} or more copies; '
+                f'their sigma is that among points that are distinct')
+        scale = self._unit(regularizer, radius)
+        x, radius = send(X * scale if scale != 1 else X, device), \
+            device.send(radius * numpy.float32(scale))
+        size, epochs = self.batch_size_, self.epochs_
+        restarts = self.restarts(
+            self.n_init, epochs * (X.shape[0] // size))
         for seed, session in restarts:
             network = self._network(numpy.random.RandomState(seed))
             network.to_device(device)
             loss = IMSATLoss(objective, regularizer, radius, seed)
             training = session.run(
-                Updater(IndexIterator(len(radius), self.batch_size,
-                                      self.sampling, seed),
+                Updater(IndexIterator(len(radius), size, self.sampling, seed),
                         Adam(alpha=self.learning_rate).setup(network), x,
                         loss, device, self.step),
-                self.epochs, self._extensions(network, x, y, loss))
+                epochs, self._extensions(network, x, y, loss))
             logits = predict_logits(network, x)
             information = information_of(objective, logits)
-            sat = regularization_of(loss, network, x, self.batch_size)
+            sat = regularization_of(loss, network, x, size)
             restarts.add(
                 Restart(seed, sat + objective.combine(information,
                                                       loss.penalty),
@@ -113,8 +149,24 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                         terms=dict(sat=sat, **information._asdict())),
                 objective.rank(sat, information, loss.penalty),
                 encoder_=network)
+            # From now on it takes points as they are.
+            network.l1.W.array *= scale
         self._warn_of_terms(objective)
         return self
+
+    def settle(self, n: int) -> dict:
+        """What ``'auto'`` comes to for ``n`` points, and what was given: a
+        dict of ``batch_size``, ``epochs`` and ``n_neighbors``."""
+        k = self._n_outputs
+        # Clusters are seen in each batch, and a batch is not all points.
+        size = min(n, max(min(BATCH, n // 4), 5 * k // 2, LEAST_BATCH)) \
+            if self.batch_size == AUTO else self.batch_size
+        epochs = max(EPOCHS, -(-LEAST_STEPS // max(1, n // size))) \
+            if self.epochs == AUTO else self.epochs
+        # Of a cluster, half of its points or less.
+        t = max(1, min(NEIGHBOR, n // (2 * k), n - 1)) \
+            if self.n_neighbors == AUTO else self.n_neighbors
+        return dict(batch_size=size, epochs=epochs, n_neighbors=t)
 
     def _warn_of_terms(self, objective):
         best = self.restarts_[self.best_restart_]
@@ -126,6 +178,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 f'{of_batches:.3g} in the batches: the running averages of '
                 f'the batch normalizations lag behind; {REMEDIES}')
         kl = best.terms.get('kl_to_prior', 0)
+        if objective.waits and kl > UNLIKE:
+            self._warn(
+                f'KL[p(y) || q(y)] is {kl:.3g} nats: the clusters are not of '
+                f'the sizes of the prior; see whether it is right, take a '
+                f'larger mu or train longer')
         if objective.tolerance is not None and kl > objective.tolerance:
             penalty = best.log[-1]['all/penalty']
             self._warn(
@@ -145,6 +202,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         if loss.objective.tolerance is not None:
             extensions.append(GrowingPenalty(
                 loss, loss.objective.tolerance, loss.objective.growth))
+        if loss.objective.waits:
+            # Half of the steps that there are at least.
+            wait = -(-LEAST_STEPS // (2 * (x.shape[0] // self.batch_size_)))
+            extensions.append(LatePenalty(
+                loss, x, min(wait, self.epochs_ // 2)))
         return extensions
 
     def _logits(self, X):
@@ -176,35 +238,70 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
                        self.initialization, rng)
 
+    def _unit(self, regularizer, radius):
+        """The power of two that brings data of that radius to MNIST's scale,
+        or 1: what the paper fixed there, eps of the batch normalizations and
+        the learning rate of a linear network, is in no unit of the data."""
+        if not (self.xi == AUTO and regularizer.is_scale_free
+                and radius.any()):
+            return 1.
+        median = float(numpy.median(radius)) / self.alpha
+        return 2. ** round(math.log2(SIGMA / median))
+
     def radius(self, X) -> numpy.ndarray:
         """alpha sigma_t(x) of Eq. 17, shape (N,), float32, in the units of X;
         zeros where the regulariser has no use for it."""
-        if not self.make_regularizer().needs_radius:
-            return numpy.zeros(X.shape[0], numpy.float32)
-        return (self.alpha * self._sigma(X)).astype(numpy.float32)
+        return self._radius(X)[0]
 
-    def _sigma(self, x):
+    def _radius(self, x):
+        """The radius, and how many points are copies too many."""
+        if not self.make_regularizer().needs_radius:
+            return numpy.zeros(x.shape[0], numpy.float32), 0
         cache = default_cache() if self.cache is True else self.cache or None
+        ranks = current()
         with ProgressBar(x.shape[0], 'sigma', 'point',
-                         disable=not self.verbose) as bar:
-            sigma = neighbor_distance(x, self.n_neighbors, cache, bar.update,
-                                      self.neighbor_search)
-        zero = int((sigma == 0).sum())
-        if zero:
-            raise InputError(
-                f'{zero} points have {self.n_neighbors} or more duplicates, '
-                f'so that sigma is 0 and nothing would perturb them; remove '
-                f'duplicates (numpy.unique(x, axis=0)) or take a higher '
-                f'neighbour than {self.n_neighbors}')
-        return sigma
+                         disable=not self.verbose or ranks.rank > 0) as bar:
+            t = self.settle(x.shape[0])['n_neighbors']
+            sigma = ranks.tell(lambda: neighbor_distance(
+                x, t, cache, bar.update, self.neighbor_search))
+        copies = sigma == 0
+        if copies.any():
+            # Nothing would perturb them.
+            sigma[copies] = ranks.tell(
+                lambda: self._sigma_of_distinct(x, t, cache))[copies]
+        return (self.alpha * sigma).astype(numpy.float32), int(copies.sum())
+
+    def _sigma_of_distinct(self, x, t, cache):
+        """sigma of all points, where copies of a point count once."""
+        x = x.tocsr() if scipy.sparse.issparse(x) \
+            else backend.CpuDevice().send(x)
+        rows = [(row.indices.tobytes(), row.data.tobytes()) for row in x] \
+            if scipy.sparse.issparse(x) else (row.tobytes() for row in x + 0)
+        places = {}
+        inverse = [places.setdefault(row, len(places)) for row in rows]
+        m = len(places)
+        if m == 1:
+            raise InputError('all points are the same, so that there is '
+                             'nothing to tell apart; give others')
+        first = numpy.unique(inverse, return_index=True)[1]
+        t = max(1, min(t, m // (2 * self._n_outputs)))
+        return neighbor_distance(
+            x[first], t, cache, method=self.neighbor_search)[inverse]
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
         n, regularizer = X.shape[0], self.make_regularizer()
-        if regularizer.needs_radius and self.n_neighbors >= n:
+        t = self.settle(n)['n_neighbors']
+        if regularizer.needs_radius and t >= n:
             raise argument_error(
-                self, 'n_neighbors', f'is {self.n_neighbors}, but {n} points '
-                f'have no neighbour number {self.n_neighbors}; choose one '
-                f'from 1 to {n - 1}')
+                self, 'n_neighbors', f'is {t}, but {n} points have no '
+                f'neighbour number {t}; choose one from 1 to {n - 1}')
         regularizer.check(X.shape[1])
-        self.make_objective().check(self._n_outputs)
+        objective = self.make_objective()
+        objective.check(self._n_outputs)
+        if ranks_of(self.communicator).size > 1 \
+                and type(objective).information not in INFORMATION:
+            raise InputError(
+                f'{type(objective).__name__} takes information of its own '
+                f'from a batch, which is not shared out to ranks; leave the '
+                f'communicator out, or take a function of imsat.functions')

@@ -4,6 +4,8 @@ from chainer import function_node
 from chainer.utils import type_check
 
 from imsat.cuda import runtime
+from imsat.errors import InputError
+from imsat.ranks import current
 
 
 class FusedFunction(function_node.FunctionNode):
@@ -11,7 +13,13 @@ class FusedFunction(function_node.FunctionNode):
 
     Subclasses define ``forward_cpu`` and ``forward_gpu``, which retain
     inputs, and the three methods below; or ``backward``.
+
+    Attributes:
+        joins_ranks (bool): Whether it is no mean over points, so that ranks
+            that share a batch have to exchange something.  Its ``_cpu``
+            methods do so, for whatever arrays.
     """
+    joins_ranks = False
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         """From tuples of arrays to gradients, None where there is none."""
@@ -26,13 +34,20 @@ class FusedFunction(function_node.FunctionNode):
         raise NotImplementedError
 
     def forward(self, inputs):
-        if runtime.current.holds(inputs[0]):
+        if self._has_kernels(inputs):
             return self.forward_gpu(inputs)
         return self.forward_cpu(inputs)
+
+    def _has_kernels(self, inputs):
+        return runtime.current.holds(inputs[0]) \
+            and not (self.joins_ranks and current().size > 1)
 
     def backward(self, indexes, grad_outputs):
         inputs = self.get_retained_inputs()
         if chainer.config.enable_backprop:
+            if self.joins_ranks and current().size > 1:
+                raise InputError('the gradient of a gradient is not shared '
+                                 'out to ranks; use one')
             return gradient_of(self._compose, inputs, grad_outputs)
         gradients = self.backward_arrays(
             indexes, tuple(x.array for x in inputs),
@@ -42,13 +57,14 @@ class FusedFunction(function_node.FunctionNode):
 
     def backward_arrays(self, indexes, inputs, grad_outputs):
         """As :meth:`backward_cpu`, wherever the arrays are."""
-        backward = (self.backward_gpu if runtime.current.holds(inputs[0])
+        backward = (self.backward_gpu if self._has_kernels(inputs)
                     else self.backward_cpu)
         return backward(indexes, inputs, grad_outputs)
 
 
 class InformationFunction(FusedFunction):
     """Three terms of logits, shape (B, M)."""
+    joins_ranks = True
 
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y',))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import chainer
 import chainer.functions as F
 import numpy
+from chainer import backend
 from numpy.typing import ArrayLike
 
 from imsat.cuda import runtime
@@ -54,16 +55,16 @@ class SoftmaxEntropy(InformationFunction):
 
     def forward_cpu(self, inputs):
         y, = inputs
-        eps, n = self.eps, len(y)
+        xp, eps, n = backend.get_array_module(y), self.eps, len(y)
         log_p = log_softmax(y)
         p = numpy.exp(log_p)
         log_p, mean, log_mean = mean_with_logs(p, log_p, eps)
-        log_q = self._log_prior(numpy, y)
+        log_q = self._log_prior(xp, y)
         self._saved = p, log_p, mean, log_mean, log_q
         self.retain_inputs((0,))
-        return (numpy.asarray(-(p * log_p).sum() / n, y.dtype),
-                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
-                numpy.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
+        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray((mean * (log_mean - log_q)).sum(), y.dtype))
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         p, log_p, mean, log_mean, log_q = self._saved

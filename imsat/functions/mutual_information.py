@@ -70,13 +70,14 @@ def pairwise_mutual_information(p: Array,
     xp = backend.get_array_module(p)
     mean = p.mean(axis=0)
     centred = p - mean
+    covariance = centred.T @ centred / len(p)
     if sizes is None:
         n_bits = p.shape[1]
         cells, _, _ = cells_of_bits(
-            xp.stack([mean, 1 - mean]), centred, eps=0)
+            xp.stack([mean, 1 - mean]), covariance, eps=0)
         return cells.reshape(2, n_bits, 2, n_bits).sum(axis=(0, 2))
     cells, _, _ = cells_of_pairs(
-        mean, centred.T @ centred / len(p), same_head(xp, sizes), eps=0)
+        mean, covariance, same_head(xp, sizes), eps=0)
     return xp.stack([xp.stack([cells[rows, columns].sum()
                                for columns in heads(sizes)])
                      for rows in heads(sizes)])
@@ -99,15 +100,14 @@ def same_bit(xp, n_bits):
     return xp.tile(xp.eye(n_bits, dtype=bool), (2, 2))
 
 
-def cells_of_bits(mean, centred, eps):
+def cells_of_bits(mean, c, eps):
     """:func:`cells_of_pairs` of bits, whose values are 1, then 0.
 
     Args:
         mean (array): Of both values, shape (2, D).
-        centred (array): p(Y_d = 1|x) less its mean, shape (B, D).
+        c (array): Covariance of p(Y_d = 1|x), shape (D, D).
     """
-    xp = backend.get_array_module(centred)
-    c = centred.T @ centred / len(centred)
+    xp = backend.get_array_module(c)
     return cells_of_pairs(
         mean.reshape(-1), xp.block([[c, -c], [-c, c]]), same_bit(xp, len(c)),
         eps)

@@ -1,6 +1,7 @@
 """Information of hash bits, Eq. 14."""
 import chainer.functions as F
 import numpy
+from chainer import backend
 
 from imsat.cuda import sigmoid_mutual_information as kernels
 from imsat.functions.compiled import compiled
@@ -12,6 +13,7 @@ from imsat.functions.probabilities import (
     log_mean_exp)
 from imsat.hints import VariableOrArray
 from imsat.parameters import Number, Tensor, checked
+from imsat.ranks import current
 
 
 class SigmoidMutualInformation(InformationFunction):
@@ -21,25 +23,27 @@ class SigmoidMutualInformation(InformationFunction):
 
     def forward_cpu(self, inputs):
         y, = inputs
-        eps, (n, n_bits) = self.eps, y.shape
+        xp, eps, (n, n_bits) = (
+            backend.get_array_module(y), self.eps, y.shape)
         # The two values of a bit, 1 and 0, shape (2, B, D).
         sides = numpy.stack(bit_softmax(y))
         log_sides = (numpy.log(sides + eps) if eps
                      else numpy.stack(bit_log_softmax(y)))
-        mean = sides.mean(axis=1)
+        mean, = current().average(sides.mean(axis=1))
         log_mean = (numpy.log(mean + eps) if eps
                     else log_mean_exp(log_sides, 1))
         centred = sides[0] - mean[0]
-        cells, slope, slope_mean = cells_of_bits(mean, centred, eps)
-        sign = numpy.asarray([1, -1], y.dtype)
+        covariance, = current().average(centred.T @ centred / n)
+        cells, slope, slope_mean = cells_of_bits(mean, covariance, eps)
+        sign = xp.asarray([1, -1], y.dtype)
         slope = numpy.einsum('a,adbe,b->de', sign,
                              slope.reshape(2, n_bits, 2, n_bits), sign)
         self._saved = (sides, log_sides, mean, log_mean, centred, slope,
                        slope_mean.reshape(2, n_bits))
         self.retain_inputs((0,))
-        return (numpy.asarray(-(sides * log_sides).sum() / n, y.dtype),
-                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
-                numpy.asarray(cells.sum(), y.dtype))
+        return (xp.asarray(-(sides * log_sides).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray(cells.sum(), y.dtype))
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         sides, log_sides, mean, log_mean, centred, slope, slope_mean = \

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import chainer.functions as F
 import numpy
+from chainer import backend
 from chainer.utils import type_check
 
 from imsat.cuda import code_mutual_information as kernels
@@ -13,6 +14,7 @@ from imsat.functions.probabilities import (
     entropy_slope, log_softmax, mean_with_logs, softmax_backward)
 from imsat.hints import VariableOrArray
 from imsat.parameters import Number, Tensor, checked
+from imsat.ranks import current
 
 
 class CodeMutualInformation(InformationFunction):
@@ -26,19 +28,20 @@ class CodeMutualInformation(InformationFunction):
 
     def forward_cpu(self, inputs):
         y, = inputs
-        eps, n = self.eps, len(y)
+        xp, eps, n = backend.get_array_module(y), self.eps, len(y)
         log_p = numpy.concatenate(
             [log_softmax(y[:, head]) for head in heads(self.sizes)], axis=1)
         p = numpy.exp(log_p)
         log_p, mean, log_mean = mean_with_logs(p, log_p, eps)
         centred = p - mean
+        covariance, = current().average(centred.T @ centred / n)
         cells, slope, slope_mean = cells_of_pairs(
-            mean, centred.T @ centred / n, same_head(numpy, self.sizes), eps)
+            mean, covariance, same_head(xp, self.sizes), eps)
         self._saved = p, log_p, mean, log_mean, centred, slope, slope_mean
         self.retain_inputs((0,))
-        return (numpy.asarray(-(p * log_p).sum() / n, y.dtype),
-                numpy.asarray(-(mean * log_mean).sum(), y.dtype),
-                numpy.asarray(cells.sum(), y.dtype))
+        return (xp.asarray(-(p * log_p).sum() / n, y.dtype),
+                xp.asarray(-(mean * log_mean).sum(), y.dtype),
+                xp.asarray(cells.sum(), y.dtype))
 
     def backward_cpu(self, indexes, inputs, grad_outputs):
         p, log_p, mean, log_mean, centred, slope, slope_mean = self._saved

@@ -14,10 +14,12 @@ from imsat.functions.composition import FusedFunction
 from imsat.errors import InputError
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import Number, Tensor, checked
+from imsat.ranks import current
 
 
 class BatchNormalizationReLU(FusedFunction):
     """Passes over memory less often than the two functions one by one."""
+    joins_ranks = True
 
     def __init__(self, eps, running_mean, running_var, decay):
         self._saved: Any = None
@@ -44,6 +46,11 @@ class BatchNormalizationReLU(FusedFunction):
         centred = x - mean
         n = len(x)
         var = numpy.einsum('ij,ij->j', centred, centred) / n
+        ranks = current()
+        if ranks.size > 1:
+            n *= ranks.size
+            mean, var = _join(ranks, mean, var)
+            centred = x - mean
         inv_std = 1 / numpy.sqrt(var + x.dtype.type(self.eps))
         y = centred * (gamma * inv_std)
         y += beta
@@ -77,9 +84,10 @@ class BatchNormalizationReLU(FusedFunction):
         gz *= gy
         gbeta = gz.sum(axis=0)
         ggamma = numpy.einsum('ij,ij->j', gz, centred) * inv_std
-        gx = centred * (ggamma * inv_std / n)
+        of_all_gamma, of_all_beta = current().average(ggamma, gbeta)
+        gx = centred * (of_all_gamma * inv_std / n)
         numpy.subtract(gz, gx, out=gx)
-        gx -= gbeta / n
+        gx -= of_all_beta / n
         gx *= gamma * inv_std
         return gx, ggamma, gbeta
 
@@ -99,7 +107,8 @@ class BatchNormalizationReLU(FusedFunction):
     def forward_into(self, inputs, y):
         """:meth:`forward` of arrays, written to y."""
         x, gamma, beta = inputs
-        loop = None if runtime.current.holds(x) else _forward_loop()
+        loop = None if runtime.current.holds(x) or current().size > 1 \
+            else _forward_loop()
         if loop is None:
             y[...], = self.forward(inputs)
             return
@@ -115,13 +124,23 @@ class BatchNormalizationReLU(FusedFunction):
         That to x replaces gy; the other two are added to what is there.
         """
         x, gamma, beta = inputs
-        loop = None if runtime.current.holds(x) else _backward_loop()
+        loop = None if runtime.current.holds(x) or current().size > 1 \
+            else _backward_loop()
         if loop is None:
             gy[...], gg, gb = self.backward_arrays((0, 1, 2), inputs, (gy,))
             ggamma += gg
             gbeta += gb
             return
         loop(x, gamma, beta, *self._saved, gy, ggamma, gbeta)
+
+
+def _join(ranks, mean, var):
+    """Mean and variance of the rows of all ranks, from those of each."""
+    m = mean.astype(numpy.float64)
+    # In float64 one message does: what cancels was rounded away before.
+    m, squares = ranks.average(m, var + m * m)
+    return (m.astype(mean.dtype),
+            numpy.maximum(squares - m * m, 0).astype(mean.dtype))
 
 
 @functools.cache

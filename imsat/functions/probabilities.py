@@ -3,6 +3,8 @@ import chainer
 import chainer.functions as F
 from chainer import backend
 
+from imsat.ranks import current
+
 
 def log_softmax(y):
     """log p of logits y, shape (B, K); finite for any finite logits."""
@@ -23,15 +25,19 @@ def log_mean_exp(log_p, axis):
     """log of the mean of p, finite however small p."""
     xp = backend.get_array_module(log_p)
     largest = log_p.max(axis=axis)
-    return largest + xp.log(
+    ranks = current()
+    if ranks.size > 1:
+        largest = xp.stack(ranks.gather(largest)).max(axis=0)
+    mean, = ranks.average(
         xp.exp(log_p - xp.expand_dims(largest, axis)).mean(axis=axis))
+    return largest + xp.log(mean)
 
 
 def mean_with_logs(p, log_p, eps):
     """log(p + eps) of p, shape (B, K), its mean over the rows and
     log(mean + eps); ``log_p`` is log p."""
     xp = backend.get_array_module(p)
-    mean = p.mean(axis=0)
+    mean, = current().average(p.mean(axis=0))
     if eps:
         return xp.log(p + eps), mean, xp.log(mean + eps)
     return log_p, mean, log_mean_exp(log_p, axis=0)

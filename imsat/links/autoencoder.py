@@ -12,6 +12,7 @@ from imsat.devices import check_memory
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import (
     GENERATOR, RANDOM_STATE, Number, OneOf, Tensor, Units, Whole, checked)
+from imsat.ranks import current
 
 
 class Autoencoder(chainer.Chain):
@@ -127,7 +128,8 @@ def corrupt(h: VariableOrArray, rng: numpy.random.Generator,
     """Dropout whose mask comes from a ``numpy.random.Generator``.
 
     Args:
-        h (Variable or array): Of any shape and a float dtype.
+        h (Variable or array): Of any shape and a float dtype; of several
+            ranks, the rows of this one.
         rng (numpy.random.Generator): Source of the mask, on any device.
         rate (float): How likely an element becomes 0, below 1.
 
@@ -140,8 +142,10 @@ def corrupt(h: VariableOrArray, rng: numpy.random.Generator,
         >>> numpy.unique(y)
         array([0., 2.], dtype=float32)
     """
-    xp = backend.get_array_module(h)
-    keep = xp.asarray(rng.random(h.shape, dtype=numpy.float32) >= rate)
+    xp, ranks = backend.get_array_module(h), current()
+    drawn = rng.random((h.shape[0] * ranks.size, *h.shape[1:]),
+                       dtype=numpy.float32)
+    keep = xp.asarray(ranks.rows(drawn) >= rate)
     return h * (keep.astype(h.dtype) / (1 - rate))
 
 

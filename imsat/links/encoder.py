@@ -12,6 +12,7 @@ from imsat.devices import check_memory
 from imsat.functions import batch_normalization_relu
 from imsat.hints import VariableOrArray
 from imsat.parameters import RANDOM_STATE, Choice, Units, Whole, checked
+from imsat.ranks import current
 
 HIDDEN = 1200, 1200  # units of section 4.1
 # Standard deviation of the weights, by fan-in: (hidden layers, last layer).
@@ -81,8 +82,11 @@ class Encoder(chainer.Chain):
         own statistics, and ``update_statistics`` says whether the running
         ones learn from it: VAT's perturbed batches must leave no trace
         there.  Otherwise the running statistics normalise.
+
+        Of several ranks that train together each gives the logits of its
+        own rows.
         """
-        h = x
+        h = current().rows(x) if chainer.config.train else x
         for i in range(1, self.n_hidden + 1):
             h = self[f'l{i}'](h)
             bn = self[f'bn{i}']

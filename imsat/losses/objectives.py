@@ -34,6 +34,8 @@ class Objective:
         tolerance (float): delta of Eq. 10; None without a constraint.
         penalty (float): Weight of the constraint at the start; None without.
         growth (float): Factor by which it grows.
+        waits (bool): Whether the constraint begins when there are clusters
+            already, see :class:`imsat.training.extensions.LatePenalty`.
 
     Example:
         Confident predictions alone.
@@ -51,6 +53,7 @@ class Objective:
     tolerance: Any = None
     penalty: Any = None
     growth: Any = None
+    waits: Any = False
 
     def __post_init__(self):
         check_value(self)
@@ -164,6 +167,10 @@ class ClusteringObjective(Objective):
     starts at lambda mu and :class:`imsat.training.extensions.GrowingPenalty`
     raises it.
 
+    While the weight is 0, as :class:`imsat.training.extensions.LatePenalty`
+    has it at first where q is not uniform, it is Eq. 7,
+    :math:`\lambda (H(Y|X) - H(Y))`.
+
     Example:
         >>> imsat.ClusteringObjective(mu=1).penalty
         0.1
@@ -194,6 +201,11 @@ class ClusteringObjective(Objective):
     def penalty(self):
         return self.lam * self.mu
 
+    @property
+    def waits(self):
+        # Of an uneven q the constant answer p(y|x) = q is too good a start.
+        return self.prior is not None and numpy.ptp(self.prior) > 0
+
     def check(self, n_outputs):
         if self.prior is not None and len(self.prior) != n_outputs:
             raise argument_error(
@@ -210,6 +222,8 @@ class ClusteringObjective(Objective):
         loss = self.lam * information.conditional_entropy
         if self.prior is None and self.delta is None:
             return loss - self.penalty * information.marginal_entropy
+        if penalty == 0 and self.waits:
+            return loss - self.lam * information.marginal_entropy
         return loss + (self.penalty if penalty is None else penalty) \
             * information.kl_to_prior
 

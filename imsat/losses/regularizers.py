@@ -31,9 +31,12 @@ from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
-    FUNCTION, GENERATOR, Choice, Flag, Kind, Number, OneOf, Tensor, Whole,
-    again, check_argument, check_value, checked, declarations, documented,
-    from_arguments, parameter)
+    AUTO, FUNCTION, GENERATOR, Auto, Choice, Flag, Kind, Number, OneOf,
+    Tensor, Whole, again, check_argument, check_value, checked, declarations,
+    documented, from_arguments, is_number, parameter)
+
+# Of "auto" for xi.  MNIST's 10 are .19 sqrt(784) radii: docs/defaults.md.
+REACH = .19
 
 # What the pure functions are given.
 _of_all: dict[str, Kind] = dict(
@@ -100,7 +103,9 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
         x + radius.astype(d.dtype, copy=False)[:, None] * d, y)
 
 
-@checked(**_of_radius, xi=Number(), power_iterations=Whole(0))
+@checked(**_of_radius, power_iterations=Whole(0), xi=OneOf(
+    chainer.get_array_types(), 'give a finite number from 0, or an array',
+    Number()))
 def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
         xi, power_iterations):
     """Virtual adversarial training: r of Eq. 6 (Miyato et al. 2016).
@@ -112,7 +117,8 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
     Args:
         forward, distance, x, radius, y, rng: As for :func:`rpt`.
         direction (array): Shape (B, d), replaces the draw from ``rng``.
-        xi (float): Step of the finite difference, in the units of x.
+        xi (float or array): Step of the finite difference, in the units of x;
+            an array has one for each point, shape (B,).
         power_iterations (int): At least 0, which leaves the random direction.
 
     Returns:
@@ -131,6 +137,12 @@ def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
     """
     y = _clean(forward, x, y)
     d = _unit_rows(x, radius, rng, direction)
+    if not is_number(xi):
+        if xi.shape != x.shape[:1]:
+            raise InputError(f'xi has shape {xi.shape} for a batch of shape '
+                             f'{x.shape}; give a number, or one for each '
+                             f'point')
+        xi = xi.astype(d.dtype, copy=False)[:, None]
     for k in range(power_iterations):
         d = chainer.Variable(scale_rows(d) if k else d)
         moved = distance(y, forward(x + xi * d))
@@ -262,6 +274,8 @@ class Regularizer:
         needs_images (bool): Whether points have to be images.
         is_shift_invariant (bool): Whether it is the same wherever the points
             lie, so that they may be centred first.
+        is_scale_free (bool): Whether it is the same in whatever unit points
+            and radii are, so that they may be scaled first.
 
     Example:
         Predictions must not change when features are dropped.
@@ -277,6 +291,7 @@ class Regularizer:
     needs_radius: Any = False
     needs_images: Any = False
     is_shift_invariant: Any = False
+    is_scale_free: Any = False
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         """R of a batch, a 0-dimensional Variable.
@@ -318,16 +333,34 @@ class VAT(Regularizer):
     """
     needs_radius = is_shift_invariant = True
 
-    xi: float = parameter(
-        10., Number(), 'step of the finite difference in Eq. 6\'s power '
-        'iteration, in the units of the data', kw_only=False)
+    xi: float | str = parameter(
+        AUTO, Auto(Number()), 'step of the finite difference in Eq. 6\'s '
+        'power iteration, in the units of the data (the authors\' code: 10); '
+        f'"auto": {REACH} sqrt(d) times the point\'s own radius, alpha '
+        'sigma_t(x)',
+        kw_only=False)
     power_iterations: int = parameter(
         1, Whole(0), 'of Eq. 6, each a forward and a backward pass',
         kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        radius = radius.astype(x.dtype, copy=False)
         return vat(_perturbed(network), distance, x, radius, y, rng,
-                   xi=self.xi, power_iterations=self.power_iterations)
+                   xi=self.step(radius, x.shape[1]),
+                   power_iterations=self.power_iterations)
+
+    @property
+    def is_scale_free(self):
+        return self.xi == AUTO
+
+    def step(self, radius, d):
+        """xi, a number; or one for each point, shape (B,), from their
+        ``radius`` and the number of features ``d``.
+
+        Of a random direction only 1 / sqrt(d) lies along the one that is
+        sought, so that steps of radius sqrt(d) go equally far along that one.
+        """
+        return REACH * d ** .5 * radius if self.xi == AUTO else self.xi
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,7 +371,7 @@ class RPT(Regularizer):
         >>> imsat.RPT().needs_radius
         True
     """
-    needs_radius = is_shift_invariant = True
+    needs_radius = is_shift_invariant = is_scale_free = True
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         return rpt(_perturbed(network), distance, x, radius, y, rng)
@@ -487,6 +520,10 @@ class Mean(Regularizer):
     def is_shift_invariant(self):
         return self.first.is_shift_invariant \
             and self.second.is_shift_invariant
+
+    @property
+    def is_scale_free(self):
+        return self.first.is_scale_free and self.second.is_scale_free
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         y = _clean(_perturbed(network), x, y)

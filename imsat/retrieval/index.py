@@ -376,6 +376,10 @@ class HammingIndex:
         Returns:
             float: From 0 to 1.  Of codes that are equally far any will do.
         """
+        if not isinstance(index, import_faiss().IndexBinary) \
+                or index.d != 8 * code_width(self.n_bits):
+            raise InputError(f'a {type(index).__name__} has no such codes; '
+                             f'give what to_faiss() returned')
         distances, _ = self.search(queries, k)
         found, positions = index.search(to_numpy(queries), k)
         near = found <= to_numpy(distances)[:, -1:]
@@ -437,7 +441,7 @@ def nearest_head_codes(
 
 def _shares(n_queries: int, n: int) -> list[slice]:
     """Slices of the queries, one for each thread that is worth its start."""
-    threads = max(1, min(usable_threads(), n_queries, n_queries * n >> 18))
+    threads = max(1, min(usable_threads(), n_queries, n_queries * n >> 19))
     bounds = numpy.linspace(0, n_queries, threads + 1).astype(int)
     return [slice(*each) for each in zip(bounds, bounds[1:])]
 

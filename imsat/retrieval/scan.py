@@ -1,4 +1,6 @@
 """Search among codes, compiled by numba, which this module needs."""
+from typing import Any
+
 import numba
 import numpy
 from llvmlite import ir
@@ -13,9 +15,8 @@ BLOCK = 8192
 VECTOR = 32  # bytes
 
 
-@intrinsic(prefer_literal=True)
-def count_differences(typing_context, counts, place, words, row, column,
-                      query, lanes):
+def _count_differences(typing_context, counts, place, words, row, column,
+                       query, lanes):
     """Adds to ``lanes`` counts the bits in which as many words differ.
 
     counts[place + i] += bitwise_count(words[row, column + i] ^ query), i from
@@ -52,6 +53,9 @@ def count_differences(typing_context, counts, place, words, row, column,
     return numba.types.void(
         counts, numba.types.intp, words, numba.types.intp, numba.types.intp,
         words.dtype, lanes), generate
+
+
+count_differences: Any = intrinsic(prefer_literal=True)(_count_differences)
 
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')

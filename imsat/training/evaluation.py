@@ -4,6 +4,7 @@ import numpy
 from chainer import backend
 
 from imsat.randomness import EVALUATION, generator
+from imsat.ranks import current, sharing
 from imsat.training.configuration import own_configuration
 from imsat.training.iterators import batch_of, dense
 
@@ -20,12 +21,18 @@ def predict_logits(model, x):
 
 @own_configuration()
 def predict(function, x, device):
-    """``function`` of all of x, batch by batch, as a NumPy array."""
-    fetch = backend.CpuDevice().send
+    """``function`` of all of x, batch by batch, as a NumPy array.
+
+    Ranks take the batches in turn, and all get all of the answer.
+    """
+    fetch, ranks = backend.CpuDevice().send, current()
+    batches = range(0, x.shape[0], BATCH)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        return numpy.concatenate([
+        parts = ranks.gather([
             fetch(function(device.send(dense(x[i:i + BATCH]))).array)
-            for i in range(0, x.shape[0], BATCH)])
+            for i in batches[ranks.rank::ranks.size]])
+    return numpy.concatenate([
+        parts[k % ranks.size][k // ranks.size] for k in range(len(batches))])
 
 
 def softmax(logits):
@@ -36,6 +43,7 @@ def softmax(logits):
 
 
 @own_configuration()
+@sharing(None)  # every rank has all logits
 def information_of(objective, logits):
     """The terms of ``objective`` for all data, as floats in nats."""
     with chainer.no_backprop_mode():
@@ -64,5 +72,5 @@ def regularization_of(loss, network, x, batch_size, seed=0):
             batch_of(x, index, network.device),
             loss.radius[network.device.send(index)],
             rng=generator(seed, EVALUATION, step + 1))
-        total += float(sat.array)
+        total += float(current().average(sat.array)[0])
     return total / steps

@@ -9,7 +9,7 @@ from chainer.training import extension
 
 from imsat.errors import DivergenceError
 from imsat.progress import ProgressBar
-from imsat.training.evaluation import predict_logits
+from imsat.training.evaluation import predict_logits, softmax
 
 
 class Evaluator(extension.Extension):
@@ -34,6 +34,8 @@ class Evaluator(extension.Extension):
                         for name, value in report.items()})
 
 
+# Of perturbations, before a prior is brought in: docs/defaults.md.
+WIDE = 8.
 # So many times its first weight the penalty may become, see docs/data.md.
 MOST_GROWTH = 2. ** 20
 
@@ -75,6 +77,62 @@ class GrowingPenalty(extension.Extension):
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
         self.last_kl = serializer('last_kl', self.last_kl)
+
+
+class LatePenalty(extension.Extension):
+    """Brings in a prior when there are clusters that it can be about.
+
+    For ``epochs`` there is no penalty, and I(X; Y) is maximised (Eq. 7) under
+    perturbations that are WIDE times as long at first: what lies far apart
+    is told apart first, and no large cluster is cut for want of another.
+    Then the outputs change places, so that the largest cluster has the
+    largest prior and so on, and the constraint of Eq. 10 has its weight.
+
+    Args:
+        loss (IMSATLoss): Whose ``penalty`` is 0 until then.
+        x (array or sparse matrix): All data, shape (N, d).
+        epochs (int): How many.
+    """
+    trigger = 1, 'epoch'
+    default_name = 'prior'
+    priority = GrowingPenalty.priority - 1  # once that has looked
+
+    def __init__(self, loss, x, epochs):
+        self.loss, self.x, self.epochs = loss, x, epochs
+        self.radius = loss.radius
+        if epochs:
+            loss.penalty = 0.
+
+    def initialize(self, trainer):
+        left = self.epochs - trainer.updater.epoch
+        self.loss.radius = self.radius if left <= 0 else \
+            self.radius * numpy.float32(WIDE ** (left / self.epochs))
+
+    def __call__(self, trainer):
+        chainer.report({'all/penalty': self.loss.penalty})
+        self.initialize(trainer)
+        if trainer.updater.epoch == self.epochs:
+            objective = self.loss.objective
+            self.loss.penalty = objective.penalty
+            network = trainer.updater.get_optimizer('main').target
+            p = softmax(predict_logits(network, self.x)).mean(axis=0)
+            order = numpy.empty(len(p), int)
+            order[numpy.argsort(objective.prior, kind='stable')] = \
+                numpy.argsort(p, kind='stable')
+            reorder(list(network.children())[-1], order)
+
+    def serialize(self, serializer):
+        self.loss.penalty = serializer('penalty', self.loss.penalty)
+
+
+def reorder(layer, order):
+    """Puts the outputs of a linear layer, and what its optimizer has gathered
+    of them, into another order, shape (M,)."""
+    order = layer.device.send(order)
+    for parameter in layer.params():
+        for array in (parameter.array,
+                      *(parameter.update_rule.state or {}).values()):
+            array[...] = array[order]
 
 
 class DivergenceCheck(extension.Extension):

@@ -24,7 +24,9 @@ from imsat.losses import (
     HashingObjective, IMSATLoss, Mean, WeightDecay)
 from imsat.losses.augmentation import check_augmented
 from imsat.losses.regularizers import draw_rows, move_rows
+from imsat.parameters import is_number
 from imsat.randomness import DIRECTION, generator
+from imsat.ranks import current
 from imsat.training.adam import Adam, FlatParameters
 from imsat.training.iterators import batch_of
 
@@ -46,6 +48,13 @@ def is_planned(optimizer, x, loss):
             and x.dtype.char in 'fd'):
         return False
     parts = [part for _, part in parts_of(loss.regularizer)]
+    # Kernels take the statistics of a rank's own rows, and an augmentation
+    # wants all of a batch.
+    if current().size > 1 and (
+            runtime.current.holds(optimizer.target.l1.W.array)
+            or not all(isinstance(part, VAT | RPT | WeightDecay)
+                       for part in parts)):
+        return False
     calls = [kind.__call__ for kind in REGULARIZERS]
     return all(type(part).__call__ in calls for part in parts) \
         and sum(map(is_iterated, parts)) <= 1
@@ -84,7 +93,7 @@ class Plan:
 
     def __init__(self, optimizer, loss, captures=True):
         self.optimizer, self.loss = optimizer, loss
-        self.captures = captures
+        self.captures, self.ranks = captures, current()
         parts = self.parts = parts_of(loss.regularizer)
         moves = [(weight, part) for weight, part in parts
                  if not isinstance(part, WeightDecay)]
@@ -107,13 +116,14 @@ class Plan:
         Args:
             x (array or sparse matrix): All data, shape (N, d); a sparse
                 matrix is in the host's memory.
-            index (numpy.ndarray): Which of them, shape (B,).
+            index (numpy.ndarray): Which of them, shape (B,), of all ranks
+                together.
             step (int): Number of the iteration.
 
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
-        index = numpy.asarray(index)
+        index = self.ranks.rows(numpy.asarray(index))
         fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
                 or self.x.shape[1] != len(index) \
@@ -129,7 +139,8 @@ class Plan:
             self.x[self.clean] = batch_of(x, index, device)
         if scipy.sparse.issparse(x):
             self.data[...] = self.x[self.clean]
-            self.radius[...] = self.loss.radius[device.send(index)]
+            for here, of_all in zip((self.radius, self.xi), self.lengths):
+                here[...] = of_all[device.send(index)]
             index = numpy.arange(len(index))
         if not self.on_gpu:
             self.index[...] = index
@@ -172,6 +183,10 @@ class Plan:
         self._differentiate()
         self._backward(self.clean, self.end, wanted=True)
         self._decay()
+        if self.ranks.size > 1:
+            _, g = self.flat.pair()
+            g[...], = self.ranks.average(g)
+            self.values[...], = self.ranks.average(self.values)
         self.flat.update(self.rate)
 
     def _prepare(self, x, size):
@@ -222,13 +237,17 @@ class Plan:
         self.keys = self.integers[size:].reshape(-1, 2)
         self.reals = send(numpy.zeros(4, dtype))
         self.weights, self.rate = self.reals[:3], scalars(self.reals)[3]
-        for _, part, _ in self.moves:
-            if is_iterated(part):
-                self.xi = send(numpy.full(size, part.xi, dtype))
-        self.radius = self.loss.radius.astype(dtype, copy=False)
+        radius = self.loss.radius.astype(dtype, copy=False)
+        xi = next((part.step(radius, x.shape[1]) for _, part, _ in self.moves
+                   if is_iterated(part)), 0.)
+        if is_number(xi):
+            xi = send(numpy.full(len(radius), xi, dtype))
+        # How far a point is moved, in the end and as a probe.
+        self.lengths = self.radius, self.xi = radius, xi
         self.data = x
         if sparse:
-            self.radius = send(numpy.zeros(size, dtype))
+            self.radius, self.xi = (
+                send(numpy.zeros(size, dtype)) for _ in self.lengths)
             self.data = send(numpy.zeros(self.x.shape[1:], dtype))
         elif self.gathers:
             self.data = runtime.current.contiguous(x)
@@ -240,21 +259,25 @@ class Plan:
     def _draw_first(self, step):
         """The step's generator, and the direction if that comes first."""
         rng = generator(self.loss.seed, DIRECTION, step)
-        x = self.x[self.clean]
         comes_first = not self.on_gpu and self.moves \
             and is_random(self.moves[0][1])
-        return rng, draw_rows(x.shape, x.dtype, rng) if comes_first else None
+        return rng, self._draw(rng) if comes_first else None
+
+    def _draw(self, rng):
+        """Random directions of this rank's rows."""
+        x = self.x[self.clean]
+        return self.ranks.rows(draw_rows(
+            (len(x) * self.ranks.size, x.shape[1]), x.dtype, rng))
 
     def _move(self, part, batch, rng, d=None):
         """Perturbs, or begins the power iteration, Eq. 6."""
         x = self.x[self.clean]
         if is_random(part):
             if d is None:
-                d = draw_rows(x.shape, x.dtype, rng)
-            if is_iterated(part):
-                move_rows(x, d, self.xi, self.x[0])
-            else:
-                move_rows(x, d, self.radius, self.x[batch], self.index)
+                d = self._draw(rng)
+            length, out = (self.xi, self.x[0]) if is_iterated(part) \
+                else (self.radius, self.x[batch])
+            move_rows(x, d, length, out, self.index)
             return
         transform = part.transform() if isinstance(part, Affine) \
             else part.transform
@@ -268,22 +291,21 @@ class Plan:
         randoms = [(part, batch) for _, part, batch in self.moves
                    if is_random(part)]
         for (part, batch), key in zip(randoms, self.keys):
-            moved, length = (self.x[0], {'length': part.xi}) \
-                if is_iterated(part) \
-                else (self.x[batch], {'radius': self.radius})
+            moved, radius = (self.x[0], self.xi) if is_iterated(part) \
+                else (self.x[batch], self.radius)
             directions.perturb_randomly(
-                self.data, self.index, key, batch=self.x[self.clean],
-                moved=moved, **length)
+                self.data, self.index, key, radius=radius,
+                batch=self.x[self.clean], moved=moved)
 
     def _iterate(self, part, batch):
         """Eq. 6: the direction in which the distance grows fastest."""
         x = self.x[self.clean]
         for k in range(part.power_iterations):
             if k:
-                move_rows(x, self.gx[0], self.xi, self.x[0])
+                move_rows(x, self.gx[0], self.xi, self.x[0], self.index)
                 self._forward(0, 1)
-            # xi, since the input moves by xi d.
-            self._distance(0, part.xi)
+            # xi, since the input moves by xi d; only its direction counts.
+            self._distance(0, part.xi if is_number(part.xi) else 1.)
             self._backward(0, 1, wanted=False)
         move_rows(x, self.gx[0], self.radius, self.x[batch], self.index)
         self._forward(batch, batch + 1)

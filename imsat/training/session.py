@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from chainer import training
+from chainer import serializers, training
 from chainer.training import extensions
 
+from imsat.ranks import current
 from imsat.storage import AnyPath
 from imsat.training.extensions import DivergenceCheck
 from imsat.training.snapshot import Snapshot, resume_from, snapshots
@@ -106,7 +107,10 @@ class Session:
                 Snapshot(self.folder, epochs, self.snapshot_seconds,
                          self.made_with))
         if self.resume:
-            resume_from(self.folder, trainer, epochs, self.made_with)
+            state = current().tell(lambda: resume_from(
+                self.folder, trainer, epochs, self.made_with))
+            if state is not None and current().rank:
+                serializers.NpzDeserializer(state).load(trainer)
         elif self.folder is not None:
             for path in snapshots(self.folder):
                 path.unlink()

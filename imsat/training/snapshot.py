@@ -67,6 +67,9 @@ def resume_from(folder, trainer, epochs, made_with):
         epochs (int): Of the whole run.
         made_with (dict): As :class:`Snapshot` takes it.
 
+    Returns:
+        dict: The arrays of that snapshot, None if there is none.
+
     Raises:
         InputError: For a snapshot of another run, or of a later epoch.
     """
@@ -95,7 +98,8 @@ def resume_from(folder, trainer, epochs, made_with):
             raise InputError(
                 f'{path} is of epoch {trainer.updater.epoch}, but no more '
                 f'than {epochs} are asked for; ask for as many, {REMEDY}')
-        return
+        return state
+    return None
 
 
 def _refuse_another(path, state, made_with):

@@ -5,6 +5,7 @@ import time
 import chainer
 from chainer.training import updaters
 
+from imsat.ranks import current
 from imsat.storage import digest
 from imsat.training.iterators import batch_of
 from imsat.training.plan import Plan, is_planned
@@ -14,6 +15,10 @@ STEPS = 'plan', 'graph'
 
 class Updater(updaters.StandardUpdater):
     """One step of a loss, on a batch of data that stay where they are.
+
+    Ranks that share it out (:func:`imsat.ranks.sharing`) average their
+    gradients and what they report.  The loss is given the whole batch on each,
+    and is the mean of its own rows.
 
     Args:
         iterator: Of indices, e.g. :class:`iterators.IndexIterator`.
@@ -65,6 +70,11 @@ class Updater(updaters.StandardUpdater):
                 network.device.send(index), self.iteration)
             network.cleargrads()
             terms['loss'].backward()
+            ranks = current()
+            if ranks.size > 1:
+                ranks.average_gradients(network)
+                terms = dict(zip(terms, map(chainer.as_variable, ranks.average(
+                    *(term.array for term in terms.values())))))
             optimizer.update()
         chainer.report(terms, network)
         self.update_seconds += time.perf_counter() - start

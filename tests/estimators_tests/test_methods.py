@@ -68,22 +68,22 @@ RIM = dict(regularizer='weight-decay', weight_decay=.005, lam=1)
         regularizer='vat', hidden=(), lam=1.6, alpha=.4, mu=4)),
     ('clustering', 'imsat-rpt', dict(
         regularizer='rpt', hidden=(1200, 1200), lam=.05, alpha=2.5, mu=4,
-        n_neighbors=10)),
+        n_neighbors='auto')),
     ('clustering', 'imsat-vat', dict(
         regularizer='vat', hidden=(1200, 1200), lam=.1, alpha=.25, mu=4,
-        n_neighbors=10, xi=10, power_iterations=1)),
+        n_neighbors='auto', xi='auto', power_iterations=1)),
     ('clustering', 'imsat-affine', dict(
         regularizer='affine', hidden=(1200, 1200), lam=.1, mu=4)),
     ('clustering', 'imsat-vat-affine', dict(
         regularizer='vat-affine', hidden=(1200, 1200), lam=.1, alpha=.25,
-        mu=4, n_neighbors=10)),
+        mu=4, n_neighbors='auto')),
     ('hashing', 'linear-rim', dict(RIM, hidden=())),
     ('hashing', 'deep-rim', dict(RIM, hidden=(400, 400))),
     ('hashing', 'deep-hash', dict(hidden=(60, 30))),
     ('hashing', 'pca-itq', dict(iterations=50)),
     ('hashing', 'imsat-vat', dict(
         regularizer='vat', hidden=(400, 400), lam=.1, alpha=.25,
-        n_neighbors=10))])
+        n_neighbors='auto'))])
 def test_hyper_parameters(task, name, expected):
     arguments = get_system(task, name).make().get_params()
     assert expected == {key: arguments[key] for key in expected}

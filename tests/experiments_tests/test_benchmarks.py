@@ -1,7 +1,9 @@
-"""Those of a step, of retrieval and of search, at tiny sizes."""
+"""Those of a step, neighbours, retrieval and search, at tiny sizes."""
 import importlib.util
 import sys
 
+import benchmark_gallery
+import benchmark_neighbors
 import benchmark_retrieval
 import benchmark_search
 import benchmark_step
@@ -138,6 +140,40 @@ def test_search(capsys):
             for row in rows(capsys.readouterr().out)] == [
         ('1,200', '9', '1'), ('1,200', '9', '10'), ('1,200', '64', '1'),
         ('1,200', '64', '10')]
+
+
+def test_neighbors(capsys):
+    pytest.importorskip('faiss', reason='FAISS is not installed')
+    assert start(benchmark_neighbors, 'digits', '120x6', '--repeats', '2',
+                 '--threads', '1') == 0
+    exact = rows(capsys.readouterr().out)
+    assert [row['points'] for row in exact] == [
+        'digits, 1,797 x 64', '120x6, 120 x 6']
+    assert all(float(row['imsat / FAISS']) > 0 for row in exact)
+    with pytest.warns(UserWarning, match='are approximate'):
+        assert start(benchmark_neighbors, 'digits', '--repeats', '1',
+                     '--method', 'approximate', '--threads', '1') == 0
+
+
+def test_other_distances_of_faiss():
+    answer = numpy.ones((3, 2)), None
+    benchmark_neighbors.check({'ours': answer, 'theirs': answer})
+    with pytest.raises(SystemExit, match='other distances'):
+        benchmark_neighbors.check({
+            'ours': answer, 'theirs': (numpy.ones((3, 2)) * 1.01, None)})
+
+
+def test_gallery(capsys):
+    pytest.importorskip('faiss', reason='FAISS is not installed')
+    assert start(benchmark_gallery, '--codes', '3000', '--near', '100',
+                 '--bits', '32', '--queries', '5', '--kinds', 'ivf', 'hash',
+                 '--threads', '1') == 0
+    steps = [row['step'] for row in rows(capsys.readouterr().out)]
+    assert [step.split(':')[0] for step in steps] == [
+        'draw and add', 'first search', 'search', "to_faiss('ivf')",
+        'search there (ivf)', 'recall of ivf', "to_faiss('hash')",
+        'search there (hash)', 'recall of hash', 'save', 'load',
+        'search what is on disk']
 
 
 def test_another_answer_of_faiss():

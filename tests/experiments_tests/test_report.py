@@ -9,7 +9,8 @@ import hashing
 import numpy
 import pandas
 import pytest
-from common.report import Points
+import scipy.sparse
+from common.report import Points, about_group
 from common.words import about_information, information_of_run
 
 from imsat.datasets import Dataset
@@ -147,13 +148,21 @@ def test_columns_that_differ():
     assert points.differences(numpy.arange(4)) == []
 
 
-def test_words_of_texts():
+@pytest.mark.parametrize('form', [numpy.asarray, scipy.sparse.csr_matrix])
+def test_words_of_texts(form):
     x = numpy.array([[3, 0, 1, 0], [2, 0, 0, 0], [0, 0, 1, 0], [0, 2, 0, 0]],
                     'f')
-    points = Points(Dataset('', x, names=['ship', 'sun', 'the', 'no']),
-                    [*'wxyz'])
+    points = Points(Dataset(
+        '', form(x), names=['ship', 'sun', 'the', 'no'],
+        documents=['ship ship', '<i>ship', 'the', 'sun']), [*'wxyz'])
     block, = points.differences(numpy.array([0, 1]))
     assert block.text == 'its words: ship'
+    # Of (3, 0, 1, 0), (2, 0, 0, 0) and (0, 0, 1, 0) the mean is nearest to
+    # the second.
+    members = numpy.array([0, 1, 2])
+    assert points.nearest_to_mean(members).tolist() == [1, 0, 2]
+    said = [part.text for part in about_group('a', members, points, None)]
+    assert said[-4:-1] == ['<i>ship', 'ship ship', 'the']
 
 
 def test_nearest_to_the_mean_far_from_0():
@@ -176,6 +185,18 @@ def test_images_are_drawn():
     # Large values are dark, and there is a line between images.
     assert pixels.tolist() == [[0, 0, 255, 255, 0, 255],
                                [127, 0, 255, 0, 0, 255], 6 * [255]]
+
+
+def test_images_in_colour_are_as_they_are():
+    import io
+    from PIL import Image
+    x = numpy.array([[0, 1, .2], [1, 0, 0]], 'f')
+    points = Points(Dataset('', x, image_shape=(1, 1, 3)), [*'ab'])
+    image, = points.images([0, 1])
+    png = base64.b64decode(image.get('src').partition(',')[2])
+    with Image.open(io.BytesIO(png)) as drawn:
+        assert numpy.asarray(drawn)[0].tolist() == [
+            [0, 255, 51], 3 * [255], [255, 0, 0], 3 * [255]]
 
 
 def log_of(*information):

@@ -1,6 +1,7 @@
 """What is drawn of clusters, as Matplotlib has it."""
 import numpy
 import pytest
+import scipy.sparse
 
 
 @pytest.mark.parametrize('prior,expected', [
@@ -145,6 +146,17 @@ def test_embedding(drawn, columns):
 def test_embedding_without_probabilities(drawn):
     axes, = drawn('embedding', numpy.eye(4), numpy.array([0, 0, 1, 1]))
     assert len(axes.collections[0].get_offsets()) == 4
+
+
+def test_embedding_of_sparse_points(drawn):
+    rng = numpy.random.default_rng(0)
+    x = numpy.where(rng.random((40, 6)) < .5, rng.normal(size=(40, 6)), 0)
+    clusters = numpy.zeros(40, int)
+    at = [drawn('embedding', form(x), clusters)[0].collections[0]
+          .get_offsets() for form in (numpy.asarray, scipy.sparse.csr_matrix)]
+    # But for the directions' signs.
+    numpy.testing.assert_allclose(*map(numpy.abs, at), atol=1e-5)
+
 
 def test_samples_in_colour(drawn):
     # One colour each, from -1 to 3: red, and what is half green, half blue.

@@ -486,6 +486,13 @@ class TestFaiss:
         with pytest.raises(InputError, match='is empty'):
             HammingIndex(16).to_faiss('ivf')
 
+    def test_recall_of_something_else(self, faiss):
+        index = build(random_codes(30, 16), 16)
+        for other in index, None, faiss.IndexFlatL2(16), build(
+                random_codes(30, 24), 24).to_faiss():
+            with pytest.raises(InputError, match='give what to_faiss'):
+                index.recall(other, index.codes)
+
     def test_other_index(self, faiss):
         with pytest.raises(InputError, match='give a faiss.IndexBinaryFlat'):
             HammingIndex.from_faiss(faiss.IndexFlatL2(8))

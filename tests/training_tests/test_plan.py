@@ -133,7 +133,7 @@ def test_agrees_with_the_authors_code(loops, monkeypatch, file, dtype):
     directions = iter(trace['d0'])
     monkeypatch.setattr(plan, 'draw_rows', lambda *args: next(directions))
     start = replay.start(trace)
-    start.loss.regularizer = VAT
+    start.loss.regularizer = imsat.VAT(xi=10.)
     planned = plan.Plan(start.optimizer, start.loss)
     steps, n = trace['x'].shape[:2]
     comparisons = []

@@ -101,3 +101,20 @@ def test_what_the_method_makes_no_use_of_is_null(tmp_path):
     assert args.method == 'kmeans' and args.epochs is None
     with pytest.raises(InputError, match='epochs is -1'):
         read(tmp_path, {'method': 'kmeans', 'epochs': -1})
+
+
+@pytest.mark.parametrize('script', [clustering, hashing])
+@pytest.mark.parametrize('options,expected', [
+    (['--dataset', 'mnist'], (10, 50, 250, 10)),
+    (['--faithful'], (10, 50, 250, 11)),
+    (['--dataset', 'a.csv'], 4 * ('auto',)),
+    (['--dataset', 'a.csv', '--faithful'], (10, 50, 250, 11)),
+    (['--xi', 'auto', '--epochs', '3'], ('auto', 3, 250, 10))])
+def test_the_paper_for_data_sets_by_name(script, options, expected):
+    args = script.get_options(options)
+    assert (args.xi, args.epochs, args.batch_size, args.neighbor) == expected
+
+
+def test_files_of_ones_own_follow_their_data():
+    args = hashing.get_options(['--query', 'q.csv', '--gallery', 'g.csv'])
+    assert args.xi == args.epochs == 'auto'

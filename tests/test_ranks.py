@@ -1,0 +1,161 @@
+"""Several ranks compute what one does, and say what they can not do."""
+import dataclasses
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+import chainer.functions as F
+import numpy
+import pytest
+
+import imsat
+import scripts
+from imsat.ranks import ranks_of
+from imsat.storage import load_npz
+
+CHECKS = Path(__file__).parent / 'over_ranks.py'
+needs_mpi = pytest.mark.skipif(
+    not scripts.MPIEXEC or not importlib.util.find_spec('mpi4py'),
+    reason="mpi4py or mpiexec is missing: pip install 'imsat[mpi]'")
+
+
+def check(n, *names, folder):
+    """What the checks of those names find on n ranks."""
+    ended = scripts.run_on_ranks(n, CHECKS, folder, *names)
+    assert not ended.returncode, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def numbers(found, *parts):
+    chosen = {name: value for name, value in found.items()
+              if any(part in name for part in parts)}
+    assert chosen
+    return chosen
+
+
+@needs_mpi
+@pytest.mark.parametrize('n', [2, 4])
+def test_functions_and_training(n, tmp_path):
+    found = check(n, 'functions', 'training', 'evaluation', folder=tmp_path)
+    steps = numbers(found, ', losses', ', parameters')
+    # Of 19 methods, four without a plan, four ranks try three.
+    assert len(steps) == {2: 2 * (19 + 15), 4: 2 * (3 + 3)}[n]
+    assert max(steps.values()) < 1e-9
+    others = found.keys() - steps.keys()
+    assert len(others) > 40 and max(found[name] for name in others) < 1e-12
+    assert found['logits of all data'] == 0
+
+
+@needs_mpi
+def test_traces_and_estimators(tmp_path):
+    found = check(2, 'traces', 'estimators', folder=tmp_path)
+    traces = numbers(found, '_step')
+    assert len(traces) == 3 * 4
+    assert all(agree == n > 20 for agree, n in traces.values())
+    # In float32, of a step that amplifies what rounding says.
+    assert max(numbers(found, ', objective').values()) < 1e-3
+    assert max(numbers(found, ', between ranks').values()) == 0
+    assert found['resumed'] == 0 and found['resumed by one'] < 1e-6
+    for name in 'epochs', 'points', 'random_state':
+        first, second = found[f'another {name}']
+        assert first == second
+        assert first.startswith(f'rank 1 has another {name} (')
+
+
+@needs_mpi
+def test_a_rank_dies(tmp_path):
+    options = ['--communicator', 'naive', '--hidden', '20', '--epochs', '6',
+               '--restarts', '1', '--snapshot-seconds', '0', '--no-kmeans',
+               '--out', 'out']
+    died = scripts.run_on_ranks(2, CHECKS, 'dies', 31, 'clustering', *options,
+                                cwd=tmp_path, timeout=300)
+    assert died.returncode and 'killed' in died.stderr.lower()
+    out = tmp_path / 'out'
+    # 7 steps an epoch.
+    assert load_npz(out / 'snapshot-000004.npz')['updater/iteration'] == 28
+    assert not (out / 'result.json').exists()
+    ended = scripts.run_on_ranks(
+        2, scripts.EXPERIMENTS / 'clustering.py', *options, '--resume',
+        cwd=tmp_path)
+    assert not ended.returncode, ended.stderr
+    assert ended.stdout.count('IMSAT (VAT)') == 1
+    result = json.loads((out / 'result.json').read_text())
+    assert result['ranks'] == 2
+    assert len(json.loads((out / 'log').read_text())) == 6
+
+
+def ranks(rank, size):
+    chainermn = pytest.importorskip('chainermn')
+    return mock.Mock(spec=chainermn.CommunicatorBase, rank=rank, size=size)
+
+
+def test_rows_of_a_batch():
+    shares = [ranks_of(ranks(i, 3)).rows(numpy.arange(12)) for i in range(3)]
+    assert [share.tolist() for share in shares] == [
+        [0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    with pytest.raises(imsat.InputError, match='multiple of 3'):
+        ranks_of(ranks(0, 3)).rows(numpy.arange(13))
+
+
+@pytest.mark.parametrize('estimator', [
+    imsat.IMSATClustering, imsat.IMSATHasher, imsat.DAEKMeans, imsat.DEC,
+    imsat.DeepHasher])
+def test_batches_that_ranks_can_not_share(estimator):
+    x = numpy.random.default_rng(0).normal(size=(100, 4))
+    model = estimator(2, batch_size=50, communicator=ranks(0, 4))
+    with pytest.raises(imsat.InputError, match='batch_size is 50, which 4 '
+                                               'ranks can not share evenly'):
+        model.fit(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(imsat.Objective):
+    """Its means are those of a rank's rows."""
+    distance = staticmethod(imsat.functions.softmax_kl)
+
+    def information(self, y):
+        return imsat.functions.softmax_entropy(y - F.mean(y).array)
+
+    def combine(self, information, penalty=None):
+        return information.conditional_entropy
+
+
+class Known(Own):
+    information = staticmethod(imsat.functions.softmax_entropy)
+
+
+def test_objectives_that_are_not_shared():
+    x = numpy.random.default_rng(0).normal(size=(100, 4))
+    arguments = dict(batch_size=50, communicator=ranks(0, 2))
+    imsat.IMSATClustering(2, objective=Known(), **arguments).check(x)
+    with pytest.raises(imsat.InputError, match='Own takes information'):
+        imsat.IMSATClustering(2, objective=Own(), **arguments).check(x)
+
+
+def test_without_mpi(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mpi4py', None)
+    with pytest.raises(imsat.InputError, match=r"install 'imsat\[mpi\]'"):
+        imsat.IMSATClustering(2, communicator='naive').fit(numpy.eye(300))
+
+
+@pytest.mark.parametrize('value', ['naiv', 3, ['naive']])
+def test_no_communicator(value):
+    pytest.importorskip('chainermn')
+    with pytest.raises(imsat.InputError, match='choose one of naive, flat'):
+        imsat.IMSATClustering(2, communicator=value).check(numpy.eye(300))
+
+
+@pytest.mark.parametrize('options,said', [
+    (['--communicator', 'naiv'], "'naiv' can not be read; choose one of"),
+    (['--communicator', 'naive', '--method', 'kmeans'],
+     'kmeans runs on one rank'),
+    ([], 'mpiexec has started 2 processes')])
+def test_scripts_refuse(options, said, tmp_path, monkeypatch):
+    monkeypatch.setenv('OMPI_COMM_WORLD_RANK', '0')
+    monkeypatch.setenv('OMPI_COMM_WORLD_SIZE', '2')
+    ended = scripts.run('clustering', *options, cwd=tmp_path)
+    assert ended.returncode == 2 and not ended.stdout
+    assert said in ended.stderr.splitlines()[-1]
+    assert not (tmp_path / 'results').exists()
