@@ -171,7 +171,7 @@ CALLS = {
     imsat.retrieval.pack_bits: dict(bits=numpy.eye(4, 9)),
     imsat.retrieval.retrieval_scores: dict(
         query_codes=CODES, query_labels=LABELS, gallery_codes=CODES,
-        gallery_labels=LABELS, n_bits=9),
+        gallery_labels=LABELS, n_bits=9, k=2),
     imsat.retrieval.unpack_bits: dict(codes=CODES, n_bits=9),
     imsat.AffineDistortion: dict(
         image_shape=(2, 3), rotation=1., shear=.1, scale=.1, shift=1.,
@@ -210,7 +210,7 @@ CALLS = {
         network=chainer.links.Linear(2, 2), rate=.1, weights_only=True),
 }
 METHODS = {
-    'add': dict(codes=CODES), 'remove': dict(ids=[1]),
+    'add': dict(codes=CODES, ids=[5, 9, 7, 8]), 'remove': dict(ids=[1]),
     'search': dict(queries=CODES, k=2),
     'search_radius': dict(queries=CODES, r=2)}
 if importlib.util.find_spec('faiss'):
@@ -263,3 +263,19 @@ def test_functions(function):
 @pytest.mark.parametrize('method', METHODS)
 def test_methods_of_an_index(method):
     sweep(functools.partial(index, method=method), METHODS[method])
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', ['a.csv', 'a.txt', 'a.npy', 'digits'])
+def test_load_dataset(name):
+    with open('a.csv', 'w') as f:
+        f.write('b,c,t\n2.5,3,cat\n4,6.5,dog\n5,7,cat dog\n')
+    with open('a.txt', 'w') as f:
+        f.write('a cat dog\na dog mat\ncat mat\nfig\n')
+    numpy.save('a.npy', numpy.eye(4))
+    load = functools.partial(imsat.datasets.load_dataset, name)
+    sweep(load, dict(
+        columns='b,c' if name == 'a.csv' else None, data_dir=None, fetch=True,
+        verbose=False, label=None, index=None, text=None, labels=None,
+        image_size=None))
+    sweep(imsat.datasets.load_dataset, dict(name=name))

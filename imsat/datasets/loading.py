@@ -17,7 +17,8 @@ from imsat.datasets.points import check_labels
 from imsat.datasets.preparation import Preparation
 from imsat.datasets.sources import SOURCES, Files
 from imsat.errors import ArgumentError, InputError
-from imsat.parameters import MOST, is_sequence, is_whole, shown
+from imsat.parameters import (
+    MOST, Flag, check_argument, is_sequence, is_whole, shown)
 from imsat.storage import AnyPath, as_path, load_npy
 
 TEXTS = '.txt', '.txt.gz'
@@ -61,6 +62,8 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
         >>> digits.y[:5]
         array([0, 1, 2, 3, 4])
     """
+    check_argument('fetch', fetch, Flag())
+    check_argument('verbose', verbose, Flag())
     given = dict(label=label, index=index, columns=columns, text=text,
                  labels=labels, image_size=image_size)
     if isinstance(name, str) and name in SOURCES:
@@ -119,6 +122,8 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
     if not (os.path.isfile(path) or os.path.isdir(path)):
         raise InputError(f'there is no file {path}; check its name')
     chosen = dict(label=label, index=index, columns=columns, text=text)
+    for argument, value in chosen.items():
+        _check_column(argument, value)
     if path.is_file() and path.name.endswith(tables.SUFFIXES):
         data = tables.read_table(path, like=like, **chosen)
     else:
@@ -195,12 +200,23 @@ def read_labels(path: Path) -> numpy.ndarray:
                         f'IDX file', '--labels')
 
 
+def _check_column(argument, value):
+    values = value if argument == 'columns' and is_sequence(value) else [value]
+    if value is not None and not all(
+            isinstance(each, str) or is_whole(each) and abs(each) <= MOST
+            for each in values):
+        raise ArgumentError(argument, f'is {shown(value)}; give the name of a '
+                            f'column, or its number from 1',
+                            f'--{argument}')
+
+
 def _size_of(size):
     """(height, width) of what a user gives, or None."""
     if size is None:
         return None
     sides: tuple[int, ...] = ()
-    match = re.fullmatch(r'(\d{1,9})x(\d{1,9})', str(size))
+    match = re.fullmatch(r'(\d{1,9})x(\d{1,9})', size) \
+        if isinstance(size, str) else None
     if match:
         sides = tuple(map(int, match.groups()))
     elif is_sequence(size) and all(map(is_whole, size)):

@@ -37,7 +37,8 @@ class Files:
 
     def __init__(self, folder: AnyPath | None = None, fetch: bool = True,
                  verbose: bool = True) -> None:
-        problem = Place().problem(folder) if folder != '' else None
+        is_empty = isinstance(folder, str) and not folder
+        problem = None if is_empty else Place().problem(folder)
         if problem:
             raise ArgumentError('data_dir', problem, '--data-dir')
         folder = folder or os.environ.get('IMSAT_DATA')
