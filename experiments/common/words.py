@@ -13,11 +13,11 @@ def information_of_run(log, most):
     Returns:
         dict: ``most_information``, and ``information_change``, what the last
         fifth of the epochs added to I(X; Y), a share of the most; None where
-        the log has fewer than five epochs or no entropies.
+        the log has fewer than five with entropies.
     """
     change = None
-    if most and len(log) >= 5 and all(
-            key in entry for entry in log for key in ENTROPIES):
+    log = [entry for entry in log if ENTROPIES[0] in entry]
+    if most and len(log) >= 5:
         last, before = (
             entry[ENTROPIES[0]] - entry[ENTROPIES[1]]
             for entry in (log[-1], log[-1 - len(log) // 5]))

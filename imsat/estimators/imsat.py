@@ -98,6 +98,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     initialization: str = parameter(
         INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
         'as the authors\' code draws them, or "he", smaller')
+    evaluations: int = parameter(
+        10, Whole(1), 'how often all points are evaluated, at ends of epochs, '
+        'for the log: each costs a seventh of an epoch; with delta after '
+        'every epoch', how=True)
     step: str = parameter(
         'plan', Choice(STEPS), 'how a training step is computed: as a "plan" '
         'of products and fused functions where there is one for the method, '
@@ -198,7 +202,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         def summarize(logits):
             return {**information_of(loss.objective, logits)._asdict(),
                     **self._summarize(logits, labels)}
-        extensions = [Evaluator(network, x, summarize)]
+        # The penalty grows by what it says.
+        every = 1 if loss.objective.tolerance is not None else max(
+            1, self.epochs_ // self.evaluations)
+        extensions = [Evaluator(network, x, summarize, every, self.epochs_)]
         if loss.objective.tolerance is not None:
             extensions.append(GrowingPenalty(
                 loss, loss.objective.tolerance, loss.objective.growth))

@@ -13,22 +13,28 @@ from imsat.training.evaluation import predict_logits, softmax
 
 
 class Evaluator(extension.Extension):
-    """Reports what the network says of all data after every epoch.
+    """Reports what the network says of all data.
 
     Args:
         model (chainer.Link): The network.
         x (array or sparse matrix): All data, shape (N, d).
         summarize: Function from the logits, shape (N, M), to a dict of what
             to report.
+        every (int): After every so many epochs.
+        last (int): After this epoch, too.
     """
     trigger = 1, 'epoch'
     default_name = 'evaluator'
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, model, x, summarize):
+    def __init__(self, model, x, summarize, every=1, last=None):
         self.model, self.x, self.summarize = model, x, summarize
+        self.every, self.last = every, last
 
     def __call__(self, trainer):
+        epoch = trainer.updater.epoch
+        if epoch % self.every and epoch != self.last:
+            return
         report = self.summarize(predict_logits(self.model, self.x))
         chainer.report({f'all/{name}': value
                         for name, value in report.items()})

@@ -105,6 +105,23 @@ def test_restarts():
         assert alone.objective_ == restart.objective
 
 
+@pytest.mark.parametrize('epochs,evaluations,options,expected', [
+    (7, 3, {}, [2, 4, 6, 7]), (4, 9, {}, [1, 2, 3, 4]), (5, 1, {}, [5]),
+    (3, 1, dict(delta=.1), [1, 2, 3])])
+def test_evaluations(epochs, evaluations, options, expected):
+    model, often = (IMSATClustering(3, **{
+        **SMALL, 'epochs': epochs, 'evaluations': n, **options}).fit(X, Y)
+        for n in (evaluations, epochs))
+    log, full = model.restarts_[0].log, often.restarts_[0].log
+    assert [entry['epoch'] for entry in log
+            if 'all/accuracy' in entry] == expected
+    # What is learnt is the same, and what is said of it.
+    assert model.objective_ == often.objective_
+    for entry, other in zip(log, full):
+        assert entry.items() - {('elapsed_time', entry['elapsed_time'])} \
+            <= other.items()
+
+
 @pytest.mark.parametrize('objectives,best', [
     ([numpy.nan, 2., 1.], 2), ([2., numpy.nan, 3.], 0),
     ([numpy.nan, numpy.nan, 1.], 2)])
