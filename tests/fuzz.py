@@ -47,6 +47,7 @@ from sklearn.feature_extraction.text import (  # noqa: E402
     ENGLISH_STOP_WORDS)
 
 import clustering  # noqa: E402
+from common.options import RUN_OPTIONS  # noqa: E402
 import imsat  # noqa: E402
 import score_codes  # noqa: E402
 from common.unlike import load_reference  # noqa: E402
@@ -509,9 +510,8 @@ def texts(folder):
     config = {'options': dict(
         vars(clustering.get_options(['--threads', '1'])), lam=.2,
         hidden=[30, 20], epochs=7), 'data': {'n': 3, 'notes': ['a']}}
-    for name in 'out', 'resume', 'quiet', 'config', 'data_dir', 'kmeans', \
-            'snapshot_seconds':
-        del config['options'][name]
+    for name in RUN_OPTIONS:
+        config['options'].pop(name, None)
     files = [json.dumps(c, indent=1).encode() for c in (
         config, {'options': dict(config['options'], seed=5, mu=1.)})]
     path = write(folder / 'config.json', files[0])
