@@ -517,6 +517,11 @@ class TrainedEstimator(Estimator):
     verbose: bool = parameter(
         False, Flag(), 'show a progress bar', option='', how=True)
 
+    def settle(self, n: int) -> dict:
+        """What is taken for ``n`` points, by name, where that may be left to
+        them."""
+        return dict(batch_size=self.batch_size)
+
     def check(self, X, y=None) -> None:
         super().check(X, y)
         if self.batch_size != AUTO:
@@ -526,10 +531,11 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         size = ranks_of(self.communicator).size
-        if self.batch_size % size:
+        batch_size = self.settle(X.shape[0])['batch_size']
+        if batch_size % size:
             raise argument_error(
-                self, 'batch_size', f'is {self.batch_size}, which {size} '
-                f'ranks can not share evenly; take a multiple of {size}')
+                self, 'batch_size', f'is {batch_size}, which {size} ranks '
+                f'can not share evenly; take a multiple of {size}')
         self._get_device()
         # Weights, gradients and what Adam gathers.
         check_memory(self._widths(X.shape[1]), numbers=4)
