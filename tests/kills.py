@@ -52,6 +52,7 @@ def outcome(out, task='clustering'):
     for entry in log:
         entry.pop('elapsed_time', None)  # not of every method
     result = json.loads((out / 'result.json').read_text())
+    result['versions'].pop('commit')  # which may be made meanwhile
     for entry in (result, *result['restarts']):
         for key in TIMES:
             entry.pop(key, None)

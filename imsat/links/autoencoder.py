@@ -143,10 +143,10 @@ def corrupt(h: VariableOrArray, rng: numpy.random.Generator,
         array([0., 2.], dtype=float32)
     """
     xp, ranks = backend.get_array_module(h), current()
-    drawn = rng.random(
-        (*(n * ranks.size for n in h.shape[:1]), *h.shape[1:]),
-        dtype=numpy.float32)
-    keep = xp.asarray(ranks.rows(drawn) >= rate)
+    shape = h.shape if ranks.size == 1 \
+        else (h.shape[0] * ranks.size, *h.shape[1:])
+    keep = xp.asarray(ranks.rows(
+        rng.random(shape, dtype=numpy.float32)) >= rate)
     return h * (keep.astype(h.dtype) / (1 - rate))
 
 

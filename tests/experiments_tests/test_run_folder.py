@@ -16,6 +16,7 @@ DATA = {'n': 3, 'sha256': 'a'}
 def enter(out, resume=False, data=DATA, **options):
     return run_folder(argparse.Namespace(
         out=str(out), resume=resume, task='clustering', method='kmeans',
+        communicator=None,
         **options), data)
 
 
