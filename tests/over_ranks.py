@@ -32,7 +32,7 @@ from original import replay  # noqa: E402
 from original.comparison import Trace  # noqa: E402
 from scripts import kill_at  # noqa: E402
 from training_tests.test_plan import (  # noqa: E402
-    METHODS, VAT, make, run, state_of)
+    METHODS, make, run, state_of)
 
 compiled.get_numba = lambda: None  # to compile takes its time
 NAME = 'naive'
@@ -177,7 +177,7 @@ def replay_plan(trace):
     directions, draw_rows = iter(trace['d0']), plan.draw_rows
     plan.draw_rows = lambda *args: next(directions)
     start, agree = replay.start(trace), []
-    start.loss.regularizer = VAT
+    start.loss.regularizer = imsat.VAT(xi=10.)
     steps, n = trace['x'].shape[:2]
     with sharing(NAME):
         planned = plan.Plan(start.optimizer, start.loss)

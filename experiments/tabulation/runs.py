@@ -16,6 +16,7 @@ import hashing
 from common.folders import options_of, refuse_another
 from common.options import default_options, load_config
 from imsat.errors import InputError
+from imsat.parameters import AUTO
 from imsat.storage import atomic_write, load_json, strict
 
 CHILD = Path(__file__).with_name('child.py')
@@ -142,9 +143,11 @@ class Runs:
                 run, self.record.find(run))
         earlier = load_config(path.parent / 'config.json')
         args = SCRIPTS[run.task].get_options(self._options(run))
-        options = options_of(args)
+        # What the data tell is no other than it was.
+        options = {name: value for name, value in options_of(args).items()
+                   if value != AUTO}
         if options.get('clusters', 0) is None:
-            del options['clusters']  # as many as classes, which the data tell
+            del options['clusters']  # as many as classes
         refuse_another(path.parent, {
             **default_options(run.task, run.method), **earlier['options']},
             options)

@@ -78,7 +78,8 @@ class SigmoidMutualInformation(InformationFunction):
 
     def value_and_gradient_cpu(self, y, weights, values, gy):
         loop = _value_and_gradient_loop() \
-            if self.eps and y.shape[1] <= MOST_IN_LOOP else None
+            if self.eps and y.shape[1] <= MOST_IN_LOOP \
+            and current().size == 1 else None
         if loop is not None:
             loop(y, weights, y.dtype.type(self.eps), values, gy)
         return loop is not None

@@ -115,7 +115,9 @@ class LatePenalty(extension.Extension):
             self.radius * numpy.float32(WIDE ** (left / self.epochs))
 
     def __call__(self, trainer):
-        chainer.report({'all/penalty': self.loss.penalty})
+        # GrowingPenalty, if there is one, has said it before it raised it.
+        chainer.report({'all/penalty': trainer.observation.get(
+            'all/penalty', self.loss.penalty)})
         self.initialize(trainer)
         if trainer.updater.epoch == self.epochs:
             objective = self.loss.objective

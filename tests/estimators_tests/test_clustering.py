@@ -54,10 +54,10 @@ def test_finds_blobs():
 
 
 def test_search_for_the_number_of_clusters():
-    x, _ = make_blobs(240, 5, centers=4, cluster_std=.5, random_state=1)
+    x, _ = make_blobs(480, 5, centers=4, cluster_std=.5, random_state=1)
     search = GridSearchCV(
         IMSATClustering(hidden=(50,), n_init=2, epochs=20, batch_size=40,
-                        xi=1., random_state=0),
+                        random_state=0),
         dict(n_clusters=[2, 3, 4, 6, 8]), cv=2, refit=False).fit(x / 5)
     assert search.best_params_ == dict(n_clusters=4)
 
@@ -233,7 +233,7 @@ def test_sampling():
             def __call__(self, network, distance, x, *args, **kwargs):
                 batches.append(x)
                 return super().__call__(network, distance, x, *args, **kwargs)
-        IMSATClustering(3, regularizer=Look(), sampling=sampling,
+        IMSATClustering(3, regularizer=Look(), sampling=sampling, xi=10.,
                         **{**SMALL, 'epochs': 1}).fit(X)
         return numpy.unique(numpy.concatenate(batches[:6]), axis=0)
     points = numpy.unique(X.astype('f'), axis=0)
@@ -255,8 +255,9 @@ def test_learning_rate():
     ('he', [.01 * 2 / 2, .01 * 2 / 200, 1e-8 * 2 / 300])])
 def test_initialization(name, variances):
     # A rate at which nothing moves.
-    model = IMSATClustering(3, initialization=name, learning_rate=1e-15, **{
-        **ONE_STEP, 'hidden': (200, 300)}).fit(X)
+    model = IMSATClustering(
+        3, initialization=name, learning_rate=1e-15, xi=1.,
+        **{**ONE_STEP, 'hidden': (200, 300)}).fit(X)
     for i, variance in enumerate(variances, 1):
         w = model.encoder_[f'l{i}'].W.array
         # Five standard deviations of a sample's variance.

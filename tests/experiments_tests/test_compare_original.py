@@ -105,7 +105,7 @@ def test_faithful(options_of, script):
     plain, chosen = options_of(script), options_of(script, '--faithful')
     # Nothing else is not the original's by default.
     assert {key for key in plain if plain[key] != chosen[key]} <= {
-        'neighbor', 'restarts', 'center'}
+        'neighbor', 'restarts', 'center', 'command'}
     assert chosen['neighbor'] == 11 and chosen['restarts'] == 1
     assert chosen['initialization'] == 'original'
     assert chosen['sampling'] == 'permutation'

@@ -75,7 +75,8 @@ def test_the_result_says_what_was_warned_of(tmp_path, points):
                     lambda: clustering.get_options(argv)) == 0
     noted = strict(tmp_path / 'run' / 'result.json')['warnings']
     assert 'column 4 has 100.00000% of all variance' in noted[0]
-    assert 'of 100 clusters are empty' in noted[1]
+    assert 'says little of 100 clusters' in noted[1]
+    assert 'of 100 clusters are empty' in noted[2]
     assert set(noted) <= {str(warning.message) for warning in told}
 
 

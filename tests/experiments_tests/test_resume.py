@@ -145,7 +145,7 @@ def test_another_run_is_not_overwritten(tmp_path):
 
 
 def test_resumed_under_the_constraint(tmp_path):
-    # Half of the epochs, and then the others from their snapshot.
+    # All epochs, and then the last again from the snapshot before it.
     x = numpy.random.RandomState(0).normal(size=(200, 3))
 
     def fit(epochs, **options):
@@ -155,10 +155,12 @@ def test_resumed_under_the_constraint(tmp_path):
             4, hidden=(20,), epochs=epochs, batch_size=50, learning_rate=1e-5,
             prior=[.4, .3, .2, .1], delta=.01, random_state=0, **options
         ).fit(x).restarts_[0]
-    whole = fit(4)
-    fit(2, out=tmp_path)
-    resumed = fit(4, out=tmp_path, resume=True)
+    # An uneven prior comes in after half of the epochs, the second.
+    whole = fit(5)
+    fit(5, out=tmp_path, snapshot_seconds=0)
+    max(tmp_path.glob('snapshot-*')).unlink()
+    resumed = fit(5, out=tmp_path, resume=True)
     assert [entry['all/penalty'] for entry in resumed.log] == [
-        .4, .4, .8, 1.6]
+        0, 0, .4, .8, 1.6]
     assert resumed.objective == whole.objective
     assert resumed.terms['kl_to_prior'] == whole.terms['kl_to_prior']
