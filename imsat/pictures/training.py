@@ -78,7 +78,8 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
         axes.set_ylim(1.05 * min(drawn), 1.05 * max(drawn))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('epoch')
-        axes.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(
+            'auto', integer=True, min_n_ticks=1))
         axes.grid(alpha=.3)
     if len(logs) > 1:
         axes.legend(lines.values(), lines.keys(), fontsize=8)
