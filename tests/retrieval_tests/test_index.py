@@ -77,8 +77,9 @@ def test_codes_without_duplicates(xp, block, n_bits):
 
 @pytest.mark.parametrize('threads', [1, 3])
 @pytest.mark.parametrize('n_bits', N_BITS)
-def test_search_by_numba(n_bits, threads):
+def test_search_by_numba(n_bits, threads, monkeypatch):
     pytest.importorskip('numba', reason='numba is not installed')
+    monkeypatch.setattr(module, 'STARTED', 1)  # a thread pays at once
     # More than a block, and no multiple of anything; near ones come last.
     codes = random_codes(20011, n_bits, 0, 3000)
     queries = random_codes(60, n_bits, 1, 3000)
