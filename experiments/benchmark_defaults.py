@@ -8,7 +8,6 @@ which finds it.  What was run before below --out is not run again; the last
 line also writes the table of all that is there between two marks of that
 file.  gemclus (pip install gemclus) is left out where it is not installed.
 """
-import argparse
 import importlib.util
 import sys
 import time
@@ -24,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 import imsat
 from common import markdown
 from common.results import get_versions
-from common.scripts import a_path, main, positive
+from common.scripts import a_path, main, parser_for, positive
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, load_json, save_json
@@ -116,9 +115,7 @@ ONCE = 'HDBSCAN',  # without random numbers
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     add = parser.add_argument
     add('--datasets', default=','.join(
         name.replace(',', '') for name in DATA), metavar='NAME,...',

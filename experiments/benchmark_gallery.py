@@ -5,7 +5,6 @@
 Memory is RssAnon: what is mapped from a file is not in it. With --kinds it
 also builds FAISS' inexact indexes and says what they miss.
 """
-import argparse
 import sys
 import tempfile
 import time
@@ -15,16 +14,14 @@ import numpy
 
 from benchmark_search import random_codes
 from common import markdown
-from common.scripts import main, positive
+from common.scripts import main, parser_for, positive
 from imsat import HammingIndex, devices
 
 HEAD = 'step', 'seconds', 'memory afterwards, MB'
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
     add('--codes', type=positive, default=10 ** 7, help='how many')
     add('--bits', type=positive, default=64, help='of a code')

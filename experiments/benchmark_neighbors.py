@@ -7,7 +7,6 @@ nearest of every point in turn: exact ones beside faiss.IndexFlatL2, which has
 to find the same distances; with --method approximate beside nothing, since
 how many lists are searched is the choice of imsat.neighbors.
 """
-import argparse
 import re
 import statistics
 import sys
@@ -17,7 +16,7 @@ import numpy
 
 import imsat
 from common import markdown
-from common.scripts import main, positive
+from common.scripts import main, parser_for, positive
 from common.timing import time_in_turns
 from imsat import devices
 from imsat.retrieval.index import import_faiss
@@ -26,9 +25,7 @@ HEAD = ('points', 'imsat, s', 'FAISS, s', 'imsat / FAISS')
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
     add('tables', nargs='*', default=['mnist', '200000x64'],
         help='data sets, or NxD')

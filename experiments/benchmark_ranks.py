@@ -23,7 +23,7 @@ BLOCK = 3  # steps in a row, of which the first is not timed
 
 
 def get_options(argv=None):
-    parser = get_parser(__doc__.split('\n\n')[0])
+    parser = get_parser(__doc__)
     parser.add_argument('--communicator', choices=NAMES, default=NAMES[0],
                         help="ChainerMN's")
     return decided(parser.parse_args(argv))

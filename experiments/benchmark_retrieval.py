@@ -8,7 +8,6 @@ gets mAP alone (by the step rule).  Both take the same codes in turn: the
 prototype of the item's class with each bit flipped with probability --flip;
 .5 makes them random, with the fewest duplicates.
 """
-import argparse
 import functools
 import statistics
 import sys
@@ -18,7 +17,7 @@ import numpy
 from sklearn.metrics import average_precision_score
 
 from common import markdown
-from common.scripts import main, positive
+from common.scripts import main, parser_for, positive
 from common.timing import time_in_turns
 from imsat import devices
 from imsat.retrieval import hamming_distance, pack_bits, retrieval_scores
@@ -28,9 +27,7 @@ HEAD = ('bits', 'flipped', 'ours, s', 'scikit-learn, s', 'ratio',
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
     add('--queries', type=positive, default=1000, help='how many')
     add('--items', type=positive, default=69000, help='of the gallery')

@@ -5,7 +5,6 @@
 Both search the same random codes for the same queries in turn, and have to
 give the same answer, ties included.
 """
-import argparse
 import itertools
 import statistics
 import sys
@@ -14,7 +13,7 @@ import numpy
 from threadpoolctl import threadpool_limits
 
 from common import markdown
-from common.scripts import main, positive
+from common.scripts import main, parser_for, positive
 from common.timing import time_in_turns
 from imsat import devices
 from imsat.retrieval import HammingIndex, code_width
@@ -25,9 +24,7 @@ HEAD = ('codes', 'bits', 'k', 'threads', 'HammingIndex, ms a query',
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
     add('--sizes', type=positive, nargs='+',
         default=[69000, 10 ** 6, 10 ** 7], help='how many codes')

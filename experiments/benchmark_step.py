@@ -13,7 +13,6 @@ timed; printed are medians and their ratios.
 With --device N the plan as a CUDA graph, the same one launch after the other,
 Chainer's graph, and PyTorch eager and as a CUDA graph take turns on GPU N.
 """
-import argparse
 import itertools
 import statistics
 import sys
@@ -24,7 +23,7 @@ import imsat
 import chainer
 from benchmarks.plain import (
     PlainClustering, PlainEncoder, PlainHashing, plain_step)
-from common.scripts import main, positive
+from common.scripts import main, parser_for, positive
 from common.timing import time_in_turns
 from imsat import devices
 from imsat.estimators.imsat import BATCH
@@ -44,11 +43,9 @@ RATE = imsat.IMSATClustering.learning_rate
 PAUSE = .05
 
 
-def get_parser(description):
+def get_parser(doc):
     """What step to time."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(doc, defaults=True)
     add = parser.add_argument
     add('--task', choices=TASKS, default='clustering', help='what is learnt')
     add('--steps', type=positive, default=60, help='timed, of each')
@@ -62,7 +59,7 @@ def get_parser(description):
 
 
 def get_options(argv=None):
-    parser = get_parser(__doc__.split('\n\n')[0])
+    parser = get_parser(__doc__)
     add = parser.add_argument
     add('--device', type=int, default=-1, help='number of a GPU; -1: the CPU')
     add('--threads', type=positive, default=2, help='of BLAS and PyTorch')

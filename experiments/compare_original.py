@@ -8,7 +8,6 @@ DIR is a checkout of github.com/weihua916/imsat, PYTHON a Python 2.7 with
 Chainer 1.21, which runs that checkout itself beside ours.  The last line says
 that all agrees, or where it first parts (exit code 1).
 """
-import argparse
 import os
 import sys
 import warnings
@@ -19,7 +18,7 @@ import numpy
 import imsat  # before Chainer
 import chainer
 from common.results import get_versions
-from common.scripts import a_path, main
+from common.scripts import a_path, main, parser_for
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.parameters import Units
@@ -37,9 +36,7 @@ POINTS = 5000
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     add = parser.add_argument
     add('--original', type=a_path, metavar='DIR',
         help=f'checkout of github.com/weihua916/imsat, commit {COMMIT}; '

@@ -3,7 +3,6 @@ far their clusters agree, and their learning curves in one picture.
 
     python experiments/compare_runs.py results/A results/B ... --out runs.png
 """
-import argparse
 import itertools
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 import imsat
 from common.markdown import table
 from common.options import load_config
-from common.scripts import a_path, main
+from common.scripts import a_path, main, parser_for
 from imsat import pictures
 from imsat.storage import load_json, load_npz
 
@@ -28,9 +27,7 @@ COLUMNS = {
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument('runs', nargs='+', type=a_path, metavar='RUN',
                         help='folders of runs')
     parser.add_argument('--out', type=a_path, default='runs.png',

@@ -5,21 +5,18 @@
 Nothing is fetched.  What is prepared here is kept and need not be prepared
 again.
 """
-import argparse
 import sys
 
 import numpy
 
 import imsat
-from common.scripts import a_path, main, sentence
+from common.scripts import a_path, main, parser_for, sentence
 from imsat.datasets import SOURCES, load_dataset
 from paper.figures import TABLE_2, Statistics
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument(
         '--data-dir', type=a_path, metavar='DIR',
         help="the folder above the publishers' files; default: the "

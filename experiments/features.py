@@ -17,7 +17,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from common.scripts import a_path, main, positive
+from common.scripts import a_path, main, parser_for, positive
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import save_features
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
@@ -40,9 +40,7 @@ https://github.com/KaimingHe/deep-residual-networks has, in a minute by
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     commands = parser.add_subparsers(metavar='gist|resnet50', required=True)
     add = add_command(commands, 'gist', GIST, '(N, n, n, 3)', gist_features)
     add('--kind', choices=sorted(KINDS), default='gray',

@@ -7,7 +7,6 @@ RUN is the folder that clustering.py or hashing.py has written.  Of a table
 the columns are taken that the run has learnt from, by their names; others may
 be there.
 """
-import argparse
 import contextlib
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import imsat
 from common import answers
 from common.options import add_table_options, load_config, table_options
-from common.scripts import a_path, main
+from common.scripts import a_path, main, parser_for
 from common.unlike import is_unlike, load_reference
 from imsat.datasets import Preparation, load_dataset
 from imsat.estimators.base import Hasher
@@ -25,9 +24,7 @@ from paper.systems import get_system
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     add = parser.add_argument
     add('run', type=a_path, metavar='RUN', help='the folder of the run')
     add('--dataset', type=a_path, required=True, metavar='FILE',

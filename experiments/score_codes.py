@@ -10,14 +10,13 @@ gallery is all others, or what gallery numbers.  Codes are rows of bits, 0 and
 code; or a matrix of 0 and 1, a column a label, where points have several: an
 item is relevant to a query if they share one.
 """
-import argparse
 import sys
 
 import numpy
 
 import imsat
 from common.results import get_versions
-from common.scripts import a_path, main, positive
+from common.scripts import a_path, main, parser_for, positive
 from imsat.retrieval import pack_bits, retrieval_scores
 from imsat.retrieval.codes import check_codes, code_width
 from imsat.storage import load_npz, save_json
@@ -27,9 +26,7 @@ TOGETHER = 'codes', 'labels', 'query', 'gallery'
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     add = parser.add_argument
     add('codes', type=a_path, metavar='CODES.npz')
     add('--bits', type=positive, metavar='D',

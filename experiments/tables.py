@@ -12,7 +12,6 @@ interrupted goes on.  The last two make what docs/tables and the README show,
 and need neither data nor time.  Options after " -- " go to every run:
 -- --epochs 5
 """
-import argparse
 import shlex
 import signal
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common.scripts import a_path, main, positive, sentence
+from common.scripts import a_path, main, parser_for, positive, sentence
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
@@ -35,9 +34,7 @@ AGAIN = 'the same command goes on where it was'
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     add = parser.add_argument
     add('table', nargs='?', choices=NAMES,
         help='sweep: of lambda and the rate of weight decay, section 4.2.3')

@@ -5,7 +5,6 @@
 Columns share everything but R of Eq. 1.  (?) The paper's Appendix I could not
 be had; sizes, noise and perturbations are chosen here.
 """
-import argparse
 import sys
 
 import numpy
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_circles, make_moons
 
 import imsat
-from common.scripts import a_path, main, positive
+from common.scripts import a_path, main, parser_for, positive
 from imsat.pictures.training import BLUE, ORANGE, save
 
 COLUMNS = {
@@ -25,9 +24,7 @@ COLUMNS = {
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
     add('--out', type=a_path, default='toy.png', help='the picture')
     add('--points', type=positive, default=1000, help='of each data set')

@@ -36,9 +36,22 @@ class ArgumentError(InputError):
         epochs is 0; give a whole number from 1
     """
 
-    def __init__(self, argument, problem, option=None):
+    def __init__(self, argument: str, problem: str,
+                 option: str | None = None) -> None:
         super().__init__(f'{argument} {problem}')
         self.argument, self.problem, self.option = argument, problem, option
+
+
+class InputTypeError(InputError, TypeError):
+    """Data of a type that there is no number for, a TypeError as well.
+
+    Example:
+        >>> try:
+        ...     imsat.KMeansClustering(2).fit([[{}], [{}]])
+        ... except TypeError as error:
+        ...     print(type(error).__name__)
+        InputTypeError
+    """
 
 
 class DivergenceError(InputError):

@@ -40,15 +40,17 @@ def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
     numbers: dict[Any, int] = {}
     result = []
     for these, name in zip(labels, names):
-        classes, inverse = _classes_of(these, name)
+        classes, inverse = classes_of(these, name)
         of_class = [numbers.setdefault(label, len(numbers))
                     for label in classes]
         result.append(numpy.array(of_class, numpy.int64)[inverse])
     return result
 
 
-def _classes_of(labels, name):
-    """The labels that there are, and for each its place among them."""
+def classes_of(labels: Any, name: str = 'points'
+               ) -> tuple[list, numpy.ndarray]:
+    """The labels that there are, sorted where they sort, and for each its
+    place among them; arguments and errors as in :func:`number_labels`."""
     refusal = f'a label of the {name} is missing; leave out what has no label'
     if numpy.ma.is_masked(labels):
         raise InputError(refusal)
@@ -72,7 +74,8 @@ def _classes_of(labels, name):
             classes = array.tolist()
         is_missing = any(label is None or bool(label != label)
                          for label in classes)
-    except (TypeError, KeyError):  # pandas.NA, or what has no hash
+    # pandas.NA, what has no hash, or Decimal's NaN, which has no order.
+    except (TypeError, KeyError, ArithmeticError):
         raise InputError(f'a label of the {name} is missing or neither a '
                          f'number nor text; leave it out, or replace it'
                          ) from None

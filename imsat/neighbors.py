@@ -17,7 +17,7 @@ from imsat.devices import usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.parameters import (
-    Choice, Place, check_argument, is_whole, shown)
+    Choice, OneOf, Place, checked, is_whole, shown)
 from imsat.retrieval.codes import to_numpy
 from imsat.retrieval.index import import_faiss
 from imsat.storage import AnyPath, Like, digest, keep, look_up
@@ -40,12 +40,20 @@ BLOCK = 1024
 MOST = 1 << 24
 # Candidates beside the t + 1 nearest.
 SPARE = 2
+# Squares of larger numbers, or of smaller ones than 1 / LARGEST, and their
+# sums, leave float64.
+LARGEST = 1e150
 # Of a square of a distance, a share that makes no difference.
 HARMLESS = 1e-9
 # Measured at a time of points that seem equally far.
 MANY = 1000
 
 
+_checks = checked(cache=Place(), method=Choice(METHODS), progress=OneOf(
+    Callable, 'give a function, or None', optional=True))
+
+
+@_checks
 def neighbors(
         x: Any, k: int = 10, cache: AnyPath | None = None,
         progress: Callable[[int], Any] | None = None, method: str = 'auto'
@@ -79,7 +87,6 @@ def neighbors(
         >>> distances.ravel(), indices.ravel()
         (array([1., 1., 2.]), array([1, 0, 1]))
     """
-    _check_how(cache, method)
     x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
     n = _check_rank(x, k)
     like = {'distances': numpy.empty((n, k)),
@@ -89,6 +96,7 @@ def neighbors(
     return found['distances'], found['indices']
 
 
+@_checks
 def neighbor_distance(
         x: Any, t: int = 10, cache: AnyPath | None = None,
         progress: Callable[[int], Any] | None = None,
@@ -113,7 +121,6 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
-    _check_how(cache, method)
     if method == 'approximate' and runtime.current.holds(x):
         x = to_numpy(x)
     x = _check_points(x)
@@ -121,11 +128,6 @@ def neighbor_distance(
     return _find(x, t, cache, progress, method, 't sigma',
                  {'sigma': Like((n,), numpy.float64, 0)},
                  lambda distances, _: {'sigma': distances[:, -1]})['sigma']
-
-
-def _check_how(cache, method):
-    check_argument('cache', cache, Place())
-    check_argument('method', method, Choice(METHODS))
 
 
 def _find(x, k, cache, progress, method, name, like, select):
@@ -174,21 +176,6 @@ def _check_rank(x, t):
     return n
 
 
-def _cached(cache, name, x, like, progress, compute):
-    """What ``compute`` returns, from the file ``name`` where it is kept."""
-    check_argument('cache', cache, Place())
-    if cache is None:
-        return compute()
-    path = Path(cache) / name.format(digest(x))
-    found = look_up(path, lambda arrays: True, like)
-    if found is None:
-        found = compute()
-        keep(path, found)
-    elif progress is not None:
-        progress(x.shape[0])
-    return found
-
-
 def _check_points(x):
     """x as an array or a CSR matrix that float64 can take the place of."""
     if runtime.current.holds(x):
@@ -218,10 +205,18 @@ def _check_points(x):
         with numpy.errstate(over='ignore'):
             x = x.astype(numpy.float64)
         values = x.data if scipy.sparse.issparse(x) else x
-    if not all(numpy.isfinite(values[start:start + CHUNK]).all()
-               for start in range(0, len(values), CHUNK)):
+    parts = (values[start:start + CHUNK]
+             for start in range(0, len(values), CHUNK))
+    largest = numpy.max([(float(part.max(initial=0)),
+                          -float(part.min(initial=0))) for part in parts],
+                        initial=0)
+    if not numpy.isfinite(largest):
         raise InputError('x holds values that are NaN or infinite; remove '
                          'those points')
+    if largest > LARGEST or 0 < largest < 1 / LARGEST:
+        raise InputError(f'the largest value of x is {largest:.3g}, and '
+                         f'float64 can\'t hold its square; scale the data to '
+                         f'about 1')
     return x
 
 

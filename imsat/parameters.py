@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import os
 import re
 import textwrap
 from collections.abc import Callable
@@ -17,8 +16,10 @@ from typing import Any, TypeVar
 
 import chainer
 import numpy
+import scipy.sparse
 
 from imsat.errors import ArgumentError
+from imsat.storage import is_path
 
 MOST = 2 ** 31 - 1  # of a count
 AUTO = 'auto'
@@ -146,13 +147,7 @@ class Place(Kind):
     def allows(self, value):
         if isinstance(value, bool):
             return self.flag
-        if not isinstance(value, str | os.PathLike):
-            return False
-        try:
-            path = os.fsencode(value)
-        except ValueError:  # no path of this system
-            return False
-        return bool(path) and b'\0' not in path
+        return is_path(value)
 
 
 class Units(Kind):
@@ -218,7 +213,44 @@ class OneOf(Kind):
             or self.kind is not None and self.kind.allows(value)
 
 
+class Numbers(Kind):
+    """A NumPy array of finite numbers, one at least.
+
+    Args:
+        ndim (int): Of how many dimensions.
+        least, most (int): Bounds, which make them whole numbers.
+        sparse (bool): Whether a scipy sparse matrix will do.
+    """
+
+    def __init__(self, ndim, least=None, most=MOST, sparse=False,
+                 optional=False):
+        super().__init__(optional)
+        self.ndim, self.least, self.most = ndim, least, most
+        self.sparse = sparse
+        self.wanted = f'give an array of {ndim} dimensions with ' + (
+            'finite numbers' if least is None else
+            f'whole numbers from {least}'
+            + (f' to {most}' if most != MOST else ''))
+
+    def allows(self, value):
+        values = value.data if self.sparse and scipy.sparse.issparse(value) \
+            else value
+        if not isinstance(values, numpy.ndarray) or value.ndim != self.ndim \
+                or 0 in value.shape:
+            return False
+        if self.least is None:
+            return values.dtype.kind in 'fiub' \
+                and bool(numpy.isfinite(values).all())
+        return values.dtype.kind in 'iu' \
+            and self.least <= values.min() and values.max() <= self.most
+
+
 FUNCTION = OneOf(Callable, 'give a function')
+TABLE = OneOf((scipy.sparse.spmatrix, scipy.sparse.sparray),
+              'give an array of numbers with 2 dimensions', Tensor(2))
+TEXT = OneOf(str, 'give a text')
+PATH = Place(optional=False)
+SEED = Whole(0, 2 ** 32 - 1)
 GENERATOR = OneOf(numpy.random.Generator, 'give a numpy.random.Generator')
 RANDOM_STATE = OneOf(
     numpy.random.RandomState, 'give a numpy.random.RandomState or None',

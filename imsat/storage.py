@@ -59,7 +59,7 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         False
         True
     """
-    path = Path(path)
+    path = as_path(path)
     remove_half_written(
         path.parent, f'*{path.suffix}' if path.suffix else path.name)
     if 'b' not in mode:  # names of files that are not UTF-8 stay what they are
@@ -128,11 +128,23 @@ def remove_half_written(folder: AnyPath, *names: str) -> None:
                 path.unlink()
 
 
+def is_path(value: typing.Any) -> bool:
+    """Whether a value can be the path of a file of this system."""
+    if not isinstance(value, str | os.PathLike):
+        return False
+    try:
+        path = os.fsencode(value)
+    except ValueError:
+        return False
+    return bool(path) and b'\0' not in path
+
+
 def as_path(path: AnyPath) -> Path:
     """A path; InputError for what is none."""
-    if not isinstance(path, str | os.PathLike) or '\0' in os.fsdecode(path):
-        raise InputError(f'a {type(path).__name__} is no path; give the name '
-                         f'of a file')
+    if not is_path(path):
+        what = 'an empty text' if isinstance(path, str) and not path \
+            else f'a {type(path).__name__}'
+        raise InputError(f'{what} is no path; give the name of a file')
     return Path(path)
 
 
@@ -161,7 +173,7 @@ def load_json(path: AnyPath) -> typing.Any:
         InputError: If the file is not valid JSON, gives a name twice or has
             more than ``MOST_JSON`` bytes.
     """
-    with open(path, 'rb') as f:
+    with open(as_path(path), 'rb') as f:
         content = f.read(MOST_JSON + 1)
     if len(content) > MOST_JSON:
         raise InputError(f'{path} has more than {MOST_JSON >> 20} MB, which '
@@ -251,7 +263,7 @@ def load_npz(path: AnyPath, names: Collection[str] | None = None,
         if isinstance(e, OSError) and e.errno != errno.EINVAL:
             raise
         raise InputError(f'{path} is damaged or no npz file without pickle '
-                         f'({_reason(e)}); write it again with numpy.savez'
+                         f'({reason_of(e)}); write it again with numpy.savez'
                          ) from e
 
 
@@ -262,7 +274,8 @@ FAULTS = (ValueError, EOFError, KeyError, TypeError, OverflowError,
           tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
-def _reason(fault):
+def reason_of(fault: BaseException) -> str:
+    """What an exception says, on one line."""
     return ' '.join(str(fault).split()) or type(fault).__name__
 
 
@@ -370,13 +383,14 @@ def load_npy(path: AnyPath) -> numpy.ndarray:
     Raises:
         InputError: If the file is damaged, no npy file or needs pickle.
     """
+    path = as_path(path)
     try:
-        return array_from(Path(path).read_bytes())
+        return array_from(path.read_bytes())
     except FAULTS as e:
         if isinstance(e, OSError):
             raise
         raise InputError(f'{path} is damaged or no npy file without pickle '
-                         f'({_reason(e)}); write it again with numpy.save'
+                         f'({reason_of(e)}); write it again with numpy.save'
                          ) from e
 
 

@@ -75,6 +75,7 @@ def write_data(folder):
     numpy.savez(folder / 'points.npz', x=x, y=numpy.repeat([0, 1], 100))
     numpy.savez(folder / 'images.npz', images=rng.integers(
         0, 256, (1500, 16, 16, 3)).astype('u1'))
+    numpy.savez(folder / 'new.npz', x=numpy.repeat(x, 100, axis=0))
     indices = numpy.sort(rng.random((10000, 2000)).argpartition(3)[:, :3])
     (folder / 'rcv1').mkdir()
     numpy.savez(folder / 'rcv1' / 'rcv1_singleroot.npz',
@@ -111,6 +112,12 @@ def cases():
            lambda at: (at / 'toy.png').read_bytes())
     yield ('compare_original', ['--out', 'out', '--threads', '1'],
            lambda at: (at / 'out/report.md').read_text())
+    yield ('predict', ['../seed0', '--dataset', '../new.npz', '--all',
+                       '--out', 'new.csv'],
+           lambda at: (at / 'new.csv').read_bytes())
+    yield ('compare_runs', ['../seed0', '../seed1', '--out', 'runs.png'],
+           lambda at: ((at / 'stdout').read_text(),
+                       (at / 'runs.png').read_bytes()))
     # Of these the times alone are new; they compare answers themselves.
     yield ('benchmark_step', ['--steps', '3', '--dim', '20', '--hidden', '20',
                               '--threads', '1'], lambda at: None)
@@ -284,6 +291,12 @@ def main():
             below = Path(folder) / f'{i}'
             below.mkdir()
             write_data(below)
+            if script in ('predict', 'compare_runs'):  # they need runs
+                for seed in '01':
+                    run('clustering', [
+                        '--dataset', 'points.npz', '--seed', seed, '--epochs',
+                        '9', '--hidden', '20', '--no-kmeans', '--out',
+                        f'seed{seed}'], below)
             row = kill(script, options, compared, below,
                        -(-args.kills // len(chosen)), rng)
             total += row

@@ -118,3 +118,15 @@ def test_estimators_see_the_same_points(form):
         numpy.testing.assert_allclose(
             model.transform(given), expected.transform(X.astype('f8')),
             1e-4, 1e-4)
+
+
+@pytest.mark.parametrize('form', [numpy.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize('factor', [1e100, 1e-100, 1e200, 1e-200])
+def test_numbers_whose_squares_leave_float64(form, factor):
+    x = form(X * factor)
+    if 1e-150 < factor < 1e150:
+        numpy.testing.assert_allclose(
+            imsat.neighbor_distance(x, T), naive(X) * factor, 1e-9)
+        return
+    with pytest.raises(InputError, match="float64 can't hold its square"):
+        imsat.neighbor_distance(x, T)

@@ -14,7 +14,7 @@ from common.scripts import a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
 from imsat.parameters import (
-    AUTO, Choice, Place, Whole, declarations, option_of)
+    AUTO, SEED, Choice, Place, Whole, declarations, option_of)
 from imsat.storage import load_json
 from paper.departures import faithful
 from paper.systems import PAPER, SYSTEMS, get_system
@@ -246,7 +246,7 @@ def check_config(args, options, kinds, undecided):
         raise imsat.InputError(
             f'{path} has options that are not known: '
             f'{", ".join(sorted(unknown))}; remove them')
-    kinds = {'task': Choice([args.task]), 'seed': Whole(0, 2 ** 32 - 1),
+    kinds = {'task': Choice([args.task]), 'seed': SEED,
              'method': Choice(SYSTEMS[args.task]),
              'dataset': Place(optional=False),
              'threads': Whole(1, optional=True), **kinds}

@@ -24,6 +24,18 @@ def positive(text):
     return number
 
 
+def parser_for(doc, defaults=False):
+    """A parser whose help has a script's docstring; with ``defaults`` its
+    first paragraph, and the default of each option."""
+    if defaults:
+        return argparse.ArgumentParser(
+            description=doc.split('\n\n')[0],
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    return argparse.ArgumentParser(
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def sentence(error):
     """What an error says, with options in place of the library's arguments.
     """

@@ -12,7 +12,7 @@ from imsat.datasets.idx import read_idx
 from imsat.datasets.points import check_points
 from imsat.devices import available_memory
 from imsat.errors import InputError
-from imsat.storage import FAULTS, load_npy, load_npz
+from imsat.storage import FAULTS, load_npy, load_npz, reason_of
 
 POINTS, LABELS = ('x', 'X'), ('y', 'target')
 # What scipy.sparse.save_npz writes.
@@ -107,9 +107,8 @@ def _read_sparse(path):
     except (*FAULTS, AttributeError) as e:
         if isinstance(e, OSError) and e.errno is not None:
             raise
-        reason = ' '.join(str(e).split()) or type(e).__name__
         raise InputError(f'{path} holds no sparse matrix that can be read '
-                         f'({reason}); save it again with '
+                         f'({reason_of(e)}); save it again with '
                          f'scipy.sparse.save_npz') from e
     matrix.sum_duplicates()
     return matrix
@@ -134,9 +133,8 @@ def read_hdf5(path: Path) -> Dataset:
     except InputError:
         raise
     except FAULTS as e:
-        reason = ' '.join(str(e).split()) or type(e).__name__
-        raise InputError(f'{path} is damaged or no HDF5 file ({reason}); '
-                         f'write it again') from e
+        raise InputError(f'{path} is damaged or no HDF5 file '
+                         f'({reason_of(e)}); write it again') from e
     if any(part is None for part in x):
         raise InputError(f'{path} holds no x, X or data, in itself or in both '
                          f'of its groups train and test; write it so')

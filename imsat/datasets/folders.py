@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 
 from imsat.datasets.dataset import Dataset
 from imsat.devices import available_memory
-from imsat.errors import InputError
+from imsat.errors import ArgumentError, InputError
 from imsat.progress import ProgressBar
-from imsat.storage import AnyPath
+from imsat.storage import AnyPath, reason_of
 
 FORMATS = 'PNG', 'JPEG'
 SUFFIXES = '.png', '.jpg', '.jpeg'
@@ -53,9 +53,10 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
         (height, width), note = (
             (size, 'resized to') if size else _common_size(paths))
         if 15 * len(paths) * height * width > available_memory():
-            raise InputError(
-                f'{len(paths)} images of {height} x {width} pixels do not fit '
-                f'into memory; take a smaller --image-size')
+            raise ArgumentError(
+                'image_size', f'is {height} x {width}, and {len(paths)} '
+                f'images of that do not fit into memory; take a smaller one',
+                '--image-size')
         images = numpy.empty((len(paths), height, width, 3), numpy.uint8)
         mode = 'L' if channels == 1 else 'RGB'
         with ProgressBar(len(paths), folder.name, 'image',
@@ -170,6 +171,6 @@ def _open(path, function: typing.Callable):
     except FAULTS as e:
         if isinstance(e, OSError) and e.errno is not None:
             raise
-        reason = ' '.join(str(e).split()) or type(e).__name__
-        raise InputError(f'{path} is damaged or no PNG or JPEG ({reason}); '
-                         f'save it again or remove it') from e
+        raise InputError(f'{path} is damaged or no PNG or JPEG '
+                         f'({reason_of(e)}); save it again or remove it'
+                         ) from e

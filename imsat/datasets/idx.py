@@ -7,13 +7,15 @@ import numpy
 
 from imsat.datasets.sources import check_md5
 from imsat.errors import InputError
-from imsat.storage import AnyPath
+from imsat.parameters import OneOf, checked
+from imsat.storage import AnyPath, as_path
 
 _TYPES = {0x08: 'u1', 0x09: 'i1', 0x0b: '>i2', 0x0c: '>i4', 0x0d: '>f4',
           0x0e: '>f8'}
 MOST_DIMENSIONS = 32  # that any NumPy's arrays may have
 
 
+@checked(md5=OneOf(str, 'give hexadecimal digits, or None', optional=True))
 def read_idx(path: AnyPath, md5: str | None = None) -> numpy.ndarray:
     """The array in an IDX file, the format of MNIST, plain or gzipped.
 
@@ -36,6 +38,7 @@ def read_idx(path: AnyPath, md5: str | None = None) -> numpy.ndarray:
         ...     read_idx(path)
         array([[7, 8, 9]], dtype=uint8)
     """
+    path = as_path(path)
     with open(path, 'rb') as f:
         is_zipped = f.read(2) == b'\x1f\x8b'
     try:

@@ -18,7 +18,7 @@ from imsat.datasets.preparation import Preparation
 from imsat.datasets.sources import SOURCES, Files
 from imsat.errors import ArgumentError, InputError
 from imsat.parameters import (
-    MOST, Flag, check_argument, is_sequence, is_whole, shown)
+    MOST, Flag, OneOf, checked, is_sequence, is_whole, shown)
 from imsat.storage import AnyPath, as_path, load_npy
 
 TEXTS = '.txt', '.txt.gz'
@@ -28,6 +28,9 @@ KINDS = (f'a file that ends in {", ".join([*READERS, *tables.SUFFIXES])} or '
          f'{TEXTS[0]}, an IDX file, or a folder of images')
 
 
+@checked(fetch=Flag(), verbose=Flag(), like=OneOf(
+    Preparation, 'give the Preparation of what was learnt from, or None',
+    optional=True))
 def load_dataset(name: str, data_dir: AnyPath | None = None, *,
                  label: str | int | None = None,
                  index: str | int | None = None, columns: typing.Any = None,
@@ -62,8 +65,6 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
         >>> digits.y[:5]
         array([0, 1, 2, 3, 4])
     """
-    check_argument('fetch', fetch, Flag())
-    check_argument('verbose', verbose, Flag())
     given = dict(label=label, index=index, columns=columns, text=text,
                  labels=labels, image_size=image_size)
     if isinstance(name, str) and name in SOURCES:
@@ -114,7 +115,7 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         InputError: In one sentence, for what can't be read or clustered.
     """
     path, size = as_path(name), _size_of(image_size)
-    if not str(name) or not (os.path.exists(path) or path.name.endswith(
+    if not (os.path.exists(path) or path.name.endswith(
             (*READERS, *tables.SUFFIXES, *TEXTS))):
         raise InputError(
             f'the data set {str(name)!r} is not known; give one of '

@@ -35,7 +35,7 @@ def load_mnist(files: Files) -> Dataset:
     images, labels = map(numpy.concatenate, (parts[0::2], parts[1::2]))
     # 0..255 to -1..1, as the authors' code scales it.
     x = images.reshape(len(images), -1).astype(numpy.float32) / 128 - 1
-    return Dataset('mnist', x, labels.astype(numpy.int64), (28, 28),
+    return Dataset('mnist', x, labels.astype(numpy.int64), images.shape[1:],
                    ['All 70,000 images; pixels x / 128 - 1.'])
 
 

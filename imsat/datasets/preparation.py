@@ -99,26 +99,30 @@ class Preparation:
         try:
             how = json.loads(str(arrays.pop('preparation')))
             vocabulary = how.pop('words')
+            if vocabulary is not None:
+                how['words'] = Words(vocabulary, arrays['idf'])
             self = cls(**how)
-            if not self._is_sound(vocabulary):
-                raise ValueError('a value is of another kind')
         except (KeyError, TypeError, ValueError, AttributeError,
                 RecursionError) as e:
             raise InputError(f'{path} does not say how points were prepared '
                              f'({e!r}); name that of a run') from e
-        has_words = vocabulary is not None
-        check_arrays(arrays, {'idf': Like((self.dimension,), least=0)}
-                     if has_words else {}, path, 'name that of a run')
+        check_arrays(arrays, {} if self.words is None else {
+            'idf': Like((self.dimension,), least=0)}, path,
+            'name that of a run')
         return dataclasses.replace(
-            self, image_shape=self.image_shape and tuple(self.image_shape),
-            words=Words(vocabulary, arrays['idf']) if has_words else None)
+            self, image_shape=self.image_shape and tuple(self.image_shape))
 
-    def _is_sound(self, vocabulary):
-        """Whether all is of its kind, with the vocabulary of words."""
-        d, shape = self.dimension, self.image_shape
-        return is_whole(d) and d > 0 and all(
-            texts is None or _are_texts(texts, d)
-            for texts in (self.names, vocabulary)) and all(
+    def __post_init__(self):
+        if not self._is_sound():
+            raise InputError('of a preparation a value is of another kind; '
+                             'take that of a data set, or load one')
+
+    def _is_sound(self):
+        """Whether all is of its kind."""
+        d, shape, words = self.dimension, self.image_shape, self.words
+        return is_whole(d) and d > 0 and isinstance(words, Words | None) \
+            and all(texts is None or _are_texts(texts, d) for texts in (
+                self.names, words and words.vocabulary)) and all(
             column is None or isinstance(column, str) or is_whole(column)
             for column in (self.label, self.index, self.text)) and (
             self.columns is None or isinstance(self.columns, str)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imsat.datasets.dataset import Dataset
 from imsat.errors import ArgumentError, InputError
-from imsat.parameters import Place
+from imsat.parameters import Flag, Place, checked
 from imsat.storage import AnyPath, atomic_write, default_cache
 
 Loader = Callable[..., Dataset]
@@ -35,6 +35,7 @@ class Files:
         verbose (bool): Whether to show the progress of long preparations.
     """
 
+    @checked(fetch=Flag(), verbose=Flag())
     def __init__(self, folder: AnyPath | None = None, fetch: bool = True,
                  verbose: bool = True) -> None:
         is_empty = isinstance(folder, str) and not folder

@@ -4,7 +4,7 @@ from numpy.typing import ArrayLike
 
 from imsat.errors import ArgumentError, InputError
 from imsat.labels import number_labels
-from imsat.parameters import Whole, check_argument, is_whole, shown
+from imsat.parameters import SEED, check_argument, is_whole, shown
 
 
 def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
@@ -36,7 +36,7 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         raise ArgumentError('per_class', f'is {shown(per_class)}; ask for at '
                             'least 1 query of each class',
                             '--queries-per-class')
-    check_argument('seed', seed, Whole(0, 2 ** 32 - 1), '--seed')
+    check_argument('seed', seed, SEED, '--seed')
     labels = y
     y, = number_labels(labels)
     classes = zip(*numpy.unique(y, return_counts=True))

@@ -23,7 +23,7 @@ from imsat.datasets.dataset import Dataset
 from imsat.datasets.points import MISSING, check_points, refuse_missing
 from imsat.datasets.preparation import Preparation
 from imsat.errors import ArgumentError, InputError
-from imsat.storage import AnyPath
+from imsat.storage import AnyPath, reason_of
 
 SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
 SEPARATORS = ',;\t| '
@@ -34,9 +34,12 @@ GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
 # Of digits and marks alone, as dates and times are: no name of a column.
 NUMERIC = re.compile(r"[+-]?[\d.,:/_' -]*\d[\d.,:/_' -]*(e[+-]?\d+)?|"
                      r'[+-]?(nan|inf|infinity)', re.I)
+INDEX = re.compile(r'__index_level_\d+__')  # that of pandas, in Parquet
 UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
 # Hardly ever those of features.
-SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
+SUSPICIOUS = re.compile(
+    rf'y(\.\d+)?|labels?|class|target|id|index|{INDEX.pattern}', re.I)
+ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 
 def read_table(path: AnyPath, label: str | int | None = None,
@@ -93,13 +96,13 @@ class Table(typing.NamedTuple):
     Args:
         frame (pandas.DataFrame): Its columns are numbered from 0.
         names (list of str): Those of all columns; None without.
-        unnamed (bool): Whether the first column is there to name the rows.
+        unnamed (int): Which column is there to name the rows, or None.
         place: Says where a row is.
         numbers: The numbers in some columns, shape (N, d).
     """
     frame: typing.Any
     names: list[str] | None
-    unnamed: bool
+    unnamed: int | None
     place: typing.Callable[[int], str]
     numbers: typing.Callable[[list[int]], numpy.ndarray]
 
@@ -146,7 +149,7 @@ def _as_dataset(path, table, label, index, columns, text, like):
     if label is not None:
         labels = find('label', label)
     rows = None if index is None else find('index', index)
-    aside = {labels, rows, 0 if table.unnamed else None}
+    aside = {labels, rows, table.unnamed}
     if text is not None and columns is not None:
         raise ArgumentError(
             'columns', 'are features, and so is the text; give only one of '
@@ -177,9 +180,11 @@ def _as_dataset(path, table, label, index, columns, text, like):
     if labels is not None:
         y = _labels(table.frame[labels].tolist(), path, table.place)
     notes = []
-    if table.unnamed and rows is None and 0 not in [labels, *features]:
-        rows = 0
-        notes = ['The first column, which has no name, is the index.']
+    if table.unnamed is not None and rows is None \
+            and table.unnamed not in [labels, *features]:
+        rows = table.unnamed
+        which = f'Column {rows + 1}' if rows else 'The first column'
+        notes = [f'{which}, which has no name, is the index.']
     rows = None if rows is None else table.frame[rows].astype(str).tolist()
     if text is not None:
         texts = table.frame[features[0]].tolist()
@@ -219,8 +224,8 @@ def _counts(texts):
 
 def _labels(values, source, place):
     if all(isinstance(value, str) for value in values):
-        values = [unicodedata.normalize('NFC', value.strip())
-                  for value in values]
+        values = [unicodedata.normalize(
+            'NFC', value.translate(ZERO_WIDTH).strip()) for value in values]
         refuse_missing(values, source, place, 'label')
         seen = {}
         for text in dict.fromkeys(values):
@@ -237,21 +242,26 @@ def _read_parquet(path, given):
     import pandas
 
     try:
-        frame = pandas.read_parquet(path, engine='pyarrow',
-                                    page_checksum_verification=True)
+        import pyarrow.parquet
+
+        names = pyarrow.parquet.read_schema(path).names
+        if len(set(names)) == len(names):
+            frame = pandas.read_parquet(path, engine='pyarrow',
+                                        page_checksum_verification=True)
+            names = [str(name) for name in frame.columns]
     except ImportError as e:
         raise InputError(f'{path} needs pyarrow to be read; install it with '
                          f"pip install 'imsat[parquet]'") from e
     except (ValueError, TypeError, LookupError, AttributeError,
             NotImplementedError, OSError) as e:
-        reason = ' '.join(str(e).split())
-        raise InputError(f'{path} is damaged or no Parquet file ({reason}); '
-                         f'write it again') from e
-    names = [str(name) for name in frame.columns]
+        raise InputError(f'{path} is damaged or no Parquet file '
+                         f'({reason_of(e)}); write it again') from e
+    _refuse_names(path, names)
     frame.columns = range(len(names))
     if not names or not len(frame):
         raise InputError(f'{path} holds no points; give a row for each')
-    _refuse_names(path, names)
+    index = next((i for i, name in enumerate(names)
+                  if INDEX.fullmatch(name)), None)
 
     def numbers(columns):
         for i in columns:
@@ -263,7 +273,7 @@ def _read_parquet(path, given):
                     f'numbers; name it as label or index, or name the '
                     f'columns of numbers')
         return frame[columns].to_numpy(float)
-    return Table(frame, names, False, lambda row: f'row {row + 1}', numbers)
+    return Table(frame, names, index, lambda row: f'row {row + 1}', numbers)
 
 
 def _refuse_names(path, names):
@@ -346,7 +356,7 @@ def _read_text(path, given):
                                  repr(names[i]) if names else i + 1) from e
         return x
 
-    return Table(frame, names, unnamed, place, numbers)
+    return Table(frame, names, 0 if unnamed else None, place, numbers)
 
 
 def _spaced(text):

@@ -21,21 +21,22 @@ from typing_extensions import Self
 
 import imsat
 from imsat.devices import check_memory, get_device, weights_of
-from imsat.errors import CollapseWarning, DivergenceError, InputError
+from imsat.errors import (
+    CollapseWarning, DivergenceError, InputError, InputTypeError)
 from imsat.estimators.centering import (
     LEAST, TINY, centred, check_range, find_center, find_scale)
 from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.parameters import (
-    AUTO, MOST, Choice, Flag, Number, Place, Seed, Units, Whole,
-    argument_error, check_parameters, declarations, documented, parameter,
-    plain)
+    AUTO, MOST, PATH, TEXT, Choice, Flag, Number, Place, Seed, Units, Whole,
+    argument_error, check_parameters, checked, declarations, documented,
+    parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width
 from imsat.storage import (
-    AnyPath, Like, check_arrays, digest, load_npz, save_npz)
+    AnyPath, Like, check_arrays, digest, load_npz, reason_of, save_npz)
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS
@@ -126,7 +127,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             value = plain(value)
         super().__setattr__(name, value)
 
-    def check(self, X, y=None) -> None:
+    def check(self, X: Any, y: Any = None) -> None:
         """Raises InputError for arguments that don't go with X, y or here.
         """
         check_parameters(self)
@@ -290,12 +291,16 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return centred(X, self.center_, self.deviation_)
 
     def _validated(self, X, **options):
+        if numpy.ma.is_masked(X):  # scikit-learn takes what is below the mask
+            raise InputError('X has values that are masked; remove those '
+                             'points, or fill them in')
         try:
             return validate_data(
                 self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
                 **options)
-        except ValueError as e:  # a TypeError is one in scikit-learn, too
-            raise InputError(str(e)) from e
+        except (ValueError, TypeError, OverflowError) as e:
+            kind = InputTypeError if isinstance(e, TypeError) else InputError
+            raise kind(reason_of(e)) from e
 
     def made_with(self, but=('epochs', 'n_init'), cls=None):
         """What decides what is learnt, as JSON has it, for snapshots: a run
@@ -447,7 +452,7 @@ class Clusterer(ClusterMixin):
         10, Whole(1), 'K, the number of clusters', option='clusters',
         kw_only=False)
 
-    def check(self, X, y=None) -> None:
+    def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
         self._check_at_most(X.shape[0], 'n_clusters', 'the number of clusters')
 
@@ -522,7 +527,7 @@ class TrainedEstimator(Estimator):
         them."""
         return dict(batch_size=self.batch_size)
 
-    def check(self, X, y=None) -> None:
+    def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
         if self.batch_size != AUTO:
             self._check_at_most(X.shape[0], 'batch_size',
@@ -540,6 +545,7 @@ class TrainedEstimator(Estimator):
         # Weights, gradients and what Adam gathers.
         check_memory(self._widths(X.shape[1]), numbers=4)
 
+    @checked(path=PATH, source=TEXT, preprocessing=TEXT)
     def to_onnx(self, path: AnyPath, source: str = '',
                 preprocessing: str = '') -> None:
         """Writes the fitted network as ONNX, with all that is done before and

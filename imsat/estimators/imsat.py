@@ -23,7 +23,7 @@ from imsat.losses.regularizers import RegularizerParameters
 from imsat.neighbors import METHODS, neighbor_distance
 from imsat.parameters import (
     AUTO, Auto, Choice, Number, OneOf, Place, Whole, again, argument_error,
-    documented, parameter)
+    check_parameters, checked, documented, parameter)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache
@@ -222,6 +222,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return predict_logits(self.encoder_, X)
 
     @classmethod
+    @checked(encoder=OneOf(Encoder, 'give an imsat.Encoder'))
     def from_encoder(cls, encoder: Encoder, **arguments: Any) -> Self:
         """An estimator around a trained network, for predictions.
 
@@ -232,6 +233,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         sizes = encoder.sizes
         estimator_of: Any = cls
         self = estimator_of(sizes[-1], hidden=sizes[1:-1], **arguments)
+        check_parameters(self)
         self.n_features_in_, self.objective_ = sizes[0], math.nan
         self.center_, self.warnings_ = numpy.zeros(sizes[0]), []
         self.deviation_ = numpy.ones(sizes[0])
@@ -255,9 +257,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         median = float(numpy.median(radius)) / self.alpha
         return 2. ** round(math.log2(SIGMA / median))
 
-    def radius(self, X) -> numpy.ndarray:
+    def radius(self, X: Points) -> numpy.ndarray:
         """alpha sigma_t(x) of Eq. 17, shape (N,), float32, in the units of X;
         zeros where the regulariser has no use for it."""
+        check_parameters(self)
+        X = self._validated(X, reset=False)
         return self._radius(X)[0]
 
     def _radius(self, x):
@@ -295,7 +299,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return neighbor_distance(
             x[first], t, cache, method=self.neighbor_search)[inverse]
 
-    def check(self, X, y=None) -> None:
+    def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
         n, regularizer = X.shape[0], self.make_regularizer()
         t = self.settle(n)['n_neighbors']

@@ -1,5 +1,6 @@
 """Hashing by principal components: PCA-ITQ and spectral hashing."""
 import dataclasses
+from typing import Any
 
 import numpy
 from typing_extensions import Self
@@ -99,7 +100,7 @@ class ITQHasher(ProjectionHasher):
         self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
         return self
 
-    def check(self, X, y=None) -> None:
+    def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
         if self.n_bits > X.shape[1]:
             raise argument_error(

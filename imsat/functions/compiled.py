@@ -1,4 +1,5 @@
 """Loops over NumPy's arrays, compiled where numba is installed."""
+import contextlib
 import functools
 
 
@@ -24,11 +25,22 @@ def compiled(**options):
     def decorate(loop):
         @functools.cache
         def compile_by(numba):
-            return numba.njit(cache=True, nogil=True, error_model='numpy',
-                              **options)(loop)
+            return njit(**options)(loop)
 
         def get():
             numba = get_numba()
             return None if numba is None else compile_by(numba)
         return get
+    return decorate
+
+
+def njit(**options):
+    """``numba.njit``, whose machine code is kept for the next run if there
+    is a folder that can be written, beside the source or below the home."""
+    def decorate(loop):
+        function = get_numba().njit(nogil=True, error_model='numpy',
+                                    **options)(loop)
+        with contextlib.suppress(RuntimeError):  # there is none
+            function.enable_caching()
+        return function
     return decorate

@@ -11,6 +11,7 @@ import numpy
 from imsat.cuda import affine, runtime
 from imsat.errors import InputError
 from imsat.functions import affine_transform
+from imsat.hints import Array
 from imsat.parameters import (
     MOST, Kind, Number, argument_error, check_value, documented, is_number,
     is_sequence, is_whole, parameter)
@@ -78,14 +79,14 @@ class AffineDistortion:
     def __post_init__(self):
         check_value(self)
 
-    def __call__(self, x, rng):
+    def __call__(self, x: Array, rng: numpy.random.Generator) -> Array:
         """Distorted images, an array of x's shape, (B, height * width)."""
         matrix = self.draw(x, rng)
         with chainer.no_backprop_mode():
             y = affine_transform(x.reshape(-1, *self.image_shape), matrix)
         return y.array.reshape(x.shape)
 
-    def draw(self, x, rng):
+    def draw(self, x: Array, rng: numpy.random.Generator) -> Array:
         """A matrix for each image of x, on its device, as
         :func:`functions.affine_transform` takes them."""
         if runtime.current.holds(x):
@@ -120,7 +121,7 @@ class AffineDistortion:
             matrix[:, :, 2] -= matrix[:, :, axis] * offset
             matrix[:, axis, 2] += offset
 
-    def check(self, dimension):
+    def check(self, dimension: int) -> None:
         """Raises InputError unless points of so many features are images
         that the shift and the center lie within."""
         if self.image_shape is None \

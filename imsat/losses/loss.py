@@ -1,6 +1,10 @@
 """Eq. 1 on one screen."""
+import chainer
+
+from imsat.hints import Array
 from imsat.losses.objectives import Objective
 from imsat.losses.regularizers import Regularizer
+from imsat.parameters import SEED, OneOf, Tensor, checked
 from imsat.randomness import DIRECTION, generator
 
 
@@ -42,13 +46,17 @@ class IMSATLoss:
         1.099
     """
 
-    def __init__(self, objective: Objective, regularizer: Regularizer, radius,
-                 seed=0):
+    @checked(objective=OneOf(Objective, 'give an imsat.Objective'),
+             regularizer=OneOf(Regularizer, 'give an imsat.Regularizer'),
+             radius=Tensor(1), seed=SEED)
+    def __init__(self, objective: Objective, regularizer: Regularizer,
+                 radius: Array, seed: int = 0) -> None:
         self.objective, self.regularizer = objective, regularizer
         self.radius, self.seed = radius, seed
         self.penalty = objective.penalty
 
-    def __call__(self, network, x, index, step):
+    def __call__(self, network: chainer.Link, x: Array, index: Array,
+                 step: int) -> dict[str, chainer.Variable]:
         """The loss of a batch and its terms, 0-dimensional Variables.
 
         Args:

@@ -3,6 +3,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import chainer
 import numpy
 
 from imsat.errors import InputError
@@ -11,6 +12,7 @@ from imsat.functions import (
     softmax_entropy, softmax_kl)
 from imsat.functions.entropy import Prior
 from imsat.functions.mutual_information import Sizes
+from imsat.hints import VariableOrArray
 from imsat.parameters import (
     Number, argument_error, check_value, documented, parameter)
 
@@ -58,32 +60,35 @@ class Objective:
     def __post_init__(self):
         check_value(self)
 
-    def __call__(self, y, penalty=None):
+    def __call__(self, y: VariableOrArray, penalty: float | None = None
+                 ) -> tuple[chainer.Variable, Any]:
         """The term to minimise, and what it is made of, from logits (B, M).
         """
         information = self.information(y)
         return self.combine(information, penalty), information
 
-    def check(self, n_outputs):
+    def check(self, n_outputs: int) -> None:
         """Raises InputError unless it suits so many outputs."""
 
-    def information(self, y):
+    def information(self, y: VariableOrArray) -> Any:
         """The terms of logits y, shape (B, M), a namedtuple."""
         raise TypeError(f'{type(self).__name__} does not say what it is made '
                         f'of; define information')
 
-    def combine(self, information, penalty=None):
+    def combine(self, information: Any, penalty: float | None = None) -> Any:
         """The term to minimise; ``penalty`` is the weight of a constraint
         that has grown."""
         raise TypeError(f'{type(self).__name__} does not say how its terms '
                         f'add up; define combine')
 
-    def distance(self, y0, y1):
+    def distance(self, y0: VariableOrArray, y1: VariableOrArray
+                 ) -> chainer.Variable:
         """How far predictions moved, from logits y0 to logits y1."""
         raise TypeError(f'{type(self).__name__} does not say how far '
                         f'predictions are apart; define distance')
 
-    def rank(self, sat, information, penalty=None):
+    def rank(self, sat: float, information: Any,
+             penalty: float | None = None) -> tuple[float, float]:
         """What restarts are compared by; the smallest is the best.
 
         The objective itself, from figures of all data.

@@ -17,10 +17,10 @@ Around them are values, one for each regulariser: a :class:`Regularizer` holds
 its parameters and says what it needs.  Those with a name are in
 :data:`REGULARIZERS`.
 """
-import collections.abc
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import chainer
 import chainer.functions as F
@@ -29,6 +29,7 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
+from imsat.hints import Array, VariableOrArray
 from imsat.losses.augmentation import AffineDistortion, check_augmented
 from imsat.parameters import (
     AUTO, FUNCTION, GENERATOR, Auto, Choice, Flag, Kind, Number, OneOf,
@@ -38,6 +39,9 @@ from imsat.parameters import (
 # Of "auto" for xi.  MNIST's 10 are .19 sqrt(784) radii: docs/defaults.md.
 REACH = .19
 
+# From a batch to logits, and of two sets of logits.
+Forward: TypeAlias = Callable[..., chainer.Variable]
+Distance: TypeAlias = Callable[..., chainer.Variable]
 # What the pure functions are given.
 _of_all: dict[str, Kind] = dict(
     forward=FUNCTION, distance=FUNCTION, x=Tensor(2),
@@ -48,26 +52,35 @@ _of_radius: dict[str, Kind] = dict(
 
 
 @checked(**_of_all, augmented=Tensor())
-def self_augmented_training(forward, distance, x, augmented, y=None):
+def self_augmented_training(
+        forward: Forward, distance: Distance, x: Array, augmented: Array,
+        y: VariableOrArray | None = None) -> chainer.Variable:
     """Eqs. 3 and 4: how far predictions move from ``x`` to ``augmented``."""
     return distance(_clean(forward, x, y), forward(augmented))
 
 
 @checked(**_of_all, transform=FUNCTION)
-def augmentation(forward, distance, x, radius=None, y=None, rng=None, *,
-                 transform):
+def augmentation(
+        forward: Forward, distance: Distance, x: Array,
+        radius: Array | None = None, y: VariableOrArray | None = None,
+        rng: numpy.random.Generator | None = None, *,
+        transform: Callable[..., VariableOrArray]) -> chainer.Variable:
     """The regulariser of any augmentation T (section 3.2.2).
 
     Args:
         transform: Function ``(x, rng)`` to the augmented batch, an array or
             Variable of x's shape.
     """
-    augmented = check_augmented(transform(x, rng), x)
+    # A copy, as it may work in place.
+    augmented = check_augmented(transform(x.copy(), rng), x)
     return self_augmented_training(forward, distance, x, augmented, y)
 
 
 @checked(**_of_radius)
-def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
+def rpt(forward: Forward, distance: Distance, x: Array, radius: Array,
+        y: VariableOrArray | None = None,
+        rng: numpy.random.Generator | None = None,
+        direction: Array | None = None) -> chainer.Variable:
     """Random perturbation training: r uniform on the sphere of ``radius``.
 
     Args:
@@ -106,8 +119,11 @@ def rpt(forward, distance, x, radius, y=None, rng=None, direction=None):
 @checked(**_of_radius, power_iterations=Whole(0), xi=OneOf(
     chainer.get_array_types(), 'give a finite number from 0, or an array',
     Number()))
-def vat(forward, distance, x, radius, y=None, rng=None, direction=None, *,
-        xi, power_iterations):
+def vat(forward: Forward, distance: Distance, x: Array, radius: Array,
+        y: VariableOrArray | None = None,
+        rng: numpy.random.Generator | None = None,
+        direction: Array | None = None, *, xi: Any,
+        power_iterations: int) -> chainer.Variable:
     """Virtual adversarial training: r of Eq. 6 (Miyato et al. 2016).
 
     The direction in which ``distance`` grows fastest is found by power
@@ -212,7 +228,8 @@ def _move_loop(x, d, radius, least, out):
 
 @checked(network=OneOf(chainer.Link, 'give a chainer.Link'), rate=Number(),
          weights_only=Flag())
-def weight_decay(network, rate, weights_only=False):
+def weight_decay(network: chainer.Link, rate: float,
+                 weights_only: bool = False) -> chainer.Variable:
     """The regulariser of RIM: rate / 2 times the squares of all parameters.
 
     Its gradient is that of ``chainer.optimizer_hooks.WeightDecay(rate)``.
@@ -293,7 +310,11 @@ class Regularizer:
     is_shift_invariant: Any = False
     is_scale_free: Any = False
 
-    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+    def __call__(self, network: Forward, distance: Distance, x: Array,
+                 radius: Array | None = None,
+                 y: VariableOrArray | None = None,
+                 rng: numpy.random.Generator | None = None
+                 ) -> chainer.Variable:
         """R of a batch, a 0-dimensional Variable.
 
         Args:
@@ -313,7 +334,7 @@ class Regularizer:
     def __post_init__(self):
         check_value(self)
 
-    def check(self, dimension):
+    def check(self, dimension: int) -> None:
         """Raises InputError unless it suits points of so many features."""
 
 
@@ -412,8 +433,8 @@ class Augmentation(Regularizer):
         >>> mirror = imsat.Augmentation(lambda x, rng: x[:, ::-1])
         >>> model = imsat.IMSATClustering(10, regularizer=mirror)
     """
-    transform: collections.abc.Callable = parameter(
-        None, OneOf(collections.abc.Callable, 'give a function (x, rng)'),
+    transform: Callable = parameter(
+        None, OneOf(Callable, 'give a function (x, rng)'),
         kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
@@ -431,7 +452,7 @@ class Ranges(Kind):
              if name != 'image_shape'}
 
     def allows(self, value):
-        return isinstance(value, collections.abc.Mapping) \
+        return isinstance(value, Mapping) \
             and self.known.keys() >= value.keys()
 
     def problem(self, value):

@@ -9,26 +9,37 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
+from imsat.errors import InputError
+from imsat.functions.entropy import Prior
+from imsat.labels import classes_of
 from imsat.metrics import match_clusters
-from imsat.pictures.images import drawable
+from imsat.parameters import PATH, SEED, Numbers, Whole, checked, is_whole
+from imsat.pictures.images import ImageShape, check_images, drawable
 from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
 
 
+MOST_CLUSTERS = 10 ** 6
+
+
+@checked(path=PATH, n_clusters=Whole(0, MOST_CLUSTERS))
 def contingency(path: AnyPath, labels: ArrayLike, clusters: ArrayLike,
                 n_clusters: int = 0) -> Figure:
     """Counts of every label in every cluster; matched ones are framed.
 
     Args:
         path (path): The PNG file.
-        labels, clusters (array): Shape (N,), of any type that sorts.
+        labels, clusters (array): Shape (N,), as
+            :func:`imsat.labels.number_labels` takes them.
         n_clusters (int): Clusters are whole numbers below it, and those that
             are empty are shown; 0 for those in ``clusters``.
     """
     table, rows, columns = match_clusters(labels, clusters)
-    class_names, cluster_names = numpy.unique(labels), numpy.unique(clusters)
+    (class_names, _), (cluster_names, _) = map(classes_of, (labels, clusters))
     if n_clusters:
-        full, cluster_names = cluster_names, numpy.arange(n_clusters)
+        _check_clusters(cluster_names, n_clusters)
+        full = numpy.array(cluster_names)
+        cluster_names = list(range(n_clusters))
         columns = full[columns]
         wide = numpy.zeros((len(table), n_clusters), table.dtype)
         wide[:, full] = table
@@ -52,9 +63,10 @@ def contingency(path: AnyPath, labels: ArrayLike, clusters: ArrayLike,
     axes.add_collection(PatchCollection(
         [Rectangle((j - .5, i - .5), 1, 1) for i, j in zip(rows, matched)],
         facecolor='none', edgecolor=ORANGE))
-    axes.set_xticks(*_thinned(cluster_names[order]), fontsize=8,
-                    rotation=90 if width > 40 else 0)
-    axes.set_yticks(*_thinned(class_names), fontsize=8)
+    # A label may have dollars.
+    axes.set_xticks(*_thinned([cluster_names[j] for j in order]), fontsize=8,
+                    rotation=90 if width > 40 else 0, parse_math=False)
+    axes.set_yticks(*_thinned(class_names), fontsize=8, parse_math=False)
     axes.set_xlabel('cluster')
     axes.set_ylabel('label')
     right = table[rows, matched].sum() / table.sum()
@@ -66,9 +78,26 @@ def contingency(path: AnyPath, labels: ArrayLike, clusters: ArrayLike,
 def _thinned(names, most=100):
     """Places and names of ticks, so many that they can be read."""
     places = range(0, len(names), -(-len(names) // most))
-    return places, names[places]
+    return places, [names[i] for i in places]
 
 
+def _check_clusters(clusters, n_clusters):
+    if not all(is_whole(k) and 0 <= k < n_clusters for k in clusters):
+        raise InputError(f'clusters are no whole numbers from 0 to '
+                         f'{n_clusters - 1}; give others, or all n_clusters')
+
+
+def _check_rows(clusters, **arrays):
+    for name, array in arrays.items():
+        if array is not None and array.shape[0] != len(clusters):
+            raise InputError(f'{name} has {array.shape[0]} rows for '
+                             f'{len(clusters)} clusters; give one for each '
+                             f'point')
+
+
+@checked(path=PATH, x=Numbers(2), image_shape=ImageShape(),
+         clusters=Numbers(1, least=0), n_clusters=Whole(1, MOST_CLUSTERS),
+         seed=SEED, columns=Whole(1, 100), most_rows=Whole(1, 100))
 def cluster_samples(path: AnyPath, x: numpy.ndarray,
                     image_shape: tuple[int, ...], clusters: numpy.ndarray,
                     n_clusters: int, seed: int = 0, columns: int = 15,
@@ -84,6 +113,9 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
         seed (int): Of the choice.
         columns (int): Images of a cluster, where it has as many.
     """
+    _check_clusters(numpy.unique(clusters), n_clusters)
+    _check_rows(clusters, x=x)
+    check_images(image_shape, x=x)
     rng = numpy.random.default_rng(seed)
     height, width = image_shape[:2]
     shown = min(n_clusters, most_rows)
@@ -114,6 +146,8 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     return save(figure, path)
 
 
+@checked(path=PATH, clusters=Numbers(1, least=0),
+         n_clusters=Whole(1, MOST_CLUSTERS), prior=Prior(optional=True))
 def cluster_sizes(path: AnyPath, clusters: numpy.ndarray, n_clusters: int,
                   prior: ArrayLike | None = None) -> Figure:
     """How many points each cluster has, against the prior q(y).
@@ -123,6 +157,10 @@ def cluster_sizes(path: AnyPath, clusters: numpy.ndarray, n_clusters: int,
         clusters (array): Shape (N,), from 0 to ``n_clusters`` - 1.
         prior (array): q(y), shape (n_clusters,); None for the uniform one.
     """
+    _check_clusters(numpy.unique(clusters), n_clusters)
+    if prior is not None and numpy.size(prior) != n_clusters:
+        raise InputError(f'prior has {numpy.size(prior)} entries for '
+                         f'{n_clusters} clusters; give one each')
     counts = numpy.bincount(clusters, minlength=n_clusters)
     expected = len(clusters) * (numpy.full(n_clusters, 1 / n_clusters)
                                 if prior is None else numpy.asarray(prior))
@@ -146,6 +184,8 @@ def cluster_sizes(path: AnyPath, clusters: numpy.ndarray, n_clusters: int,
     return save(figure, path)
 
 
+@checked(path=PATH, x=Numbers(2, sparse=True), clusters=Numbers(1, least=0),
+         p=Numbers(2, optional=True), seed=SEED, most=Whole(2))
 def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
               p: numpy.ndarray | None = None, seed: int = 0,
               most: int = 5000) -> Figure:
@@ -159,12 +199,16 @@ def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
         p (array): p(y|x), shape (N, K); None where there is none.
         seed (int): Of the choice of ``most`` points.
     """
+    _check_rows(clusters, x=x, p=p)
     chosen = numpy.random.default_rng(seed).permutation(x.shape[0])[:most]
-    clusters, n = clusters[chosen], min(2, x.shape[1])
+    clusters, x = clusters[chosen], x[chosen]
+    n = min(2, *x.shape)
+    if scipy.sparse.issparse(x) and n == min(x.shape):  # ARPACK wants more
+        x = x.toarray()
     pca = PCA(n, svd_solver='arpack' if scipy.sparse.issparse(x) else 'auto',
               random_state=seed)
     z = numpy.zeros((len(chosen), 2))
-    z[:, :n] = pca.fit_transform(x[chosen])
+    z[:, :n] = pca.fit_transform(x)
     figure = Figure((4.4 if p is None else 8.6, 4), layout='constrained')
     grid = figure.subplots(1, 1 if p is None else 2, squeeze=False)[0]
     grid[0].scatter(*z.T, c=clusters % 20, s=4, cmap='tab20', vmin=0, vmax=19)

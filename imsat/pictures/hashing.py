@@ -4,14 +4,23 @@ from collections.abc import Sequence
 import numpy
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 from scipy.stats import entropy
 
+from imsat.errors import InputError
 from imsat.functions import pairwise_mutual_information
-from imsat.pictures.images import drawable
+from imsat.functions.mutual_information import Sizes
+from imsat.labels import number_labels
+from imsat.parameters import PATH, Numbers, checked
+from imsat.pictures.images import ImageShape, check_images, drawable
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 from imsat.storage import AnyPath
 
+MOST_ROWS = 100  # of images, and columns, that can be seen
 
+
+@checked(path=PATH, numbers=Numbers(1, least=1), precision=Numbers(1),
+         recall=Numbers(1))
 def retrieval(path: AnyPath, numbers: numpy.ndarray, precision: numpy.ndarray,
               recall: numpy.ndarray) -> Figure:
     """Precision against recall, and against the number retrieved.
@@ -21,6 +30,10 @@ def retrieval(path: AnyPath, numbers: numpy.ndarray, precision: numpy.ndarray,
         numbers (array): How many items are retrieved, all of them last.
         precision, recall (array): Means over queries, for each number.
     """
+    if not numbers.shape == precision.shape == recall.shape:
+        raise InputError(f'there are {len(numbers)} numbers, '
+                         f'{len(precision)} of precision and {len(recall)} of '
+                         f'recall; give as many of each')
     figure = Figure((8, 3.4), layout='constrained')
     left, right = figure.subplots(1, 2, sharey=True)
     left.plot(recall, precision, color=BLUE)
@@ -39,6 +52,7 @@ def retrieval(path: AnyPath, numbers: numpy.ndarray, precision: numpy.ndarray,
     return save(figure, path)
 
 
+@checked(path=PATH, p=Numbers(2), sizes=Sizes(2, optional=True))
 def bits(path: AnyPath, p: numpy.ndarray,
          sizes: Sequence[int] | None = None) -> Figure:
     """How much each bit can say, and what pairs of bits share.
@@ -81,9 +95,12 @@ def bits(path: AnyPath, p: numpy.ndarray,
     return save(figure, path)
 
 
+@checked(path=PATH, query_x=Numbers(2), gallery_x=Numbers(2),
+         neighbors=Numbers(2, least=0), distances=Numbers(2),
+         image_shape=ImageShape())
 def nearest_images(path: AnyPath, query_x: numpy.ndarray,
-                   query_labels: numpy.ndarray, gallery_x: numpy.ndarray,
-                   gallery_labels: numpy.ndarray, neighbors: numpy.ndarray,
+                   query_labels: ArrayLike, gallery_x: numpy.ndarray,
+                   gallery_labels: ArrayLike, neighbors: numpy.ndarray,
                    distances: numpy.ndarray,
                    image_shape: tuple[int, ...]) -> Figure:
     """The images nearest to some queries, one row each.
@@ -97,7 +114,21 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
             Hamming distance.
         image_shape (tuple): (height, width), in colour (height, width, 3).
     """
+    labels = number_labels(query_labels, gallery_labels,
+                           names=('queries', 'gallery items'))
+    check_images(image_shape, query_x=query_x, gallery_x=gallery_x)
     rows, k = neighbors.shape
+    if not rows == len(query_x) == len(labels[0]) <= MOST_ROWS \
+            or len(gallery_x) != len(labels[1]) or k > MOST_ROWS \
+            or distances.shape != neighbors.shape \
+            or neighbors.max() >= len(gallery_x):
+        raise InputError(
+            f'neighbors have shape {neighbors.shape}, distances '
+            f'{distances.shape}, for {len(query_x)} queries with '
+            f'{len(labels[0])} labels and {len(gallery_x)} gallery items with '
+            f'{len(labels[1])}; give one row and one label for each query, '
+            f'{MOST_ROWS} by {MOST_ROWS} at most, and places and labels in '
+            f'the gallery')
     height, width = image_shape[:2]
     figure = Figure((.6 * (k + 1) + .4, .72 * rows + .4),
                     layout='constrained')
@@ -113,7 +144,7 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
             if j == 0:
                 color, text = BLUE, 'query'
             else:
-                right = gallery_labels[neighbors[i, j - 1]] == query_labels[i]
+                right = labels[1][neighbors[i, j - 1]] == labels[0][i]
                 color = GREY if right else ORANGE
                 text = distances[i, j - 1]
             axes.set_title(text, fontsize=7, pad=2)

@@ -1,5 +1,30 @@
 """Rows that are images."""
+import math
+
 import numpy
+
+from imsat.errors import InputError
+from imsat.parameters import MOST, Kind, is_sequence, is_whole
+
+
+class ImageShape(Kind):
+    """(height, width), in colour (height, width, 3)."""
+    wanted = 'give (height, width), in colour (height, width, 3)'
+
+    def allows(self, value):
+        return is_sequence(value) and all(
+            is_whole(side) and 0 < side <= MOST for side in value) \
+            and (len(value) == 2 or len(value) == 3 and value[2] == 3)
+
+
+def check_images(image_shape: tuple[int, ...], **arrays: numpy.ndarray
+                 ) -> None:
+    """Raises InputError for rows that are no images of that shape."""
+    for name, x in arrays.items():
+        if x.shape[1] != math.prod(image_shape):
+            raise InputError(
+                f'rows of {name} have {x.shape[1]} numbers, and are no images '
+                f'of shape {tuple(image_shape)}; give that of the images')
 
 
 def drawable(row: numpy.ndarray, image_shape: tuple[int, ...],

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from imsat.errors import InputError
+from imsat.parameters import (
+    PATH, Kind, Number, Whole, checked, is_finite, is_number, is_sequence,
+    is_whole)
 from imsat.storage import AnyPath, atomic_write
 
 BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
@@ -32,6 +36,33 @@ PANELS = {
     'all/accuracy': ('ACC: how right', 1)}
 
 
+class Logs(Kind):
+    """Logs, of each restart what LogReport has, with something to draw."""
+    wanted = ('give for each restart a list of dicts, each with its epoch and '
+              'a finite number for each of some of ' + ', '.join(PANELS))
+
+    def allows(self, value):
+        entries = [entry for log in value for entry in log] \
+            if is_sequence(value) and all(map(is_sequence, value)) else []
+        return all(isinstance(entry, Mapping)
+                   and is_whole(entry.get('epoch'))
+                   and all(is_number(entry[key]) and is_finite(entry[key])
+                           for key in PANELS if key in entry)
+                   for entry in entries) \
+            and any(key in entry for entry in entries for key in PANELS)
+
+
+class Names(Kind):
+    """Texts, one a log."""
+    wanted = 'give a text for each log'
+
+    def allows(self, value):
+        return is_sequence(value) \
+            and all(isinstance(name, str) for name in value)
+
+
+@checked(path=PATH, logs=Logs(), best=Whole(0),
+         most_entropy=Number(optional=True), names=Names(optional=True))
 def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
                     best: int = 0, most_entropy: float | None = None,
                     names: Sequence[str] | None = None) -> Figure:
@@ -47,6 +78,9 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
         names (sequence of str): Of the logs, if they are of several runs:
             each has its colour then.
     """
+    if names is not None and len(names) != len(logs):
+        raise InputError(f'there are {len(names)} names for {len(logs)} logs; '
+                         f'give one for each')
     panels = [key for key in PANELS
               if any(key in entry for log in logs for entry in log)]
     columns, lines = min(2, len(panels)), {}
@@ -82,5 +116,7 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
             'auto', integer=True, min_n_ticks=1))
         axes.grid(alpha=.3)
     if len(logs) > 1:
-        axes.legend(lines.values(), lines.keys(), fontsize=8)
+        legend = axes.legend(lines.values(), lines.keys(), fontsize=8)
+        for text in legend.get_texts():  # a name may have dollars
+            text.set_parse_math(False)
     return save(figure, path)

@@ -382,7 +382,7 @@ class HammingIndex:
             raise InputError(f'a {type(index).__name__} has no such codes; '
                              f'give what to_faiss() returned')
         distances, _ = self.search(queries, k)
-        found, positions = index.search(to_numpy(queries), k)
+        found, positions = index.search(to_numpy(queries), int(k))
         near = found <= to_numpy(distances)[:, -1:]
         return float((near & (positions >= 0)).mean())
 

@@ -8,6 +8,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from imsat.functions.compiled import njit
+
 # Codes whose distances are written down at a time, and codes that all
 # queries are compared with before others: what the two caches hold.
 CHUNK = 256
@@ -58,7 +60,7 @@ def _count_differences(typing_context, counts, place, words, row, column,
 count_differences: Any = intrinsic(prefer_literal=True)(_count_differences)
 
 
-@numba.njit(cache=True, nogil=True, error_model='numpy')
+@njit()
 def _thin(found, places, farthest, k):
     """Moves the k nearest to the front, in their order; returns k."""
     ties = k - (found < farthest).sum()
@@ -72,7 +74,7 @@ def _thin(found, places, farthest, k):
     return kept
 
 
-@numba.njit(cache=True, nogil=True, error_model='numpy')
+@njit()
 def nearest(queries, gallery, most, distances, positions):
     """The k nearest codes of each query, sorted by distance and position.
 

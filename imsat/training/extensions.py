@@ -1,6 +1,8 @@
 """What is done around the steps: evaluation, Eq. 10's penalty, a bar, and a
 look at whether all is finite."""
 import math
+from collections.abc import Callable
+from typing import Any
 
 import chainer
 import numpy
@@ -8,8 +10,13 @@ from chainer import backend
 from chainer.training import extension
 
 from imsat.errors import DivergenceError
+from imsat.losses import IMSATLoss
+from imsat.parameters import (
+    FUNCTION, TABLE, Number, OneOf, Whole, checked)
 from imsat.progress import ProgressBar
 from imsat.training.evaluation import predict_logits, softmax
+
+LOSS = OneOf(IMSATLoss, 'give an imsat.IMSATLoss')
 
 
 class Evaluator(extension.Extension):
@@ -27,7 +34,11 @@ class Evaluator(extension.Extension):
     default_name = 'evaluator'
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, model, x, summarize, every=1, last=None):
+    @checked(model=OneOf(chainer.Link, 'give a chainer.Link'), x=TABLE,
+             summarize=FUNCTION, every=Whole(1), last=Whole(0, optional=True))
+    def __init__(self, model: chainer.Link, x: Any,
+                 summarize: Callable[..., dict], every: int = 1,
+                 last: int | None = None) -> None:
         self.model, self.x, self.summarize = model, x, summarize
         self.every, self.last = every, last
 
@@ -67,7 +78,9 @@ class GrowingPenalty(extension.Extension):
     default_name = 'penalty'
     priority = extension.PRIORITY_EDITOR  # after Evaluator, before the log
 
-    def __init__(self, loss, delta, growth):
+    @checked(loss=LOSS, delta=Number(), growth=Number(1))
+    def __init__(self, loss: IMSATLoss, delta: float,
+                 growth: float) -> None:
         self.loss, self.delta, self.growth = loss, delta, growth
         self.last_kl = math.inf
         self.most = MOST_GROWTH * loss.penalty
@@ -103,7 +116,8 @@ class LatePenalty(extension.Extension):
     default_name = 'prior'
     priority = GrowingPenalty.priority - 1  # once that has looked
 
-    def __init__(self, loss, x, epochs):
+    @checked(loss=LOSS, x=TABLE, epochs=Whole(0))
+    def __init__(self, loss: IMSATLoss, x: Any, epochs: int) -> None:
         self.loss, self.x, self.epochs = loss, x, epochs
         self.radius = loss.radius
         if epochs:
@@ -120,7 +134,7 @@ class LatePenalty(extension.Extension):
             'all/penalty', self.loss.penalty)})
         self.initialize(trainer)
         if trainer.updater.epoch == self.epochs:
-            objective = self.loss.objective
+            objective: Any = self.loss.objective
             self.loss.penalty = objective.penalty
             network = trainer.updater.get_optimizer('main').target
             p = softmax(predict_logits(network, self.x)).mean(axis=0)
@@ -203,7 +217,8 @@ class Progress(extension.Extension):
     default_name = 'progress'
     priority = extension.PRIORITY_READER
 
-    def __init__(self, total):
+    @checked(total=Whole(0, 2 ** 62))
+    def __init__(self, total: int) -> None:
         self._offset = 0
         self._bar = ProgressBar(total)
 

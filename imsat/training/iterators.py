@@ -3,6 +3,8 @@ import chainer
 import numpy
 import scipy.sparse
 
+from imsat.errors import ArgumentError
+from imsat.parameters import SEED, Choice, Whole, checked
 from imsat.randomness import ORDER, generator
 
 SAMPLINGS = 'permutation', 'sweep'  # the first by default
@@ -36,8 +38,13 @@ class IndexIterator(chainer.dataset.Iterator):
         [0, 1, 2, 3, 4, 5]
     """
 
+    @checked(n=Whole(1), batch_size=Whole(1), sampling=Choice(SAMPLINGS),
+             seed=SEED)
     def __init__(self, n: int, batch_size: int,
                  sampling: str = SAMPLINGS[0], seed: int = 0) -> None:
+        if batch_size > n:
+            raise ArgumentError('batch_size', f'is {batch_size}, more than '
+                                f'the {n} points; choose at most {n}')
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.sampling = sampling
         self.steps_per_epoch = n // batch_size

@@ -37,7 +37,7 @@ class Phases:
         :class:`Session`."""
         self.count += 1
         session = dataclasses.replace(self.session.below(name), made_with={
-            **self.session.made_with, **(made_with or {})})
+            **(self.session.made_with or {}), **(made_with or {})})
 
         def step(*args):
             self.session = dataclasses.replace(self.session, resume=False)

@@ -1,12 +1,17 @@
 """What a training needs around its steps."""
 import dataclasses
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from chainer import serializers, training
 from chainer.training import extensions
 
+from imsat.errors import InputError
+from imsat.parameters import (
+    PATH, Flag, Kind, Number, OneOf, Place, Whole, check_parameters, checked,
+    is_sequence, parameter)
 from imsat.ranks import current
 from imsat.storage import AnyPath
 from imsat.training.extensions import DivergenceCheck
@@ -28,6 +33,17 @@ class Training:
     seconds: float
     steps_per_second: float
     step: str
+
+
+class AsJSON(Kind):
+    """A dict that JSON can have."""
+    wanted = 'give a dict that JSON can have, or None'
+
+    def allows(self, value):
+        try:
+            return isinstance(value, dict) and bool(json.dumps(value))
+        except (TypeError, ValueError):
+            return False
 
 
 @dataclasses.dataclass
@@ -57,22 +73,32 @@ class Session:
         >>> [entry['epoch'] for entry in training.log]
         [1, 2]
     """
-    folder: AnyPath | None = None
-    resume: bool = False
-    snapshot_seconds: float = 10.
-    progress: training.Extension | None = None
-    made_with: dict[str, Any] = dataclasses.field(default_factory=dict)
+    folder: AnyPath | None = parameter(None, Place(), kw_only=False)
+    resume: bool = parameter(False, Flag(), kw_only=False)
+    snapshot_seconds: float = parameter(10., Number(), kw_only=False)
+    progress: training.Extension | None = parameter(
+        None, OneOf(Callable, 'give an extension of Chainer, or None',
+                    optional=True), kw_only=False)
+    made_with: dict[str, Any] | None = parameter(
+        None, AsJSON(optional=True), kw_only=False)
 
+    def __post_init__(self):
+        check_parameters(self)
+
+    @checked(name=PATH)
     def below(self, name: str) -> 'Session':
         """The session of a part, in a folder of its own."""
         if self.folder is None:
             return self
         folder = Path(self.folder) / name
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return dataclasses.replace(self, folder=folder)
 
+    @checked(updater=OneOf(Updater, 'give an imsat.training.Updater'),
+             epochs=Whole(1), is_done=OneOf(
+                 Callable, 'give a function, or None', optional=True))
     def run(self, updater: Updater, epochs: int,
-            evaluators: Iterable[training.Extension] = (),
+            evaluators: Sequence[training.Extension] = (),
             is_done: Callable[[], bool] | None = None) -> Training:
         """Trains with Chainer's Trainer.
 
@@ -90,6 +116,12 @@ class Session:
             DivergenceError: At the first NaN or infinity, see
                 :class:`imsat.training.extensions.DivergenceCheck`.
         """
+        if self.resume and self.folder is None and not current().rank:
+            raise InputError('resume goes on from the snapshots in folder; '
+                             'give the one that has them')
+        if not is_sequence(evaluators) or not all(map(callable, evaluators)):
+            raise InputError('the evaluators are no extensions of Chainer; '
+                             'give a list of them')
         trainer = training.Trainer(
             updater, lambda trainer: trainer.updater.epoch >= epochs
             or is_done is not None and is_done(),
@@ -105,10 +137,10 @@ class Session:
         if self.folder is not None:
             trainer.extend(
                 Snapshot(self.folder, epochs, self.snapshot_seconds,
-                         self.made_with))
+                         self.made_with or {}))
         if self.resume:
             state = current().tell(lambda: resume_from(
-                self.folder, trainer, epochs, self.made_with))
+                self.folder, trainer, epochs, self.made_with or {}))
             if state is not None and current().rank:
                 serializers.NpzDeserializer(state).load(trainer)
         elif self.folder is not None:

@@ -1,10 +1,14 @@
 """One step of a loss."""
 import functools
 import time
+from collections.abc import Callable
+from typing import Any
 
 import chainer
 from chainer.training import updaters
 
+from imsat.errors import InputError
+from imsat.parameters import FUNCTION, TABLE, Choice, OneOf, checked
 from imsat.ranks import current
 from imsat.storage import digest
 from imsat.training.iterators import batch_of
@@ -49,8 +53,20 @@ class Updater(updaters.StandardUpdater):
         1
     """
 
-    def __init__(self, iterator, optimizer, x, loss, device=None,
-                 step='graph'):
+    @checked(iterator=OneOf(chainer.dataset.Iterator,
+                            'give an iterator, such as IndexIterator'),
+             optimizer=OneOf(chainer.Optimizer, 'give a chainer.Optimizer'),
+             x=TABLE, loss=FUNCTION, device=OneOf(
+                 chainer.backend.Device, 'give a device of Chainer, or None',
+                 optional=True), step=Choice(STEPS))
+    def __init__(self, iterator: chainer.dataset.Iterator,
+                 optimizer: chainer.Optimizer, x: Any,
+                 loss: Callable[..., dict],
+                 device: chainer.backend.Device | None = None,
+                 step: str = 'graph') -> None:
+        if optimizer.target is None:
+            raise InputError('the optimizer has no network; call its setup() '
+                             'with one first')
         super().__init__(iterator, optimizer, device=device)
         self.x, self.loss = x, loss
         self.step = step if is_planned(optimizer, x, loss) else 'graph'

@@ -177,7 +177,7 @@ def test_bad_sizes(tmp_path, size):
 
 def test_images_beyond_memory(tmp_path):
     save(tmp_path / 'a.png', GREY[0])
-    with pytest.raises(InputError, match='smaller --image-size'):
+    with pytest.raises(InputError, match='image_size is 1000000 x'):
         load(tmp_path, image_size='1000000x1000000')
 
 

@@ -31,3 +31,17 @@ def test_any_dtype(to):
 def test_no_batch(transform):
     with pytest.raises(imsat.InputError, match='augmentation .*; return'):
         fit(transform)
+
+
+def in_place(x, rng):
+    x *= numpy.float32(1.25)
+    return x
+
+
+@pytest.mark.parametrize('step', ['plan', 'graph'])
+def test_one_that_works_in_place(step):
+    values = [imsat.Augmentation(transform) for transform in (
+        in_place, lambda x, rng: x * numpy.float32(1.25))]
+    models = [imsat.IMSATClustering(2, regularizer=value, step=step,
+                                    **OPTIONS).fit(X) for value in values]
+    assert models[0].objective_ == models[1].objective_

@@ -3,6 +3,8 @@ import numpy
 import pytest
 import scipy.sparse
 
+from imsat.pictures import contingency
+
 
 @pytest.mark.parametrize('prior,expected', [
     (None, [2, 2, 2, 2]), ([.5, .25, .125, .125], [4, 2, 1, 1])])
@@ -173,3 +175,26 @@ def test_samples_in_colour(drawn):
     # White between and beside.
     image[3:5, :3] = image[:2, :3] = 1
     assert (image == 1).all()
+
+
+def test_labels_are_no_formulas(tmp_path):
+    """Drawn for good, as Matplotlib reads a formula only then."""
+    path = tmp_path / 'a.png'
+    contingency(path, [r'$\no_formula$', 'US$ 5 to $_'], [0, 1])
+    assert path.stat().st_size
+
+
+def test_labels_of_several_kinds(drawn):
+    labels = numpy.array([1, 'a', 'a', b'a'], object)
+    axes, _ = drawn('contingency', labels, [0, 1, 1, 0])
+    assert sorted(t.get_text() for t in axes.get_yticklabels()) == [
+        '1', 'a', "b'a'"]
+
+
+@pytest.mark.parametrize('shape', [(40, 1), (40, 2), (3, 4), (2, 2)])
+def test_embedding_of_few_sparse_columns_or_rows(drawn, shape):
+    x = numpy.random.default_rng(0).normal(size=shape)
+    clusters = numpy.zeros(len(x), int)
+    at = [drawn('embedding', form(x), clusters)[0].collections[0]
+          .get_offsets() for form in (numpy.asarray, scipy.sparse.csr_matrix)]
+    numpy.testing.assert_allclose(*map(numpy.abs, at), atol=1e-9)

@@ -5,7 +5,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from imsat.pictures.training import BLUE, GREY, ORANGE, save
+from imsat.pictures.training import (
+    BLUE, GREY, ORANGE, learning_curves, save)
 
 
 def log(*accuracies, **last):
@@ -78,3 +79,8 @@ def test_save(tmp_path):
         pixels = numpy.asarray(image.convert('RGB')).reshape(-1, 3)
     assert numpy.unique(pixels, axis=0).tolist() == [
         [round(255 * part) for part in to_rgb(ORANGE)]]
+
+
+def test_names_are_no_formulas(tmp_path):
+    learning_curves(tmp_path / 'a.png', [log(.1), log(.2)],
+                    names=[r'$\no_formula$', 'b'])

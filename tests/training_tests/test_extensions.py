@@ -4,6 +4,7 @@ import chainer
 import numpy
 import pytest
 
+import imsat
 from imsat.training.extensions import GrowingPenalty
 
 PENALTY = .4
@@ -21,7 +22,8 @@ def observe(extension, kl):
 
 @pytest.fixture
 def loss():
-    return types.SimpleNamespace(penalty=PENALTY)
+    return imsat.IMSATLoss(imsat.ClusteringObjective(lam=PENALTY, mu=1),
+                           imsat.VAT(), numpy.ones(1))
 
 
 def test_the_penalty_grows_until_the_constraint_holds(loss):
@@ -50,10 +52,10 @@ def test_serialized(loss):
     extension.serialize(saved)
     assert saved.target == {'penalty': .8, 'last_kl': .39}
 
-    resumed = types.SimpleNamespace(penalty=PENALTY)
-    extension = GrowingPenalty(resumed, .05, 2.)
+    loss.penalty = PENALTY
+    extension = GrowingPenalty(loss, .05, 2.)
     extension.serialize(chainer.serializers.NpzDeserializer(
         {'penalty': numpy.array(3.2), 'last_kl': numpy.array(.2)}))
     # .19 is more than .9 times .2.
     assert observe(extension, .19) == {'all/penalty': 3.2}
-    assert resumed.penalty == 6.4
+    assert loss.penalty == 6.4

@@ -6,7 +6,7 @@ import numpy
 from chainer.links.model.vision.resnet import ResNet50Layers, prepare
 
 from imsat.errors import InputError
-from imsat.storage import AnyPath, load_npz
+from imsat.storage import AnyPath, load_npz, reason_of
 
 # ResNet50Layers inherits this method, but fails in it, and today's protobuf
 # reads Chainer's description of the format only in Python.
@@ -36,10 +36,10 @@ class ResNetFeatures:
         try:
             self.model = ResNet50Layers(pretrained_model=str(weights))
         except (KeyError, ValueError, TypeError) as e:
-            reason = ' '.join(str(e).split())
             raise InputError(
                 f'{weights} does not hold the weights of Chainer\'s '
-                f'ResNet50Layers ({reason}); make it with {CONVERT}') from e
+                f'ResNet50Layers ({reason_of(e)}); make it with {CONVERT}'
+            ) from e
         known = chainer.serializers.DictionarySerializer()
         known.save(self.model)
         unknown = sorted(arrays.keys() - known.target.keys())
