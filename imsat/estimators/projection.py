@@ -96,7 +96,7 @@ class ITQHasher(ProjectionHasher):
             restarts.add(Restart(seed, errors[-1], log=log),
                          rotation_=rotation)
         self.codes_ = pack_bits(self._bits(v))
-        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
+        self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
     def check(self, X, y=None) -> None:
@@ -172,7 +172,7 @@ class SpectralHasher(ProjectionHasher):
                 self.extent_, self.n_bits)
             restarts.add(Restart(seed, float(eigenvalues.sum())))
         self.codes_ = pack_bits(self._bits(v))
-        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
+        self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
     def _like(self):
