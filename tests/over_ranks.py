@@ -314,8 +314,8 @@ def check_retrieval():
         expected = scores.retrieval_scores(*sets, 20)
         with sharing(NAME):
             for k, right in zip((7, 100), one):
-                yield f'retrieval, {name}, first {k}', deviation(
-                    scores.calc_relevance_of_first(*sets, k), right)
+                yield f'retrieval, {name}, first {k}', int((
+                    scores.calc_relevance_of_first(*sets, k) != right).sum())
             ours = scores.retrieval_scores(*sets, 20)
         yield f'retrieval, {name}, scores', max(
             deviation(ours[key], expected[key]) for key in expected)
