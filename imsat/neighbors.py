@@ -16,7 +16,7 @@ from imsat.cuda import nearest, runtime
 from imsat.devices import usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
-from imsat.on_disk import LARGE, OnDisk, blocks_of
+from imsat.on_disk import LARGE, OnDisk
 from imsat.parameters import (
     Choice, Place, check_argument, is_whole, shown)
 from imsat.ranks import current

@@ -179,7 +179,8 @@ class _Turn(Ranks):
     def __init__(self, known):
         super().__init__()
         self.size = 2  # or more
-        self.known, self.told = iter(known), None
+        self.known = iter(known)
+        self.told: Any = None
 
     def _exchange(self, of_all, value):
         self.told = of_all, value
@@ -219,7 +220,8 @@ def taken_in_turn(function, blocks):
     n = sum(map(len, blocks))
     shares, known = [len(block) / n for block in blocks], []
     while True:
-        found, of_all = [], None
+        found: list = []
+        of_all: Any = None
         for block in blocks:
             turn = _Turn(known)
             with chainer.using_config('ranks', turn):

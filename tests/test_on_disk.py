@@ -1,4 +1,6 @@
 """Points that stay on disk, as arrays have them."""
+import functools
+
 import numpy
 import pytest
 
@@ -105,6 +107,6 @@ def test_no_room(parts, monkeypatch):
     _, x = parts
     monkeypatch.setattr(on_disk, 'LARGE_RESULT', 100)
     monkeypatch.setattr(on_disk.tempfile, 'TemporaryFile',
-                        lambda: open('/dev/full', 'r+b'))
+                        functools.partial(open, '/dev/full', 'r+b'))
     with pytest.raises(InputError, match='No space left .* TMPDIR'):
         joined(iter([x[:3], x[3:]]), 23)

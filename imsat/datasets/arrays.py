@@ -57,7 +57,8 @@ def parts_in(folder: Path) -> list[Path]:
 
 def read_parts(paths: list[Path]) -> Dataset:
     """The points in several npy files, one below the other."""
-    first, *others = x = [load_npy(path, 1) for path in paths]
+    x: typing.Any = [load_npy(path, 1) for path in paths]
+    first, *others = x
     for path, part in zip(paths[1:], others):
         if part.shape[1:] != first.shape[1:]:
             raise InputError(

@@ -9,7 +9,7 @@ from imsat.estimators.base import (
 from imsat.hints import Labels, Points
 from imsat.parameters import (
     Whole, again, argument_error, documented, parameter)
-from imsat.retrieval.codes import pack_bits, unpack_bits
+from imsat.retrieval.codes import pack_bits
 from imsat.storage import Like
 
 BLOCK = 5000  # points at a time: bounds memory

@@ -110,9 +110,8 @@ def calc_histograms(
     both = distance_histograms(
         query_codes, query_labels, gallery_codes[shard],
         gallery_labels[shard], n_bits)
-    total, relevant = map(sum, zip(*current().gather(
-        tuple(map(to_numpy, both)))))
-    return total, relevant
+    total, relevant = zip(*current().gather(tuple(map(to_numpy, both))))
+    return sum(total[1:], total[0]), sum(relevant[1:], relevant[0])
 
 
 def calc_relevance_of_first(

@@ -1,5 +1,6 @@
 """What the network says of all data."""
 import itertools
+from collections.abc import Iterator
 
 import chainer
 import numpy
@@ -93,7 +94,8 @@ def regularization_of(loss, network, x, batch_size, seed=0):
     total, steps = 0., n // batch_size
     if isinstance(x, OnDisk) and n > MOST:
         steps = max(1, MOST // batch_size)
-        batches = IndexIterator(n, batch_size, 'shuffle-buffer', seed)
+        batches: Iterator = IndexIterator(n, batch_size, 'shuffle-buffer',
+                                          seed)
     else:
         order = generator(seed, EVALUATION).permutation(n)
         batches = (order[start:start + batch_size]
