@@ -126,7 +126,7 @@ def neighbor_distance(
     """
     _check_how(cache, method)
     if isinstance(x, OnDisk) and method == 'auto' \
-            and x.shape[0] * x.shape[1] > LARGE:
+            and x.shape[0] * x.shape[1] >= LARGE:
         method = 'sampled'
     if method in ('approximate', 'sampled') and runtime.current.holds(x):
         x = to_numpy(x)
@@ -149,16 +149,20 @@ def _find(x, k, cache, progress, method, name, like, select):
     n, d = x.shape
     rough = method in ('approximate', 'sampled') and d > 0 or (
         method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))
+    if rough and scipy.sparse.issparse(x):
+        raise InputError('the neighbours of sparse points are exact alone; '
+                         "choose the method 'exact', or give x.toarray()")
     ranks = current()
 
+    def approximate():
+        *answer, error = _approximately(x, k, progress)
+        return {**select(*answer), 'error': error}
+
     def compute():
-        if method == 'sampled' and rough:
-            sigma, error = _from_sample(x, k, progress)
-            return {'sigma': sigma, 'error': error}
+        if rough and method == 'sampled':
+            return dict(zip(('sigma', 'error'), _from_sample(x, k, progress)))
         if rough:
-            *answer, error = ranks.tell(
-                lambda: _approximately(x, k, progress))
-            return {**select(*answer), 'error': error}
+            return ranks.tell(approximate)
         if runtime.current.holds(x):
             return {'sigma': ranks.tell(lambda: _by_kernels(x, k, progress))}
         return select(*_exactly(x, k, progress))
@@ -280,9 +284,6 @@ def _approximately(x, k, progress):
     codes of four bits for each two columns, and compares so many of the
     points themselves, that the errors are within ERROR.
     """
-    if scipy.sparse.issparse(x):
-        raise InputError('the neighbours of sparse points are exact alone; '
-                         "choose the method 'exact', or give x.toarray()")
     try:
         faiss = import_faiss()
     except InputError as error:

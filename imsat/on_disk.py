@@ -47,8 +47,8 @@ class OnDisk:
         ...     numpy.save(path, numpy.arange(6.).reshape(3, 2))
         ...     x = OnDisk([numpy.load(path, mmap_mode='r')])
         ...     (x * 2)[[2, 0]]
-        array([[8., 10.],
-               [0.,  2.]])
+        array([[ 8., 10.],
+               [ 0.,  2.]])
     """
     ndim = 2
 

@@ -481,6 +481,8 @@ def test_from_a_sample_with_copies(monkeypatch):
     assert abs(numpy.median(sigma[3:4000] / alone[3:]) - 1) < .1
     with pytest.raises(InputError, match="the method 'exact'"):
         neighbor_distance(numpy.ones((30, 2)), 3, method='sampled')
+    with pytest.raises(InputError, match='sparse points are exact alone'):
+        neighbor_distance(scipy.sparse.csr_array(x), 3, method='sampled')
     with pytest.raises(InputError, match='and not which it is'):
         neighbors(x, 3, method='sampled')
 

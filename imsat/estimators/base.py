@@ -606,7 +606,7 @@ class TrainedEstimator(Estimator):
                 random_state=seed if isinstance(seed, numbers.Integral)
                 else None, imsat=imsat.__version__,
                 chainer=chainer.__version__, numpy=numpy.__version__))
-        if isinstance(X, OnDisk) and X.shape[0] * X.shape[1] > LARGE \
+        if isinstance(X, OnDisk) and X.shape[0] * X.shape[1] >= LARGE \
                 and self.sampling != SAMPLINGS[-1]:
             warnings.warn(
                 f'the sampling {self.sampling!r} reads rows from all over '
