@@ -23,7 +23,8 @@ from common import answers
 from common.folders import describe, run_folder
 from common.options import (
     get_parser, make_model, parse, settle, table_options)
-from common.report import Points, named, write_report
+from common.report import (
+    Points, about_sample, named, sample_of, write_report)
 from common.results import (
     in_seconds, save_log, save_model, training_results)
 from common.scripts import main
@@ -32,6 +33,7 @@ from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
+from imsat.on_disk import OnDisk
 from imsat.parameters import Place
 from imsat.storage import load_npy, save_json, save_npz
 from paper.systems import get_system
@@ -49,7 +51,8 @@ def get_options(argv=None):
     parser.add_argument_group('options of clustering').add_argument(
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
-             'takes minutes for many points and clusters')
+             'takes minutes for many points and clusters; of points that '
+             'stay on disk it does not run')
     return parse(parser, argv, {'prior': Place()}, DIGITS_RESTARTS, UNDECIDED)
 
 
@@ -118,7 +121,8 @@ def run(args):
 def save_results(out, args, data, model):
     clusters = model.labels_
     kmeans = None
-    if args.kmeans and data.y is not None and args.method != 'kmeans':
+    if args.kmeans and data.y is not None and args.method != 'kmeans' \
+            and not isinstance(data.x, OnDisk):
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed,
                                    args.scale)
     result = dict.fromkeys(OPTIONAL)
@@ -132,14 +136,13 @@ def save_results(out, args, data, model):
         **training_results(args, model, lambda logits: clustering_scores(
             data.y, logits.argmax(axis=1))))
 
-    p = model.predict_proba(data.x) if hasattr(model, 'predict_proba') \
-        else None
     save_model(out, args, data, data.x, model)
-    save_npz(out / 'assignments.npz', {'cluster': clusters, **(
-        {} if p is None else {'probability': p.astype(numpy.float32)})})
-    answers.save_csv(out / 'assignments.csv', {
-        **answers.places(range(len(clusters)), data.index),
-        **answers.of_clusters(clusters, p)})
+    seen, rows = sample_of(data, args.seed)
+    p = save_answers(out, data, clusters, model)
+    if p is not None:
+        p = p[rows]
+    elif hasattr(model, 'predict_proba'):
+        p = model.predict_proba(seen.x)
     names = [*save_log(out, model, result['most_information']),
              'cluster_sizes.png']
     pictures.cluster_sizes(out / names[-1], clusters, args.clusters,
@@ -149,11 +152,13 @@ def save_results(out, args, data, model):
         pictures.contingency(out / names[-1], data.y, clusters, args.clusters)
     else:
         names.append('embedding.png')
-        pictures.embedding(out / names[-1], data.x, clusters, p, args.seed)
+        pictures.embedding(out / names[-1], seen.x, clusters[rows], p,
+                           args.seed)
     if data.image_shape is not None:
         names.append('cluster_samples.png')
-        pictures.cluster_samples(out / names[-1], data.x, data.image_shape,
-                                 clusters, args.clusters, args.seed)
+        pictures.cluster_samples(
+            out / names[-1], seen.x, data.image_shape, clusters[rows],
+            args.clusters, args.seed)
     save_json(out / 'result.json', result)
     sentences = [
         *about_information(
@@ -163,7 +168,32 @@ def save_results(out, args, data, model):
         f'are used.']
     if not args.quiet:
         print_summary(out, data, result, names, sentences)
-    save_report(out, args, data, clusters, p, result, names, sentences)
+    save_report(out, args, seen, clusters[rows], p, result, names,
+                [*sentences, *about_sample(seen, data.x.shape[0])])
+
+
+def save_answers(out, data, clusters, model):
+    """Writes the cluster of each point, and p(y|x), or of many points the
+    best of it; returns that if it is of all clusters."""
+    n, p, best = len(clusters), None, {}
+    if hasattr(model, 'predict_proba'):
+        if n * model.n_clusters <= answers.MOST:
+            p = model.predict_proba(data.x)
+            best = {'probability': p.astype(numpy.float32)}
+        else:
+            best = answers.best_of_logits(
+                model.restarts_[model.best_restart_].logits)
+
+    def columns_of(part):
+        columns = answers.of_clusters(
+            clusters[part], None if p is None else p[part])
+        if p is None and best:
+            columns['probability'] = best['top_probability'][part, 0]
+        return {**answers.places(range(n)[part],
+                                 data.index and data.index[part]), **columns}
+    save_npz(out / 'assignments.npz', {'cluster': clusters, **best})
+    answers.save_csv(out / 'assignments.csv', n, columns_of)
+    return p
 
 
 def save_report(out, args, data, clusters, p, result, names, sentences):

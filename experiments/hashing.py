@@ -26,7 +26,8 @@ from common import answers
 from common.folders import describe, run_folder
 from common.options import (
     get_parser, make_model, parse, settle, table_options)
-from common.report import Points, named, write_report
+from common.report import (
+    Points, about_sample, named, sample_of, write_report)
 from common.results import (
     in_seconds, save_log, save_model, training_results)
 from common.scripts import a_path, main
@@ -36,7 +37,9 @@ from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.datasets.loading import read_file
 from imsat.estimators import IMSATHasher
 from imsat.losses.objectives import CodeObjective
+from imsat.on_disk import OnDisk
 from imsat.parameters import Choice, Whole
+from imsat.ranks import sharing
 from imsat.retrieval import nearest_head_codes
 from imsat.retrieval import scores as retrieval
 from imsat.retrieval.codes import count_distinct, unpack_bits
@@ -132,10 +135,14 @@ def read_points(args):
             else object
         y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
     x = [query.x, gallery.x]
+    if any(map(scipy.sparse.issparse, x)):
+        x = scipy.sparse.vstack(x, 'csr')
+    elif any(isinstance(part, OnDisk) for part in x):
+        x = OnDisk(x)
+    else:
+        x = numpy.concatenate(x)
     data = Dataset(
-        gallery.name,
-        scipy.sparse.vstack(x, 'csr') if any(map(scipy.sparse.issparse, x))
-        else numpy.concatenate(x), y, gallery.image_shape,
+        gallery.name, x, y, gallery.image_shape,
         names=query.names or gallery.names,
         index=None if None in (query.index, gallery.index)
         else query.index + gallery.index, preparation=gallery.preparation)
@@ -149,7 +156,14 @@ def run(args):
         # What would fail after the training fails before it.
         retrieval.match_labels(data.y[query], data.y[gallery],
                                len(query), len(gallery))
-    x = data.x if args.train_on == 'all' else data.x[gallery]
+    if args.train_on == 'all':
+        x = data.x
+    elif isinstance(data.x, OnDisk):
+        raise imsat.InputError(
+            f'--train-on is gallery, but {data.name} stays on disk, where it '
+            f'is read as a whole; take --train-on all')
+    else:
+        x = data.x[gallery]
     sizes = sizes_of(args)
     model = make_model(args) if sizes is None else make_model(
         args, objective=CodeObjective(sizes, args.lam))
@@ -159,30 +173,62 @@ def run(args):
         model.fit(x)
         if out is not None:
             save_model(out, args, data, x, model)
-            save_results(out, args, data, query, gallery, model)
+        # Ranks share the batches, and the gallery that is searched.
+        with sharing(args.communicator):
+            codes = model.transform(data.x)
+            scored = score(args, data, query, gallery, codes)
+        if out is not None:
+            save_results(out, args, data, query, gallery, model, codes,
+                         scored)
 
 
-def save_results(out, args, data, query, gallery, model):
-    codes = model.transform(data.x)
+def score(args, data, query, gallery, codes):
+    """Scores and the histograms that they are from; None without labels."""
+    if data.y is None:
+        return None
+    sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
+            args.bits if args.values is None else None)
+    start = time.perf_counter()
+    scores = retrieval.retrieval_scores(*sets)
+    scores['seconds_evaluation'] = time.perf_counter() - start
+    return scores, retrieval.calc_histograms(*sets)
+
+
+def save_answers(out, args, data, query, gallery, codes):
+    """Writes the code of each point, queries first."""
     # Files of one's own are numbered each by itself.
     first = 0 if args.gallery is None else len(query)
+    numbers = gallery - first if first else gallery
     save_npz(out / 'codes.npz', {
         'query_codes': codes[query], 'query_index': query,
-        'gallery_codes': codes[gallery], 'gallery_index': gallery - first})
-    order = numpy.concatenate([query, gallery])
-    answers.save_csv(out / 'codes.csv', {
-        'set': ['query'] * len(query) + ['gallery'] * len(gallery),
-        **answers.places(
-            numpy.concatenate([query, gallery - first]),
-            data.index and [data.index[i] for i in order]),
-        **answers.of_codes(codes[order], args.bits, args.values)})
+        'gallery_codes': codes[gallery], 'gallery_index': numbers})
+    n_queries = len(query)
+
+    def columns_of(part):
+        places = numpy.arange(part.start, part.stop)
+        of_query = places[places < n_queries]
+        of_gallery = places[len(of_query):] - n_queries
+        order = numpy.concatenate([query[of_query], gallery[of_gallery]])
+        return {
+            'set': ['query'] * len(of_query) + ['gallery'] * len(of_gallery),
+            **answers.places(
+                numpy.concatenate([query[of_query], numbers[of_gallery]]),
+                data.index and [data.index[i] for i in order]),
+            **answers.of_codes(codes[order], args.bits, args.values)}
+    answers.save_csv(out / 'codes.csv', len(codes), columns_of)
+
+
+def save_results(out, args, data, query, gallery, model, codes, scored):
+    save_answers(out, args, data, query, gallery, codes)
+    seen, rows = sample_of(data, args.seed)
     most = args.bits * math.log(args.values or 2)
     names = [*save_log(out, model, most), 'bits.png']
-    p = model.predict_proba(data.x) if hasattr(model, 'predict_proba') \
+    p = model.predict_proba(seen.x) if hasattr(model, 'predict_proba') \
         else None
+    shown = gallery if seen is data else slice(None)
     pictures.bits(
-        out / names[-1], unpack_bits(codes[gallery], args.bits).astype(
-            numpy.float64) if p is None else p[gallery], sizes_of(args))
+        out / names[-1], unpack_bits(codes[rows][shown], args.bits).astype(
+            numpy.float64) if p is None else p[shown], sizes_of(args))
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
@@ -190,18 +236,14 @@ def save_results(out, args, data, query, gallery, model):
         values=args.values, hidden=args.hidden,
         distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
-    if data.y is not None:
-        sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
-                args.bits if args.values is None else None)
-        start = time.perf_counter()
-        result.update(retrieval.retrieval_scores(*sets))
-        result['seconds_evaluation'] = time.perf_counter() - start
+    if scored is not None:
+        scores, histograms = scored
+        result.update(scores)
         result['precision_at_500_possible'] = possible_at_500(
             data.y[query], data.y[gallery])
         names.append('retrieval.png')
-        pictures.retrieval(
-            out / names[-1],
-            *retrieval.eval_curves(*retrieval.calc_histograms(*sets)))
+        pictures.retrieval(out / names[-1],
+                           *retrieval.eval_curves(*histograms))
     if data.image_shape is not None and data.y is not None:
         names.append('nearest.png')
         draw_nearest(out / names[-1], args, data, query, gallery, codes)
@@ -212,8 +254,8 @@ def save_results(out, args, data, query, gallery, model):
     sentences = said_of(args, result)
     if not args.quiet:
         print_summary(out, args, result, names, sentences)
-    save_report(out, args, data, len(query), codes, p, result, names,
-                sentences)
+    save_report(out, args, seen, len(query), codes[rows], p, result, names,
+                [*sentences, *about_sample(seen, data.x.shape[0])])
 
 
 def said_of(args, result):
@@ -265,8 +307,9 @@ def save_report(out, args, data, n_queries, codes, p, result, names,
         f'{data.name}: {result["n"]} points in {outputs_of(args)} by '
         f'{get_system("hashing", args.method).title}', args, result,
         sentences=[
-            *sentences, f'All points have {len(counts)} distinct codes; below '
-            f'are the most frequent.'],
+            *sentences, f'{"All" if len(points) == result["n"] else "These"} '
+            f'points have {len(counts)} distinct codes; below are the most '
+            f'frequent.'],
         scores=scores, pictures=names, points=Points(data, points),
         kind='Codes',
         groups=[(f'Code {text(rows[0])}', rows) for rows in groups],
@@ -293,8 +336,8 @@ def draw_nearest(path, args, data, query, gallery, codes):
         distances, neighbors = nearest_head_codes(
             codes[shown], codes[gallery], k)
     pictures.nearest_images(
-        path, data.x[shown], data.y[shown], data.x[gallery], data.y[gallery],
-        neighbors, distances, data.image_shape)
+        path, data.x[shown], data.y[shown], data.x, data.y,
+        gallery[neighbors], distances, data.image_shape)
 
 
 def print_summary(out, args, result, names, sentences):

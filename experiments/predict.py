@@ -14,7 +14,7 @@ from pathlib import Path
 import imsat
 from common import answers
 from common.options import add_table_options, load_config, table_options
-from common.scripts import a_path, main, parser_for
+from common.scripts import a_path, main, parser_for, positive
 from common.unlike import is_unlike, load_reference
 from imsat.datasets import Preparation, load_dataset
 from imsat.estimators.base import Hasher
@@ -33,6 +33,8 @@ def get_options(argv=None):
         help='default: the CSV is printed')
     add('--all', action='store_true',
         help='the probabilities of all clusters or bits as well')
+    add('--top', type=positive, metavar='N',
+        help='the N most probable clusters, and their probabilities, as well')
     add_table_options(parser)
     add('--data-dir', type=a_path, metavar='DIR',
         help='folder above the publishers\' files, see clustering.py')
@@ -63,7 +65,7 @@ def load_run(folder):
         folder / 'preprocessing.npz')
 
 
-def answer(model, x, options, all_of_them):
+def answer(model, x, options, all_of_them, top):
     """Columns of what a model says of points."""
     p = model.predict_proba(x) if hasattr(model, 'predict_proba') else None
     if isinstance(model, Hasher):
@@ -72,6 +74,10 @@ def answer(model, x, options, all_of_them):
     else:
         columns = answers.of_clusters(
             model.predict(x) if p is None else p.argmax(axis=1), p)
+        if top is not None and p is not None:
+            best, of_best = answers.best_of(p, top)
+            columns.update(answers.numbered('top', best))
+            columns.update(answers.numbered('top_p', of_best))
     if all_of_them and p is not None:
         columns.update(answers.numbered('p', p))
     return columns
@@ -79,6 +85,10 @@ def answer(model, x, options, all_of_them):
 
 def run(args):
     options, model, reference, like = load_run(Path(args.run))
+    if args.top is not None and (isinstance(model, Hasher)
+                                 or not hasattr(model, 'predict_proba')):
+        raise imsat.InputError(f'{options["method"]} has no probabilities of '
+                               f'clusters; leave --top out')
     data = load_dataset(args.dataset, args.data_dir, like=like, verbose=False,
                         **table_options(args))
     n, n_unlike = data.x.shape[0], 0
@@ -92,7 +102,7 @@ def run(args):
             answers.write_lines(f, {
                 **answers.places(range(start, start + x.shape[0]),
                                  data.index and data.index[part]),
-                **answer(model, x, options, args.all),
+                **answer(model, x, options, args.all, args.top),
                 'unlike': unlike}, titles=not start)
     print(f'{n} points, {n_unlike} of them unlike the training data; of '
           f'points like those {reference["rate"]:.1%} are flagged by chance',

@@ -16,13 +16,15 @@ from imsat.cuda import nearest, runtime
 from imsat.devices import usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
+from imsat.on_disk import LARGE, OnDisk
 from imsat.parameters import (
     Choice, OneOf, Place, checked, is_whole, shown)
+from imsat.ranks import current
 from imsat.retrieval.codes import to_numpy
 from imsat.retrieval.index import import_faiss
 from imsat.storage import AnyPath, Like, digest, keep, look_up
 
-METHODS = 'auto', 'exact', 'approximate'
+METHODS = 'auto', 'exact', 'approximate', 'sampled'
 # Points whose neighbours are exact by default: a minute on two cores for
 # 64 columns, ten for 1,000.
 MOST_EXACT = 300_000
@@ -30,6 +32,8 @@ MOST_EXACT = 300_000
 # their last distance may be too large, in the median and for 99 % of them.
 SAMPLE = 1000
 ERROR = .009, .045
+# With how many points all are compared by 'sampled'.
+AMONG = 4096
 # Rows at a time: bounds memory, and says how often `progress` is called.
 CHUNK = 2000
 # On a GPU: columns at a time.
@@ -47,6 +51,7 @@ LARGEST = 1e150
 HARMLESS = 1e-9
 # Measured at a time of points that seem equally far.
 MANY = 1000
+TINY = numpy.finfo(float).tiny
 
 
 _checks = checked(cache=Place(), method=Choice(METHODS), progress=OneOf(
@@ -87,6 +92,9 @@ def neighbors(
         >>> distances.ravel(), indices.ravel()
         (array([1., 1., 2.]), array([1, 0, 1]))
     """
+    if method == 'sampled':
+        raise InputError("the method 'sampled' says how far a neighbour is "
+                         'and not which it is; choose another')
     x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
     n = _check_rank(x, k)
     like = {'distances': numpy.empty((n, k)),
@@ -108,7 +116,10 @@ def neighbor_distance(
     Args:
         x, t, cache, progress, method: As x, k and so on of
             :func:`neighbors`; on a GPU x is searched there, exactly unless
-            the method is ``'approximate'``.
+            the method is ``'approximate'``.  The method can also be
+            ``'sampled'``: the distance is estimated from those to 4,096
+            points, by what it is for 1,000 points, and a warning says how
+            well.  No copy of x is made.
 
     Returns:
         numpy.ndarray: Shape (N,), float64, in the units of x.
@@ -121,9 +132,13 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
-    if method == 'approximate' and runtime.current.holds(x):
+    if isinstance(x, OnDisk) and method == 'auto' \
+            and x.shape[0] * x.shape[1] >= LARGE:
+        method = 'sampled'
+    if method in ('approximate', 'sampled') and runtime.current.holds(x):
         x = to_numpy(x)
-    x = _check_points(x)
+    if not (isinstance(x, OnDisk) and method == 'sampled'):
+        x = _check_points(numpy.asarray(x) if isinstance(x, OnDisk) else x)
     n = _check_rank(x, t)
     return _find(x, t, cache, progress, method, 't sigma',
                  {'sigma': Like((n,), numpy.float64, 0)},
@@ -134,36 +149,51 @@ def _find(x, k, cache, progress, method, name, like, select):
     """The arrays that ``select`` makes of distances and indices, from the
     cache where they are there."""
     n, d = x.shape
-    rough = method == 'approximate' and d > 0 or (
+    rough = method in ('approximate', 'sampled') and d > 0 or (
         method == 'auto' and n > MOST_EXACT and isinstance(x, numpy.ndarray))
+    if rough and scipy.sparse.issparse(x):
+        raise InputError('the neighbours of sparse points are exact alone; '
+                         "choose the method 'exact', or give x.toarray()")
+    ranks = current()
+
+    def approximate():
+        *answer, error = _approximately(x, k, progress)
+        return {**select(*answer), 'error': error}
 
     def compute():
+        if rough and method == 'sampled':
+            return dict(zip(('sigma', 'error'), _from_sample(x, k, progress)))
         if rough:
-            *answer, error = _approximately(x, k, progress)
-            return {**select(*answer), 'error': error}
+            return ranks.tell(approximate)
         if runtime.current.holds(x):
-            return {'sigma': _by_kernels(x, k, progress)}
+            return {'sigma': ranks.tell(lambda: _by_kernels(x, k, progress))}
         return select(*_exactly(x, k, progress))
     if cache is None:
         found = compute()
     else:
-        letter, end = name[0], '-approximate' if rough else ''
+        letter, end = name[0], f'-{method}' * (method == 'sampled') or (
+            '-approximate' if rough else '')
         path = Path(cache) / f'{name[2:]}-{digest(x)}-{letter}{k}{end}.npz'
         if rough:
             like = {**like, 'error': Like((2,))}
-        found = look_up(path, lambda arrays: True, like)
+        found = ranks.tell(lambda: look_up(path, lambda arrays: True, like))
         if found is None:
             found = compute()
-            keep(path, found)
+            if not ranks.rank:
+                keep(path, found)
         elif progress is not None:
             progress(n)
-    if rough:
+    if rough and not ranks.rank:
         median, most = found['error']
+        tested = f'of {min(n, SAMPLE):,} points'
         warnings.warn(
+            f'the distances of {n:,} points to neighbour {k} are estimated '
+            f'from those to {min(n, AMONG):,} points, with an error of '
+            f'{median:.1%} in the median and {most:.1%} at the 99th '
+            f'percentile {tested}' if method == 'sampled' else
             f'the neighbours of {n:,} points are approximate: the last of {k} '
             f'is farther than it should be by {median:.2%} in the median and '
-            f'by {most:.2%} at the 99th percentile of {min(n, SAMPLE):,} '
-            f'points')
+            f'by {most:.2%} at the 99th percentile {tested}')
     return found
 
 
@@ -226,16 +256,21 @@ def _exactly(x, k, progress):
     Products in float32 find candidates, differences in float64 measure them.
     Where another point could be as near, products in float64 look for it.
     """
-    n = x.shape[0]
+    n, ranks = x.shape[0], current()
     distances = numpy.empty((n, k))
     indices = numpy.empty((n, k), numpy.int64)
     with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
             threadpoolctl.threadpool_limits(1, 'blas'):
-        doubtful = numpy.arange(n)
+        own = doubtful = numpy.arange(n)[ranks.rank::ranks.size]
         if not scipy.sparse.issparse(x):
-            doubtful = _by_tiles(x, k, pool, progress, distances, indices)
+            own, doubtful = _by_tiles(x, k, pool, progress, distances,
+                                      indices)
             progress = None
         _settle(x, doubtful, k, distances, indices, pool, progress)
+    if ranks.size > 1:
+        for rows, *parts in ranks.gather(
+                (own, distances[own], indices[own])):
+            distances[rows], indices[rows] = parts
     return distances, indices
 
 
@@ -259,9 +294,6 @@ def _approximately(x, k, progress):
     codes of four bits for each two columns, and compares so many of the
     points themselves, that the errors are within ERROR.
     """
-    if scipy.sparse.issparse(x):
-        raise InputError('the neighbours of sparse points are exact alone; '
-                         "choose the method 'exact', or give x.toarray()")
     try:
         faiss = import_faiss()
     except InputError as error:
@@ -327,6 +359,108 @@ def _by_lists(faiss, x, k, progress):
     return distances, indices, error
 
 
+def _from_sample(x, t, progress):
+    """sigma_t of all points, shape (N,), and its errors as
+    :func:`_approximately` has them.
+
+    The distance to the t-th nearest of some points says how densely all of
+    them lie.  What that makes of sigma_t is learnt from other points, whose
+    sigma_t is known: log sigma = a + b log distance.  Points that are equal
+    count once, so that no distance is 0.
+    """
+    n, ranks = x.shape[0], current()
+    rng = numpy.random.default_rng(0)
+    sample, tested = (numpy.sort(rng.choice(n, min(n, size), False))
+                      for size in (AMONG, SAMPLE))
+    points = numpy.unique(x[sample].astype(numpy.float64), axis=0)
+    k = min(t, len(points) - 1)
+    if not k:
+        raise InputError(f'{len(sample):,} points by chance are all the '
+                         f"same; choose the method 'exact'")
+    center = points.mean(axis=0)
+    scale = 2. ** -numpy.frexp(numpy.abs(points - center).max())[1]
+
+    def halves(rows, others):
+        """What orders others by their distance to each of the rows."""
+        rows, others = (((each - center) * scale).astype(numpy.float32)
+                        for each in (rows, others))
+        return numpy.einsum('ij,ij->i', others, others) / 2 - rows @ others.T
+    chunks = range(-(-n // CHUNK))[ranks.rank::ranks.size]
+    right = _sigma_of(x, tested, t, chunks, halves)
+    near = numpy.zeros((-(-n // CHUNK), CHUNK))
+
+    def measure(i):
+        rows = x[i * CHUNK:(i + 1) * CHUNK]
+        size = min(k + 1 + SPARE, len(points))
+        places = numpy.argpartition(
+            halves(rows, points), size - 1, axis=1)[:, :size]
+        distance = _to_each(rows, points, places)
+        distance[distance == 0] = numpy.inf
+        near[i, :len(rows)] = numpy.partition(
+            distance, k - 1, axis=1)[:, k - 1]
+        return len(rows)
+    with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
+            threadpoolctl.threadpool_limits(1, 'blas'):
+        for done in pool.map(measure, chunks):
+            if progress is not None:
+                progress(done)
+    if ranks.size > 1:
+        for rank, part in enumerate(ranks.gather(
+                near[ranks.rank::ranks.size])):
+            near[rank::ranks.size] = part
+    sigma = near.reshape(-1)[:n]
+    known = right > 0
+    a, b = numpy.log(sigma[tested[known]]), numpy.log(right[known])
+    if len(a) < SPARE + 2:
+        return sigma, numpy.ones(2)
+    # Each half by what the other says.
+    missed = numpy.concatenate([
+        numpy.expm1(_line(a[i::2], b[i::2], a[1 - i::2]) - b[1 - i::2])
+        for i in range(2)])
+    for i in range(0, n, CHUNK):
+        sigma[i:i + CHUNK] = numpy.exp(
+            _line(a, b, numpy.log(sigma[i:i + CHUNK])))
+    return sigma, numpy.quantile(numpy.abs(missed), [.5, .99])
+
+
+def _sigma_of(x, tested, t, chunks, halves):
+    """sigma_t of some points among all, of which a rank has some chunks."""
+    n = x.shape[0]
+    points, size = x[tested], min(t + 1 + SPARE, n)
+    best = numpy.full((len(tested), size), numpy.inf, numpy.float32)
+    places = numpy.full(best.shape, -1)  # none yet
+    for i in chunks:
+        start = i * CHUNK
+        half = halves(points, x[start:start + CHUNK])
+        rows = numpy.flatnonzero(half.min(axis=1) < best.max(axis=1))
+        half = numpy.concatenate([best[rows], half[rows]], axis=1)
+        order = numpy.argpartition(half, size - 1, axis=1)[:, :size]
+        best[rows] = numpy.take_along_axis(half, order, axis=1)
+        places[rows] = numpy.where(
+            order < size, numpy.take_along_axis(
+                places[rows], numpy.minimum(order, size - 1), axis=1),
+            start + order - size)
+    places = numpy.concatenate(current().gather(places), axis=1)
+    distance = _to_each(points, x, places)
+    distance[places < 0] = numpy.inf
+    return numpy.sort(distance, axis=1)[:, t]  # the point itself is among them
+
+
+def _to_each(rows, points, places):
+    """Distances of each row to the points of some places, float64."""
+    rows = rows.astype(numpy.float64, copy=False)
+    return numpy.stack([_direct(rows, points[column])
+                        for column in places.T], axis=1)
+
+
+def _line(a, b, at):
+    """What the line through points (a, b), by least squares, has at others.
+    """
+    spread = a - a.mean()
+    slope = spread @ b / max(spread @ spread, TINY)
+    return b.mean() + slope * (at - a.mean())
+
+
 def _estimate(x):
     """How long exact neighbours would take, in words."""
     tile = numpy.ones((BLOCK, x.shape[1]), numpy.float32)
@@ -338,8 +472,10 @@ def _estimate(x):
 
 
 def _by_tiles(x, k, pool, progress, distances, indices):
-    """Writes distances and indices; returns numbers of doubtful rows."""
+    """Writes distances and indices of this rank's share of the rows; returns
+    their numbers, and those of doubtful ones."""
     n, d = x.shape
+    ranks = current()
     mean = x.mean(axis=0, dtype=numpy.float64)
     points, scale, error = _in_float32(x, mean)
     size = min(k + 1 + SPARE, n)
@@ -362,13 +498,17 @@ def _by_tiles(x, k, pool, progress, distances, indices):
 
     # In each round each block is the rows of one tile, and the columns of
     # one, so that no two threads write to the same place.
-    rounds, done = len(starts) // 2 + 1, 0
-    for shift in range(rounds):
+    rounds = range(len(starts) // 2 + 1)[ranks.rank::ranks.size]
+    done = 0
+    for turn, shift in enumerate(rounds, 1):
         cut = values[:, :, -1].max(axis=0)
         list(pool.map(lambda i: tile(i, shift, cut), range(len(starts))))
         if progress is not None:
-            progress((shift + 1) * n // rounds - done)
-            done = (shift + 1) * n // rounds
+            progress(turn * n // len(rounds) - done)
+            done = turn * n // len(rounds)
+    if ranks.size > 1:
+        values, places = map(numpy.concatenate, zip(*ranks.gather(
+            (values, places))))
 
     def measure(rows):
         found, place = (numpy.concatenate(each[:, rows], axis=1)
@@ -378,9 +518,11 @@ def _by_tiles(x, k, pool, progress, distances, indices):
         return _measure(x, rows, numpy.take_along_axis(place, order, axis=1),
                         -2. * last, error[rows], distances, indices, scale)
     step = max(16, (MOST >> 7) // max(d, 1))
-    return numpy.concatenate(list(pool.map(measure, [
-        numpy.arange(start, min(start + step, n))
-        for start in range(0, n, step)])))
+    shares = [numpy.arange(start, min(start + step, n))
+              for start in range(0, n, step)][ranks.rank::ranks.size]
+    nothing = numpy.arange(0)
+    return numpy.concatenate([nothing, *shares]), numpy.concatenate(
+        [nothing, *pool.map(measure, shares)])
 
 
 def _measure(x, rows, places, last, error, distances, indices, scale=1.):
@@ -397,10 +539,8 @@ def _measure(x, rows, places, last, error, distances, indices, scale=1.):
         array: Those of ``rows`` that may have a nearer neighbour, or one as
         near.
     """
-    own = x[rows].astype(numpy.float64, copy=False)
     # By differences: of products, small ones would lose their digits.
-    distance = numpy.stack(
-        [_direct(own, x[column]) for column in places.T], axis=1)
+    distance = _to_each(x[rows], x, places)
     # A point may miss itself among duplicates, which are as near.
     distance[places == rows[:, None]] = numpy.inf
     order = numpy.lexsort((places, distance))[:, :distances.shape[1]]

@@ -163,3 +163,73 @@ def sharing(communicator):
 def current() -> Ranks:
     """The ranks that share what is computed now."""
     return getattr(chainer.config, 'ranks', ONE)
+
+
+class _Waits(Exception):
+    """What a block needs of the others is not known yet."""
+
+
+class _Turn(Ranks):
+    """One block of rows of many, which have no process each.
+
+    Args:
+        known (list): What they have exchanged already.
+    """
+
+    def __init__(self, known):
+        super().__init__()
+        self.size = 2  # or more
+        self.known = iter(known)
+        self.told: Any = None
+
+    def _exchange(self, of_all, value):
+        self.told = of_all, value
+        for known in self.known:
+            return known
+        raise _Waits
+
+    def average(self, *arrays):
+        return self._exchange(_mean_of_each, arrays)
+
+    def gather(self, value):
+        return self._exchange(lambda values, shares: values, value)
+
+
+def _mean_of_each(values, shares):
+    return tuple(sum(share * part for share, part in zip(shares, parts))
+                 for parts in zip(*values))
+
+
+def taken_in_turn(function, blocks):
+    """The mean over blocks of rows of what a function returns of each, a list
+    of numbers, where it knows how ranks share a batch: the blocks take the
+    places of ranks, and are looked at again whenever they have exchanged
+    something.
+
+    Example:
+        >>> from imsat.ranks import current, taken_in_turn
+        >>> def variance(x):
+        ...     mean, = current().average(x.mean(keepdims=True))
+        ...     return [((x - mean) ** 2).mean()]
+        >>> x = numpy.arange(6.)
+        >>> taken_in_turn(variance, [x[:2], x[2:]]), x.var()
+        ([2.9166666666666665], 2.9166666666666665)
+    """
+    if len(blocks) == 1:
+        return function(blocks[0])
+    n = sum(map(len, blocks))
+    shares, known = [len(block) / n for block in blocks], []
+    while True:
+        found: list = []
+        of_all: Any = None
+        for block in blocks:
+            turn = _Turn(known)
+            with chainer.using_config('ranks', turn):
+                try:
+                    found.append(function(block))
+                except _Waits:
+                    of_all, value = turn.told
+                    found.append(value)
+        if of_all is None:
+            return list(_mean_of_each(found, shares))
+        known.append(of_all(found, shares))

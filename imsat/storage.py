@@ -25,6 +25,7 @@ import scipy.sparse
 from chainer import backend
 
 from imsat.errors import InputError
+from imsat.on_disk import OnDisk, blocks_of
 
 try:
     import fcntl
@@ -377,14 +378,29 @@ HEADERS = {(1, 0): numpy.lib.format.read_array_header_1_0,
            (2, 0): numpy.lib.format.read_array_header_2_0}
 
 
-def load_npy(path: AnyPath) -> numpy.ndarray:
+def load_npy(path: AnyPath, mapped_from: float = math.inf
+             ) -> numpy.ndarray:
     """The array in an npy file, without pickle.
+
+    Args:
+        path (path): The file.
+        mapped_from (float): If it holds so many numbers, from 1, it stays on
+            disk, mapped into memory to be read.
 
     Raises:
         InputError: If the file is damaged, no npy file or needs pickle.
     """
     path = as_path(path)
     try:
+        with open(path, 'rb') as f:
+            if os.fstat(f.fileno()).st_size > mapped_from:
+                shape, in_columns, dtype = _read_header(f)
+                start = f.tell()
+                _check_size(shape, dtype,
+                            os.fstat(f.fileno()).st_size - start)
+                if math.prod(shape) >= max(mapped_from, 1):
+                    return numpy.memmap(f, dtype, 'r', start, shape,
+                                        'F' if in_columns else 'C')
         return array_from(path.read_bytes())
     except FAULTS as e:
         if isinstance(e, OSError):
@@ -509,10 +525,12 @@ def digest(*parts: typing.Any) -> str:
         part = part.tocsr()
         arrays = [part.data, part.indices, part.indptr]
     else:
-        arrays = [backend.CpuDevice().send(part)]
+        arrays = [part if isinstance(part, OnDisk)
+                  else backend.CpuDevice().send(part)]
     for array in arrays:
         sha.update(str(array.dtype).encode())
-        sha.update(numpy.ascontiguousarray(array).data)
+        for _, block in blocks_of(array):
+            sha.update(numpy.ascontiguousarray(block).data)
     return sha.hexdigest()[:32]
 
 

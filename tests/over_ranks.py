@@ -6,6 +6,7 @@ Prints a line of JSON: by check, the largest deviation, relative to the
 largest number that one rank has; or what was said.  With ``dies N SCRIPT
 OPTIONS`` in place of a folder rank 1 is killed in the N-th step of a script.
 """
+import functools
 import json
 import runpy
 import sys
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'experiments'), str(ROOT / 'tests')]
 
 import numpy  # noqa: E402
+import scipy.sparse  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
 
 import imsat  # noqa: E402
@@ -25,6 +27,7 @@ from imsat.estimators.deep_hash import deep_hash_losses  # noqa: E402
 from imsat.functions import compiled  # noqa: E402
 from imsat.links import TanhNetwork, corrupt  # noqa: E402
 from imsat.ranks import ranks_of, sharing  # noqa: E402
+from imsat.retrieval import pack_bits, scores  # noqa: E402
 from imsat.training import plan  # noqa: E402
 from imsat.training.evaluation import (  # noqa: E402
     predict_logits, regularization_of)
@@ -279,13 +282,72 @@ def check_estimators(folder):
         yield f'another {name}', RANKS.gather(said)
 
 
+def check_neighbors(folder):
+    x = numpy.random.default_rng(0).normal(size=(2300, 5))
+    x[700:720] = x[3]
+    for name, points, k in (
+            ('dense', x, 4), ('few', x[:3], 2),
+            ('sparse', scipy.sparse.csr_array(numpy.maximum(x, 0)), 4)):
+        one = imsat.neighbors(points, k)
+        with sharing(NAME):
+            ours = imsat.neighbors(points, k)
+            kept = imsat.neighbors(points, k, folder)
+        for which, a, b, c in zip(('distances', 'places'), one, ours, kept):
+            yield f'neighbors, {name}, {which}', deviation(b, a)
+            yield f'neighbors, {name}, {which}, kept', deviation(c, a)
+    one = imsat.neighbor_distance(x, 4, method='sampled')
+    with sharing(NAME):
+        ours = imsat.neighbor_distance(x, 4, method='sampled')
+    yield 'neighbors, sampled', max(
+        deviation(each, one) for each in RANKS.gather(ours))
+
+
+def check_retrieval():
+    """A gallery of many ties, of which each rank has a shard."""
+    rng = numpy.random.default_rng(0)
+    labels = rng.integers(0, 4, 130)
+    for name, n_bits, codes in (
+            ('bits', 6, pack_bits(rng.integers(0, 2, (130, 6)))),
+            ('heads', None, rng.integers(0, 3, (130, 4)).astype('u1'))):
+        sets = codes[:30], labels[:30], codes[30:], labels[30:], n_bits
+        one = [scores.calc_relevance_of_first(*sets, k) for k in (7, 100)]
+        expected = scores.retrieval_scores(*sets, 20)
+        with sharing(NAME):
+            for k, right in zip((7, 100), one):
+                yield f'retrieval, {name}, first {k}', int((
+                    scores.calc_relevance_of_first(*sets, k) != right).sum())
+            ours = scores.retrieval_scores(*sets, 20)
+        yield f'retrieval, {name}, scores', max(
+            deviation(ours[key], expected[key]) for key in expected)
+
+
+def check_on_disk(folder):
+    """Points on disk, in order, by all ranks and by one."""
+    x = load_digits().data[:400] / 8 - 1
+    path = Path(folder) / 'x.npy'
+    if not RANKS.rank:
+        numpy.save(path, x)
+    RANKS.gather(0)
+    there = numpy.load(path, mmap_mode='r')
+    make = functools.partial(
+        imsat.IMSATClustering, epochs=2, batch_size=100, random_state=0,
+        hidden=(20,), sampling='shuffle-buffer')
+    one = make().fit(x)
+    alone = make().fit(there)
+    ours = make(communicator=NAME).fit(there)
+    yield 'on disk, alone', deviation(alone.objective_, one.objective_)
+    yield 'on disk, objective', deviation(ours.objective_, one.objective_)
+
+
 def main(folder, names):
-    warnings.simplefilter('ignore', imsat.CollapseWarning)
+    warnings.simplefilter('ignore', UserWarning)
     found = {}
     for name, check in dict(
             functions=check_functions(), training=check_training(),
             traces=check_traces(), evaluation=check_evaluation(),
-            estimators=check_estimators(folder)).items():
+            estimators=check_estimators(folder),
+            neighbors=check_neighbors(folder), retrieval=check_retrieval(),
+            disk=check_on_disk(folder)).items():
         if name in names:
             found.update(check)
     if not RANKS.rank:

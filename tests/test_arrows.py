@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 # From the top; a wing imports from those below it alone.
 WINGS = ('__main__', 'estimators', 'training', 'datasets', 'pictures',
          'losses', 'links', 'neighbors', 'retrieval', 'metrics', 'functions',
-         'ranks', 'devices', 'parameters', 'progress', 'storage',
+         'ranks', 'devices', 'parameters', 'progress', 'storage', 'on_disk',
          'labels', 'randomness', 'hints', 'errors', 'compat')
 
 

@@ -1,4 +1,5 @@
 import importlib
+import re
 import sys
 import warnings
 
@@ -437,6 +438,63 @@ class TestCache:
             again = neighbor_distance(self.x, 5, tmp_path)
         numpy.testing.assert_array_equal(again, expected)
         assert path.read_bytes() == whole
+
+
+def groups(n, d, rng):
+    """Points about centres, at several densities."""
+    return (rng.normal(size=(n, d)) * rng.choice([.5, 1, 3], (n, 1))
+            + 20 * rng.integers(0, 4, (n, 1))).astype('f')
+
+
+def sampled(x, t, **kwargs):
+    """sigma_t, and the errors that a warning has of it, in %."""
+    with pytest.warns(UserWarning, match='are estimated') as record:
+        sigma = neighbor_distance(x, t, method='sampled', **kwargs)
+    found = re.search(r'error of ([\d.]+)% in the median and ([\d.]+)%',
+                      str(record[0].message))
+    return sigma, float(found[1]), float(found[2])
+
+
+@pytest.mark.parametrize('t', [1, 10])
+@pytest.mark.parametrize('d', [2, 20])
+def test_from_a_sample(monkeypatch, t, d):
+    monkeypatch.setattr(MODULE, 'AMONG', 500)
+    monkeypatch.setattr(MODULE, 'CHUNK', 700)
+    x = groups(6000, d, numpy.random.default_rng(0))
+    seen = []
+    sigma, median, most = sampled(x, t, progress=seen.append)
+    assert sum(seen) == len(x)
+    error = 100 * abs(sigma / neighbor_distance(x, t) - 1)
+    assert abs(numpy.median(error) - median) < .25 * median
+    assert abs(numpy.quantile(error, .99) - most) < .5 * most
+    # Of points drawn evenly it is .67 sqrt(2 / t) / d, in theory.
+    assert median < 2 * 100 * .67 * (2 / t) ** .5 / d
+
+
+def test_from_a_sample_with_copies(monkeypatch):
+    """No point has sigma 0, however many equal it; others stay."""
+    monkeypatch.setattr(MODULE, 'AMONG', 500)
+    x = groups(4000, 5, numpy.random.default_rng(0))
+    alone = sampled(x, 5)[0]
+    sigma = sampled(numpy.concatenate([x, numpy.repeat(x[:3], 50, 0)]), 5)[0]
+    assert (sigma > 0).all()
+    assert abs(numpy.median(sigma[3:4000] / alone[3:]) - 1) < .1
+    with pytest.raises(InputError, match="the method 'exact'"):
+        neighbor_distance(numpy.ones((30, 2)), 3, method='sampled')
+    with pytest.raises(InputError, match='sparse points are exact alone'):
+        neighbor_distance(scipy.sparse.csr_array(x), 3, method='sampled')
+    with pytest.raises(InputError, match='and not which it is'):
+        neighbors(x, 3, method='sampled')
+
+
+def test_sampled_is_kept_apart(tmp_path):
+    x = groups(300, 3, numpy.random.default_rng(0))
+    sigma, *error = sampled(x, 5, cache=tmp_path)
+    exact = neighbor_distance(x, 5, tmp_path)
+    again, *once_more = sampled(x, 5, cache=tmp_path)
+    assert error == once_more and len(list(tmp_path.iterdir())) == 2
+    numpy.testing.assert_array_equal(sigma, again)
+    assert (exact != sigma).any()
 
 
 def test_what_can_not_be_kept_is_computed(tmp_path):

@@ -50,7 +50,8 @@ def test_functions_and_training(n, tmp_path):
 
 @needs_mpi
 def test_traces_and_estimators(tmp_path):
-    found = check(2, 'traces', 'estimators', folder=tmp_path)
+    found = check(2, 'traces', 'estimators', 'neighbors', 'retrieval', 'disk',
+                  folder=tmp_path)
     traces = numbers(found, '_step')
     assert len(traces) == 3 * 4
     assert all(agree == n > 20 for agree, n in traces.values())
@@ -58,6 +59,11 @@ def test_traces_and_estimators(tmp_path):
     assert max(numbers(found, ', objective').values()) < 1e-3
     assert max(numbers(found, ', between ranks').values()) == 0
     assert found['resumed'] == 0 and found['resumed by one'] < 1e-6
+    # To the last tie.
+    assert len(numbers(found, 'neighbors', 'retrieval')) == 19
+    assert max(numbers(found, 'neighbors', 'retrieval').values()) == 0
+    assert found['on disk, alone'] == 0
+    assert found['on disk, objective'] < 1e-3
     for name in 'epochs', 'points', 'random_state':
         first, second = found[f'another {name}']
         assert first == second

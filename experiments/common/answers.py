@@ -3,8 +3,15 @@ import csv
 
 import numpy
 
+from imsat.on_disk import blocks_of, joined
 from imsat.retrieval.codes import unpack_bits
 from imsat.storage import atomic_write
+from imsat.training.evaluation import softmax
+
+ROWS = 1 << 14  # of a file that are written at a time
+# Of p(y|x): numbers up to which all are kept, and how many of each point
+# beyond that.
+MOST, TOP = 10 ** 7, 3
 
 
 def places(rows, index=None):
@@ -27,6 +34,20 @@ def of_clusters(clusters, p=None):
     return columns
 
 
+def best_of(p, n):
+    """The n most probable clusters, and p of these, both shape (N, n)."""
+    order = numpy.argsort(-p, axis=1, kind='stable')[:, :n]
+    return (order.astype(numpy.min_scalar_type(p.shape[1])),
+            numpy.take_along_axis(p, order, axis=1).astype(numpy.float32))
+
+
+def best_of_logits(logits):
+    """:func:`best_of` TOP, by name as assignments.npz has them."""
+    return {name: joined((best_of(softmax(block), TOP)[i]
+                          for _, block in blocks_of(logits)), len(logits))
+            for i, name in enumerate(('top', 'top_probability'))}
+
+
 def outputs_of(codes, n_bits, values=None):
     """What codes consist of, a row each: bits, or outputs of several values.
     """
@@ -47,10 +68,16 @@ def numbered(name, array):
     return {f'{name}{i}': column for i, column in enumerate(array.T)}
 
 
-def save_csv(path, columns):
-    """Writes columns of one length, a dict by their titles."""
+def save_csv(path, n, columns_of):
+    """Writes n lines.
+
+    Args:
+        columns_of: Function of a slice to columns, a dict by their titles.
+    """
     with atomic_write(path, 'w', encoding='utf-8', newline='') as f:
-        write_lines(f, columns)
+        for start in range(0, n, ROWS):
+            write_lines(f, columns_of(slice(start, min(start + ROWS, n))),
+                        titles=not start)
 
 
 def write_lines(f, columns, titles=True):

@@ -1,5 +1,6 @@
 """report.html: all about a run in one file, for a browser of any width."""
 import base64
+import dataclasses
 import io
 from xml.etree import ElementTree
 
@@ -8,9 +9,12 @@ import scipy.sparse
 from PIL import Image
 
 from imsat.estimators.centering import moments
+from imsat.on_disk import OnDisk
 from imsat.storage import atomic_write
 
 MOST_GROUPS = 100
+# Of points on disk, and numbers of all these.
+MOST_POINTS, MOST_NUMBERS = 20_000, 1 << 24
 EXAMPLES = 8
 UNCERTAIN = 12
 COLUMNS = 5  # that differ most, of a group
@@ -61,9 +65,25 @@ def picture(png, text, **attributes):
                + base64.b64encode(png).decode(), alt=text, **attributes)
 
 
-def named(data):
-    """The names of all points of a data set, as the report has them."""
-    return data.index or [f'row {i}' for i in range(data.x.shape[0])]
+def named(data, rows=None):
+    """The names of points of a data set, as the report has them; of all, or
+    of some rows."""
+    rows = range(data.x.shape[0]) if rows is None else rows
+    return [data.index[i] for i in rows] if data.index \
+        else [f'row {i}' for i in rows]
+
+
+def sample_of(data, seed):
+    """A data set to be shown, and the rows that it has: all, or of one on
+    disk some by chance."""
+    n, d = data.x.shape
+    if not isinstance(data.x, OnDisk):
+        return data, numpy.arange(n)
+    most = min(n, MOST_POINTS, max(1, MOST_NUMBERS // d))
+    rows = numpy.sort(numpy.random.default_rng(seed).choice(n, most, False))
+    return dataclasses.replace(
+        data, x=data.x[rows], y=None if data.y is None else data.y[rows],
+        index=named(data, rows)), rows
 
 
 class Points:
@@ -135,6 +155,13 @@ class Points:
             [[titles[j], f'{inside[j]:.4g}', f'{outside[j]:.4g}',
               f'{(inside[j] - outside[j]) / self.spread[j]:+.2f}']
              for j in numpy.argsort(-share)[:COLUMNS] if share[j]])]
+
+
+def about_sample(seen, n):
+    """What a report of a sample says of it, a list of sentences."""
+    m = seen.x.shape[0]
+    return [] if m == n else [
+        f'What follows shows {m:,} of {n:,} points, by chance.']
 
 
 def write_report(path, title, args, result, *, sentences, scores, pictures,

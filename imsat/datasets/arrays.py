@@ -1,4 +1,4 @@
-"""Arrays of one's own: .npz, .npy, HDF5 and IDX."""
+"""Arrays of one's own: .npz, .npy, folders of that, HDF5 and IDX."""
 import re
 import typing
 from pathlib import Path
@@ -7,11 +7,12 @@ import numpy
 import scipy.sparse
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.folders import PIXELS, scale_pixels
+from imsat.datasets.folders import PIXELS, SUFFIXES, scale_pixels
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import check_points
 from imsat.devices import available_memory
 from imsat.errors import InputError
+from imsat.on_disk import LARGE, OnDisk
 from imsat.storage import FAULTS, load_npy, load_npz, reason_of
 
 POINTS, LABELS = ('x', 'X'), ('y', 'target')
@@ -36,8 +37,40 @@ def read_npz(path: Path) -> Dataset:
 
 
 def read_npy(path: Path) -> Dataset:
-    """The points in an npy file."""
-    return as_dataset(path, load_npy(path))
+    """The points in an npy file; many of them stay there."""
+    x = load_npy(path, LARGE)
+    return as_dataset(path, [x] if isinstance(x, numpy.memmap) else x)
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The npy files in a folder without images, in the order of the numbers
+    in their names."""
+    paths = [path for path in folder.glob('*.npy')
+             if not path.name.startswith('.')]
+    if not paths or any(path.suffix.lower() in SUFFIXES
+                        for path in folder.rglob('*')):
+        return []
+    return sorted(paths, key=lambda path: [
+        int(part) if i % 2 else part
+        for i, part in enumerate(re.split('([0-9]+)', path.name))])
+
+
+def read_parts(paths: list[Path]) -> Dataset:
+    """The points in several npy files, one below the other."""
+    x: typing.Any = [load_npy(path, 1) for path in paths]
+    first, *others = x
+    for path, part in zip(paths[1:], others):
+        if part.shape[1:] != first.shape[1:]:
+            raise InputError(
+                f'{path} has an array of shape {part.shape} and '
+                f'{paths[0].name} one of {first.shape}; give parts that '
+                f'differ in length alone, or name one of the files')
+    folder = paths[0].parent
+    if not first.ndim or sum(part.size for part in x) < LARGE:
+        x = numpy.concatenate([numpy.atleast_1d(part) for part in x])
+    data = as_dataset(folder, x)
+    data.name = folder.resolve().name
+    return data
 
 
 def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
@@ -49,20 +82,23 @@ def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
         path (path): The file.
         x (array or scipy.sparse.csr_matrix): Points, shape (N, d), or images,
             (N, height, width), with 1 or 3 channels behind or before.  Those
-            of whole numbers from 0 to 255, dtype uint8, go to -1..1.
+            of whole numbers from 0 to 255, dtype uint8, go to -1..1.  Or a
+            list of such arrays, memory-mapped, which stay on disk.
         y (array): Labels, shape (N,), or None.
         image_shape (array): Of the rows of x that are images; None if x has
             more dimensions or they are none.
         notes (iterable of str): See Dataset.
     """
+    stays = isinstance(x, list)
+    parts = x if stays else [x]
+    x = parts[0]
     if x.ndim in (3, 4) and x.dtype.kind in 'fiub' and image_shape is None:
-        if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
-            x = x.transpose(0, 2, 3, 1)
-        if x.ndim == 4 and x.shape[3] == 1:
-            x = x[..., 0]
+        parts = list(map(_upright, parts))
+        x = parts[0]
         if 0 not in x.shape and x.shape[3:] in ((), (3,)):
             image_shape = numpy.array(x.shape[1:])
-            x = x.reshape(len(x), -1)
+            if not stays:
+                x = x.reshape(len(x), -1)
     elif image_shape is not None:
         image_shape = numpy.asarray(image_shape)
         if image_shape.dtype.kind not in 'iu' or image_shape.shape not in (
@@ -73,14 +109,25 @@ def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
                 f'image_shape of {path} is {image_shape.tolist()} for x of '
                 f'shape {x.shape}; give height and width, and 3 behind for '
                 f'colour, whose product is the number of columns')
+    if stays and x.dtype.kind in 'fiub' and (
+            x.ndim == 2 or image_shape is not None):
+        x = OnDisk(parts)
     notes = list(notes)
     if image_shape is not None and x.dtype == numpy.uint8:
-        x = scale_pixels(x)
+        x = x.then(scale_pixels) if isinstance(x, OnDisk) \
+            else scale_pixels(x)
         notes.append(PIXELS)
     x, y = check_points(x, y, path)
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y, None
                    if image_shape is None else tuple(image_shape.tolist()),
                    notes)
+
+
+def _upright(x):
+    """Images with their channels behind, and without a single one."""
+    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
+        x = x.transpose(0, 2, 3, 1)
+    return x[..., 0] if x.ndim == 4 and x.shape[3] == 1 else x
 
 
 def _one_of(arrays, names, path):

@@ -17,6 +17,7 @@ from imsat.datasets.points import check_labels
 from imsat.datasets.preparation import Preparation
 from imsat.datasets.sources import SOURCES, Files
 from imsat.errors import ArgumentError, InputError
+from imsat.on_disk import blocks_of
 from imsat.parameters import (
     MOST, Flag, OneOf, checked, is_sequence, is_whole, shown)
 from imsat.storage import AnyPath, as_path, load_npy
@@ -25,7 +26,7 @@ TEXTS = '.txt', '.txt.gz'
 READERS = {'.npz': arrays.read_npz, '.npy': arrays.read_npy,
            '.h5': arrays.read_hdf5, '.hdf5': arrays.read_hdf5}
 KINDS = (f'a file that ends in {", ".join([*READERS, *tables.SUFFIXES])} or '
-         f'{TEXTS[0]}, an IDX file, or a folder of images')
+         f'{TEXTS[0]}, an IDX file, or a folder of images or of .npy files')
 
 
 @checked(fetch=Flag(), verbose=Flag(), like=OneOf(
@@ -84,7 +85,8 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
 def _are_equal(x):
     if scipy.sparse.issparse(x):
         return not (x != x[numpy.zeros(x.shape[0], int)]).nnz
-    return (x == x[0]).all()
+    first = x[0]
+    return all((block == first).all() for _, block in blocks_of(x))
 
 
 def read_file(name: AnyPath, *, label: str | int | None = None,
@@ -97,10 +99,13 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
     Args:
         name (path): ``FILE.npz`` with ``x``, shape (N, d), or images, and
             optionally ``y`` and ``image_shape``, or of
-            ``scipy.sparse.save_npz``; ``FILE.npy``; ``FILE.h5``; a table, see
+            ``scipy.sparse.save_npz``; ``FILE.npy``, or a folder of these
+            parts; ``FILE.h5``; a table, see
             :func:`imsat.datasets.tables.read_table`; ``FILE.txt``, a document
             a line; an IDX file as MNIST's, or a folder of these; a folder of
-            PNG or JPEG images.
+            PNG or JPEG images.  The points of npy files and Parquet stay on
+            disk, :class:`imsat.on_disk.OnDisk`, if they are 64 million
+            numbers or more.
         label, index, columns, text: Of a table, see there.
         labels (path): ``.npy``, ``.txt`` (a label a line) or IDX, where the
             file has none itself.
@@ -163,6 +168,9 @@ def _read(path, beside, size, like, verbose):
     if path.is_dir():
         if arrays.images_in(path):
             return arrays.read_images(path, beside)
+        parts = arrays.parts_in(path)
+        if parts:
+            return arrays.read_parts(parts)
         shape = like and like.image_shape
         if like and not shape:
             raise InputError(f'{path} is a folder of images, and what was '

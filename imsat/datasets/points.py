@@ -5,6 +5,7 @@ import numpy
 import scipy.sparse
 
 from imsat.errors import InputError
+from imsat.on_disk import OnDisk, blocks_of
 
 # In lower case; what stands where there is no value.
 MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
@@ -19,7 +20,7 @@ def check_points(
     """x as float32 and y, if they can be clustered.
 
     Args:
-        x (array or scipy.sparse.csr_matrix): As a file holds them.
+        x (array, scipy.sparse.csr_matrix or OnDisk): As a file holds them.
         y (array): Likewise.
         source: Where they are from.
         place: Says where a row is.
@@ -29,7 +30,7 @@ def check_points(
         InputError: For anything but numbers, all finite, in a table of
             points, and for labels that are not one for each point.
     """
-    if not scipy.sparse.issparse(x):
+    if not scipy.sparse.issparse(x) and not isinstance(x, OnDisk):
         x = numpy.asarray(x)
     if x.dtype.kind not in 'fiub':
         raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
@@ -39,10 +40,16 @@ def check_points(
                          f'feature')
     counted = '' if names else ' (counted from 0)'
     names = names or list(range(x.shape[1]))
-    bad = ~numpy.isfinite(_values(x))
-    if bad.any():
-        row, column = _first(x, bad)
-        raise InputError(f'x of {source} has {bad.sum()} values that are NaN '
+    n_bad, first = 0, (0, 0)
+    for start, block in blocks_of(x):
+        bad = ~numpy.isfinite(_values(block))
+        if bad.any() and not n_bad:
+            row, column = _first(block, bad)
+            first = start + row, column
+        n_bad += bad.sum()
+    if n_bad:
+        row, column = first
+        raise InputError(f'x of {source} has {n_bad} values that are NaN '
                          f'or infinite, the first in {place(row)}, column '
                          f'{names[column]}{counted}; remove or replace them')
     x = _as_float32(x, source, place, names, counted)
@@ -102,17 +109,24 @@ def _bound(x, of):
 
 def _as_float32(x, source, place, names, counted):
     """InputError where float32 can't hold the values, or not apart."""
-    with numpy.errstate(over='ignore'):
-        narrow = x.astype(numpy.float32)
-    bad = ~numpy.isfinite(_values(narrow))
-    if bad.any():
-        row, column = _first(x, bad)
-        raise InputError(
-            f'x of {source} has {x[row, column]:g} in {place(row)}, column '
-            f'{names[column]}{counted}, and float32 holds no more than '
-            f'3.4e38; divide that column')
-    if x.dtype.kind != 'b':
-        least, most = _bound(x, 'min'), _bound(x, 'max')
+    bounds = []
+    for start, block in blocks_of(x):
+        with numpy.errstate(over='ignore'):
+            narrow = block.astype(numpy.float32)
+        bad = ~numpy.isfinite(_values(narrow))
+        if bad.any():
+            row, column = _first(block, bad)
+            raise InputError(
+                f'x of {source} has {block[row, column]:g} in '
+                f'{place(start + row)}, column {names[column]}{counted}, and '
+                f'float32 holds no more than 3.4e38; divide that column')
+        if x.dtype.kind != 'b':
+            bounds.append((_bound(block, 'min'), _bound(block, 'max')))
+    if isinstance(x, OnDisk):
+        narrow = x.then(lambda block: block.astype(numpy.float32))
+    if bounds:
+        lows, highs = zip(*bounds)
+        least, most = numpy.min(lows, axis=0), numpy.max(highs, axis=0)
         low, high = least.astype(float), most.astype(float)
         error = numpy.maximum(abs(low), abs(high)) * 2. ** -24 + 2. ** -149
         merged = (least != most) & (error > 1e-3 * (high - low))

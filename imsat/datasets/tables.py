@@ -8,6 +8,7 @@ import contextlib
 import csv
 import io
 import itertools
+import json
 import re
 import typing
 import unicodedata
@@ -23,7 +24,9 @@ from imsat.datasets.dataset import Dataset
 from imsat.datasets.points import MISSING, check_points, refuse_missing
 from imsat.datasets.preparation import Preparation
 from imsat.errors import ArgumentError, InputError
-from imsat.storage import AnyPath, reason_of
+from imsat.on_disk import LARGE, OnDisk
+from imsat.storage import (
+    AnyPath, atomic_write, default_cache, digest, load_npy, reason_of)
 
 SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
 SEPARATORS = ',;\t| '
@@ -35,6 +38,7 @@ GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
 NUMERIC = re.compile(r"[+-]?[\d.,:/_' -]*\d[\d.,:/_' -]*(e[+-]?\d+)?|"
                      r'[+-]?(nan|inf|infinity)', re.I)
 INDEX = re.compile(r'__index_level_\d+__')  # that of pandas, in Parquet
+LOOKED_AT = 1 << 20  # rows, to see whether a column counts them
 UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
 # Hardly ever those of features.
 SUSPICIOUS = re.compile(
@@ -98,7 +102,8 @@ class Table(typing.NamedTuple):
         names (list of str): Those of all columns; None without.
         unnamed (int): Which column is there to name the rows, or None.
         place: Says where a row is.
-        numbers: The numbers in some columns, shape (N, d).
+        numbers: The numbers in some columns, shape (N, d); an array or
+            OnDisk.
     """
     frame: typing.Any
     names: list[str] | None
@@ -211,7 +216,7 @@ def _warn(path, table, features):
                           f'features; if it is none name it as label or '
                           f'index')
     if features and len(table.frame) > 2 and _counts(
-            table.frame[features[0]].astype(str).tolist()):
+            table.frame[features[0]].head(LOOKED_AT).astype(str).tolist()):
         warnings.warn(f'{path}: column {features[0] + 1} counts the lines and '
                       f'is among the features; if it is none name it as index')
 
@@ -241,24 +246,22 @@ def _labels(values, source, place):
 def _read_parquet(path, given):
     import pandas
 
-    try:
-        import pyarrow.parquet
-
-        names = pyarrow.parquet.read_schema(path).names
+    with _as_parquet(path):
+        from pyarrow import parquet
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
+        names = file.schema_arrow.names
         if len(set(names)) == len(names):
-            frame = pandas.read_parquet(path, engine='pyarrow',
-                                        page_checksum_verification=True)
+            # Without rows; what pandas keeps as an index is no column.
+            frame = file.schema_arrow.empty_table().to_pandas()
+            n = file.metadata.num_rows
+            stays = n * frame.shape[1] >= LARGE
+            if not stays:
+                frame = pandas.read_parquet(path, engine='pyarrow',
+                                            page_checksum_verification=True)
             names = [str(name) for name in frame.columns]
-    except ImportError as e:
-        raise InputError(f'{path} needs pyarrow to be read; install it with '
-                         f"pip install 'imsat[parquet]'") from e
-    except (ValueError, TypeError, LookupError, AttributeError,
-            NotImplementedError, OSError) as e:
-        raise InputError(f'{path} is damaged or no Parquet file '
-                         f'({reason_of(e)}); write it again') from e
     _refuse_names(path, names)
     frame.columns = range(len(names))
-    if not names or not len(frame):
+    if not names or not n:
         raise InputError(f'{path} holds no points; give a row for each')
     index = next((i for i, name in enumerate(names)
                   if INDEX.fullmatch(name)), None)
@@ -272,8 +275,70 @@ def _read_parquet(path, given):
                     f'column {names[i]!r} of {path} holds {dtype} and no '
                     f'numbers; name it as label or index, or name the '
                     f'columns of numbers')
-        return frame[columns].to_numpy(float)
-    return Table(frame, names, index, lambda row: f'row {row + 1}', numbers)
+        if not stays:
+            return frame[columns].to_numpy(float)
+        narrow = all(dtype in ('f4', 'f2', 'u1', 'i1', 'u2', 'i2')
+                     for dtype in frame.dtypes[columns])
+        return _converted(path, file, [names[i] for i in columns], n,
+                          numpy.dtype('f4' if narrow else 'f8'))
+    return Table(_Columns(path, names, n) if stays else frame, names, index,
+                 lambda row: f'row {row + 1}', numbers)
+
+
+@contextlib.contextmanager
+def _as_parquet(path):
+    """InputError for what is no Parquet file, or can't be read as one."""
+    try:
+        yield
+    except ImportError as e:
+        raise InputError(f'{path} needs pyarrow to be read; install it with '
+                         f"pip install 'imsat[parquet]'") from e
+    except (ValueError, TypeError, LookupError, AttributeError,
+            NotImplementedError, OSError) as e:
+        raise InputError(f'{path} is damaged or no Parquet file '
+                         f'({reason_of(e)}); write it again') from e
+
+
+class _Columns:
+    """The columns of a Parquet file, each read when it is asked for."""
+
+    def __init__(self, path, names, n):
+        self.path, self.names, self.shape = path, names, (n, len(names))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, i):
+        import pandas
+
+        with _as_parquet(self.path):
+            return pandas.read_parquet(
+                self.path, engine='pyarrow', columns=[self.names[i]],
+                page_checksum_verification=True).iloc[:, 0]
+
+
+def _converted(path, file, names, n, dtype):
+    """Columns of numbers as an npy file in the cache, read row group by row
+    group."""
+    key = digest(numpy.memmap(path, 'u1', 'r'),
+                 json.dumps([names, dtype.str]).encode())
+    target = default_cache() / f'parquet-{key}.npy'
+    if not target.is_file():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(target) as f:
+                numpy.lib.format.write_array_header_1_0(f, {
+                    'descr': dtype.str, 'fortran_order': False,
+                    'shape': (n, len(names))})
+                for batch in file.iter_batches(columns=names):
+                    rows = batch.to_pandas()[names].to_numpy(float)
+                    f.write(numpy.ascontiguousarray(rows, dtype).data)
+        except OSError as e:
+            raise InputError(
+                f'{path} can not be kept as {target}, to be read by batches '
+                f'({e}); free {n * len(names) * dtype.itemsize >> 20} MB '
+                f'there, or let IMSAT_CACHE name another folder') from e
+    return OnDisk([load_npy(target, 1)])
 
 
 def _refuse_names(path, names):

@@ -10,17 +10,18 @@ from typing import Any, ClassVar
 
 import chainer
 import numpy
-import scipy.sparse
 from chainer import serializers
 from sklearn.base import (
     BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin,
     TransformerMixin)
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_array, check_is_fitted, validate_data)
 from typing_extensions import Self
 
 import imsat
-from imsat.devices import check_memory, get_device, weights_of
+from imsat.devices import (
+    available_memory, check_memory, get_device, weights_of)
 from imsat.errors import (
     CollapseWarning, DivergenceError, InputError, InputTypeError)
 from imsat.estimators.centering import (
@@ -28,22 +29,20 @@ from imsat.estimators.centering import (
 from imsat.labels import number_labels
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
+from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
     AUTO, MOST, PATH, TEXT, Choice, Flag, Number, Place, Seed, Units, Whole,
     argument_error, check_parameters, checked, declarations, documented,
     parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
-from imsat.retrieval.codes import MOST_BITS, code_width
+from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
 from imsat.storage import (
     AnyPath, Like, check_arrays, digest, load_npz, reason_of, save_npz)
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
-from imsat.training.iterators import SAMPLINGS
+from imsat.training.iterators import SAMPLINGS, stays
 from imsat.training.session import Session
-
-# In which data are taken; others become the first.
-DTYPES = numpy.float64, numpy.float32, numpy.uint8
 
 
 @dataclasses.dataclass
@@ -110,6 +109,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             :class:`imsat.DivergenceError` for a NaN or an infinity.
     """
     _accept_sparse: ClassVar[bool | str] = False
+    # Whether points that are memory-mapped are read by batches.
+    _accept_on_disk: ClassVar[bool] = False
 
     random_state: Any = parameter(
         None, Seed(), 'of every random number; a whole number is the first '
@@ -276,12 +277,15 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self.warnings_.append(note)
         warnings.warn(note, CollapseWarning)
 
-    def _warn_of_constant(self, outputs):
-        """Warns of bits, or other outputs of codes, shape (N, M)."""
-        constant = int((outputs == outputs[0]).all(axis=0).sum())
+    def _warn_of_constant(self, codes, n_bits=None):
+        """Warns of outputs of codes, shape (N, M), or of their bits."""
+        varies = numpy.bitwise_or.reduce(codes ^ codes[0])
+        if n_bits is not None:
+            varies = unpack_bits(varies[None], n_bits)[0]
+        constant = int((varies == 0).sum())
         if constant:
-            self._warn(f'{constant} of {outputs.shape[1]} outputs are the '
-                       f'same for all points; {REMEDIES}')
+            self._warn(f'{constant} of {len(varies)} outputs are the same '
+                       f'for all points; {REMEDIES}')
 
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
@@ -294,10 +298,25 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if numpy.ma.is_masked(X):  # scikit-learn takes what is below the mask
             raise InputError('X has values that are masked; remove those '
                              'points, or fill them in')
+        if self._accept_on_disk:
+            X = from_map(X)
+        elif isinstance(X, OnDisk):
+            if 8 * X.shape[0] * X.shape[1] > available_memory():
+                raise InputError(
+                    f'{type(self).__name__} reads all points, and '
+                    f'{X.shape[0]:,} of {X.shape[1]} features do not fit '
+                    f'into memory; give a part of them')
+            X = numpy.asarray(X)
         try:
-            return validate_data(
-                self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
-                **options)
+            if not isinstance(X, OnDisk):
+                return validate_data(
+                    self, X, accept_sparse=self._accept_sparse, dtype=DTYPES,
+                    **options)
+            validate_data(self, X[:2], dtype=DTYPES, **options)
+            for _, block in blocks_of(X):
+                check_array(block, dtype=DTYPES, input_name='X',
+                            estimator=self)
+            return X
         except (ValueError, TypeError, OverflowError) as e:
             kind = InputTypeError if isinstance(e, TypeError) else InputError
             raise kind(reason_of(e)) from e
@@ -500,8 +519,10 @@ class TrainedEstimator(Estimator):
     learning_rate: float = parameter(.002, Number(), 'Adam\'s alpha')
     sampling: str = parameter(
         SAMPLINGS[0], Choice(SAMPLINGS), 'a batch is the first of '
-        'a fresh permutation every iteration, as in the authors\' code, or '
-        'the next of a sweep over all points')
+        'a fresh permutation every iteration, as in the authors\' code; the '
+        'next of a sweep over all points; or that of a sweep which reads '
+        'blocks of rows and shuffles 65,536 rows at a time, for points that '
+        'memory does not hold')
     device: int = parameter(
         -1, Whole(-1), '-1 the CPU, N GPU number N', how=True)
     communicator: Any = parameter(
@@ -591,10 +612,15 @@ class TrainedEstimator(Estimator):
                 random_state=seed if isinstance(seed, numbers.Integral)
                 else None, imsat=imsat.__version__,
                 chainer=chainer.__version__, numpy=numpy.__version__))
+        if isinstance(X, OnDisk) and X.shape[0] * X.shape[1] >= LARGE \
+                and self.sampling != SAMPLINGS[-1]:
+            warnings.warn(
+                f'the sampling {self.sampling!r} reads rows from all over '
+                f'the disk, and orders all of them in every step; '
+                f'{SAMPLINGS[-1]!r} reads them side by side')
         return X, y
 
 
 def send(X, device):
-    """X where the network is; a scipy sparse matrix stays where it is, as
-    batches of it are sent."""
-    return X if scipy.sparse.issparse(X) else device.send(X)
+    """X where the network is, but for what :func:`stays`."""
+    return X if stays(X) else device.send(X)

@@ -1,8 +1,11 @@
 """Where data lie: far from 0, beyond float32, or in one column alone."""
+import functools
+
 import numpy
 import scipy.sparse
 
 from imsat.errors import InputError
+from imsat.on_disk import OnDisk
 from imsat.training.iterators import dense
 
 BLOCK = 1 << 22  # elements at a time: bounds memory
@@ -108,7 +111,11 @@ def _refuse_lost(X, mean, variance, counts):
 
 
 def centred(X, center, deviation):
-    """(X - center) / deviation in float32, a sparse matrix if X is one."""
+    """(X - center) / deviation in float32, a sparse matrix or OnDisk if X is
+    one."""
+    if isinstance(X, OnDisk):
+        return X.then(functools.partial(centred, center=center,
+                                        deviation=deviation))
     moves, scales = center.any(), (deviation != 1).any()
     if not moves and not scales:
         return X.astype(numpy.float32, copy=False)

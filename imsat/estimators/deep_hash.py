@@ -13,7 +13,7 @@ from imsat.hints import Labels, Points
 from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import Number, again, documented, parameter
 from imsat.ranks import current
-from imsat.retrieval.codes import codes_of, count_distinct, unpack_bits
+from imsat.retrieval.codes import codes_of, count_distinct
 from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict_logits
@@ -99,7 +99,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 encoder_=network)
         best = self.restarts_[self.best_restart_]
         self.codes_ = codes_of(best.logits)
-        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
+        self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
     def loss(self, network, x, index, step):

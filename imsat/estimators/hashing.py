@@ -9,9 +9,9 @@ from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.hints import Labels, Points
 from imsat.losses.objectives import HashingObjective, Objective
+from imsat.on_disk import blocks_of
 from imsat.parameters import again, documented
-from imsat.retrieval.codes import (
-    codes_of, count_distinct, head_codes_of, unpack_bits)
+from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
 from imsat.training.evaluation import information_of, softmax
 
 
@@ -49,8 +49,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         best = self.restarts_[self.best_restart_]
         self.codes_ = self._codes(best.logits)
         self._warn_of_constant(
-            unpack_bits(self.codes_, self.n_bits) if self._sizes is None
-            else self.codes_)
+            self.codes_, self.n_bits if self._sizes is None else None)
         return self
 
     def transform(self, X: Points) -> numpy.ndarray:
@@ -79,9 +78,10 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return self.make_objective().sizes
 
     def _codes(self, logits):
-        if self._sizes is None:
-            return codes_of(logits)
-        return head_codes_of(logits, self._sizes)
+        sizes = self._sizes
+        return numpy.concatenate([
+            codes_of(block) if sizes is None else head_codes_of(block, sizes)
+            for _, block in blocks_of(logits)])
 
     @property
     def _n_outputs(self):

@@ -11,16 +11,15 @@ from typing_extensions import Self
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, over_ranks, send)
-from imsat.functions import (
-    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
 from imsat.hints import Labels, Points
 from imsat.links import Encoder
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
-    ClusteringObjective, CodeObjective, HashingObjective, Objective)
+    HashingObjective, Objective, is_shared)
 from imsat.losses.regularizers import RegularizerParameters
 from imsat.neighbors import METHODS, neighbor_distance
+from imsat.on_disk import OnDisk
 from imsat.parameters import (
     AUTO, Auto, Choice, Number, OneOf, Place, Whole, again, argument_error,
     check_parameters, checked, documented, parameter)
@@ -35,10 +34,6 @@ from imsat.training.extensions import (
 from imsat.training.iterators import IndexIterator
 from imsat.training.updater import STEPS, Updater
 
-# From what ranks know how to take of a batch that they share.
-INFORMATION = (
-    ClusteringObjective.information, CodeObjective.information,
-    code_mutual_information, sigmoid_mutual_information, softmax_entropy)
 # The paper's, and what small data have at least: docs/defaults.md.
 BATCH, EPOCHS, NEIGHBOR = 250, 50, 10
 SIGMA = 8.  # the median of sigma_10, MNIST's is 7.7
@@ -70,6 +65,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         n_features_in_ (int): d, the number of features.
     """
     _accept_sparse: ClassVar[bool | str] = 'csr'
+    _accept_on_disk: ClassVar[bool] = True
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -85,7 +81,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         option='neighbor')
     neighbor_search: str = parameter(
         'auto', Choice(METHODS), 'how it is found: "exact"; "approximate", '
-        'by FAISS; or "auto", exact for up to 300,000 points')
+        'by FAISS; "sampled", from distances to 4,096 points; or "auto", '
+        'exact for up to 300,000 points, and sampled for more than 256 MB on '
+        'disk')
     epochs: Any = again(
         TrainedEstimator, 'epochs', default=AUTO, kind=Auto(Whole(1)),
         help='of floor(N / batch size) iterations each; "auto": the paper\'s '
@@ -116,7 +114,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
-        ``y``, labels of shape (N,), never changes what is learnt.
+        Of a ``numpy.memmap`` batches alone are copied.  ``y``, labels of
+        shape (N,), never changes what is learnt.
         """
         X, y = self._check_data(X, y)
         for name, value in self.settle(X.shape[0]).items():
@@ -273,19 +272,19 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         with ProgressBar(x.shape[0], 'sigma', 'point',
                          disable=not self.verbose or ranks.rank > 0) as bar:
             t = self.settle(x.shape[0])['n_neighbors']
-            sigma = ranks.tell(lambda: neighbor_distance(
-                x, t, cache, bar.update, self.neighbor_search))
+            sigma = neighbor_distance(
+                x, t, cache, bar.update, self.neighbor_search)
         copies = sigma == 0
         if copies.any():
             # Nothing would perturb them.
-            sigma[copies] = ranks.tell(
-                lambda: self._sigma_of_distinct(x, t, cache))[copies]
-        return (self.alpha * sigma).astype(numpy.float32), int(copies.sum())
+            sigma[copies] = self._sigma_of_distinct(x, t, cache)[copies]
+        sigma *= self.alpha
+        return sigma.astype(numpy.float32), int(copies.sum())
 
     def _sigma_of_distinct(self, x, t, cache):
         """sigma of all points, where copies of a point count once."""
-        x = x.tocsr() if scipy.sparse.issparse(x) \
-            else backend.CpuDevice().send(x)
+        x = x.tocsr() if scipy.sparse.issparse(x) else numpy.asarray(
+            x if isinstance(x, OnDisk) else backend.CpuDevice().send(x))
         rows = [(row.indices.tobytes(), row.data.tobytes()) for row in x] \
             if scipy.sparse.issparse(x) else (row.tobytes() for row in x + 0)
         places = {}
@@ -311,7 +310,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         objective = self.make_objective()
         objective.check(self._n_outputs)
         if ranks_of(self.communicator).size > 1 \
-                and type(objective).information not in INFORMATION:
+                and not is_shared(objective):
             raise InputError(
                 f'{type(objective).__name__} takes information of its own '
                 f'from a batch, which is not shared out to ranks; leave the '

@@ -10,7 +10,7 @@ from imsat.estimators.base import (
 from imsat.hints import Labels, Points
 from imsat.parameters import (
     Whole, again, argument_error, documented, parameter)
-from imsat.retrieval.codes import pack_bits, unpack_bits
+from imsat.retrieval.codes import pack_bits
 from imsat.storage import Like
 
 BLOCK = 5000  # points at a time: bounds memory
@@ -97,7 +97,7 @@ class ITQHasher(ProjectionHasher):
             restarts.add(Restart(seed, errors[-1], log=log),
                          rotation_=rotation)
         self.codes_ = pack_bits(self._bits(v))
-        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
+        self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
     def check(self, X: Any, y: Any = None) -> None:
@@ -173,7 +173,7 @@ class SpectralHasher(ProjectionHasher):
                 self.extent_, self.n_bits)
             restarts.add(Restart(seed, float(eigenvalues.sum())))
         self.codes_ = pack_bits(self._bits(v))
-        self._warn_of_constant(unpack_bits(self.codes_, self.n_bits))
+        self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
     def _like(self):

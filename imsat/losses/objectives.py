@@ -248,3 +248,11 @@ def check_prior(prior):
         raise InputError(f'the prior {problem}')
     prior = numpy.asarray(prior, dtype=numpy.float64)
     return prior / prior.sum()
+
+
+def is_shared(objective):
+    """Whether its information can be taken of parts of a batch, by ranks or
+    one after the other."""
+    return type(objective).information in (
+        ClusteringObjective.information, CodeObjective.information,
+        code_mutual_information, sigmoid_mutual_information, softmax_entropy)

@@ -13,6 +13,7 @@ from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
 from imsat.parameters import Whole, check_argument
+from imsat.ranks import current
 from imsat.retrieval.codes import (
     are_on_gpu, as_array, check_codes, check_head_codes, distance_blocks,
     distance_histograms, to_numpy, to_words)
@@ -105,9 +106,12 @@ def calc_histograms(
     if isinstance(labels, LabelSets):
         return _histograms_of_sets(query_codes, gallery_codes, n_bits, labels)
     query_labels, gallery_labels = labels
-    total, relevant = distance_histograms(
-        query_codes, query_labels, gallery_codes, gallery_labels, n_bits)
-    return to_numpy(total), to_numpy(relevant)
+    shard = _shard(len(gallery_labels))
+    both = distance_histograms(
+        query_codes, query_labels, gallery_codes[shard],
+        gallery_labels[shard], n_bits)
+    total, relevant = zip(*current().gather(tuple(map(to_numpy, both))))
+    return sum(total[1:], total[0]), sum(relevant[1:], relevant[0])
 
 
 def calc_relevance_of_first(
@@ -116,7 +120,8 @@ def calc_relevance_of_first(
     """Which of the first k items of each query are relevant.
 
     Items of equal distance come in the gallery's order.  Arguments and
-    errors as in :func:`retrieval_scores`.
+    errors as in :func:`retrieval_scores`.  Ranks share the gallery: each
+    searches its own part, and of what they find the nearest are taken.
 
     Returns:
         numpy.ndarray: Shape (Q, k), bool; of all items if there are less
@@ -126,17 +131,36 @@ def calc_relevance_of_first(
     labels = match_labels(query_labels, gallery_labels,
                           _number_of(query_codes), n)
     k = min(k, n)
+    shard = _shard(n)
+    own = gallery_codes[shard]
     if n_bits is None:
-        _, ids = nearest_head_codes(query_codes, gallery_codes, k)
+        found = nearest_head_codes(query_codes, own, min(k, len(own)))
     else:
         index = HammingIndex(n_bits)
-        index.add(gallery_codes)
-        _, ids = index.search(query_codes, k)
-    ids = to_numpy(ids)
+        index.add(own)
+        found = index.search(query_codes, min(k, len(own)))
+    distances, ids = map(to_numpy, found)
+    parts = current().gather((distances, ids + shard.start))
+    if len(parts) > 1:
+        # Of equal distances those come first that are first in the gallery.
+        distances, ids = (numpy.concatenate(each, axis=1)
+                          for each in zip(*parts))
+        order = numpy.argsort(distances, axis=1, kind='stable')[:, :k]
+        ids = numpy.take_along_axis(ids, order, axis=1)
     if isinstance(labels, LabelSets):
         return numpy.array([labels.relevant(i)[of_query]
                             for i, of_query in enumerate(ids)])
     return labels[1][ids] == labels[0][:, None]
+
+
+def _shard(n):
+    """The part of a gallery of n items that is this rank's."""
+    ranks = current()
+    if n < ranks.size:
+        raise InputError(f'a gallery of {n} items can not be shared out to '
+                         f'{ranks.size} ranks; use {n} at most')
+    return slice(n * ranks.rank // ranks.size,
+                 n * (ranks.rank + 1) // ranks.size)
 
 
 def calc_relevant_among_first(*args: Any, **kwargs: Any) -> numpy.ndarray:

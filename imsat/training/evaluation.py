@@ -1,14 +1,22 @@
 """What the network says of all data."""
+import itertools
+from collections.abc import Iterator
+
 import chainer
 import numpy
 from chainer import backend
 
+from imsat.losses.objectives import is_shared
+from imsat.on_disk import OnDisk, blocks_of, joined
 from imsat.randomness import EVALUATION, generator
-from imsat.ranks import current, sharing
+from imsat.ranks import current, sharing, taken_in_turn
 from imsat.training.configuration import own_configuration
-from imsat.training.iterators import batch_of, dense
+from imsat.training.iterators import IndexIterator, batch_of, dense
 
 BATCH = 1000
+# Of points on disk: batches of a rank at a time, and the points from which R
+# is taken.
+ROUND, MOST = 64, 1 << 20
 
 
 def predict_logits(model, x):
@@ -23,16 +31,25 @@ def predict_logits(model, x):
 def predict(function, x, device):
     """``function`` of all of x, batch by batch, as a NumPy array.
 
-    Ranks take the batches in turn, and all get all of the answer.
+    Ranks take the batches in turn, and all get all of the answer.  Of points
+    on disk it stays on disk too, if it is large.
     """
     fetch, ranks = backend.CpuDevice().send, current()
     batches = range(0, x.shape[0], BATCH)
+    size = ROUND * ranks.size if isinstance(x, OnDisk) else len(batches)
+
+    def rounds():
+        for start in range(0, len(batches), size):
+            some = batches[start:start + size]
+            parts = ranks.gather([
+                fetch(function(device.send(dense(x[i:i + BATCH]))).array)
+                for i in some[ranks.rank::ranks.size]])
+            for k in range(len(some)):
+                yield parts[k % ranks.size][k // ranks.size]
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        parts = ranks.gather([
-            fetch(function(device.send(dense(x[i:i + BATCH]))).array)
-            for i in batches[ranks.rank::ranks.size]])
-    return numpy.concatenate([
-        parts[k % ranks.size][k // ranks.size] for k in range(len(batches))])
+        if isinstance(x, OnDisk):
+            return joined(rounds(), x.shape[0])
+        return numpy.concatenate(list(rounds()))
 
 
 def softmax(logits):
@@ -46,13 +63,24 @@ def softmax(logits):
 @sharing(None)  # every rank has all logits
 def information_of(objective, logits):
     """The terms of ``objective`` for all data, as floats in nats."""
+    blocks = [(0, logits)]
+    if is_shared(objective):
+        blocks = list(blocks_of(logits))
+    kinds = []
+
+    def information(block):
+        terms = objective.information(
+            numpy.asarray(block).astype(numpy.float64))
+        kinds.append(type(terms))
+        return [float(term.array) for term in terms]
     with chainer.no_backprop_mode():
-        terms = objective.information(logits.astype(numpy.float64))
-    return type(terms)(*(float(term.array) for term in terms))
+        terms = taken_in_turn(information, [block for _, block in blocks])
+    return kinds[0](*terms)
 
 
 def regularization_of(loss, network, x, batch_size, seed=0):
-    """R of Eq. 1 of all data, in batches as in training.
+    """R of Eq. 1 of all data, in batches as in training; of more than a
+    million points on disk, of a random million.
 
     The batches and random directions depend on ``seed`` alone, so that
     restarts are measured alike.
@@ -63,10 +91,16 @@ def regularization_of(loss, network, x, batch_size, seed=0):
         x (array or sparse matrix): All data, shape (N, d).
     """
     n = x.shape[0]
-    order = generator(seed, EVALUATION).permutation(n)
     total, steps = 0., n // batch_size
-    for step in range(steps):
-        index = order[step * batch_size:(step + 1) * batch_size]
+    if isinstance(x, OnDisk) and n > MOST:
+        steps = max(1, MOST // batch_size)
+        batches: Iterator = IndexIterator(n, batch_size, 'shuffle-buffer',
+                                          seed)
+    else:
+        order = generator(seed, EVALUATION).permutation(n)
+        batches = (order[start:start + batch_size]
+                   for start in range(0, n, batch_size))
+    for step, index in enumerate(itertools.islice(batches, steps)):
         sat = loss.regularizer(
             network, loss.objective.distance,
             batch_of(x, index, network.device),

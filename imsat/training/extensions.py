@@ -11,6 +11,7 @@ from chainer.training import extension
 
 from imsat.errors import DivergenceError
 from imsat.losses import IMSATLoss
+from imsat.on_disk import blocks_of
 from imsat.parameters import (
     FUNCTION, TABLE, Number, OneOf, Whole, checked)
 from imsat.progress import ProgressBar
@@ -137,7 +138,9 @@ class LatePenalty(extension.Extension):
             objective: Any = self.loss.objective
             self.loss.penalty = objective.penalty
             network = trainer.updater.get_optimizer('main').target
-            p = softmax(predict_logits(network, self.x)).mean(axis=0)
+            logits = predict_logits(network, self.x)
+            p = sum(softmax(block).sum(axis=0)
+                    for _, block in blocks_of(logits)) / len(logits)
             order = numpy.empty(len(p), int)
             order[numpy.argsort(objective.prior, kind='stable')] = \
                 numpy.argsort(p, kind='stable')

@@ -1,13 +1,20 @@
 """Batches as indices of points."""
+import functools
+
 import chainer
 import numpy
 import scipy.sparse
 
 from imsat.errors import ArgumentError
+from imsat.on_disk import OnDisk
 from imsat.parameters import SEED, Choice, Whole, checked
 from imsat.randomness import ORDER, generator
 
-SAMPLINGS = 'permutation', 'sweep'  # the first by default
+# The first by default.
+SAMPLINGS = 'permutation', 'sweep', 'shuffle-buffer'
+# Of a shuffle buffer: how many blocks it mixes, and the rows of each, which
+# lie side by side.
+BLOCKS, ROWS = 64, 1024
 
 
 def sample_permutation(rng, n, batch_size):
@@ -28,7 +35,10 @@ class IndexIterator(chainer.dataset.Iterator):
             every iteration, of which the first are taken, as the authors'
             code does: one epoch shows about 63 % of the points.  Or
             ``'sweep'``, a permutation an epoch, so that every point comes
-            once but for a remainder smaller than a batch.
+            once but for a remainder smaller than a batch.  Or
+            ``'shuffle-buffer'``, likewise, but rows are read in blocks: of
+            64 blocks of 1,024 rows, one from each 64th of the data, all rows
+            are shuffled before the next 64 are read.
         seed (int): Of every permutation, together with the iteration.
 
     Example:
@@ -57,6 +67,9 @@ class IndexIterator(chainer.dataset.Iterator):
             return sample_permutation(
                 generator(self.seed, ORDER, step), self.n, self.batch_size)
         epoch, position = divmod(step, self.steps_per_epoch)
+        if self.sampling == 'shuffle-buffer':
+            return _from_buffers(self.seed, epoch, self.n,
+                                 position * self.batch_size, self.batch_size)
         order = generator(self.seed, ORDER, epoch).permutation(self.n)
         return order[position * self.batch_size:][:self.batch_size]
 
@@ -83,6 +96,43 @@ class IndexIterator(chainer.dataset.Iterator):
         self.iteration = serializer('iteration', self.iteration)
 
 
+def _from_buffers(seed, epoch, n, start, size):
+    """Indices of some places in the order of an epoch."""
+    sizes, ends = _buffers(seed, epoch, n)[1:]
+    first, last = numpy.searchsorted(ends, [start, start + size - 1], 'right')
+    begins, found = ends - sizes, []
+    for i in range(first, last + 1):
+        found.append(_buffer(seed, epoch, n, i)[
+            max(start - begins[i], 0):start + size - begins[i]])
+    return numpy.concatenate(found)
+
+
+@functools.lru_cache(1)
+def _buffers(seed, epoch, n):
+    """Of every buffer of an epoch the numbers of its blocks, shape
+    (buffers, BLOCKS), its size and where it ends."""
+    buffers = -(-n // (ROWS * BLOCKS))
+    # A part of the data is a row; of its blocks each buffer has one.
+    blocks = generator(seed, ORDER, epoch).permuted(
+        numpy.arange(BLOCKS * buffers).reshape(BLOCKS, buffers), axis=1).T
+    sizes = numpy.clip(n - ROWS * blocks, 0, ROWS).sum(axis=1)
+    return blocks, sizes, numpy.cumsum(sizes)
+
+
+@functools.lru_cache(2)
+def _buffer(seed, epoch, n, i):
+    """The indices of a buffer, shuffled."""
+    blocks = _buffers(seed, epoch, n)[0][i]
+    rows = (ROWS * blocks[:, None] + numpy.arange(ROWS)).ravel()
+    return generator(seed, ORDER, epoch, i + 1).permutation(rows[rows < n])
+
+
+def stays(x):
+    """Whether x is sparse, in the host's memory, or on disk, so that batches
+    of it are made dense and sent to the device."""
+    return scipy.sparse.issparse(x) or isinstance(x, OnDisk)
+
+
 def dense(rows):
     """Rows of data that may be sparse, as an array."""
     return rows.toarray() if scipy.sparse.issparse(rows) else rows
@@ -91,8 +141,9 @@ def dense(rows):
 def batch_of(x, index, device):
     """The rows ``x[index]`` as a dense array on the device.
 
-    x is there already, or sparse and in the host's memory, as index is.
+    x is there already, or :func:`stays` where it is; index is in the host's
+    memory.
     """
-    if scipy.sparse.issparse(x):
+    if stays(x):
         return device.send(dense(x[index]))
     return x[device.send(index)]

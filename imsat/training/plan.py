@@ -11,7 +11,6 @@ from typing import Any
 
 import chainer
 import numpy
-import scipy.sparse
 
 from imsat.cuda import batch_normalization_relu as normalization
 from imsat.cuda import (
@@ -28,7 +27,7 @@ from imsat.parameters import is_number
 from imsat.randomness import DIRECTION, generator
 from imsat.ranks import current
 from imsat.training.adam import Adam, FlatParameters
-from imsat.training.iterators import batch_of
+from imsat.training.iterators import batch_of, stays
 
 REGULARIZERS = VAT, RPT, WeightDecay, Affine, Augmentation
 OBJECTIVES = ClusteringObjective, CodeObjective, HashingObjective
@@ -114,8 +113,7 @@ class Plan:
         """Makes the step.
 
         Args:
-            x (array or sparse matrix): All data, shape (N, d); a sparse
-                matrix is in the host's memory.
+            x (array, sparse matrix or OnDisk): All data, shape (N, d).
             index (numpy.ndarray): Which of them, shape (B,), of all ranks
                 together.
             step (int): Number of the iteration.
@@ -137,7 +135,7 @@ class Plan:
                                  f'{index.max()}, of {len(x)} points')
         else:
             self.x[self.clean] = batch_of(x, index, device)
-        if scipy.sparse.issparse(x):
+        if stays(x):
             self.data[...] = self.x[self.clean]
             for here, of_all in zip((self.radius, self.xi), self.lengths):
                 here[...] = of_all[device.send(index)]
@@ -226,10 +224,10 @@ class Plan:
 
     def _prepare_inputs(self, x, size, send):
         """What the host writes before the step."""
-        sparse, dtype = scipy.sparse.issparse(x), x.dtype
+        elsewhere, dtype = stays(x), x.dtype
         randoms = [is_random(part) for _, part, _ in self.moves]
         # Whether the perturbation takes the batch from all data.
-        self.gathers = self.on_gpu and not sparse and any(randoms) \
+        self.gathers = self.on_gpu and not elsewhere and any(randoms) \
             and all(randoms)
         self.integers = send(
             numpy.zeros(size + 2 * sum(randoms), numpy.int64))
@@ -245,7 +243,7 @@ class Plan:
         # How far a point is moved, in the end and as a probe.
         self.lengths = self.radius, self.xi = radius, xi
         self.data = x
-        if sparse:
+        if elsewhere:
             self.radius, self.xi = (
                 send(numpy.zeros(size, dtype)) for _ in self.lengths)
             self.data = send(numpy.zeros(self.x.shape[1:], dtype))

@@ -7,8 +7,8 @@ import numpy
 import pytest
 import scipy.sparse
 
-from imsat import InputError
-from imsat.datasets import load_dataset, mnist
+from imsat import InputError, on_disk
+from imsat.datasets import arrays, load_dataset, mnist
 
 RNG = numpy.random.default_rng(0)
 X = RNG.normal(size=(6, 12)).round(3)
@@ -377,3 +377,88 @@ def test_of_no_known_kind(tmp_path, name):
 def test_no_name(name):
     with pytest.raises(InputError):
         load_dataset(name)
+
+
+# --- What stays on disk
+
+@pytest.fixture
+def all_stays(monkeypatch):
+    monkeypatch.setattr(arrays, 'LARGE', 1)
+    monkeypatch.setattr(on_disk, 'BLOCK', 20)
+
+
+@pytest.mark.parametrize('x', [
+    X, X.astype('f'), X.astype('f2'), X.astype('>f4'), (9 * X).astype('i8'),
+    (X > 0), GREY.reshape(6, -1), GREY, GREY[..., None], GREY[:, None],
+    COLOUR, COLOUR.transpose(0, 3, 1, 2), COLOUR.astype('f8'),
+    numpy.asfortranarray(X)], ids=lambda x: f'{x.dtype} {x.shape}')
+def test_stays_on_disk(tmp_path, x, monkeypatch):
+    numpy.save(tmp_path / 'a.npy', x)
+    (tmp_path / 'parts').mkdir()
+    for name, part in zip('2 10 1'.split(), (x[1:3], x[3:], x[:1])):
+        numpy.save(tmp_path / 'parts' / f'{name}.npy', part)
+    expected = load(tmp_path / 'a.npy')
+    assert isinstance(expected.x, numpy.ndarray)
+    in_parts = load(tmp_path / 'parts')
+    assert in_parts.name == 'parts'
+    numpy.testing.assert_array_equal(in_parts.x, expected.x)
+    monkeypatch.setattr(arrays, 'LARGE', 1)
+    monkeypatch.setattr(on_disk, 'BLOCK', 20)
+    for path in tmp_path / 'a.npy', tmp_path / 'parts':
+        data = load(path)
+        assert isinstance(data.x, on_disk.OnDisk)
+        assert data.x.dtype == numpy.float32
+        numpy.testing.assert_array_equal(numpy.asarray(data.x), expected.x)
+        assert data.image_shape == expected.image_shape
+        assert data.notes == expected.notes
+
+
+def test_labels_of_what_stays(tmp_path, all_stays):
+    numpy.save(tmp_path / 'a.npy', X)
+    numpy.save(tmp_path / 'y.npy', Y)
+    data = load(tmp_path / 'a.npy', labels=tmp_path / 'y.npy')
+    numpy.testing.assert_array_equal(data.y, Y)
+    numpy.save(tmp_path / 'y.npy', Y[1:])
+    refused('has shape .5,. for 6 points', tmp_path / 'a.npy',
+            labels=tmp_path / 'y.npy')
+
+
+@pytest.mark.parametrize('x,message', [
+    (numpy.where(X == X[3, 1], numpy.nan, X),
+     '1 values that are NaN or infinite, the first in row 3, column 1'),
+    (numpy.where(X == X[4, 0], 1e39, X), '1e.39 in row 4, column 0'),
+    (X * 1e-6 + 1e9, 'float32 does not hold apart'),
+    (X * 0, 'all points of .* are equal'), (X + 1j, 'give numbers'),
+    (X[0], 'give a table'), (X[..., None, None, None], 'give a table')])
+def test_refused_on_disk(tmp_path, x, message, all_stays):
+    numpy.save(tmp_path / 'a.npy', x)
+    refused(message, tmp_path / 'a.npy')
+
+
+@pytest.mark.parametrize('part', [X[:, 1:], X[..., None], X[0]])
+@pytest.mark.parametrize('stays', [False, True])
+def test_parts_of_other_widths(tmp_path, part, stays, monkeypatch):
+    if stays:
+        monkeypatch.setattr(arrays, 'LARGE', 1)
+    numpy.save(tmp_path / 'part-9.npy', X)
+    numpy.save(tmp_path / 'part-10.npy', part)
+    refused('part-10.npy has an array of shape .* and part-9.npy one of',
+            tmp_path)
+
+
+@pytest.mark.parametrize('cut', [5, 100, 300, -1])
+def test_parts_cut_short(tmp_path, cut):
+    numpy.save(tmp_path / 'a.npy', X)
+    numpy.save(tmp_path / 'b.npy', X)
+    content = (tmp_path / 'b.npy').read_bytes()
+    (tmp_path / 'b.npy').write_bytes(content[:cut])
+    refused('b.npy is damaged or no npy file', tmp_path)
+
+
+def test_images_beside_arrays(tmp_path):
+    from PIL import Image
+    Image.fromarray(GREY[0]).save(tmp_path / 'a.png')
+    Image.fromarray(GREY[1]).save(tmp_path / 'b.png')
+    numpy.save(tmp_path / 'y.npy', Y)
+    with pytest.warns(UserWarning, match='left out'):
+        assert load(tmp_path).image_shape == (3, 4)

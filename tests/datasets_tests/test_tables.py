@@ -6,8 +6,9 @@ import pandas
 import pytest
 
 from imsat import InputError
-from imsat.datasets import load_dataset
+from imsat.datasets import load_dataset, tables
 from imsat.errors import ArgumentError
+from imsat.on_disk import OnDisk
 
 RNG = numpy.random.RandomState(0)
 X = RNG.normal(size=(6, 2)).round(3)
@@ -340,6 +341,48 @@ def test_damaged_parquet(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match='damaged or no Parquet'):
             load_dataset(str(path))
+
+
+@pytest.fixture
+def row_groups(tmp_path, monkeypatch):
+    """A Parquet file of which columns and row groups are read by themselves,
+    and the frame in it."""
+    pytest.importorskip('pyarrow')
+    monkeypatch.setattr(tables, 'LARGE', 30)
+    frame = pandas.DataFrame({
+        'a': RNG.normal(size=20), 'y': list('pq') * 10,
+        'b': numpy.arange(20, dtype='f4') ** 2,
+        'c': RNG.randint(0, 9, 20)}, index=[f'no. {i}' for i in range(20)])
+    frame.to_parquet(tmp_path / 'a.parquet', row_group_size=6)
+    return tmp_path / 'a.parquet', frame
+
+
+@pytest.mark.parametrize('columns', [None, 'c,a', 'b'])
+def test_row_groups(row_groups, columns, monkeypatch):
+    path, frame = row_groups
+    data = load_dataset(str(path), columns=columns)
+    names = columns.split(',') if columns else ['a', 'b', 'c']
+    assert isinstance(data.x, OnDisk) and data.names == names
+    assert data.y.tolist() == frame['y'].tolist()
+    numpy.testing.assert_array_equal(
+        numpy.asarray(data.x), frame[names].to_numpy('f4'))
+    monkeypatch.setattr(tables, 'atomic_write', None)  # it is there
+    again = load_dataset(str(path), columns=columns)
+    numpy.testing.assert_array_equal(again.x[[7, 2]], data.x[[7, 2]])
+
+
+def test_row_groups_are_refused(row_groups, tmp_path, monkeypatch):
+    path, frame = row_groups
+    with pytest.raises(InputError, match="column 'y' .* no numbers"):
+        load_dataset(str(path), columns='y,a', label='b')
+    frame.loc['no. 9', 'c'] = numpy.nan
+    frame.to_parquet(path, row_group_size=6)
+    with pytest.raises(InputError, match="row 10 .* no value in column 'c'"):
+        load_dataset(str(path))
+    frame.to_parquet(path, row_group_size=6)
+    monkeypatch.setenv('IMSAT_CACHE', '/dev/full/there')
+    with pytest.raises(InputError, match='let IMSAT_CACHE name another'):
+        load_dataset(str(path), columns='a,b')
 
 
 def test_parquet_with_checksums(tmp_path):

@@ -34,7 +34,36 @@ def test_sweep():
     assert (epochs[0] != epochs[1]).any()
 
 
-@pytest.mark.parametrize('sampling', ['permutation', 'sweep'])
+@pytest.mark.parametrize('n', [1, 1000, 65_536, 65_537, 200_000])
+def test_shuffle_buffer(n):
+    size = min(n, 250)
+    iterator = IndexIterator(n, size, 'shuffle-buffer', seed=1)
+    epochs = [numpy.concatenate([next(iterator) for _ in range(n // size)])
+              for _ in range(2)]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == n // size * size
+        assert 0 <= epoch.min() <= epoch.max() < n
+    if n > 1:
+        assert (epochs[0] != epochs[1]).any()
+
+
+def test_buffers_are_read_in_blocks():
+    n = 4 * 65_536 - 5000
+    iterator = IndexIterator(n, 1000, 'shuffle-buffer', seed=1)
+    order = numpy.concatenate([next(iterator) for _ in range(n // 1000)])
+    # No block is read again once 64 others have been.
+    last = {}
+    for place, block in enumerate((order // 1024).tolist()):
+        assert place - last.setdefault(block, place) < 65_536
+    # A buffer has rows from each part, and mixes them.
+    first = order[:60_000]
+    parts = numpy.bincount(first // (4 * 1024), minlength=64)
+    assert parts[:62].min() > .8 * 60_000 / 64
+    assert abs(numpy.corrcoef(numpy.arange(60_000), first)[0, 1]) < .02
+
+
+@pytest.mark.parametrize('sampling', ['permutation', 'sweep',
+                                      'shuffle-buffer'])
 def test_epochs_and_resuming(sampling):
     one = IndexIterator(10, 3, sampling, seed=2)
     epochs, news = [], []
