@@ -19,6 +19,7 @@ import numpy
 import scipy.sparse
 
 from imsat.errors import ArgumentError
+from imsat.on_disk import OnDisk
 from imsat.storage import is_path
 
 MOST = 2 ** 31 - 1  # of a count
@@ -246,7 +247,7 @@ class Numbers(Kind):
 
 
 FUNCTION = OneOf(Callable, 'give a function')
-TABLE = OneOf((scipy.sparse.spmatrix, scipy.sparse.sparray),
+TABLE = OneOf((scipy.sparse.spmatrix, scipy.sparse.sparray, OnDisk),
               'give an array of numbers with 2 dimensions', Tensor(2))
 TEXT = OneOf(str, 'give a text')
 PATH = Place(optional=False)
