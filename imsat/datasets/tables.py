@@ -37,8 +37,7 @@ NUMERIC = re.compile(r"[+-]?[\d.,:/_' -]*\d[\d.,:/_' -]*(e[+-]?\d+)?|"
 INDEX = re.compile(r'__index_level_\d+__')  # that of pandas, in Parquet
 UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
 # Hardly ever those of features.
-SUSPICIOUS = re.compile(
-    rf'y(\.\d+)?|labels?|class|target|id|index|{INDEX.pattern}', re.I)
+SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
 ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 
