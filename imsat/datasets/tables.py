@@ -41,8 +41,7 @@ INDEX = re.compile(r'__index_level_\d+__')  # that of pandas, in Parquet
 LOOKED_AT = 1 << 20  # rows, to see whether a column counts them
 UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
 # Hardly ever those of features.
-SUSPICIOUS = re.compile(
-    rf'y(\.\d+)?|labels?|class|target|id|index|{INDEX.pattern}', re.I)
+SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
 ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 

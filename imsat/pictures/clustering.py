@@ -75,10 +75,13 @@ def contingency(path: AnyPath, labels: ArrayLike, clusters: ArrayLike,
     return save(figure, path)
 
 
-def _thinned(names, most=100):
-    """Places and names of ticks, so many that they can be read."""
+def _thinned(names, most=100, longest=25):
+    """Places and names of ticks, so many and so long that they can be read.
+    """
     places = range(0, len(names), -(-len(names) // most))
-    return places, [names[i] for i in places]
+    texts = [str(names[i]) for i in places]
+    return places, [text if len(text) <= longest
+                    else f'{text[:longest - 3]}...' for text in texts]
 
 
 def _check_clusters(clusters, n_clusters):

@@ -418,3 +418,33 @@ def test_notes_are_kept(tmp_path):
     assert load_dataset(str(tmp_path / 'b.npz')).notes == []
     numpy.savez(tmp_path / 'c.npz', x=X, notes='one')
     assert load_dataset(str(tmp_path / 'c.npz')).notes == ['one']
+
+
+def test_indices_without_a_name_in_parquet(tmp_path):
+    """As pandas calls it, and others keep it without pandas' notes."""
+    pyarrow = pytest.importorskip('pyarrow')
+    parquet = pytest.importorskip('pyarrow.parquet')
+    path = tmp_path / 'a.parquet'
+    parquet.write_table(pyarrow.table({
+        'a': [1.5, 2.], 'b': [3., 5.], '__index_level_0__': [7, 9]}), path)
+    data = load_dataset(str(path))
+    assert data.x.tolist() == [[1.5, 3], [2, 5]]
+    assert data.index == ['7', '9'] and data.names == ['a', 'b']
+    assert data.notes == ['Column 3, which has no name, is the index.']
+    assert load_dataset(str(path), index='a').names == ['b']
+
+
+def test_two_columns_of_a_name_in_parquet(tmp_path):
+    pyarrow = pytest.importorskip('pyarrow')
+    parquet = pytest.importorskip('pyarrow.parquet')
+    path = tmp_path / 'a.parquet'
+    parquet.write_table(pyarrow.table(
+        [[1., 2.], [3., 5.]], names=['a', 'a']), path)
+    with pytest.raises(InputError, match="has two columns 'a'"):
+        load_dataset(str(path))
+
+
+def test_labels_with_what_can_not_be_seen(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('a,y\n4,cat\n2,cat\u200b\n3,\ufeffcat\n')
+    assert set(load_dataset(str(path)).y) == {'cat'}

@@ -233,7 +233,8 @@ def test_protocol(task, name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('task,name', METHODS)
 @pytest.mark.parametrize('x,message', [
-    (numpy.where(X == X[5, 1], numpy.nan, X), 'NaN'), (X[:, 0], '1D')])
+    (numpy.where(X == X[5, 1], numpy.nan, X), 'NaN'), (X[:, 0], '1D'),
+    (numpy.ma.masked_equal(X, X[5, 1]), 'masked')])
 def test_bad_data(task, name, x, message):
     with pytest.raises(ValueError, match=message):
         make(task, name).fit(x)

@@ -1,4 +1,6 @@
 """What the scripts make of runs that collapse or diverge."""
+import errno
+import itertools
 import json
 
 import numpy
@@ -106,3 +108,31 @@ def test_tables_leave_out_what_diverged(tmp_path, points, spoilt):
     path.write_text(json.dumps(good))
     assert runs.result(run)['accuracy'] == good['accuracy']
     assert list(record.runs)
+
+
+def test_a_disk_that_is_full_at_any_file(tmp_path, points, capsys,
+                                         monkeypatch):
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
+                        lambda self, f, **kwargs: f.write(b'quick'))
+    argv = [*points(X), '--snapshot-seconds', '0', '--no-kmeans']
+
+    def run(*options):
+        return main(clustering.run, lambda: clustering.get_options(
+            [*argv, *options]))
+    assert run('--out', 'whole') == 0
+    for number in 1, 3, 5, 8, 12:
+        out, calls = f'run{number}', itertools.count(1)
+
+        def fsync(file, number=number, calls=calls):
+            if next(calls) == number:
+                raise OSError(errno.ENOSPC, 'No space left on device')
+        with monkeypatch.context() as patch:
+            patch.setattr('os.fsync', fsync)
+            assert run('--out', out) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert 'free some space' in said[-1]
+        assert run('--out', out, '--resume') == 0
+        for name in 'model.npz', 'assignments.npz', 'assignments.csv':
+            assert (tmp_path / out / name).read_bytes() \
+                == (tmp_path / 'whole' / name).read_bytes()
+        assert not list((tmp_path / out).rglob('*~'))

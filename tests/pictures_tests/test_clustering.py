@@ -198,3 +198,9 @@ def test_embedding_of_few_sparse_columns_or_rows(drawn, shape):
     at = [drawn('embedding', form(x), clusters)[0].collections[0]
           .get_offsets() for form in (numpy.asarray, scipy.sparse.csr_matrix)]
     numpy.testing.assert_allclose(*map(numpy.abs, at), atol=1e-9)
+
+
+def test_long_labels_are_cut(drawn):
+    axes, _ = drawn('contingency', ['a' * 99, 'b' * 25], [0, 1])
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        'a' * 22 + '...', 'b' * 25]
