@@ -80,3 +80,58 @@ def clustering_scores(labels: ArrayLike | None,
         accuracy=clustering_accuracy(labels, clusters),
         nmi=float(normalized_mutual_info_score(labels, clusters)),
         ari=float(adjusted_rand_score(labels, clusters)))
+
+
+def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
+    """Share of the neighbours that are in the cluster of their point.
+
+    It needs no labels, and tells cuts through a crowd from cuts between
+    crowds; but one cluster for all points has 1.
+
+    Args:
+        clusters (array): Shape (N,), whole numbers.
+        indices (array): Of the neighbours, shape (N, k), as
+            :func:`imsat.neighbors` gives them.
+
+    Example:
+        Of 0, 1 and 3 on a line, the nearest of each other.
+
+        >>> _, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
+        >>> round(imsat.metrics.neighbor_agreement([0, 0, 1], indices), 3)
+        0.667
+    """
+    clusters = numpy.asarray(clusters)
+    return float((clusters[indices] == clusters[:, None]).mean())
+
+
+def mean_agreement(clusterings: ArrayLike) -> numpy.ndarray:
+    """The mean ARI of each clustering to all others.
+
+    Args:
+        clusterings (array): Shape (R, N), R from 2.
+
+    Returns:
+        numpy.ndarray: Shape (R,), float64.
+
+    Example:
+        The first two say the same, by other numbers.
+
+        >>> imsat.metrics.mean_agreement(
+        ...     [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1]])
+        array([ 0.25,  0.25, -0.5 ])
+    """
+    agreement = pairwise_agreement(clusterings)
+    return agreement.sum(axis=1) / (len(agreement) - 1)
+
+
+def pairwise_agreement(clusterings: ArrayLike) -> numpy.ndarray:
+    """The ARI of each two of R clusterings, shape (R, R), 0 on the diagonal.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    clusterings = numpy.asarray(clusterings)
+    agreement = numpy.zeros((len(clusterings),) * 2)
+    for i, j in zip(*numpy.triu_indices(len(clusterings), 1)):
+        agreement[i, j] = agreement[j, i] = adjusted_rand_score(
+            clusterings[i], clusterings[j])
+    return agreement
