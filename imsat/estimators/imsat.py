@@ -1,5 +1,6 @@
 """What RIM and IMSAT do alike, whatever the task."""
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -20,10 +21,10 @@ from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
     ClusteringObjective, CodeObjective, HashingObjective, Objective)
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.neighbors import METHODS, neighbor_distance
+from imsat.neighbors import METHODS, neighbor_distance, neighbors
 from imsat.parameters import (
-    AUTO, Auto, Choice, Number, OneOf, Place, Whole, again, argument_error,
-    documented, parameter)
+    AUTO, Auto, Choice, Number, OneOf, Place, Whole, again,
+    argument_error, documented, parameter)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache
@@ -32,7 +33,7 @@ from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import (
     Evaluator, GrowingPenalty, LatePenalty)
-from imsat.training.iterators import IndexIterator
+from imsat.training.iterators import IndexIterator, draw_neighbors
 from imsat.training.updater import STEPS, Updater
 
 # From what ranks know how to take of a batch that they share.
@@ -123,7 +124,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             setattr(self, f'{name}_', value)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        radius, copies = self._radius(send(X, device))
+        sigma, indices = self._neighbors(X)
+        radius, copies = self._radius(send(X, device), sigma)
         if copies:
             self._warn(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
@@ -137,7 +139,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         for seed, session in restarts:
             network = self._network(numpy.random.RandomState(seed))
             network.to_device(device)
-            loss = IMSATLoss(objective, regularizer, radius, seed)
+            loss = IMSATLoss(
+                objective, regularizer, radius, seed,
+                functools.partial(draw_neighbors, x, indices, device))
             training = session.run(
                 Updater(IndexIterator(len(radius), size, self.sampling, seed),
                         Adam(alpha=self.learning_rate).setup(network), x,
@@ -146,12 +150,12 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             logits = predict_logits(network, x)
             information = information_of(objective, logits)
             sat = regularization_of(loss, network, x, size)
+            restart = Restart(
+                seed, sat + objective.combine(information, loss.penalty),
+                logits=logits, **vars(training),
+                terms=dict(sat=sat, **information._asdict()))
             restarts.add(
-                Restart(seed, sat + objective.combine(information,
-                                                      loss.penalty),
-                        logits=logits, **vars(training),
-                        terms=dict(sat=sat, **information._asdict())),
-                objective.rank(sat, information, loss.penalty),
+                restart, objective.rank(sat, information, loss.penalty),
                 encoder_=network)
             # From now on it takes points as they are.
             network.l1.W.array *= scale
@@ -260,25 +264,49 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         zeros where the regulariser has no use for it."""
         return self._radius(X)[0]
 
-    def _radius(self, x):
+    @property
+    def _most_neighbors(self):
+        """How many of each point something needs to know, but for sigma."""
+        return self.make_regularizer().needs_neighbors
+
+    def _neighbors(self, X):
+        """sigma_t(x) and the indices of neighbours, shape (N, k); None for
+        both if nothing but sigma_t(x) needs them."""
+        k, t = self._most_neighbors, self.n_neighbors_
+        if not k:
+            return None, None
+        n = X.shape[0]
+        with self._bar(n, 'neighbours') as bar:
+            distances, indices = current().tell(lambda: neighbors(
+                X, min(max(k, t), n - 1), self._cache, bar.update,
+                self.neighbor_search))
+        return distances[:, t - 1], indices
+
+    def _bar(self, n, title):
+        return ProgressBar(n, title, 'point',
+                           disable=not self.verbose or current().rank > 0)
+
+    @property
+    def _cache(self):
+        return default_cache() if self.cache is True else self.cache or None
+
+    def _radius(self, x, sigma=None):
         """The radius, and how many points are copies too many."""
         if not self.make_regularizer().needs_radius:
             return numpy.zeros(x.shape[0], numpy.float32), 0
-        cache = default_cache() if self.cache is True else self.cache or None
-        ranks = current()
-        with ProgressBar(x.shape[0], 'sigma', 'point',
-                         disable=not self.verbose or ranks.rank > 0) as bar:
-            t = self.settle(x.shape[0])['n_neighbors']
-            sigma = ranks.tell(lambda: neighbor_distance(
-                x, t, cache, bar.update, self.neighbor_search))
+        ranks, t = current(), self.settle(x.shape[0])['n_neighbors']
+        if sigma is None:
+            with self._bar(x.shape[0], 'sigma') as bar:
+                sigma = ranks.tell(lambda: neighbor_distance(
+                    x, t, self._cache, bar.update, self.neighbor_search))
         copies = sigma == 0
         if copies.any():
             # Nothing would perturb them.
             sigma[copies] = ranks.tell(
-                lambda: self._sigma_of_distinct(x, t, cache))[copies]
+                lambda: self._sigma_of_distinct(x, t))[copies]
         return (self.alpha * sigma).astype(numpy.float32), int(copies.sum())
 
-    def _sigma_of_distinct(self, x, t, cache):
+    def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
         x = x.tocsr() if scipy.sparse.issparse(x) \
             else backend.CpuDevice().send(x)
@@ -293,7 +321,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         first = numpy.unique(inverse, return_index=True)[1]
         t = max(1, min(t, m // (2 * self._n_outputs)))
         return neighbor_distance(
-            x[first], t, cache, method=self.neighbor_search)[inverse]
+            x[first], t, self._cache, method=self.neighbor_search)[inverse]
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
@@ -303,6 +331,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             raise argument_error(
                 self, 'n_neighbors', f'is {t}, but {n} points have no '
                 f'neighbour number {t}; choose one from 1 to {n - 1}')
+        if regularizer.needs_neighbors >= n:
+            raise InputError(
+                f'{n} points have no {regularizer.needs_neighbors} others to '
+                f'take as neighbours; let the regulariser take at most '
+                f'{n - 1} (nearest, --nearest)')
         regularizer.check(X.shape[1])
         objective = self.make_objective()
         objective.check(self._n_outputs)

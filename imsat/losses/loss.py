@@ -1,4 +1,6 @@
 """Eq. 1 on one screen."""
+import functools
+
 from imsat.losses.objectives import Objective
 from imsat.losses.regularizers import Regularizer
 from imsat.randomness import DIRECTION, generator
@@ -23,6 +25,8 @@ class IMSATLoss:
         radius (array): alpha sigma_t(x) of Eq. 17, shape (N,), in the units
             of the data.
         seed (int): Of all that is random, together with the step.
+        near: For a regulariser that ``needs_neighbors`` a function ``(index,
+            rng, k)`` to one of the k nearest of each point, shape (B, d).
 
     Attributes:
         penalty (float): Weight of the constraint of Eq. 10; it grows.
@@ -43,9 +47,9 @@ class IMSATLoss:
     """
 
     def __init__(self, objective: Objective, regularizer: Regularizer, radius,
-                 seed=0):
+                 seed=0, near=None):
         self.objective, self.regularizer = objective, regularizer
-        self.radius, self.seed = radius, seed
+        self.radius, self.seed, self.near = radius, seed, near
         self.penalty = objective.penalty
 
     def __call__(self, network, x, index, step):
@@ -60,7 +64,13 @@ class IMSATLoss:
         """
         y = network(x)
         term, information = self.objective(y, self.penalty)
-        sat = self.regularizer(
-            network, self.objective.distance, x, self.radius[index], y=y,
-            rng=generator(self.seed, DIRECTION, step))
+        sat = self.regularize(network, x, index,
+                              generator(self.seed, DIRECTION, step), y)
         return {'loss': sat + term, 'sat': sat, **information._asdict()}
+
+    def regularize(self, network, x, index, rng, y=None):
+        """R of a batch, from its points and their clean logits y."""
+        near = {'near': functools.partial(self.near, index)} \
+            if self.regularizer.needs_neighbors else {}
+        return self.regularizer(network, self.objective.distance, x,
+                                self.radius[index], y=y, rng=rng, **near)

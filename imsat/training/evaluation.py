@@ -67,10 +67,9 @@ def regularization_of(loss, network, x, batch_size, seed=0):
     total, steps = 0., n // batch_size
     for step in range(steps):
         index = order[step * batch_size:(step + 1) * batch_size]
-        sat = loss.regularizer(
-            network, loss.objective.distance,
-            batch_of(x, index, network.device),
-            loss.radius[network.device.send(index)],
-            rng=generator(seed, EVALUATION, step + 1))
+        sat = loss.regularize(
+            network, batch_of(x, index, network.device),
+            network.device.send(index),
+            generator(seed, EVALUATION, step + 1))
         total += float(current().average(sat.array)[0])
     return total / steps
