@@ -28,8 +28,8 @@ from common.scripts import a_path, main, positive
 from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
-from imsat.metrics import (
-    clustering_scores, neighbor_agreement, pairwise_agreement)
+from imsat.estimators.selection import pairwise_agreement
+from imsat.metrics import clustering_scores, neighbor_agreement
 from imsat.parameters import declarations, option_of
 from imsat.randomness import EVALUATION, generator
 from imsat.storage import (

@@ -89,9 +89,12 @@ def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
     crowds; but one cluster for all points has 1.
 
     Args:
-        clusters (array): Shape (N,), whole numbers.
+        clusters (array): Shape (N,), as :func:`match_clusters` takes them.
         indices (array): Of the neighbours, shape (N, k), as
             :func:`imsat.neighbors` gives them.
+
+    Raises:
+        InputError: For indices that are no such array.
 
     Example:
         Of 0, 1 and 3 on a line, the nearest of each other.
@@ -100,38 +103,16 @@ def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
         >>> round(imsat.metrics.neighbor_agreement([0, 0, 1], indices), 3)
         0.667
     """
-    clusters = numpy.asarray(clusters)
+    clusters, = number_labels(clusters, names=('clusters',))
+    try:
+        indices = numpy.asarray(indices)
+    except ValueError:  # lists of several lengths
+        indices = numpy.empty(0)
+    n = len(clusters)
+    if indices.ndim != 2 or len(indices) != n or not indices.size \
+            or indices.dtype.kind not in 'iu' \
+            or indices.min() < 0 or indices.max() >= n:
+        raise InputError(f'indices has shape {indices.shape} and dtype '
+                         f'{indices.dtype} for {n} points; give a row for '
+                         f'each, of numbers from 0 to {n - 1}')
     return float((clusters[indices] == clusters[:, None]).mean())
-
-
-def mean_agreement(clusterings: ArrayLike) -> numpy.ndarray:
-    """The mean ARI of each clustering to all others.
-
-    Args:
-        clusterings (array): Shape (R, N), R from 2.
-
-    Returns:
-        numpy.ndarray: Shape (R,), float64.
-
-    Example:
-        The first two say the same, by other numbers.
-
-        >>> imsat.metrics.mean_agreement(
-        ...     [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1]])
-        array([ 0.25,  0.25, -0.5 ])
-    """
-    agreement = pairwise_agreement(clusterings)
-    return agreement.sum(axis=1) / (len(agreement) - 1)
-
-
-def pairwise_agreement(clusterings: ArrayLike) -> numpy.ndarray:
-    """The ARI of each two of R clusterings, shape (R, R), 0 on the diagonal.
-    """
-    from sklearn.metrics import adjusted_rand_score
-
-    clusterings = numpy.asarray(clusterings)
-    agreement = numpy.zeros((len(clusterings),) * 2)
-    for i, j in zip(*numpy.triu_indices(len(clusterings), 1)):
-        agreement[i, j] = agreement[j, i] = adjusted_rand_score(
-            clusterings[i], clusterings[j])
-    return agreement

@@ -155,6 +155,8 @@ CALLS = {
     imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.neighbor_agreement: dict(
+        clusters=LABELS, indices=[[1], [2], [3], [0]]),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None, method='exact'),
     imsat.neighbors: dict(x=X, k=2, cache=None, method='exact'),
     imsat.load_original: dict(path='missing.npz'),
@@ -179,6 +181,7 @@ CALLS = {
     imsat.Encoder: dict(n_in=3, n_out=2, hidden=(4,),
                         initialization='he', rng=None),
     imsat.links.Autoencoder: dict(n_in=3, sizes=(2,), rng=None),
+    imsat.links.Ensemble: {},  # of links alone
     imsat.links.StudentClusters: dict(
         encoder=imsat.links.Autoencoder(3, (2,)).encoder,
         centers=numpy.eye(2, dtype='f')),

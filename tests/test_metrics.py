@@ -4,8 +4,7 @@ import numpy
 import pytest
 
 from imsat import InputError, clustering_accuracy
-from imsat.metrics import (
-    clustering_scores, mean_agreement, neighbor_agreement)
+from imsat.metrics import clustering_scores, neighbor_agreement
 
 
 def brute_force(labels, clusters):
@@ -57,18 +56,10 @@ def test_agreement_of_neighbours():
                               ) == 3 / 8
 
 
-def test_mean_agreement():
-    # Each pair's ARI by counting pairs of points.
-    rng = numpy.random.default_rng(0)
-    clusterings = rng.integers(0, 3, (4, 30))
-
-    def rand(a, b):
-        same = numpy.array([(a[i] == a[j], b[i] == b[j]) for i, j in
-                            itertools.combinations(range(30), 2)])
-        both = same.all(axis=1).sum()
-        first, second = same.sum(axis=0)
-        chance = first * second / len(same)
-        return (both - chance) / ((first + second) / 2 - chance)
-    assert mean_agreement(clusterings).tolist() == pytest.approx([
-        numpy.mean([rand(a, b) for j, b in enumerate(clusterings) if j != i])
-        for i, a in enumerate(clusterings)])
+@pytest.mark.parametrize('indices', [
+    [[1, 2]], [[1], [2], [4], [0]], [[-1]] * 4, [1, 2, 3, 0], [[0.]] * 4,
+    [[], [], [], []], [[1], [1, 2]]])
+def test_no_neighbours(indices):
+    with pytest.raises(InputError, match='a row for each, of numbers from 0 '
+                                         'to 3'):
+        neighbor_agreement([0, 0, 1, 1], indices)

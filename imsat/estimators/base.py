@@ -43,6 +43,8 @@ from imsat.training.session import Session
 
 # In which data are taken; others become the first.
 DTYPES = numpy.float64, numpy.float32, numpy.uint8
+# Parameters that make no difference to what a single run has learnt so far.
+HOW_FAR = 'epochs', 'n_init', 'select', 'halving'
 
 
 @dataclasses.dataclass
@@ -188,7 +190,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
         widths = self._widths(d)
-        if weights_of(widths) > sum(array.size for array in arrays.values()):
+        if self._n_networks * weights_of(widths) > sum(
+                array.size for array in arrays.values()):
             raise InputError(
                 f"{path} can't be used: it has not the weights of a network "
                 f'of {"-".join(map(str, widths))} units, which its arguments '
@@ -241,6 +244,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Units of the layers of a network for d features, its inputs
         first; () for none."""
         return ()
+
+    @property
+    def _n_networks(self):
+        """How many of them the fitted estimator has."""
+        return 1
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
@@ -297,12 +305,13 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         except ValueError as e:  # a TypeError is one in scikit-learn, too
             raise InputError(str(e)) from e
 
-    def made_with(self, but=('epochs', 'n_init'), cls=None):
+    def made_with(self, but=HOW_FAR, cls=None):
         """What decides what is learnt, as JSON has it, for snapshots: a run
         goes on only with the same.
 
         Args:
-            but (tuple of str): Parameters that say how far a run goes.
+            but (tuple of str): Parameters that make no difference to a run,
+                however far it goes.
             cls (type): Whose parameters; by default the estimator's.
         """
         cls = cls or type(self)
@@ -368,10 +377,8 @@ class Restarts:
 
     def __iter__(self):
         model = self.model
-        progress = Progress(self.n * self.steps) \
-            if self.steps and model.verbose and not current().rank else None
+        first, progress = self._begin(self.n * self.steps)
         model.restarts_ = []
-        first = current().tell(model._seed)
         for i, seed in enumerate(restart_seeds(first, self.n)):
             if progress is not None:
                 progress.start(
@@ -382,6 +389,12 @@ class Restarts:
         if progress is not None:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
+
+    def _begin(self, steps):
+        """The first seed, and a bar of so many steps or None."""
+        progress = Progress(steps) if steps and self.model.verbose \
+            and not current().rank else None
+        return current().tell(self.model._seed), progress
 
     def _session(self, i, seed, progress):
         model, folder = self.model, getattr(self.model, 'out', None)
@@ -404,11 +417,7 @@ class Restarts:
             fitted: Attributes of the estimator.
         """
         model = self.model
-        if not numpy.isfinite(restart.objective):
-            raise DivergenceError(
-                f'the objective of all data is {restart.objective}; take a '
-                f'smaller learning rate, weights such as lambda near their '
-                f'defaults, or data scaled to about 1')
+        self._check(restart)
         restart.seconds = restart.seconds \
             or time.perf_counter() - self.start
         model.restarts_.append(restart)
@@ -419,6 +428,13 @@ class Restarts:
             self.best = rank
             model.best_restart_ = len(model.restarts_) - 1
             vars(model).update(fitted)
+
+    def _check(self, restart):
+        if not numpy.isfinite(restart.objective):
+            raise DivergenceError(
+                f'the objective of all data is {restart.objective}; take a '
+                f'smaller learning rate, weights such as lambda near their '
+                f'defaults, or data scaled to about 1')
 
 
 def over_ranks(fit):

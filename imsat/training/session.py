@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy
 from chainer import serializers, training
 from chainer.training import extensions
 
@@ -42,6 +43,9 @@ class Session:
         progress (Extension): Called after each iteration; None for none.
         made_with (dict): What decides what is learnt, as JSON has it; a
             snapshot that was made with something else is refused.
+        until (int): The epoch after which it ends for now; None for the last.
+        state (dict): Of an earlier part of the training, to go on from;
+            afterwards, if there is an ``until``, that of this one.
 
     Example:
         RIM by hand: what the estimators do.
@@ -62,6 +66,8 @@ class Session:
     snapshot_seconds: float = 10.
     progress: training.Extension | None = None
     made_with: dict[str, Any] = dataclasses.field(default_factory=dict)
+    until: int | None = None
+    state: dict[str, Any] | None = None
 
     def below(self, name: str) -> 'Session':
         """The session of a part, in a folder of its own."""
@@ -90,6 +96,7 @@ class Session:
             DivergenceError: At the first NaN or infinity, see
                 :class:`imsat.training.extensions.DivergenceCheck`.
         """
+        epochs = epochs if self.until is None else self.until
         trainer = training.Trainer(
             updater, lambda trainer: trainer.updater.epoch >= epochs
             or is_done is not None and is_done(),
@@ -106,6 +113,7 @@ class Session:
             trainer.extend(
                 Snapshot(self.folder, epochs, self.snapshot_seconds,
                          self.made_with))
+        state = None
         if self.resume:
             state = current().tell(lambda: resume_from(
                 self.folder, trainer, epochs, self.made_with))
@@ -114,9 +122,15 @@ class Session:
         elif self.folder is not None:
             for path in snapshots(self.folder):
                 path.unlink()
+        if state is None and self.state is not None:
+            serializers.NpzDeserializer(self.state).load(trainer)
         if self.progress is not None:
             trainer.extend(self.progress, trigger=_always)
         trainer.run(show_loop_exception_msg=False)
+        if self.until is not None:
+            # Copies: of arrays that others may change.
+            self.state = {name: numpy.array(value) for name, value in
+                          serializers.npz.serialize(trainer).items()}
         return Training(
             log.log, trainer.elapsed_time,
             updater.iteration / max(updater.update_seconds, 1e-9),
