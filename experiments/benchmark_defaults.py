@@ -21,23 +21,13 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 import imsat
+from benchmarks.data import UNEQUAL, blobs, usps
 from common import markdown
 from common.results import get_versions
 from common.scripts import a_path, main, parser_for, positive
 from imsat import devices
 from imsat.datasets import load_dataset
-from imsat.storage import atomic_write, load_json, save_json
-
-BEGIN, END = '<!-- table -->', '<!-- end of table -->'
-
-
-def blobs(sizes, d, distance, offset=0., scale=1.):
-    """Gaussian groups of variance 1, whose centres are on average
-    ``distance`` apart."""
-    rng = numpy.random.default_rng(len(sizes) * d)
-    centres = rng.normal(0, distance / (2 * d) ** .5, (len(sizes), d))
-    y = numpy.repeat(numpy.arange(len(sizes)), sizes)
-    return scale * (centres[y] + rng.normal(size=(len(y), d))) + offset, y
+from imsat.storage import load_json, save_json
 
 
 def of_sklearn(load, scaled=True):
@@ -56,17 +46,6 @@ def part(name, n, classes=None):
     return load
 
 
-def usps(data_dir):
-    """3,000 of the 9,298 digits of 16 x 16, from usps.h5."""
-    import h5py
-    with h5py.File(Path(data_dir) / 'usps' / 'usps.h5') as file:
-        x, y = (numpy.concatenate([file[f'{half}/{name}'][:] for half in
-                                   ('train', 'test')])
-                for name in ('data', 'target'))
-    index = numpy.random.default_rng(0).permutation(len(y))[:3000]
-    return x[index], y[index]
-
-
 def posts(data_dir):
     """Five groups of 20 Newsgroups, 3,000 posts."""
     x, y = part('20news', 20000)(data_dir)
@@ -74,13 +53,12 @@ def posts(data_dir):
     return x[index], y[index]
 
 
-UNEQUAL = 500, 250, 125, 75, 50
 DATA = {
     'iris': lambda _: of_sklearn(datasets.load_iris, False),
     'wine': lambda _: of_sklearn(datasets.load_wine),
     'breast cancer': lambda _: of_sklearn(datasets.load_breast_cancer),
     'digits': lambda _: of_sklearn(datasets.load_digits, False),
-    'USPS': usps,
+    'USPS': lambda data_dir: usps(data_dir, 3000),
     '20news, 5 groups': posts,
     'MNIST, 5,000': part('mnist', 5000),
     'Omniglot, 20 characters': part('omniglot', 4000, 20),
@@ -200,14 +178,7 @@ def write_table(path, out):
             results = load_json(file)
             rows.append([name, *(cell(results.get(method))
                                  for method in METHODS)])
-    text = Path(path).read_text(encoding='utf-8')
-    if not 0 <= text.find(BEGIN) < text.find(END):
-        raise imsat.InputError(f'{path} has no lines {BEGIN} and {END}; '
-                               f'write them where the table shall stand')
-    before, rest = text.split(BEGIN)
-    table = markdown.table(['', *METHODS], rows)
-    with atomic_write(path, 'w', encoding='utf-8') as f:
-        f.write(f'{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}')
+    markdown.write_between(path, markdown.table(['', *METHODS], rows))
 
 
 def cell(runs):

@@ -128,7 +128,7 @@ def save_results(out, args, data, model):
     result = dict.fromkeys(OPTIONAL)
     result.update(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=data.x.shape[0], clusters=args.clusters,
+        n=data.x.shape[0], clusters=args.clusters, select=args.select,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **information_of_run(model.restarts_[model.best_restart_].log,
@@ -234,8 +234,11 @@ def print_summary(out, data, result, names, sentences):
             print(f'{name:20}{scores["accuracy"]:7.1%}'
                   f'{scores["nmi"]:7.3f}{scores["ari"]:7.3f}')
     if len(result['restarts']) > 1:
-        print('restarts by objective: ' + ', '.join(
-            f'{r["objective"]:.4f}'
+        select = result['select'] or 'objective'
+        # What joins all has none of its own.
+        key = 'majority' if select == 'consensus' else select
+        print(f'restarts by {select}: ' + ', '.join(
+            (f'{r[key]:.4f}' if key in r else 'all')
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None
                else '') + (' kept' if r['kept'] else '')
             for r in result['restarts']))

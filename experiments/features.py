@@ -8,18 +8,25 @@
         --out DATA_DIR/stl-resnet50.npz
     python experiments/clustering.py --dataset stl --data-dir DATA_DIR
 
-An interrupted run goes on where it was.  "gist --help" and "resnet50 --help"
-say more: the second where the weights are.
+    python experiments/features.py onnx --model FILE.onnx --dataset FOLDER \\
+        --preset imagenet --out images.npz
+    python experiments/clustering.py --dataset images.npz --clusters 10
+
+An interrupted run goes on where it was.  "gist --help", "resnet50 --help" and
+"onnx --help" say more: the second where the weights are.
 """
 import argparse
 import functools
 import hashlib
+import math
 import sys
 from pathlib import Path
 
 from common.scripts import a_path, main, parser_for, positive
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import save_features
+from imsat.datasets.features.onnx import (
+    LAYOUTS, POOLS, PRESETS, SIZE, ONNXFeatures)
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import get_device
@@ -37,11 +44,18 @@ https://github.com/KaimingHe/deep-residual-networks has, in a minute by
 
     {CONVERT}
 """
+ONNX = """Features of any network for images, an ONNX file, by ONNX Runtime.
+
+Presets say what is done to pixels from 0 to 1: imagenet as torchvision and
+DINOv2 have it, clip, half for -1 to 1, unit for 0 to 1, caffe for blue, green
+and red from 0 to 255 without their means.  Needs pip install 'imsat[onnx]'.
+"""
 
 
 def get_options(argv=None):
     parser = parser_for(__doc__)
-    commands = parser.add_subparsers(metavar='gist|resnet50', required=True)
+    commands = parser.add_subparsers(metavar='gist|resnet50|onnx',
+                                     required=True)
     add = add_command(commands, 'gist', GIST, '(N, n, n, 3)', gist_features)
     add('--kind', choices=sorted(KINDS), default='gray',
         help='gray: 512 features as LMgist; color: 960 as lear_gist; default '
@@ -57,7 +71,51 @@ def get_options(argv=None):
         help='pixels to which images are scaled; default 224')
     add('--chunk', type=positive, default=100, metavar='N',
         help='images at a time; default 100')
+    add = add_command(commands, 'onnx', ONNX, '(N, height, width, 3)',
+                      onnx_features)
+    add('--model', type=a_path, required=True, metavar='FILE.onnx',
+        help='the network')
+    add('--out', type=a_path, required=True, metavar='FILE.npz')
+    add('--preset', choices=sorted(PRESETS), default='imagenet',
+        help='means and order of the channels; default imagenet')
+    add('--mean', type=three, metavar='X,X,X',
+        help='in place of the preset\'s, in the order of the channels')
+    add('--std', type=three, metavar='X,X,X',
+        help='standard deviations, likewise')
+    add('--channels', choices=('rgb', 'bgr'),
+        help='their order; default: that of the preset')
+    add('--size', type=height_width, metavar='N|HxW',
+        help='pixels to which images are scaled; default: what the network '
+             f'takes, or {SIZE}')
+    add('--layout', choices=LAYOUTS,
+        help='where the channels are; default: from the network')
+    add('--layer', metavar='NAME',
+        help='whose output is taken; default: the first of the network')
+    add('--pool', choices=POOLS,
+        help='of a layer with many tokens or places: those of the first '
+             'token, the mean, or all')
+    add('--chunk', type=positive, default=100, metavar='N',
+        help='images at a time; default 100')
+    argv = sys.argv[1:] if argv is None else argv
+    # "features.py --model FILE" says enough.
+    if argv[:1] != ['onnx'] and any(
+            text.split('=')[0] == '--model' for text in argv):
+        argv = ['onnx', *argv]
     return parser.parse_args(argv)
+
+
+def three(text):
+    numbers = tuple(map(float, text.split(',')))
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise argparse.ArgumentTypeError(f'{text} is not three numbers')
+    return numbers
+
+
+def height_width(text):
+    sides = tuple(map(positive, text.split('x')))
+    if len(sides) > 2:
+        raise argparse.ArgumentTypeError(f'{text} is no N or HxW')
+    return sides * 2 if len(sides) == 1 else sides
 
 
 def add_command(commands, name, description, shape, features):
@@ -72,8 +130,9 @@ def add_command(commands, name, description, shape, features):
     parser.set_defaults(features=features, chunk=1000)
     add = parser.add_argument
     add('--dataset', type=a_path, required=True,
-        metavar='|'.join([*IMAGES, 'FILE.npz']),
-        help=f'FILE.npz with images, shape {shape}, uint8, and optionally y')
+        metavar='|'.join([*IMAGES, 'FILE.npz', 'FOLDER']),
+        help=f'FILE.npz with images, shape {shape}, uint8, and optionally y; '
+             f'or a folder of PNG or JPEG images')
     add('--data-dir', type=a_path, metavar='DIR',
         help="the folder above the publishers' files; default: the "
              'environment variable IMSAT_DATA')
@@ -84,12 +143,13 @@ def add_command(commands, name, description, shape, features):
 
 
 def gist_features(args):
-    """Returns what computes the features, its name and a note about it."""
+    """Returns what computes the features, its name and a note about it, and
+    to what size images of a folder are read."""
     device, cpu = get_device(args.device), get_device(-1)
 
     def compute(part):
         return cpu.send(gist(device.send(part), args.kind))
-    return compute, f'gist-{args.kind}', NOTES[args.kind]
+    return compute, f'gist-{args.kind}', NOTES[args.kind], None
 
 
 def resnet50_features(args):
@@ -100,12 +160,21 @@ def resnet50_features(args):
     sha = hashlib.sha256(Path(args.weights).read_bytes()).hexdigest()
     return compute, f'resnet50-{args.size}-{sha[:16]}', (
         f'Features of ResNet-50 at pool5, images scaled to {args.size} x '
-        f'{args.size}, weights with SHA-256 {sha}.')
+        f'{args.size}, weights with SHA-256 {sha}.'), (args.size,) * 2
+
+
+def onnx_features(args):
+    """As :func:`gist_features`."""
+    features = ONNXFeatures(
+        args.model, args.layer, args.size, args.layout, args.preset,
+        args.mean, args.std, args.channels, args.pool)
+    return features, features.kind, features.note, features.size
 
 
 def run(args):
-    images, labels = load_images(args.dataset, args.data_dir)
-    compute, kind, note = args.features(args)
+    compute, kind, note, size = args.features(args)
+    images, labels = load_images(args.dataset, args.data_dir, size,
+                                 not args.quiet)
     save_features(args.out, images, labels, compute, kind, [note], args.chunk,
                   verbose=not args.quiet)
 

@@ -40,8 +40,8 @@ from imsat.links import Encoder
 from imsat.links.original import load_original
 from imsat.losses import (
     RPT, VAT, Affine, AffineDistortion, Augmentation, ClusteringObjective,
-    CodeObjective, HashingObjective, IMSATLoss, Mean, Objective, Regularizer,
-    WeightDecay, rpt, vat)
+    CodeObjective, HashingObjective, IMSATLoss, Mean, Neighbor, Objective,
+    Regularizer, WeightDecay, rpt, vat)
 from imsat.metrics import clustering_accuracy
 from imsat.neighbors import neighbor_distance, neighbors
 from imsat.retrieval import HammingIndex
@@ -75,6 +75,7 @@ __all__ = [
     'InputError',
     'KMeansClustering',
     'Mean',
+    'Neighbor',
     'Objective',
     'RPT',
     'Regularizer',

@@ -80,3 +80,39 @@ def clustering_scores(labels: ArrayLike | None,
         accuracy=clustering_accuracy(labels, clusters),
         nmi=float(normalized_mutual_info_score(labels, clusters)),
         ari=float(adjusted_rand_score(labels, clusters)))
+
+
+def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
+    """Share of the neighbours that are in the cluster of their point.
+
+    It needs no labels, and tells cuts through a crowd from cuts between
+    crowds; but one cluster for all points has 1.
+
+    Args:
+        clusters (array): Shape (N,), as :func:`match_clusters` takes them.
+        indices (array): Of the neighbours, shape (N, k), as
+            :func:`imsat.neighbors` gives them.
+
+    Raises:
+        InputError: For indices that are no such array.
+
+    Example:
+        Of 0, 1 and 3 on a line, the nearest of each other.
+
+        >>> _, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
+        >>> round(imsat.metrics.neighbor_agreement([0, 0, 1], indices), 3)
+        0.667
+    """
+    clusters, = number_labels(clusters, names=('clusters',))
+    try:
+        indices = numpy.asarray(indices)
+    except ValueError:  # lists of several lengths
+        indices = numpy.empty(0)
+    n = len(clusters)
+    if indices.ndim != 2 or len(indices) != n or not indices.size \
+            or indices.dtype.kind not in 'iu' \
+            or indices.min() < 0 or indices.max() >= n:
+        raise InputError(f'indices has shape {indices.shape} and dtype '
+                         f'{indices.dtype} for {n} points; give a row for '
+                         f'each, of numbers from 0 to {n - 1}')
+    return float((clusters[indices] == clusters[:, None]).mean())

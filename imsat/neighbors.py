@@ -138,7 +138,7 @@ def neighbor_distance(
     if method in ('approximate', 'sampled') and runtime.current.holds(x):
         x = to_numpy(x)
     if not (isinstance(x, OnDisk) and method == 'sampled'):
-        x = _check_points(numpy.asarray(x) if isinstance(x, OnDisk) else x)
+        x = _check_points(x)
     n = _check_rank(x, t)
     return _find(x, t, cache, progress, method, 't sigma',
                  {'sigma': Like((n,), numpy.float64, 0)},
@@ -210,6 +210,8 @@ def _check_points(x):
     """x as an array or a CSR matrix that float64 can take the place of."""
     if runtime.current.holds(x):
         return x
+    if isinstance(x, OnDisk):
+        x = numpy.asarray(x)
     if scipy.sparse.issparse(x):
         x = x.tocsr()
         if not x.has_canonical_format:

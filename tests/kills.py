@@ -110,6 +110,9 @@ def cases():
     yield ('toy', ['--out', 'toy.png', '--points', '60', '--epochs', '2',
                    '--restarts', '1'],
            lambda at: (at / 'toy.png').read_bytes())
+    yield ('benchmark_selection', ['blobs', '--runs', '2', '--epochs', '2',
+                                   '--out', 'out'], lambda at: re.sub(
+        '"seconds.*', '', (at / 'out/blobs/criteria.json').read_text()))
     yield ('compare_original', ['--out', 'out', '--threads', '1'],
            lambda at: (at / 'out/report.md').read_text())
     yield ('predict', ['../seed0', '--dataset', '../new.npz', '--all',

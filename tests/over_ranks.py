@@ -143,7 +143,8 @@ def check_training():
         for step in 'plan', 'graph':
             with sharing(NAME):
                 updater = make(*method, step)
-                if 'affine' in name or 'mirror' in name or name == 'nested':
+                if any(part in name for part in (
+                        'affine', 'mirror', 'neighbours', 'nested')):
                     assert updater.step == 'graph'
                 else:
                     assert updater.step == step
@@ -240,6 +241,11 @@ def check_estimators(folder):
             ('affine', imsat.IMSATClustering, dict(
                 imsats, regularizer='affine', image_shape=(8, 8))),
             ('dAE', imsat.DAEKMeans, codes),
+            ('halves', imsat.IMSATClustering, dict(
+                imsats, n_init=2, halving=True, select='agreement',
+                regularizer='vat-neighbor')),
+            ('consensus', imsat.IMSATClustering, dict(
+                imsats, n_init=2, select='consensus')),
             ('DEC', imsat.DEC, dict(codes, max_epochs=2)),
             ('Deep Hash', imsat.DeepHasher, common)):
         one = estimator(**arguments).fit(x)

@@ -165,11 +165,13 @@ CALLS = {
     imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.neighbor_agreement: dict(
+        clusters=LABELS, indices=[[1], [2], [3], [0]]),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None, method='exact',
                                   progress=lambda n: None),
     imsat.neighbors: dict(x=X, k=2, cache=None, method='exact',
                           progress=lambda n: None),
-    imsat.load_original: dict(path='missing'),
+    imsat.load_original: dict(path='missing.npz'),
     imsat.HammingIndex: dict(n_bits=9),
     imsat.devices.get_device: dict(number=-1),
     imsat.datasets.split_queries: dict(y=LABELS, per_class=1, seed=0),
@@ -191,6 +193,7 @@ CALLS = {
     imsat.Encoder: dict(n_in=3, n_out=2, hidden=(4,),
                         initialization='he', rng=None),
     imsat.links.Autoencoder: dict(n_in=3, sizes=(2,), rng=None),
+    imsat.links.Ensemble: {},  # of links alone
     imsat.links.StudentClusters: dict(
         encoder=imsat.links.Autoencoder(3, (2,)).encoder,
         centers=numpy.eye(2, dtype='f')),

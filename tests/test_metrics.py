@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from imsat import InputError, clustering_accuracy
-from imsat.metrics import clustering_scores
+from imsat.metrics import clustering_scores, neighbor_agreement
 
 
 def brute_force(labels, clusters):
@@ -49,3 +49,17 @@ def test_lengths(labels, clusters):
 
 def test_scores_without_labels():
     assert set(clustering_scores(None, [0, 1]).values()) == {None}
+
+
+def test_agreement_of_neighbours():
+    assert neighbor_agreement([0, 0, 1, 1], [[1, 2], [0, 2], [3, 0], [0, 1]]
+                              ) == 3 / 8
+
+
+@pytest.mark.parametrize('indices', [
+    [[1, 2]], [[1], [2], [4], [0]], [[-1]] * 4, [1, 2, 3, 0], [[0.]] * 4,
+    [[], [], [], []], [[1], [1, 2]]])
+def test_no_neighbours(indices):
+    with pytest.raises(InputError, match='a row for each, of numbers from 0 '
+                                         'to 3'):
+        neighbor_agreement([0, 0, 1, 1], indices)

@@ -40,8 +40,8 @@ def numbers(found, *parts):
 def test_functions_and_training(n, tmp_path):
     found = check(n, 'functions', 'training', 'evaluation', folder=tmp_path)
     steps = numbers(found, ', losses', ', parameters')
-    # Of 19 methods, four without a plan, four ranks try three.
-    assert len(steps) == {2: 2 * (19 + 15), 4: 2 * (3 + 3)}[n]
+    # Of 21 methods, six without a plan, four ranks try three.
+    assert len(steps) == {2: 2 * (21 + 15), 4: 2 * (3 + 3)}[n]
     assert max(steps.values()) < 1e-9
     others = found.keys() - steps.keys()
     assert len(others) > 40 and max(found[name] for name in others) < 1e-12

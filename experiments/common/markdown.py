@@ -1,4 +1,10 @@
 """Tables in Markdown."""
+from pathlib import Path
+
+from imsat.errors import InputError
+from imsat.storage import atomic_write
+
+BEGIN, END = '<!-- table -->', '<!-- end of table -->'
 
 
 def row(cells):
@@ -36,3 +42,14 @@ def table(header, rows, numbers=0, padded=False):
         lines = [[cell.ljust(width) for cell, width in zip(line, widths)]
                  for line in lines]
     return '\n'.join(map(row, lines))
+
+
+def write_between(path, text):
+    """Puts a text between the lines BEGIN and END of a file."""
+    page = Path(path).read_text(encoding='utf-8')
+    if not 0 <= page.find(BEGIN) < page.find(END):
+        raise InputError(f'{path} has no lines {BEGIN} and {END}; write them '
+                         f'where the table shall stand')
+    before, rest = page.split(BEGIN)
+    with atomic_write(path, 'w', encoding='utf-8') as f:
+        f.write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')

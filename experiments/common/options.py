@@ -14,7 +14,7 @@ from common.scripts import a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
 from imsat.parameters import (
-    AUTO, SEED, Choice, Place, Whole, declarations, option_of)
+    AUTO, SEED, Choice, Flag, Place, Whole, declarations, option_of)
 from imsat.storage import load_json
 from paper.departures import faithful
 from paper.systems import PAPER, SYSTEMS, get_system
@@ -153,6 +153,8 @@ def add_parameter(parser, option, users, default=None, text=None):
     kind, others = declaration.kind, {}
     if isinstance(kind, Choice):
         others['choices'] = kind.names
+    elif isinstance(kind, Flag):
+        others['action'] = argparse.BooleanOptionalAction
     else:
         others['metavar'] = kind.metavar
         others['type'] = _parser_of(kind)
@@ -189,6 +191,8 @@ def _defaults(users):
 def _shown(value):
     if value is None:
         return 'none'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
     if isinstance(value, tuple):
         return '-'.join(map(str, value)) or 'linear'
     return f'{value:g}' if isinstance(value, float) else str(value)

@@ -78,6 +78,12 @@ SYSTEMS = {
             'IMSAT (VAT & affine)', IMSATClustering,
             dict(regularizer='vat-affine'),
             departures=('penalty', 'distortion')),
+        'imsat-neighbor': System(
+            'IMSAT (neighbours)', IMSATClustering,
+            dict(regularizer='neighbor'), departures=('penalty',)),
+        'imsat-vat-neighbor': System(
+            'IMSAT (VAT & neighbours)', IMSATClustering,
+            dict(regularizer='vat-neighbor'), departures=('penalty',)),
     },
     'hashing': {
         'spectral': System('Spectral hash', SpectralHasher),

@@ -43,6 +43,25 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
     Raises:
         InputError: For what is damaged, or where the classes are not clear.
     """
+    # Of each number four bytes more, and what is made of them.
+    images, labels, paths, note = read_images(folder, size, channels, verbose,
+                                              15)
+    in_colour = channels == 3 if channels else bool(
+        (images != images[..., :1]).any())
+    if not in_colour:
+        images = images[..., 0]
+    x = scale_pixels(images).reshape(len(images), -1)
+    return Dataset(
+        folder.resolve().name, x, labels, images.shape[1:],
+        [f'{len(paths)} images in {"colour" if in_colour else "grey"}, '
+         f'{note}.', PIXELS],
+        index=[path.relative_to(folder).as_posix() for path in paths])
+
+
+def read_images(folder, size, channels, verbose, bytes_a_pixel=3):
+    """The images in a folder, shape (N, height, width, 3), uint8, their
+    labels or None, their paths, and a note; arguments as for
+    :func:`read_folder`."""
     paths, labels, left_out = _find(folder)
     if left_out:
         warnings.warn(f'{folder}: {len(left_out)} files or folders that are '
@@ -52,7 +71,7 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
         warnings.simplefilter('error', Image.DecompressionBombWarning)
         (height, width), note = (
             (size, 'resized to') if size else _common_size(paths))
-        if 15 * len(paths) * height * width > available_memory():
+        if bytes_a_pixel * len(paths) * height * width > available_memory():
             raise ArgumentError(
                 'image_size', f'is {height} x {width}, and {len(paths)} '
                 f'images of that do not fit into memory; take a smaller one',
@@ -65,16 +84,7 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
                 pixels = read_image(path, (height, width), mode)
                 image[...] = pixels.reshape(height, width, -1)
                 bar.update(1)
-    in_colour = channels == 3 if channels else bool(
-        (images != images[..., :1]).any())
-    if not in_colour:
-        images = images[..., 0]
-    x = scale_pixels(images).reshape(len(images), -1)
-    return Dataset(
-        folder.resolve().name, x, labels, images.shape[1:],
-        [f'{len(paths)} images in {"colour" if in_colour else "grey"}, {note} '
-         f'{height} x {width}.', PIXELS],
-        index=[path.relative_to(folder).as_posix() for path in paths])
+    return images, labels, paths, f'{note} {height} x {width}'
 
 
 def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:

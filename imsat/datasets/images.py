@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy
 
+from imsat.datasets import folders
 from imsat.datasets.cifar import read_cifar10, read_cifar100
 from imsat.datasets.sources import Files
 from imsat.datasets.stl import read_stl
@@ -14,15 +15,19 @@ IMAGES = {'cifar10': read_cifar10, 'cifar100': read_cifar100,
           'stl': read_stl, 'svhn': read_svhn}
 
 
-def load_images(name: str, data_dir: AnyPath | None = None
+def load_images(name: str, data_dir: AnyPath | None = None,
+                size: tuple[int, int] | None = None, verbose: bool = True
                 ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """Images, shape (N, height, width, 3), uint8, and labels or None.
 
     Args:
-        name (str): A name in :data:`IMAGES`, or ``FILE.npz`` with ``images``
-            and optionally ``y``.
+        name (str): A name in :data:`IMAGES`; ``FILE.npz`` with ``images``
+            and optionally ``y``; or a folder of images, in which those below
+            it are classes.
         data_dir (path): The folder above the publishers' files; by default
             what ``IMSAT_DATA`` names.
+        size (tuple): (height, width) to which those of a folder are scaled.
+        verbose (bool): Whether to show the progress of reading a folder.
 
     Raises:
         InputError: In one sentence, for what is missing, damaged or no
@@ -30,9 +35,12 @@ def load_images(name: str, data_dir: AnyPath | None = None
     """
     if name in IMAGES:
         return IMAGES[name](Files(data_dir))
+    if Path(name).is_dir():
+        return folders.read_images(Path(name), size, 3, verbose)[:2]
     if Path(name).suffix != '.npz':
         raise InputError(f'the images {name!r} are not known; give one of '
-                         f'{", ".join(IMAGES)}, or a file that ends in .npz')
+                         f'{", ".join(IMAGES)}, a file that ends in .npz, or '
+                         f'a folder of images')
     if not Path(name).is_file():
         raise InputError(f'there is no file {name}; check its name')
     arrays = load_npz(name, ('images', 'y'))

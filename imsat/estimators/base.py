@@ -44,6 +44,8 @@ from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS, stays
 from imsat.training.session import Session
 
+# Parameters that make no difference to what a single run has learnt so far.
+HOW_FAR = 'epochs', 'n_init', 'select', 'halving'
 
 @dataclasses.dataclass
 class Restart:
@@ -190,7 +192,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
         widths = self._widths(d)
-        if weights_of(widths) > sum(array.size for array in arrays.values()):
+        if self._n_networks * weights_of(widths) > sum(
+                array.size for array in arrays.values()):
             raise InputError(
                 f"{path} can't be used: it has not the weights of a network "
                 f'of {"-".join(map(str, widths))} units, which its arguments '
@@ -243,6 +246,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Units of the layers of a network for d features, its inputs
         first; () for none."""
         return ()
+
+    @property
+    def _n_networks(self):
+        """How many of them the fitted estimator has."""
+        return 1
 
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
@@ -321,12 +329,13 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             kind = InputTypeError if isinstance(e, TypeError) else InputError
             raise kind(reason_of(e)) from e
 
-    def made_with(self, but=('epochs', 'n_init'), cls=None):
+    def made_with(self, but=HOW_FAR, cls=None):
         """What decides what is learnt, as JSON has it, for snapshots: a run
         goes on only with the same.
 
         Args:
-            but (tuple of str): Parameters that say how far a run goes.
+            but (tuple of str): Parameters that make no difference to a run,
+                however far it goes.
             cls (type): Whose parameters; by default the estimator's.
         """
         cls = cls or type(self)
@@ -392,10 +401,8 @@ class Restarts:
 
     def __iter__(self):
         model = self.model
-        progress = Progress(self.n * self.steps) \
-            if self.steps and model.verbose and not current().rank else None
+        first, progress = self._begin(self.n * self.steps)
         model.restarts_ = []
-        first = current().tell(model._seed)
         for i, seed in enumerate(restart_seeds(first, self.n)):
             if progress is not None:
                 progress.start(
@@ -406,6 +413,12 @@ class Restarts:
         if progress is not None:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
+
+    def _begin(self, steps):
+        """The first seed, and a bar of so many steps or None."""
+        progress = Progress(steps) if steps and self.model.verbose \
+            and not current().rank else None
+        return current().tell(self.model._seed), progress
 
     def _session(self, i, seed, progress):
         model, folder = self.model, getattr(self.model, 'out', None)
@@ -428,11 +441,7 @@ class Restarts:
             fitted: Attributes of the estimator.
         """
         model = self.model
-        if not numpy.isfinite(restart.objective):
-            raise DivergenceError(
-                f'the objective of all data is {restart.objective}; take a '
-                f'smaller learning rate, weights such as lambda near their '
-                f'defaults, or data scaled to about 1')
+        self._check(restart)
         restart.seconds = restart.seconds \
             or time.perf_counter() - self.start
         model.restarts_.append(restart)
@@ -443,6 +452,13 @@ class Restarts:
             self.best = rank
             model.best_restart_ = len(model.restarts_) - 1
             vars(model).update(fitted)
+
+    def _check(self, restart):
+        if not numpy.isfinite(restart.objective):
+            raise DivergenceError(
+                f'the objective of all data is {restart.objective}; take a '
+                f'smaller learning rate, weights such as lambda near their '
+                f'defaults, or data scaled to about 1')
 
 
 def over_ranks(fit):

@@ -8,11 +8,17 @@ from typing_extensions import Self
 
 from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
+from imsat.estimators.selection import SELECT, SELECTIONS, All
 from imsat.hints import Labels, Points
 from imsat.losses.objectives import ClusteringObjective, Objective
-from imsat.metrics import clustering_accuracy
-from imsat.parameters import again, documented
+from imsat.links import Ensemble
+from imsat.metrics import clustering_accuracy, neighbor_agreement
+from imsat.parameters import (
+    Choice, again, argument_error, documented, parameter)
 from imsat.training.evaluation import information_of, softmax
+
+# Neighbours that are looked at by select='agreement'.
+AGREEING = 10
 
 
 @documented
@@ -38,6 +44,12 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     mu: float = again(ClusteringObjective, 'mu')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
+    select: str = parameter(
+        SELECT, Choice(SELECTIONS), 'which of several restarts is kept, '
+        'without labels: that with the lowest objective; whose clusters '
+        'agree most with those of their 10 nearest neighbours ("agreement"), '
+        'or most with the other restarts\' ("majority"); or "consensus", the '
+        'mean of what all say')
 
     def make_objective(self) -> Objective:
         """``objective``, or else the ClusteringObjective of the arguments."""
@@ -57,8 +69,40 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         self._warn_of_empty()
         return self
 
+    def restarts(self, n=1, steps=0):
+        """As of any estimator; what looks at all together is told of all.
+        """
+        if n > 1 and not self.halving and self.select in (
+                'majority', 'consensus'):
+            return All(self, n, steps)
+        return super().restarts(n, steps)
+
+    @property
+    def _most_neighbors(self):
+        asked = AGREEING if self.select == 'agreement' and self.n_init > 1 \
+            else 0
+        return max(asked, super()._most_neighbors)
+
+    def _rank(self, restart, rank, indices):
+        if self.select != 'agreement' or self.n_init == 1:
+            return rank
+        agreement = neighbor_agreement(
+            restart.logits.argmax(axis=1), indices[:, :AGREEING])
+        restart.terms['agreement'] = agreement
+        # A constraint (Eq. 10) comes first.
+        return (*numpy.atleast_1d(rank)[:-1], -agreement)
+
+    def check(self, X, y=None) -> None:
+        super().check(X, y)
+        if self.halving and self.select == 'consensus':
+            raise argument_error(
+                self, 'select', 'is "consensus", which joins all restarts, '
+                'of which halving leaves one; leave halving out, or choose '
+                'another')
+
     def transform(self, X: Points) -> numpy.ndarray:
-        """Logits, shape (N, K), float32."""
+        """Logits, shape (N, K), float32; with ``select='consensus'``
+        logarithms of probabilities."""
         return self._logits(X)
 
     def predict_proba(self, X: Points) -> numpy.ndarray:
@@ -87,6 +131,16 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         mutual = information.marginal_entropy - information.conditional_entropy
         return mutual ** 2 / math.log(self.n_clusters) \
             if self.n_clusters > 1 else 0.
+
+    @property
+    def _n_networks(self):
+        return self.n_init if self.select == 'consensus' else 1
+
+    def _network(self, rng=None):
+        if rng is not None or self._n_networks == 1:
+            return super()._network(rng)
+        return Ensemble(*(super(IMSATClustering, self)._network()
+                          for _ in range(self.n_init)))
 
     @property
     def _n_outputs(self):

@@ -1,5 +1,6 @@
 """What RIM and IMSAT do alike, whatever the task."""
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from typing_extensions import Self
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, over_ranks, send)
+from imsat.estimators.selection import Halving
 from imsat.hints import Labels, Points
 from imsat.links import Encoder
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
@@ -18,11 +20,11 @@ from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
     HashingObjective, Objective, is_shared)
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.neighbors import METHODS, neighbor_distance
+from imsat.neighbors import METHODS, neighbor_distance, neighbors
 from imsat.on_disk import OnDisk
 from imsat.parameters import (
-    AUTO, Auto, Choice, Number, OneOf, Place, Whole, again, argument_error,
-    check_parameters, checked, documented, parameter)
+    AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
+    argument_error, check_parameters, checked, documented, parameter)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache
@@ -31,7 +33,7 @@ from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import (
     Evaluator, GrowingPenalty, LatePenalty)
-from imsat.training.iterators import IndexIterator
+from imsat.training.iterators import IndexIterator, draw_neighbors
 from imsat.training.updater import STEPS, Updater
 
 # The paper's, and what small data have at least: docs/defaults.md.
@@ -93,6 +95,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         help='points of a step, the set B of Eq. 15; "auto": the paper\'s '
         '250, a quarter of fewer than 1,000 points, or 2.5 for each of more '
         'than 100 clusters')
+    halving: bool = parameter(
+        False, Flag(), 'after a few epochs only the better half of the '
+        'restarts goes on, then of these, until one is left: 8 cost as much '
+        'as 2')
     initialization: str = parameter(
         INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
         'as the authors\' code draws them, or "he", smaller')
@@ -122,7 +128,8 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             setattr(self, f'{name}_', value)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        radius, copies = self._radius(send(X, device))
+        sigma, indices = self._neighbors(X)
+        radius, copies = self._radius(send(X, device), sigma)
         if copies:
             self._warn(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
@@ -136,7 +143,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         for seed, session in restarts:
             network = self._network(numpy.random.RandomState(seed))
             network.to_device(device)
-            loss = IMSATLoss(objective, regularizer, radius, seed)
+            loss = IMSATLoss(
+                objective, regularizer, radius, seed,
+                functools.partial(draw_neighbors, x, indices, device))
             training = session.run(
                 Updater(IndexIterator(len(radius), size, self.sampling, seed),
                         Adam(alpha=self.learning_rate).setup(network), x,
@@ -145,12 +154,13 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             logits = predict_logits(network, x)
             information = information_of(objective, logits)
             sat = regularization_of(loss, network, x, size)
+            restart = Restart(
+                seed, sat + objective.combine(information, loss.penalty),
+                logits=logits, **vars(training),
+                terms=dict(sat=sat, **information._asdict()))
             restarts.add(
-                Restart(seed, sat + objective.combine(information,
-                                                      loss.penalty),
-                        logits=logits, **vars(training),
-                        terms=dict(sat=sat, **information._asdict())),
-                objective.rank(sat, information, loss.penalty),
+                restart, self._rank(restart, objective.rank(
+                    sat, information, loss.penalty), indices),
                 encoder_=network)
             # From now on it takes points as they are.
             network.l1.W.array *= scale
@@ -170,6 +180,15 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         t = max(1, min(NEIGHBOR, n // (2 * k), n - 1)) \
             if self.n_neighbors == AUTO else self.n_neighbors
         return dict(batch_size=size, epochs=epochs, n_neighbors=t)
+
+    def restarts(self, n=1, steps=0):
+        """As of any estimator; by halves if so asked."""
+        return Halving(self, n, steps) if self.halving and n > 1 \
+            else super().restarts(n, steps)
+
+    def _rank(self, restart, rank, indices):
+        """What restarts are compared by, from the objective's own rank."""
+        return rank
 
     def _warn_of_terms(self, objective):
         best = self.restarts_[self.best_restart_]
@@ -263,25 +282,49 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         X = self._validated(X, reset=False)
         return self._radius(X)[0]
 
-    def _radius(self, x):
+    @property
+    def _most_neighbors(self):
+        """How many of each point something needs to know, but for sigma."""
+        return self.make_regularizer().needs_neighbors
+
+    def _neighbors(self, X):
+        """sigma_t(x) and the indices of neighbours, shape (N, k); None for
+        both if nothing but sigma_t(x) needs them."""
+        k, t = self._most_neighbors, self.n_neighbors_
+        if not k:
+            return None, None
+        n = X.shape[0]
+        with self._bar(n, 'neighbours') as bar:
+            distances, indices = neighbors(
+                X, min(max(k, t), n - 1), self._cache, bar.update,
+                self.neighbor_search)
+        return distances[:, t - 1], indices
+
+    def _bar(self, n, title):
+        return ProgressBar(n, title, 'point',
+                           disable=not self.verbose or current().rank > 0)
+
+    @property
+    def _cache(self):
+        return default_cache() if self.cache is True else self.cache or None
+
+    def _radius(self, x, sigma=None):
         """The radius, and how many points are copies too many."""
         if not self.make_regularizer().needs_radius:
             return numpy.zeros(x.shape[0], numpy.float32), 0
-        cache = default_cache() if self.cache is True else self.cache or None
-        ranks = current()
-        with ProgressBar(x.shape[0], 'sigma', 'point',
-                         disable=not self.verbose or ranks.rank > 0) as bar:
-            t = self.settle(x.shape[0])['n_neighbors']
-            sigma = neighbor_distance(
-                x, t, cache, bar.update, self.neighbor_search)
+        t = self.settle(x.shape[0])['n_neighbors']
+        if sigma is None:
+            with self._bar(x.shape[0], 'sigma') as bar:
+                sigma = neighbor_distance(
+                    x, t, self._cache, bar.update, self.neighbor_search)
         copies = sigma == 0
         if copies.any():
             # Nothing would perturb them.
-            sigma[copies] = self._sigma_of_distinct(x, t, cache)[copies]
+            sigma[copies] = self._sigma_of_distinct(x, t)[copies]
         sigma *= self.alpha
         return sigma.astype(numpy.float32), int(copies.sum())
 
-    def _sigma_of_distinct(self, x, t, cache):
+    def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
         x = x.tocsr() if scipy.sparse.issparse(x) else numpy.asarray(
             x if isinstance(x, OnDisk) else backend.CpuDevice().send(x))
@@ -296,7 +339,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         first = numpy.unique(inverse, return_index=True)[1]
         t = max(1, min(t, m // (2 * self._n_outputs)))
         return neighbor_distance(
-            x[first], t, cache, method=self.neighbor_search)[inverse]
+            x[first], t, self._cache, method=self.neighbor_search)[inverse]
 
     def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
@@ -306,6 +349,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
             raise argument_error(
                 self, 'n_neighbors', f'is {t}, but {n} points have no '
                 f'neighbour number {t}; choose one from 1 to {n - 1}')
+        if regularizer.needs_neighbors >= n:
+            raise InputError(
+                f'{n} points have no {regularizer.needs_neighbors} others to '
+                f'take as neighbours; let the regulariser take at most '
+                f'{n - 1} (nearest, --nearest)')
         regularizer.check(X.shape[1])
         objective = self.make_objective()
         objective.check(self._n_outputs)

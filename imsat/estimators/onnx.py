@@ -13,6 +13,7 @@ from imsat.estimators.clustering import IMSATClustering
 from imsat.estimators.deep_hash import DeepHasher
 from imsat.estimators.hashing import IMSATHasher
 from imsat.functions.mutual_information import heads
+from imsat.links import Ensemble
 from imsat.retrieval.codes import code_width
 from imsat.storage import atomic_write
 
@@ -146,10 +147,14 @@ def add_outputs(model, graph, x, arrays):
 
 @add_outputs.register
 def _(model: IMSATClustering, graph, x, arrays):
-    logits = graph.encoder(x, arrays, model.encoder_)
-    graph.clusters(logits)
-    graph.output('probability', graph('Softmax', logits, axis=1),
-                 TensorProto.FLOAT, model.n_clusters)
+    logits = [graph.encoder(x, serializers.npz.serialize(encoder), encoder)
+              for encoder in (model.encoder_ if isinstance(
+                  model.encoder_, Ensemble) else [model.encoder_])]
+    p = [graph('Softmax', y, axis=1) for y in logits]
+    if len(p) > 1:
+        logits = p = [graph('Mean', *p)]
+    graph.clusters(*logits)
+    graph.output('probability', *p, TensorProto.FLOAT, model.n_clusters)
     return f'clusters 0 to {model.n_clusters - 1}'
 
 

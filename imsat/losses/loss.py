@@ -1,4 +1,7 @@
 """Eq. 1 on one screen."""
+import functools
+from collections.abc import Callable
+
 import chainer
 
 from imsat.hints import Array
@@ -27,6 +30,8 @@ class IMSATLoss:
         radius (array): alpha sigma_t(x) of Eq. 17, shape (N,), in the units
             of the data.
         seed (int): Of all that is random, together with the step.
+        near: For a regulariser that ``needs_neighbors`` a function ``(index,
+            rng, k)`` to one of the k nearest of each point, shape (B, d).
 
     Attributes:
         penalty (float): Weight of the constraint of Eq. 10; it grows.
@@ -48,11 +53,13 @@ class IMSATLoss:
 
     @checked(objective=OneOf(Objective, 'give an imsat.Objective'),
              regularizer=OneOf(Regularizer, 'give an imsat.Regularizer'),
-             radius=Tensor(1), seed=SEED)
+             radius=Tensor(1), seed=SEED, near=OneOf(
+                 Callable, 'give a function, or None', optional=True))
     def __init__(self, objective: Objective, regularizer: Regularizer,
-                 radius: Array, seed: int = 0) -> None:
+                 radius: Array, seed: int = 0,
+                 near: Callable | None = None) -> None:
         self.objective, self.regularizer = objective, regularizer
-        self.radius, self.seed = radius, seed
+        self.radius, self.seed, self.near = radius, seed, near
         self.penalty = objective.penalty
 
     def __call__(self, network: chainer.Link, x: Array, index: Array,
@@ -68,7 +75,13 @@ class IMSATLoss:
         """
         y = network(x)
         term, information = self.objective(y, self.penalty)
-        sat = self.regularizer(
-            network, self.objective.distance, x, self.radius[index], y=y,
-            rng=generator(self.seed, DIRECTION, step))
+        sat = self.regularize(network, x, index,
+                              generator(self.seed, DIRECTION, step), y)
         return {'loss': sat + term, 'sat': sat, **information._asdict()}
+
+    def regularize(self, network, x, index, rng, y=None):
+        """R of a batch, from its points and their clean logits y."""
+        near = {'near': functools.partial(self.near, index)} \
+            if self.regularizer.needs_neighbors else {}
+        return self.regularizer(network, self.objective.distance, x,
+                                self.radius[index], y=y, rng=rng, **near)

@@ -289,6 +289,9 @@ class Regularizer:
     Attributes:
         needs_radius (bool): Whether it needs sigma_t(x) of Eq. 17.
         needs_images (bool): Whether points have to be images.
+        needs_neighbors (int): How many of the nearest of each point it takes
+            others from; then it is called with ``near`` as well, see
+            :class:`Neighbor`.
         is_shift_invariant (bool): Whether it is the same wherever the points
             lie, so that they may be centred first.
         is_scale_free (bool): Whether it is the same in whatever unit points
@@ -307,6 +310,7 @@ class Regularizer:
     """
     needs_radius: Any = False
     needs_images: Any = False
+    needs_neighbors: Any = 0
     is_shift_invariant: Any = False
     is_scale_free: Any = False
 
@@ -512,6 +516,37 @@ class Affine(Regularizer):
         self.transform().check(dimension)
 
 
+@documented
+@dataclasses.dataclass(frozen=True)
+class Neighbor(Regularizer):
+    """Self-augmented training by neighbours: T(x) is one of the points
+    nearest to x, at random (section 3.2.2).
+
+    An estimator finds them; ``near`` of a call is a function ``(rng, k)`` to
+    an array like x that has one of the k nearest of each of its points.
+
+    Example:
+        >>> half = imsat.Mean(imsat.VAT(), imsat.Neighbor(5))
+        >>> half.needs_neighbors, half.needs_radius
+        (5, True)
+    """
+    is_shift_invariant = is_scale_free = True
+
+    nearest: int = parameter(
+        10, Whole(1), 'of the neighbor methods: a point must have the answer '
+        'of each of so many that are nearest to it', kw_only=False)
+
+    @property
+    def needs_neighbors(self):
+        return self.nearest
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None,
+                 near=None):
+        check_argument('near', near, FUNCTION)
+        return self_augmented_training(_perturbed(network), distance, x,
+                                       near(rng, self.nearest), y)
+
+
 _a_value = OneOf(Regularizer, 'give a value such as imsat.VAT(xi=1)')
 
 
@@ -538,6 +573,10 @@ class Mean(Regularizer):
         return self.first.needs_images or self.second.needs_images
 
     @property
+    def needs_neighbors(self):
+        return max(self.first.needs_neighbors, self.second.needs_neighbors)
+
+    @property
     def is_shift_invariant(self):
         return self.first.is_shift_invariant \
             and self.second.is_shift_invariant
@@ -546,26 +585,31 @@ class Mean(Regularizer):
     def is_scale_free(self):
         return self.first.is_scale_free and self.second.is_scale_free
 
-    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None,
+                 near=None):
         y = _clean(_perturbed(network), x, y)
-        return .5 * self.first(network, distance, x, radius, y, rng) \
-            + .5 * self.second(network, distance, x, radius, y, rng)
+        first, second = (
+            part(network, distance, x, radius, y, rng,
+                 **({'near': near} if part.needs_neighbors else {}))
+            for part in (self.first, self.second))
+        return .5 * first + .5 * second
 
     def check(self, dimension):
         self.first.check(dimension)
         self.second.check(dimension)
 
 
-def _vat_affine(arguments):
-    return Mean(from_arguments(VAT, arguments),
-                from_arguments(Affine, arguments))
+def _vat_and(other):
+    return lambda arguments: Mean(from_arguments(VAT, arguments),
+                                  from_arguments(other, arguments))
 
 
 # By name: a class, made from those of an estimator's arguments that it
 # declares, or a function of these arguments.
 REGULARIZERS: dict[str, Any] = {
     'vat': VAT, 'rpt': RPT, 'weight-decay': WeightDecay, 'affine': Affine,
-    'vat-affine': _vat_affine}
+    'vat-affine': _vat_and(Affine), 'neighbor': Neighbor,
+    'vat-neighbor': _vat_and(Neighbor)}
 
 
 @documented
@@ -586,6 +630,7 @@ class RegularizerParameters:
     weight_decay: float = again(WeightDecay, 'rate')
     image_shape: tuple | None = again(Affine, 'image_shape')
     distortion: dict | None = again(Affine, 'distortion')
+    nearest: int = again(Neighbor, 'nearest')
 
     def make_regularizer(self) -> Regularizer:
         """The Regularizer of ``regularizer``."""

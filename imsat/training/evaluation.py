@@ -101,10 +101,9 @@ def regularization_of(loss, network, x, batch_size, seed=0):
         batches = (order[start:start + batch_size]
                    for start in range(0, n, batch_size))
     for step, index in enumerate(itertools.islice(batches, steps)):
-        sat = loss.regularizer(
-            network, loss.objective.distance,
-            batch_of(x, index, network.device),
-            loss.radius[network.device.send(index)],
-            rng=generator(seed, EVALUATION, step + 1))
+        sat = loss.regularize(
+            network, batch_of(x, index, network.device),
+            network.device.send(index),
+            generator(seed, EVALUATION, step + 1))
         total += float(current().average(sat.array)[0])
     return total / steps

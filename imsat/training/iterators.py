@@ -4,6 +4,7 @@ import functools
 import chainer
 import numpy
 import scipy.sparse
+from chainer import backend
 
 from imsat.errors import ArgumentError
 from imsat.on_disk import OnDisk
@@ -147,3 +148,17 @@ def batch_of(x, index, device):
     if stays(x):
         return device.send(dense(x[index]))
     return x[device.send(index)]
+
+
+def draw_neighbors(x, indices, device, index, rng, k):
+    """One of the k nearest of each point of a batch, as :func:`batch_of`.
+
+    Args:
+        indices (numpy.ndarray): Of the neighbours of all points, the nearest
+            first, shape (N, at least k).
+        index (array): Which points the batch has, shape (B,).
+        rng (numpy.random.Generator): Which of the k.
+    """
+    index = backend.CpuDevice().send(index)
+    return batch_of(x, indices[index, rng.integers(k, size=len(index))],
+                    device)

@@ -20,7 +20,7 @@ from imsat.functions.normalization import BatchNormalizationReLU
 from imsat.links import Encoder
 from imsat.losses import (
     RPT, VAT, Affine, Augmentation, ClusteringObjective, CodeObjective,
-    HashingObjective, IMSATLoss, Mean, WeightDecay)
+    HashingObjective, IMSATLoss, Mean, Neighbor, WeightDecay)
 from imsat.losses.augmentation import check_augmented
 from imsat.losses.regularizers import draw_rows, move_rows
 from imsat.parameters import is_number
@@ -29,7 +29,7 @@ from imsat.ranks import current
 from imsat.training.adam import Adam, FlatParameters
 from imsat.training.iterators import batch_of, stays
 
-REGULARIZERS = VAT, RPT, WeightDecay, Affine, Augmentation
+REGULARIZERS = VAT, RPT, WeightDecay, Affine, Augmentation, Neighbor
 OBJECTIVES = ClusteringObjective, CodeObjective, HashingObjective
 
 
@@ -107,6 +107,7 @@ class Plan:
              self.end - 1 if is_iterated(part) else next(at_once))
             for weight, part in moves]
         self.flat: Any = None
+        self.rows: Any = None
         self.fixed: list = []
 
     def __call__(self, x, index, step):
@@ -121,7 +122,7 @@ class Plan:
         Returns:
             dict: The loss and its terms, 0-dimensional arrays.
         """
-        index = self.ranks.rows(numpy.asarray(index))
+        index = self.rows = self.ranks.rows(numpy.asarray(index))
         fixed = self._fixed(x)
         if self.flat is None or not self.flat.hold() \
                 or self.x.shape[1] != len(index) \
@@ -276,6 +277,9 @@ class Plan:
             length, out = (self.xi, self.x[0]) if is_iterated(part) \
                 else (self.radius, self.x[batch])
             move_rows(x, d, length, out, self.index)
+            return
+        if isinstance(part, Neighbor):
+            self.x[batch] = self.loss.near(self.rows, rng, part.nearest)
             return
         transform = part.transform() if isinstance(part, Affine) \
             else part.transform

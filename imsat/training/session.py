@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 from chainer import serializers, training
 from chainer.training import extensions
 
@@ -58,6 +59,9 @@ class Session:
         progress (Extension): Called after each iteration; None for none.
         made_with (dict): What decides what is learnt, as JSON has it; a
             snapshot that was made with something else is refused.
+        until (int): The epoch after which it ends for now; None for the last.
+        state (dict): Of an earlier part of the training, to go on from;
+            afterwards, if there is an ``until``, that of this one.
 
     Example:
         RIM by hand: what the estimators do.
@@ -81,6 +85,11 @@ class Session:
                     optional=True), kw_only=False)
     made_with: dict[str, Any] | None = parameter(
         None, AsJSON(optional=True), kw_only=False)
+    until: int | None = parameter(
+        None, Whole(1, optional=True), kw_only=False)
+    state: dict[str, Any] | None = parameter(
+        None, OneOf(dict, 'give what a Session has as its state, or None',
+                    optional=True), kw_only=False)
 
     def __post_init__(self):
         check_parameters(self)
@@ -122,6 +131,7 @@ class Session:
         if not is_sequence(evaluators) or not all(map(callable, evaluators)):
             raise InputError('the evaluators are no extensions of Chainer; '
                              'give a list of them')
+        epochs = epochs if self.until is None else self.until
         trainer = training.Trainer(
             updater, lambda trainer: trainer.updater.epoch >= epochs
             or is_done is not None and is_done(),
@@ -138,6 +148,7 @@ class Session:
             trainer.extend(
                 Snapshot(self.folder, epochs, self.snapshot_seconds,
                          self.made_with or {}))
+        state = None
         if self.resume:
             state = current().tell(lambda: resume_from(
                 self.folder, trainer, epochs, self.made_with or {}))
@@ -146,9 +157,15 @@ class Session:
         elif self.folder is not None:
             for path in snapshots(self.folder):
                 path.unlink()
+        if state is None and self.state is not None:
+            serializers.NpzDeserializer(self.state).load(trainer)
         if self.progress is not None:
             trainer.extend(self.progress, trigger=_always)
         trainer.run(show_loop_exception_msg=False)
+        if self.until is not None:
+            # Copies: of arrays that others may change.
+            self.state = {name: numpy.array(value) for name, value in
+                          serializers.npz.serialize(trainer).items()}
         return Training(
             log.log, trainer.elapsed_time,
             updater.iteration / max(updater.update_seconds, 1e-9),

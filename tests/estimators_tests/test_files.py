@@ -17,6 +17,8 @@ MODELS = {
     'dec': (imsat.DEC, dict(QUICK, n_code=2, max_epochs=1)),
     'rim': (imsat.IMSATClustering, dict(QUICK, regularizer='weight-decay')),
     'imsat': (imsat.IMSATClustering, dict(QUICK, prior=[.2, .3, .5])),
+    'consensus': (imsat.IMSATClustering, dict(
+        QUICK, n_init=2, select='consensus')),
     'spectral': (imsat.SpectralHasher, {}),
     'itq': (imsat.ITQHasher, dict(random_state=0)),
     'deep hash': (imsat.DeepHasher, QUICK),

@@ -45,7 +45,7 @@ def test_the_papers_systems():
     assert set(SYSTEMS['clustering']) == {
         'kmeans', 'dae-kmeans', 'dec', 'linear-rim', 'deep-rim',
         'linear-imsat-vat', 'imsat-rpt', 'imsat-vat', 'imsat-affine',
-        'imsat-vat-affine'}
+        'imsat-vat-affine', 'imsat-neighbor', 'imsat-vat-neighbor'}
     assert set(SYSTEMS['hashing']) == {
         'spectral', 'pca-itq', 'deep-hash', 'linear-rim', 'deep-rim',
         'imsat-vat'}

@@ -21,6 +21,8 @@ MODELS = {
     'clustering': imsat.IMSATClustering(3, hidden=(20, 10), **QUICK),
     'linear': imsat.IMSATClustering(3, hidden=(), regularizer='weight-decay',
                                     **QUICK),
+    'consensus': imsat.IMSATClustering(3, hidden=(20,), n_init=3,
+                                       select='consensus', **QUICK),
     'scaled': imsat.IMSATClustering(3, hidden=(20,), scale='standard',
                                     **QUICK),
     'scaled dec': imsat.DEC(3, hidden=(8,), n_code=2, max_epochs=3,

@@ -7,6 +7,8 @@ import pytest
 from sklearn.cluster import KMeans
 
 import benchmark_defaults as benchmark
+from benchmarks.data import blobs
+from common import markdown
 from imsat import InputError
 
 X = numpy.repeat([[0., 0.], [5., 5.]], 20, axis=0)
@@ -32,7 +34,7 @@ def fits(monkeypatch, tmp_path):
         'halves': Halves, 'K-means': lambda k, seed: KMeans(k)})
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'page.md').write_text(
-        f'before\n{benchmark.BEGIN}\nold\n{benchmark.END}\nafter\n')
+        f'before\n{markdown.BEGIN}\nold\n{markdown.END}\nafter\n')
     return done
 
 
@@ -64,6 +66,6 @@ def test_table(fits, tmp_path):
 
 
 def test_blobs():
-    x, y = benchmark.blobs([30, 10], 3, 1000, offset=50, scale=2)
+    x, y = blobs([30, 10], 3, 1000, offset=50, scale=2)
     assert numpy.bincount(y).tolist() == [30, 10]
     assert 1 < x[y == 0].std(axis=0).mean() < 3

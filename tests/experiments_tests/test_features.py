@@ -4,6 +4,7 @@ import functools
 import numpy
 import pytest
 import scripts
+from PIL import Image
 
 from imsat.datasets import load_dataset
 from imsat.datasets.features.gist import gist
@@ -45,6 +46,37 @@ def test_resnet(images, tmp_path, resnet_weights):
     assert data.y.tolist() == [0, 1, 0] and 'SHA-256' in data.notes[0]
 
 
+def test_a_network_on_a_folder(tmp_path):
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    helper = onnx.helper
+    onnx.save(helper.make_model(helper.make_graph(
+        [helper.make_node('GlobalAveragePool', ['x'], ['y'])], 'network',
+        [helper.make_tensor_value_info(
+            'x', onnx.TensorProto.FLOAT, ['N', 3, 'h', 'w'])],
+        [helper.make_empty_tensor_value_info('y')]), ir_version=8,
+        opset_imports=[helper.make_opsetid('', 17)]), tmp_path / 'mean.onnx')
+    for kind, image in zip('aab', IMAGES):
+        (tmp_path / 'photos' / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(
+            tmp_path / 'photos' / kind / f'{image[0, 0, 0]}.png')
+    out = tmp_path / 'out.npz'
+    options = ['--model', tmp_path / 'mean.onnx', '--dataset',
+               tmp_path / 'photos', '--out', out, '--preset', 'unit',
+               '--size', 32, '--chunk', 1]
+    process = run(*options, killed=(
+        'imsat.datasets.features.onnx', 'ONNXFeatures.__call__', 3))
+    assert process.returncode < 0 and not out.exists()
+    process = run('onnx', *options, killed=(
+        'imsat.datasets.features.onnx', 'ONNXFeatures.__call__', 2))
+    assert process.returncode == 0, 'it began anew'
+    data = load_dataset(str(out))
+    order = sorted([0, 1], key=lambda i: str(IMAGES[i, 0, 0, 0])) + [2]
+    numpy.testing.assert_allclose(
+        data.x, IMAGES[order].mean(axis=(1, 2)) / 255, rtol=1e-5)
+    assert data.y.tolist() == ['a', 'a', 'b'] and 'SHA-256' in data.notes[0]
+
+
 @pytest.mark.parametrize('options,message', [
     (['gist', '--dataset', 'mnist', '--out', 'a.npz'], 'not known'),
     (['gist', '--dataset', 'a.npz', '--out', 'b.npz'], 'no file a.npz'),
@@ -56,7 +88,9 @@ def test_resnet(images, tmp_path, resnet_weights):
     (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',
       '--weights', 'none.npz'], 'none.npz'),
     (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',
-      '--weights', 'IMAGES'], 'ResNet50Layers')])
+      '--weights', 'IMAGES'], 'ResNet50Layers'),
+    (['onnx', '--dataset', 'IMAGES', '--out', 'b.npz', '--model', 'IMAGES'],
+     'no ONNX network')])
 def test_errors(images, options, message):
     options = [images if option == 'IMAGES' else option for option in options]
     process = run(*options)

@@ -164,3 +164,24 @@ def test_resumed_under_the_constraint(tmp_path):
         0, 0, .4, .8, 1.6]
     assert resumed.objective == whole.objective
     assert resumed.terms['kl_to_prior'] == whole.terms['kl_to_prior']
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
+def test_killed_between_halves(tmp_path):
+    # Rounds of 4 x 3, 2 x 3 and 12 steps.
+    whole, out = tmp_path / 'whole', tmp_path / 'out'
+    options = ['--restarts', '4', '--halving', '--select', 'agreement']
+    assert run(whole, *options).returncode == 0
+    for n in 14, 3, 9:
+        process = run(out, *options, *(['--resume'] if n < 14 else []),
+                      killed=('imsat.training.updater',
+                              'Updater.update_core', n))
+        assert process.returncode == -signal.SIGKILL, process.stderr
+    process = run(out, *options, '--resume', killed=(
+        'imsat.training.updater', 'Updater.update_core', 13))
+    assert process.returncode == 0, 'it did again what was done'
+    assert 'restarts by agreement: ' in process.stdout
+    assert outcome(out) == outcome(whole)
+    kept = [restart['epochs'] for restart in outcome(out)[3]['restarts']]
+    assert sorted(kept) == [1, 1, 2, 6]
+    assert '<th>agreement</th>' in (out / 'report.html').read_text()

@@ -1,3 +1,6 @@
+import functools
+import itertools
+
 import chainer
 import chainer.functions as F
 import numpy
@@ -9,6 +12,7 @@ from imsat import rpt
 from imsat.functions import softmax_kl
 from imsat.losses.regularizers import (
     augmentation, scale_rows, self_augmented_training, weight_decay)
+from imsat.training.iterators import draw_neighbors
 
 RNG = numpy.random.RandomState(0)
 W = RNG.normal(size=(4, 6))
@@ -249,3 +253,55 @@ def test_vat_and_affine():
 def test_what_is_no_value(make, message):
     with pytest.raises(imsat.InputError, match=message):
         make()
+
+
+def test_neighbours_by_hand():
+    # One of the two nearest of each of a batch; of all, in a matrix of its
+    # own, three are known.
+    indices = numpy.array([[1, 2, 3], [0, 2, 4], [4, 3, 0], [2, 4, 1],
+                           [3, 2, 0]])
+    index = numpy.array([3, 0, 4])
+    near = functools.partial(draw_neighbors, X, indices,
+                             chainer.get_device('@numpy'), index)
+
+    def values(regularizer, seeds=range(40)):
+        return {round(float(regularizer(
+            network, softmax_kl, X[index], RADIUS[index],
+            rng=numpy.random.default_rng(seed), near=near).array), 9)
+            for seed in seeds}
+    expected = {round(kl_by_hand(X[index], X[list(chosen)]), 9)
+                for chosen in itertools.product([2, 4], [1, 2], [3, 2])}
+    assert len(expected) == 8
+    assert values(imsat.Neighbor(2)) == expected
+    assert len(values(imsat.Neighbor(2), [7, 7, 7])) == 1  # of one seed
+
+
+def test_gradient_of_neighbours():
+    # Only the neighbour's prediction is moved; the clean one is a constant.
+    w = chainer.Parameter(W.copy())
+    moved = X[::-1].copy()
+
+    def of(x, update_statistics):
+        return F.matmul(chainer.as_variable(x), w, transb=True)
+    imsat.Neighbor(1)(of, softmax_kl, X,
+                      near=lambda rng, k: moved).backward()
+    p, q = softmax(X @ W.T), softmax(moved @ W.T)
+    numpy.testing.assert_allclose(w.grad, (q - p).T @ moved / len(X),
+                                  atol=1e-7)
+
+
+def test_half_of_neighbours():
+    near = functools.partial(
+        draw_neighbors, X, numpy.roll(numpy.arange(5), 1)[:, None],
+        chainer.get_device('@numpy'), numpy.arange(5))
+
+    def of(regularizer, **near):
+        return float(regularizer(network, softmax_kl, X, RADIUS,
+                                 rng=numpy.random.default_rng(0),
+                                 **near).array)
+    half = imsat.Mean(imsat.RPT(), imsat.Neighbor(1))
+    assert of(half, near=near) == pytest.approx(
+        (of(imsat.RPT()) + kl_by_hand(X, numpy.roll(X, 1, axis=0))) / 2,
+        rel=1e-6)
+    with pytest.raises(imsat.InputError, match='near'):
+        of(half)

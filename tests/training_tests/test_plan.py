@@ -1,4 +1,5 @@
 """The plan of a step against Chainer's graph, and the authors' code."""
+import functools
 
 import chainer
 import numpy
@@ -9,6 +10,7 @@ import imsat
 from imsat.functions import compiled
 from imsat.losses.regularizers import move_rows
 from imsat.training import Adam, IndexIterator, Updater, plan
+from imsat.training.iterators import draw_neighbors
 from original import replay
 from original.comparison import Trace, first_parting
 
@@ -39,6 +41,9 @@ METHODS = {
     'no step': (CLUSTERING, imsat.VAT(0.), (12, 9), 4),
     'prior': (imsat.ClusteringObjective(prior=PRIOR), VAT, (12, 9), 4),
     'delta': (imsat.ClusteringObjective(delta=.01), VAT, (12, 9), 4),
+    'IMSAT (neighbours)': (CLUSTERING, imsat.Neighbor(3), (12, 9), 4),
+    'IMSAT (VAT & neighbours)': (CLUSTERING, imsat.Mean(
+        VAT, imsat.Neighbor(3)), (12, 9), 4),
     'mirrored': (CLUSTERING, imsat.Augmentation(mirror), (12, 9), 4),
     'nested': (CLUSTERING, imsat.Mean(AFFINE, imsat.Mean(
         VAT, imsat.WeightDecay(.01))), (12, 9), 4),
@@ -67,10 +72,13 @@ def make(objective, regularizer, hidden, n_out, step='plan', dtype='d',
         parameter.array[...] = name.endswith('gamma') \
             + .3 * rng.normal(size=parameter.shape)
     data = rng.normal(size=(60, 16)).astype(dtype)
+    near = functools.partial(
+        draw_neighbors, data if x is None else x,
+        rng.randint(0, 60, (60, 3)), chainer.get_device('@numpy'))
     return Updater(
         IndexIterator(60, 20), Adam(alpha=.002).setup(encoder),
         data if x is None else x, imsat.IMSATLoss(
-            objective, regularizer, numpy.full(60, 1.5, 'f'), seed=3),
+            objective, regularizer, numpy.full(60, 1.5, 'f'), 3, near),
         step=step)
 
 

@@ -1,0 +1,217 @@
+"""Features of any network for images, an ONNX file, by ONNX Runtime."""
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import numpy
+from PIL import Image
+
+from imsat.devices import usable_threads
+from imsat.errors import ArgumentError, InputError
+from imsat.storage import AnyPath
+
+# What networks take of pixels from 0 to 1: means and standard deviations that
+# are taken away, in the order of the channels.
+PRESETS = {
+    'imagenet': ('rgb', (.485, .456, .406), (.229, .224, .225)),
+    'clip': ('rgb', (.48145466, .4578275, .40821073),
+             (.26862954, .26130258, .27577711)),
+    'half': ('rgb', (.5,) * 3, (.5,) * 3),
+    'unit': ('rgb', (0.,) * 3, (1.,) * 3),
+    'caffe': ('bgr', (103.939 / 255, 116.779 / 255, 123.68 / 255),
+              (1 / 255,) * 3)}
+LAYOUTS, POOLS = ('nchw', 'nhwc'), ('first', 'mean', 'flatten')
+DTYPES = {'tensor(float)': numpy.float32, 'tensor(float16)': numpy.float16}
+SIZE = 224  # where neither the network nor the user says one
+
+
+class ONNXFeatures:
+    """Calls with images give what a layer of a network says of them.
+
+    Args:
+        path (path): The ONNX file, with one input for images.
+        layer (str): Whose output is taken, by the name that it has in the
+            file; by default the network's first.
+        size (tuple): (height, width) to which images are scaled, by default
+            what the network takes, or SIZE.
+        layout (str): ``'nchw'`` or ``'nhwc'``; by default from the shape of
+            the input.
+        preset (str): Of PRESETS: ``'imagenet'`` as torchvision and DINOv2
+            have it, ``'clip'``, ``'half'`` for pixels from -1 to 1,
+            ``'unit'`` for 0 to 1, ``'caffe'`` for blue, green and red from 0
+            to 255 without their means.
+        mean, std (sequence of float): In place of the preset's.
+        channels (str): ``'rgb'`` or ``'bgr'``, in place of the preset's.
+        pool (str): What is taken of a layer with many numbers a place or a
+            token: ``'first'``, those of the first token, which stands for the
+            image; ``'mean'`` over all; ``'flatten'``, all of them.
+
+    Attributes:
+        size (tuple): What was taken.
+        kind (str): What the features depend on, for
+            :func:`imsat.datasets.features.extract.extract`.
+        note (str): The same in words.
+
+    Raises:
+        InputError: Without ONNX Runtime, and for what does not go with the
+            network.
+    """
+
+    def __init__(self, path: AnyPath, layer: str | None = None,
+                 size: tuple[int, int] | None = None,
+                 layout: str | None = None, preset: str = 'imagenet',
+                 mean=None, std=None, channels: str | None = None,
+                 pool: str | None = None) -> None:
+        of_preset = PRESETS[preset]
+        self.channels = channels or of_preset[0]
+        self.mean, self.std = (
+            numpy.array(given or usual, numpy.float32)
+            for given, usual in zip((mean, std), of_preset[1:]))
+        if not (self.std > 0).all():
+            raise ArgumentError('std', 'has a number that is not above 0; '
+                                'give three that are', '--std')
+        content = Path(path).read_bytes()
+        self.session, self.layer = _open(path, content, layer)
+        self.pool = pool
+        inputs = self.session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 \
+                or inputs[0].type not in DTYPES:
+            raise InputError(
+                f'{path} takes '
+                + ', '.join(f'{i.name} ({i.type} {i.shape})' for i in inputs)
+                + ', and not one batch of images as float; export the part '
+                'of it that takes images')
+        shape, self.dtype = inputs[0].shape, DTYPES[inputs[0].type]
+        self.input = inputs[0].name
+        self.layout = layout or next(
+            (name for name, axis in zip(LAYOUTS, (1, 3))
+             if shape[axis] == 3), None)
+        if self.layout is None:
+            raise ArgumentError(
+                'layout', f'is not known: {path} takes {shape}; give nchw or '
+                f'nhwc', '--layout')
+        places = (1, 2) if self.layout == 'nhwc' else (2, 3)
+        known = [shape[axis] if isinstance(shape[axis], int) else None
+                 for axis in places]
+        wanted = size or (SIZE, SIZE)
+        self.size = tuple(int(k or w) for k, w in zip(known, wanted))
+        if size and self.size != tuple(size):
+            raise ArgumentError(
+                'size', f'is {size[0]} x {size[1]}, but {path} takes '
+                f'{self.size[0]} x {self.size[1]}; leave it out', '--size')
+        self.batch = shape[0] if isinstance(shape[0], int) else None
+        settings = dict(
+            layer=self.layer, size=self.size, layout=self.layout,
+            channels=self.channels, mean=self.mean.tolist(),
+            std=self.std.tolist(), pool=pool)
+        sha = hashlib.sha256(content).hexdigest()
+        self.kind = 'onnx-' + hashlib.sha256(
+            (sha + json.dumps(settings)).encode()).hexdigest()[:16]
+        self.note = (
+            f'Features at {self.layer} of an ONNX network with SHA-256 {sha}, '
+            f'images scaled to {self.size[0]} x {self.size[1]}, '
+            f'{self.channels}, less {numpy.round(self.mean, 4).tolist()}, '
+            f'divided by {numpy.round(self.std, 4).tolist()}'
+            + (f', {pool}.' if pool else '.'))
+
+    def __call__(self, images: numpy.ndarray) -> numpy.ndarray:
+        """Features of images, shape (N, height, width, 3), uint8, RGB.
+
+        Returns:
+            numpy.ndarray: Shape (N, d), float32.
+        """
+        x = numpy.stack([self._prepare(image) for image in images])
+        step = self.batch or len(x)
+        parts = []
+        for start in range(0, len(x), step):
+            part = x[start:start + step]
+            # The network may ask for so many, no fewer.
+            filled = numpy.resize(part, (step, *part.shape[1:]))
+            parts.append(self._run(filled)[:len(part)])
+        return numpy.concatenate(parts)
+
+    def _prepare(self, image):
+        if image.shape[:2] != self.size:
+            image = numpy.asarray(Image.fromarray(image).resize(
+                self.size[::-1], Image.Resampling.BICUBIC))
+        if self.channels == 'bgr':
+            image = image[..., ::-1]
+        x = (image / numpy.float32(255) - self.mean) / self.std
+        return (x.transpose(2, 0, 1) if self.layout == 'nchw' else x).astype(
+            self.dtype)
+
+    def _run(self, x):
+        try:
+            y, = self.session.run([self.layer], {self.input: x})
+        except _faults() as e:
+            raise InputError(
+                f'the network can not take images of {self.size[0]} x '
+                f'{self.size[1]} ({_reason(e)}); give another --size or '
+                f'--layout') from e
+        if not isinstance(y, numpy.ndarray) or y.dtype.kind != 'f' \
+                or y.shape[:1] != x.shape[:1]:
+            raise InputError(f'{self.layer} gives no numbers for each image; '
+                             f'choose another layer (--layer)')
+        y = self._pooled(y.astype(numpy.float32))
+        if not numpy.isfinite(y).all():
+            raise InputError(f'{self.layer} gives NaN or infinity; choose the '
+                             f'preset or means that the network was made for')
+        return y
+
+    def _pooled(self, y):
+        if y.ndim > 2 and y[0].size > max(y.shape[1:]):
+            if self.pool is None:
+                raise InputError(
+                    f'{self.layer} gives {" x ".join(map(str, y.shape[1:]))} '
+                    f'numbers an image; choose --pool first, mean or '
+                    f'flatten, or another --layer')
+            if self.pool != 'flatten':
+                # The channels, tokens or places aside.
+                last = y.ndim == 3 or self.layout == 'nhwc'
+                y = numpy.moveaxis(y, -1 if last else 1, 1)
+                y = y.reshape(*y.shape[:2], -1)
+                y = y[..., 0] if self.pool == 'first' else y.mean(axis=2)
+        return y.reshape(len(y), -1)
+
+
+def _open(path, content, layer):
+    """A session of ONNX Runtime, and the name of its layer."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as e:
+        raise InputError(f"an ONNX network needs more packages ({e}); install "
+                         f"them: pip install 'imsat[onnx]'") from e
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_threads()
+    start = functools.partial(
+        onnxruntime.InferenceSession, sess_options=options,
+        providers=['CPUExecutionProvider'])
+    try:
+        session = start(str(path))
+        names = [output.name for output in session.get_outputs()]
+        if layer is None or layer in names:
+            return session, layer or names[0]
+        model = onnx.load(str(path))
+        known = [name for node in model.graph.node for name in node.output]
+        if layer not in known:
+            raise InputError(f'{path} has no layer {layer!r}; choose among '
+                             f'{", ".join(known[-8:])}, ...')
+        model.graph.output.append(
+            onnx.helper.make_empty_tensor_value_info(layer))
+        return start(model.SerializeToString()), layer
+    except _faults() as e:
+        raise InputError(f'{path} is no ONNX network that can be run '
+                         f'({_reason(e)}); export it again') from e
+
+
+def _faults():
+    """What ONNX Runtime raises."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    return tuple(kind for kind in vars(state).values() if isinstance(
+        kind, type) and issubclass(kind, Exception)) + (RuntimeError,)
+
+
+def _reason(error):
+    return ' '.join(str(error).split())[:200]

@@ -1,0 +1,172 @@
+"""What becomes of several runs: one is kept by a criterion that needs no
+labels, or all are joined, or only the better half of them goes on."""
+import copy
+import dataclasses
+import itertools
+
+import numpy
+from scipy.optimize import linear_sum_assignment
+
+from imsat.estimators.base import Restarts
+from imsat.links import Ensemble
+from imsat.randomness import restart_seeds
+from imsat.training.evaluation import information_of, softmax
+from imsat.training.extensions import reorder
+
+SELECTIONS = 'objective', 'agreement', 'majority', 'consensus'
+SELECT = 'objective'  # by default: docs/selection.md
+# The last time that half of the runs end, as a share of all epochs.
+LAST_CUT = 1 / 3
+
+
+class All(Restarts):
+    """Looks at all runs, once they are there: keeps that which agrees most
+    with the others (``'majority'``), or joins them (``'consensus'``)."""
+
+    def __init__(self, model, n, steps):
+        super().__init__(model, n, steps)
+        self.fitted = []
+
+    def __iter__(self):
+        yield from super().__iter__()
+        model = self.model
+        best = most_alike(model.restarts_)
+        model.best_restart_ = best
+        vars(model).update(self.fitted[best])
+        if model.select == 'consensus':
+            networks = [fitted['encoder_'] for fitted in self.fitted]
+            model.encoder_, restart = join(
+                networks, model.restarts_, best, model.make_objective())
+            model.best_restart_ = self.n
+            model.restarts_.append(restart)
+        model.objective_ = model.restarts_[model.best_restart_].objective
+
+    def add(self, restart, rank=None, **fitted):
+        super().add(restart, rank)
+        self.fitted.append(fitted)
+
+
+class Halving(Restarts):
+    """Successive halving: all runs begin, and after each round the better
+    half goes on from where it was.
+
+    What goes on is what it would have been alone, bit for bit.
+    """
+
+    def __iter__(self):
+        model, n, epochs = self.model, self.n, self.model.epochs_
+        per_epoch = self.steps // epochs
+        plan = rounds(n, epochs)
+        steps = sum(count * (end - start) * per_epoch for count, start, end
+                    in plan)
+        first, progress = self._begin(steps)
+        seeds, states = restart_seeds(first, n), [None] * n
+        model.restarts_, self.ranks = [None] * n, [None] * n
+        alive, done = list(range(n)), 0
+        for number, (count, start, self.end) in enumerate(plan, 1):
+            alive = sorted(self._order(alive)[:count])
+            for i in range(n):
+                if i not in alive:
+                    states[i] = None
+            for self.index in alive:
+                if progress is not None:
+                    progress.start(
+                        f'round {number}, restart {self.index + 1} of {n}',
+                        done - start * per_epoch)
+                session = dataclasses.replace(
+                    self._session(self.index, first, progress).below(
+                        f'round-{number}'),
+                    until=self.end, state=states[self.index])
+                yield seeds[self.index], session
+                states[self.index] = session.state
+                done += (self.end - start) * per_epoch
+        if progress is not None:
+            progress.close()
+        model.best_restart_, = alive
+        model.objective_ = model.restarts_[alive[0]].objective
+
+    def add(self, restart, rank=None, **fitted):
+        self._check(restart)
+        restart.terms['epochs'] = self.end
+        self.ranks[self.index] = rank
+        self.model.restarts_[self.index] = restart
+        vars(self.model).update(fitted)  # the last is the one that is kept
+
+    def _order(self, alive):
+        """The runs that go on, the best first."""
+        if None in self.ranks:  # none has begun
+            return alive
+        restarts = self.model.restarts_
+        if getattr(self.model, 'select', SELECT) == 'majority' \
+                and len(alive) > 1:
+            most_alike([restarts[i] for i in alive])
+        return sorted(alive, key=lambda i: (
+            -restarts[i].terms.get('majority', 0.),
+            bool(numpy.isnan(self.ranks[i]).any()), self.ranks[i]))
+
+
+def rounds(n, epochs):
+    """How many runs go on in each round, from which epoch to which.
+
+    Their number is halved after each, and their epochs are doubled, so that
+    the last round begins at LAST_CUT of all epochs: 8 runs cost as much as 2
+    whole ones, 2^r as much as 1 + r / 3.
+
+    Returns:
+        list of tuple: The number of runs, and their first and last epoch.
+    """
+    counts = [n]
+    while counts[-1] > 1:
+        counts.append(-(-counts[-1] // 2))
+    ends = [max(1, round(LAST_CUT * epochs / 2 ** cut))
+            for cut in reversed(range(len(counts) - 1))] + [epochs]
+    return list(zip(counts, [0, *ends], ends))
+
+
+def most_alike(restarts):
+    """Which run's clusters are most like the others': their mean ARI, which
+    becomes a term of each.  Of two it is the one with the better objective.
+    """
+    agreement = pairwise_agreement(
+        [restart.logits.argmax(axis=1) for restart in restarts])
+    for restart, values in zip(restarts, agreement):
+        restart.terms['majority'] = float(values.sum() / (len(values) - 1))
+    return max(range(len(restarts)), key=lambda i: (
+        restarts[i].terms['majority'], -restarts[i].objective))
+
+
+def pairwise_agreement(clusterings):
+    """The ARI of each two of R clusterings, arrays of shape (N,): an array of
+    shape (R, R), 0 on the diagonal."""
+    from sklearn.metrics import adjusted_rand_score
+
+    agreement = numpy.zeros((len(clusterings),) * 2)
+    for i, j in itertools.combinations(range(len(clusterings)), 2):
+        agreement[i, j] = agreement[j, i] = adjusted_rand_score(
+            clusterings[i], clusterings[j])
+    return agreement
+
+
+def join(networks, restarts, reference, objective):
+    """One network whose probabilities are the mean of those of all.
+
+    Clusters of each are first called as those of the reference are, with
+    which they have most probability in common, by the Hungarian algorithm.
+
+    Returns:
+        tuple: The Ensemble, and the Restart of what it says.
+    """
+    p = [softmax(restart.logits) for restart in restarts]
+    for network, q in zip(networks, p):
+        _, order = linear_sum_assignment(p[reference].T @ q, maximize=True)
+        reorder(list(network.children())[-1], order)
+        q[...] = q[:, order]
+    logits = numpy.log(numpy.mean(p, axis=0).clip(1e-30)).astype(numpy.float32)
+    information = information_of(objective, logits)
+    # R of the mean is at most the mean of R, as the KL is convex.
+    sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))
+    joined = copy.copy(restarts[reference])
+    joined.objective = sat + objective.combine(information)
+    joined.logits, joined.seconds = logits, 0.
+    joined.terms = dict(sat=sat, **information._asdict())
+    return Ensemble(*networks), joined

@@ -1,0 +1,30 @@
+"""Several networks as one."""
+import math
+
+import chainer
+import chainer.functions as F
+
+from imsat.hints import VariableOrArray
+
+
+class Ensemble(chainer.ChainList):
+    """Networks for the same outputs, whose probabilities are averaged.
+
+    Args:
+        links (chainer.Link): From a batch to logits, e.g.
+            :class:`imsat.Encoder`.
+
+    Example:
+        Two that are sure of different clusters are together sure of none.
+
+        >>> left, right = (imsat.Encoder(1, 2, hidden=()) for _ in range(2))
+        >>> left.l1.b.array[:], right.l1.b.array[:] = (9, 0), (0, 9)
+        >>> y = imsat.links.Ensemble(left, right)(numpy.zeros((1, 1), 'f'))
+        >>> abs(numpy.exp(y.array) - .5).max() < 1e-6
+        True
+    """
+
+    def forward(self, x: VariableOrArray) -> chainer.Variable:
+        """Logarithms of the mean probabilities, shape (B, M)."""
+        logs = F.stack([F.log_softmax(link(x)) for link in self])
+        return F.logsumexp(logs, axis=0) - math.log(len(self))

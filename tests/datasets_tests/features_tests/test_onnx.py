@@ -1,0 +1,167 @@
+"""Features of small networks that are made here, against sums by hand."""
+import numpy
+import pytest
+from PIL import Image
+
+from imsat import InputError
+from imsat.datasets.features.onnx import PRESETS, ONNXFeatures
+
+pytest.importorskip('onnxruntime')
+onnx = pytest.importorskip('onnx')
+helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
+
+RNG = numpy.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (5, 6, 4, 3)).astype('u1')
+W = RNG.normal(size=(7, 3)).astype('f')
+
+
+def write(path, nodes, shape, kind=FLOAT, **constants):
+    """A network from x to y."""
+    onnx.save(helper.make_model(helper.make_graph(
+        nodes, 'network', [helper.make_tensor_value_info('x', kind, shape)],
+        [helper.make_empty_tensor_value_info('y')],
+        [onnx.numpy_helper.from_array(value, name)
+         for name, value in constants.items()]),
+        ir_version=8, opset_imports=[helper.make_opsetid('', 17)]), path)
+    return path
+
+
+def convolution(path, shape=('N', 3, 'h', 'w'), nhwc=False, kind=FLOAT):
+    """Of each pixel W times its colours, and then means over all pixels."""
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    x = 'x'
+    nodes = []
+    if nhwc:
+        nodes = [helper.make_node('Transpose', ['x'], ['z'],
+                                  perm=[0, 3, 1, 2])]
+        x = 'z'
+    return write(path, [
+        *nodes, helper.make_node('Conv', [x, 'W'], ['pixels']),
+        helper.make_node('GlobalAveragePool', ['pixels'], ['y'])],
+        shape, kind, W=W[:, :, None, None].astype(dtype))
+
+
+def expected(images, preset='imagenet', w=W):
+    """The same in float64."""
+    channels, mean, std = PRESETS[preset]
+    x = images.astype(float) / 255
+    if channels == 'bgr':
+        x = x[..., ::-1]
+    return ((x - mean) / std).mean(axis=(1, 2)) @ w.T
+
+
+@pytest.fixture
+def network(tmp_path):
+    return convolution(tmp_path / 'network.onnx')
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_presets(network, preset):
+    y = ONNXFeatures(network, size=(6, 4), preset=preset)(IMAGES)
+    assert y.dtype == numpy.float32
+    numpy.testing.assert_allclose(y, expected(IMAGES, preset), rtol=1e-4,
+                                  atol=1e-4)
+
+
+def test_own_means_and_order(network):
+    features = ONNXFeatures(network, size=(6, 4), mean=(.1, .2, .3),
+                            std=(1, 2, 4), channels='bgr')
+    x = (IMAGES[..., ::-1] / 255. - [.1, .2, .3]) / [1, 2, 4]
+    numpy.testing.assert_allclose(
+        features(IMAGES), x.mean(axis=(1, 2)) @ W.T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('shape,nhwc,kind,tolerance', [
+    (('N', 'h', 'w', 3), True, FLOAT, 1e-4),
+    ((2, 3, 6, 4), False, FLOAT, 1e-4),  # two images at a time, of five
+    ((1, 6, 4, 3), True, FLOAT, 1e-4)])
+def test_layouts_and_fixed_batches(tmp_path, shape, nhwc, kind, tolerance):
+    path = convolution(tmp_path / 'network.onnx', shape, nhwc, kind)
+    features = ONNXFeatures(path, size=(6, 4))
+    numpy.testing.assert_allclose(features(IMAGES), expected(IMAGES),
+                                  rtol=tolerance, atol=tolerance)
+
+
+def test_layers_and_pools(network):
+    pixels = (IMAGES / 255. - PRESETS['imagenet'][1]) \
+        / PRESETS['imagenet'][2] @ W.T
+
+    def of(pool, layer='pixels'):
+        return ONNXFeatures(network, layer, (6, 4), pool=pool)(IMAGES)
+    numpy.testing.assert_allclose(of('mean'), expected(IMAGES), rtol=1e-4,
+                                  atol=1e-4)
+    numpy.testing.assert_allclose(
+        of('flatten'), pixels.transpose(0, 3, 1, 2).reshape(5, -1),
+        rtol=1e-4, atol=1e-4)
+    with pytest.raises(InputError, match='pixels gives 7 x 6 x 4 numbers an '
+                       'image; choose --pool'):
+        of(None)
+    with pytest.raises(InputError, match="no layer 'z'; choose among pixels"):
+        of(None, 'z')
+
+
+def test_tokens(tmp_path):
+    # Pixels row by row, as tokens of three numbers each.
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('Reshape', ['x', 'to'], ['z']),
+        helper.make_node('Transpose', ['z'], ['y'], perm=[0, 2, 1])],
+        ('N', 3, 6, 4), to=numpy.array([0, 3, -1]))
+    first, mean = (ONNXFeatures(path, preset='unit', pool=pool)(IMAGES)
+                   for pool in ('first', 'mean'))
+    numpy.testing.assert_allclose(first, IMAGES[:, 0, 0] / 255, rtol=1e-5)
+    numpy.testing.assert_allclose(mean, IMAGES.mean(axis=(1, 2)) / 255,
+                                  rtol=1e-4)
+
+
+def test_images_are_scaled(tmp_path):
+    path = convolution(tmp_path / 'network.onnx', ('N', 3, 8, 5))
+    features = ONNXFeatures(path)
+    assert features.size == (8, 5)
+    scaled = numpy.stack([numpy.asarray(Image.fromarray(image).resize(
+        (5, 8), Image.Resampling.BICUBIC)) for image in IMAGES])
+    numpy.testing.assert_allclose(features(IMAGES), expected(scaled),
+                                  rtol=1e-4, atol=1e-4)
+    assert ONNXFeatures(convolution(path)).size == (224, 224)
+
+
+def test_what_features_depend_on(network):
+    kinds = {ONNXFeatures(network, **options).kind for options in (
+        {}, dict(size=(6, 4)), dict(preset='clip'), dict(channels='bgr'),
+        dict(layer='pixels'), dict(pool='mean'), dict(std=(1, 1, 2)))}
+    assert len(kinds) == 7
+    assert ONNXFeatures(network).kind in kinds
+
+
+@pytest.mark.parametrize('shape,options,message', [
+    (('N', 3, 8, 5), dict(size=(6, 4)), '6 x 4, but .* takes 8 x 5'),
+    (('N', 'c', 'h', 'w'), {}, 'is not known: .*; give nchw or nhwc'),
+    (('N', 3, 'h', 'w'), dict(std=(1, 0, 1)), 'not above 0')])
+def test_what_does_not_go_together(tmp_path, shape, options, message):
+    path = convolution(tmp_path / 'network.onnx', shape)
+    with pytest.raises(InputError, match=message):
+        ONNXFeatures(path, **options)
+
+
+def test_of_no_images(tmp_path):
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('Identity', ['x'], ['y'])], ('N', 3, 8))
+    with pytest.raises(InputError, match=r"x \(tensor\(float\) \['N', 3, 8\]"
+                                         r"\), and not one batch of images"):
+        ONNXFeatures(path)
+
+
+def test_no_network(tmp_path):
+    path = tmp_path / 'network.onnx'
+    for content in b'', b'no network', convolution(path).read_bytes()[:-40]:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match='network.onnx is no ONNX '
+                           'network that can be run'):
+            ONNXFeatures(path)
+
+
+def test_infinite(tmp_path):
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('ReduceMean', ['x'], ['z'], axes=[2, 3]),
+        helper.make_node('Log', ['z'], ['y'])], ('N', 3, 6, 4))
+    with pytest.raises(InputError, match='NaN or infinity'):
+        ONNXFeatures(path)(numpy.zeros_like(IMAGES))

@@ -1,0 +1,181 @@
+"""Which of several runs is kept, what joins them, and halving."""
+import itertools
+
+import numpy
+import pytest
+from chainer import serializers
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
+
+import imsat
+from imsat import IMSATClustering, InputError
+from imsat.estimators.selection import rounds
+
+X, Y = make_blobs(200, centers=[[0, 0], [3, 0], [0, 3], [3, 3]],
+                  random_state=0)
+SMALL = dict(hidden=(20,), epochs=6, batch_size=50, random_state=1)
+pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+
+
+def fit(**options):
+    return IMSATClustering(4, **{**SMALL, **options}).fit(X)
+
+
+def clusters_of(model):
+    return [restart.logits.argmax(axis=1) for restart in model.restarts_]
+
+
+def weights(model):
+    return serializers.npz.serialize(model.encoder_)
+
+
+def test_agreement_of_neighbours():
+    model = fit(n_init=4, select='agreement')
+    nearest = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(
+        return_distance=False, n_neighbors=10)
+    expected = [numpy.mean([[labels[i] == labels[j] for j in row]
+                            for i, row in enumerate(nearest)])
+                for labels in clusters_of(model)]
+    assert len(set(expected)) > 1
+    assert [restart.terms['agreement'] for restart in model.restarts_] == \
+        pytest.approx(expected)
+    assert model.best_restart_ == int(numpy.argmax(expected))
+    kept = model.restarts_[model.best_restart_]
+    assert model.objective_ == kept.objective
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    # The runs are those that there are without.
+    assert [r.objective for r in model.restarts_] == [
+        r.objective for r in fit(n_init=4).restarts_]
+
+
+def test_agreement_comes_after_a_constraint():
+    model = fit(n_init=3, select='agreement', delta=1e-9)
+    over = [r.terms['kl_to_prior'] for r in model.restarts_]
+    assert model.best_restart_ == int(numpy.argmin(over))
+
+
+def test_majority():
+    model = fit(n_init=4, select='majority')
+    labels = clusters_of(model)
+    expected = [numpy.mean([adjusted_rand_score(a, b) for b in labels
+                            if b is not a]) for a in labels]
+    assert [restart.terms['majority'] for restart in model.restarts_] == \
+        pytest.approx(expected)
+    assert model.best_restart_ == int(numpy.argmax(expected))
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    assert model.objective_ == model.restarts_[model.best_restart_].objective
+
+
+def test_consensus(tmp_path):
+    model = fit(n_init=3, select='consensus')
+    *single, joined = model.restarts_
+    p = [IMSATClustering(4, **{**SMALL, 'random_state': r.seed}).fit(
+        X).predict_proba(X) for r in single]
+    reference = p[int(numpy.argmax([r.terms['majority'] for r in single]))]
+    # By trying all names of the clusters.
+    mean = numpy.mean([max(
+        (q[:, list(order)] for order in itertools.permutations(range(4))),
+        key=lambda named: (reference * named).sum()) for q in p], axis=0)
+    numpy.testing.assert_allclose(model.predict_proba(X), mean, atol=1e-6)
+    numpy.testing.assert_array_equal(model.labels_, mean.argmax(axis=1))
+    numpy.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert model.best_restart_ == 3
+    entropy = -(mean * numpy.log(mean)).sum(axis=1).mean()
+    assert joined.terms['conditional_entropy'] == pytest.approx(entropy,
+                                                                abs=1e-5)
+    assert model.objective_ == joined.objective
+    model.save(tmp_path / 'model.npz')
+    loaded = IMSATClustering.load(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(loaded.predict_proba(X[:9] + .1),
+                                     model.predict_proba(X[:9] + .1))
+
+
+def test_a_single_run_is_what_it_is():
+    expected = weights(fit())
+    for select in 'agreement', 'majority', 'consensus':
+        model = fit(select=select, halving=select != 'consensus')
+        assert model.best_restart_ == 0 and len(model.restarts_) == 1
+        for name, array in weights(model).items():
+            numpy.testing.assert_array_equal(array, expected[name])
+
+
+def test_rounds():
+    assert rounds(8, 48) == [(8, 0, 4), (4, 4, 8), (2, 8, 16), (1, 16, 48)]
+    assert rounds(5, 30) == [(5, 0, 2), (3, 2, 5), (2, 5, 10), (1, 10, 30)]
+    # Two whole runs.
+    assert sum(n * (end - start) for n, start, end in rounds(8, 48)) == 96
+    # There is always one epoch to judge by.
+    assert rounds(4, 1) == [(4, 0, 1), (2, 1, 1), (1, 1, 1)]
+
+
+@pytest.mark.parametrize('options', [
+    {}, dict(prior=[.1, .2, .3, .4], delta=.01), dict(sampling='sweep'),
+    dict(select='agreement'), dict(select='majority')], ids=str)
+def test_halving(options, tmp_path):
+    model = fit(n_init=4, halving=True, **options)
+    assert sorted(r.terms['epochs'] for r in model.restarts_) == [1, 1, 2, 6]
+    kept = model.restarts_[model.best_restart_]
+    assert kept.terms['epochs'] == 6 and len(kept.log) == 6
+    # What was kept is what it is alone.
+    alone = fit(**{**options, 'random_state': kept.seed})
+    assert alone.objective_ == model.objective_
+    for name, array in weights(model).items():
+        numpy.testing.assert_array_equal(array, weights(alone)[name])
+    # In a folder, and from there again, it is the same.
+    out = dict(n_init=4, halving=True, out=tmp_path, **options)
+    for again in (fit(**out), fit(**out, resume=True)):
+        assert again.best_restart_ == model.best_restart_
+        assert [r.objective for r in again.restarts_] == [
+            r.objective for r in model.restarts_]
+
+
+def test_the_better_half_goes_on():
+    model = fit(n_init=4, halving=True)
+    seeds = [restart.seed for restart in model.restarts_]
+
+    def best(seeds, epochs, n):
+        return sorted(seeds, key=lambda seed: fit(
+            random_state=seed, epochs=epochs).objective_)[:n]
+    two = best(seeds, 1, 2)
+    one = best(two, 2, 1)
+    assert {r.seed for r in model.restarts_ if r.terms['epochs'] > 1} == set(
+        two)
+    assert [model.restarts_[model.best_restart_].seed] == one
+
+
+def test_codes_by_halves():
+    hasher = imsat.IMSATHasher(4, n_init=4, halving=True, **SMALL).fit(X)
+    seed = hasher.restarts_[hasher.best_restart_].seed
+    alone = imsat.IMSATHasher(4, **{**SMALL, 'random_state': seed}).fit(X)
+    numpy.testing.assert_array_equal(hasher.codes_, alone.codes_)
+
+
+def test_consensus_of_one_half_is_refused():
+    with pytest.raises(InputError, match='joins all restarts, of which '
+                                         'halving leaves one'):
+        fit(n_init=2, select='consensus', halving=True)
+
+
+def test_neighbours_are_looked_up_once(tmp_path):
+    fit(n_init=2, select='agreement', cache=tmp_path,
+        regularizer=imsat.Mean(imsat.VAT(), imsat.Neighbor(12)))
+    assert [path.name.rpartition('-')[2] for path in tmp_path.iterdir()] == [
+        'k12.npz']
+
+
+def test_sigma_is_that_of_neighbours():
+    distances, _ = imsat.neighbors(X, 12)
+    numpy.testing.assert_array_equal(distances[:, 9],
+                                     imsat.neighbor_distance(X, 10))
+
+
+@pytest.mark.parametrize('method', ['neighbor', 'vat-neighbor'])
+def test_neighbours_as_augmentation(method):
+    x, y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+    model = IMSATClustering(3, regularizer=method, nearest=5, hidden=(30,),
+                            epochs=40, batch_size=50, random_state=1)
+    assert imsat.clustering_accuracy(y, model.fit_predict(x)) > .9
+    assert model.restarts_[0].step == 'plan'
+    with pytest.raises(InputError, match='299'):
+        model.set_params(nearest=300).fit(x)

@@ -1,0 +1,110 @@
+"""The benchmark of selection: what it keeps, and what each rule picks."""
+import itertools
+
+import numpy
+import pytest
+
+import benchmark_selection as benchmark
+from common import markdown
+from imsat import InputError
+from imsat.storage import load_json
+
+RNG = numpy.random.default_rng(0)
+X = numpy.concatenate([RNG.normal(c, 1, (40, 3)) for c in (0, 6)])
+Y = numpy.repeat([0, 1], 40)
+
+
+@pytest.fixture
+def out(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark, 'OTHERS', {'two': lambda _: (X, Y)})
+    monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'out'
+
+
+def run(out, *options):
+    benchmark.run(benchmark.get_options(['--out', str(out), *options]))
+
+
+def test_runs_and_tables(out, tmp_path):
+    run(out, 'two', '--runs', '2', '--epochs', '4')
+    first = (out / 'two/seed-0.npz').read_bytes()
+    run(out, 'two', '--runs', '3', '--epochs', '4')
+    assert (out / 'two/seed-0.npz').read_bytes() == first
+    judged = load_json(out / 'two/criteria.json')
+    assert [run[-1]['seed'] for run in judged] == [0, 1, 2]
+    assert [entry['epoch'] for entry in judged[0]] == [1, 2, 3, 4]
+    with pytest.raises(InputError, match='another epochs .4 and not 5'):
+        run(out, 'two', '--epochs', '5')
+    page = tmp_path / 'page.md'
+    page.write_text(f'before\n{markdown.BEGIN}\n{markdown.END}\nafter\n')
+    run(out, '--table', str(page))
+    text = page.read_text()
+    assert '3 runs of 4 epochs' in text
+    for title, _ in benchmark.CRITERIA.values():
+        assert f'| {title} |' in text
+    with pytest.raises(InputError, match="no 'x'; choose among"):
+        run(out, 'x')
+
+
+def test_of_neighbors_by_loops():
+    clusters = RNG.integers(0, 3, 30)
+    indices = numpy.array([RNG.choice(30, 12, False) for _ in range(30)])
+    told = benchmark.of_neighbors(clusters, indices)
+    pairs = [(clusters[i], clusters[j])
+             for i in range(30) for j in indices[i, :10]]
+    same = numpy.mean([a == b for a, b in pairs])
+    assert told['agreement_10'] == pytest.approx(same)
+    p = [numpy.mean([a == c for a, _ in pairs]) for c in range(3)]
+    q = [numpy.mean([b == c for _, b in pairs]) for c in range(3)]
+    chance = sum(a * b for a, b in zip(p, q))
+    assert told['above_chance'] == pytest.approx(
+        (same - chance) / (1 - chance))
+    assert told['information'] == pytest.approx(sum(
+        pair * numpy.log(pair / (p[a] * q[b]))
+        for a, b in itertools.product(range(3), range(3))
+        if (pair := numpy.mean([each == (a, b) for each in pairs]))))
+
+
+def test_one_cluster_for_all_tells_nothing():
+    told = benchmark.of_neighbors(numpy.zeros(30, int), numpy.array(
+        [RNG.choice(30, 12, False) for _ in range(30)]))
+    assert told['agreement_10'] == 1
+    assert told['above_chance'] == told['information'] == 0
+
+
+def test_held_out():
+    # On a line, in two halves: only points at the border can be wrong.
+    n = 100
+    distance = abs(numpy.arange(n)[:, None] - numpy.arange(n))
+    indices = distance.argsort(axis=1, kind='stable')[:, 1:51]
+    assert .9 < benchmark.held_out(numpy.arange(n) // 50, indices) < 1
+    clusters = RNG.integers(0, 2, n)
+    assert .3 < benchmark.held_out(clusters, indices) < .7
+
+
+def test_picks():
+    accuracy = numpy.array([.5, .9, .7, .6])
+    runs = [dict(objective=-a) for a in accuracy]
+    index = benchmark.subsets(4, 2)
+    assert len(index) == 6
+    picked = benchmark.picks(benchmark.values_of(runs, 'objective', index),
+                             accuracy[index])
+    assert picked.tolist() == pytest.approx(
+        [max(pair) for pair in itertools.combinations(accuracy, 2)])
+    assert benchmark.correlation(runs, 'objective', accuracy) == \
+        pytest.approx(1)
+    # The last two agree, so that of any subset with both one is picked.
+    agreement = numpy.zeros((4, 4))
+    agreement[2, 3] = agreement[3, 2] = 1
+    for run, row in zip(runs, agreement):
+        run['agreement_with'] = row.tolist()
+    index = numpy.array([[0, 2, 3], [1, 3, 2]])
+    picked = benchmark.picks(benchmark.values_of(runs, 'consensus', index),
+                             accuracy[index])
+    assert set(picked) <= {.7, .6}
+
+
+def test_many_subsets_are_drawn():
+    index = benchmark.subsets(40, 10)
+    assert index.shape == (benchmark.MOST, 10)
+    assert all(len(set(row)) == 10 for row in index[:50])
