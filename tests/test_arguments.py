@@ -155,6 +155,7 @@ CALLS = {
     imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.purity: dict(labels=LABELS, clusters=LABELS),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None, method='exact'),
     imsat.neighbors: dict(x=X, k=2, cache=None, method='exact'),
     imsat.load_original: dict(path='missing.npz'),

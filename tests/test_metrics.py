@@ -49,3 +49,11 @@ def test_lengths(labels, clusters):
 
 def test_scores_without_labels():
     assert set(clustering_scores(None, [0, 1]).values()) == {None}
+
+
+def test_purity_by_counting():
+    rng = numpy.random.RandomState(0)
+    labels, clusters = rng.choice([*'abc'], 60), rng.randint(7, size=60)
+    right = sum(max(sum(labels[clusters == k] == label) for label in 'abc')
+                for k in range(7))
+    assert clustering_scores(labels, clusters)['purity'] == right / 60
