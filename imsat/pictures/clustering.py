@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
 from imsat.metrics import match_clusters
-from imsat.pictures.images import drawable
+from imsat.pictures.images import are_strokes, drawable
 from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -100,7 +100,7 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     figure = Figure((columns * .45 + .6, shown * .45 + .6),
                     layout='constrained')
     axes = figure.subplots()
-    axes.imshow(canvas, cmap='gray_r')
+    axes.imshow(canvas, cmap='gray_r' if are_strokes(x, span) else 'gray')
     axes.set_xticks([])
     axes.set_yticks([k * (height + 1) + height / 2 for k in range(shown)],
                     [f'{k}' if (clusters == k).any() else f'{k} (empty)'

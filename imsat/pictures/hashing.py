@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import entropy
 
 from imsat.functions import pairwise_mutual_information
-from imsat.pictures.images import drawable
+from imsat.pictures.images import are_strokes, drawable
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -91,8 +91,9 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
     Args:
         path (path): The PNG file.
         query_x (array): Shape (Q, d); the first of each row.
-        query_labels (array): Shape (Q,); what differs from it is orange.
-        gallery_x, gallery_labels (array): Shapes (N, d) and (N,).
+        query_labels (array): Shape (Q,), or rows of 0 and 1, (Q, L); what
+            differs from it, or shares no 1 with it, is orange.
+        gallery_x, gallery_labels (array): Shapes (N, d) and (N,) or (N, L).
         neighbors, distances (array): Shape (Q, k), index in the gallery and
             Hamming distance.
         image_shape (tuple): (height, width), in colour (height, width, 3).
@@ -103,17 +104,21 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
                     layout='constrained')
     grid = figure.subplots(rows, k + 1, squeeze=False)
     span = query_x.min(), query_x.max()
+    cmap = 'gray_r' if are_strokes(query_x, span) else 'gray'
     for i in range(rows):
         images = [query_x[i], *gallery_x[neighbors[i]]]
         for j, (axes, image) in enumerate(zip(grid[i], images)):
-            axes.imshow(drawable(image, image_shape, span), cmap='gray_r',
+            axes.imshow(drawable(image, image_shape, span), cmap=cmap,
                         vmin=span[0], vmax=span[1])
             axes.set_xticks([])
             axes.set_yticks([])
             if j == 0:
                 color, text = BLUE, 'query'
             else:
-                right = gallery_labels[neighbors[i, j - 1]] == query_labels[i]
+                label, own = gallery_labels[neighbors[i, j - 1]], \
+                    query_labels[i]
+                right = label == own if numpy.ndim(own) == 0 \
+                    else (label * own).any()
                 color = GREY if right else ORANGE
                 text = distances[i, j - 1]
             axes.set_title(text, fontsize=7, pad=2)

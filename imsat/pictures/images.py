@@ -1,6 +1,21 @@
 """Rows that are images."""
 import numpy
 
+MOST_LOOKED_AT = 1000  # images
+DARK = .1  # of the span of the values, what is background at most
+
+
+def are_strokes(x: numpy.ndarray, span: tuple[float, float]) -> bool:
+    """Whether most of some grey images is their darkest: a background, which
+    is drawn white, as paper.  Photographs are drawn as they are.
+
+    Args:
+        x (array): Shape (N, d).
+        span (tuple): The least and the largest value there is.
+    """
+    some = x[::-(-x.shape[0] // MOST_LOOKED_AT)]
+    return bool(numpy.median(some) <= span[0] + DARK * (span[1] - span[0]))
+
 
 def drawable(row: numpy.ndarray, image_shape: tuple[int, ...],
              span: tuple[float, float]) -> numpy.ndarray:
