@@ -99,6 +99,10 @@ def is_fraction(label):
 def run(args):
     data = load_dataset(args.dataset, args.data_dir,
                         verbose=not args.quiet, **table_options(args))
+    if data.y is not None and data.y.ndim == 2:
+        raise imsat.InputError(
+            f'points of {args.dataset} have several labels each, and clusters '
+            f'are scored by one; leave y out, or take hashing.py')
     if args.clusters is None:
         args.clusters = count_classes(data.y, args.dataset)
     prior = None if args.prior is None else read_prior(args.prior)
@@ -160,7 +164,7 @@ def save_results(out, args, data, model):
             result, f'{args.clusters} clusters', 'points are {}sure of their '
             'cluster', 'clusters are {}equally probable'),
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
-        f'are used.']
+        f'are used.', *more_than_classes(result, data.y)]
     if not args.quiet:
         print_summary(out, data, result, names, sentences)
     save_report(out, args, data, clusters, p, result, names, sentences)
@@ -186,6 +190,16 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
                 for k in range(args.clusters)],
         certainty=None if p is None or p.shape[1] < 2 else p.max(axis=1),
         uncertain=uncertain)
+
+
+def more_than_classes(result, y):
+    """What to say where a class may have several clusters."""
+    classes = 0 if y is None else len(numpy.unique(y))
+    if not 0 < classes < result['clusters']:
+        return []
+    return [f'With more clusters than the {classes} classes, ACC counts what '
+            f'is left over as wrong; {result["purity"]:.1%} of the points are '
+            f'in a cluster of which most have their label (purity).']
 
 
 def compared(result):
