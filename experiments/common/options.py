@@ -269,10 +269,10 @@ def choose_defaults(args, digits_restarts, undecided):
 
     Those that the method makes no use of are None, and warned of.
     """
-    get_system(args.task, args.method)
+    paper = {**PAPER, **get_system(args.task, args.method).paper}
     defaults = default_options(args.task, args.method)
     if args.dataset in SOURCES and not getattr(args, 'query', None):
-        defaults.update({option: value for option, value in PAPER.items()
+        defaults.update({option: value for option, value in paper.items()
                          if defaults.get(option) == AUTO})
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts

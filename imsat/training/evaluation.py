@@ -6,7 +6,7 @@ from chainer import backend
 from imsat.randomness import EVALUATION, generator
 from imsat.ranks import current, sharing
 from imsat.training.configuration import own_configuration
-from imsat.training.iterators import batch_of, dense
+from imsat.training.iterators import batch_of, dense, sample_by_weight
 
 BATCH = 1000
 
@@ -44,14 +44,18 @@ def softmax(logits):
 
 @own_configuration()
 @sharing(None)  # every rank has all logits
-def information_of(objective, logits):
-    """The terms of ``objective`` for all data, as floats in nats."""
+def information_of(objective, logits, weight=None):
+    """The terms of ``objective`` for all data, as floats in nats; of points
+    with weights, shape (N,), as if each were there so many times."""
+    logits = logits.astype(numpy.float64)
+    if weight is not None:
+        return objective.weighted_information(logits, weight / weight.sum())
     with chainer.no_backprop_mode():
-        terms = objective.information(logits.astype(numpy.float64))
+        terms = objective.information(logits)
     return type(terms)(*(float(term.array) for term in terms))
 
 
-def regularization_of(loss, network, x, batch_size, seed=0):
+def regularization_of(loss, network, x, batch_size, seed=0, weight=None):
     """R of Eq. 1 of all data, in batches as in training.
 
     The batches and random directions depend on ``seed`` alone, so that
@@ -61,10 +65,13 @@ def regularization_of(loss, network, x, batch_size, seed=0):
         loss (IMSATLoss): Whose regulariser.
         network (chainer.Link): The network.
         x (array or sparse matrix): All data, shape (N, d).
+        weight (array): Of the points, shape (N,), by which they are drawn;
+            None for all alike.
     """
-    n = x.shape[0]
-    order = generator(seed, EVALUATION).permutation(n)
+    n, rng = x.shape[0], generator(seed, EVALUATION)
     total, steps = 0., n // batch_size
+    order = rng.permutation(n) if weight is None else sample_by_weight(
+        rng, weight, steps * batch_size)
     for step in range(steps):
         index = order[step * batch_size:(step + 1) * batch_size]
         sat = loss.regularizer(

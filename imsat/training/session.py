@@ -62,6 +62,7 @@ class Session:
     snapshot_seconds: float = 10.
     progress: training.Extension | None = None
     made_with: dict[str, Any] = dataclasses.field(default_factory=dict)
+    is_stopped: bool = dataclasses.field(default=False, init=False)
 
     def below(self, name: str) -> 'Session':
         """The session of a part, in a folder of its own."""
@@ -73,7 +74,8 @@ class Session:
 
     def run(self, updater: Updater, epochs: int,
             evaluators: Iterable[training.Extension] = (),
-            is_done: Callable[[], bool] | None = None) -> Training:
+            is_done: Callable[[], bool] | None = None,
+            keeps: bool = False) -> Training:
         """Trains with Chainer's Trainer.
 
         Args:
@@ -82,6 +84,8 @@ class Session:
             evaluators (sequence of Extension): Run before the log is written.
             is_done: Function ``()`` that may end the run before; None for
                 none.
+            keeps (bool): Whether Ctrl-C ends the run, with ``is_stopped``,
+                where no folder has snapshots to go on from.
 
         Returns:
             Training: Its log and times.
@@ -116,7 +120,12 @@ class Session:
                 path.unlink()
         if self.progress is not None:
             trainer.extend(self.progress, trigger=_always)
-        trainer.run(show_loop_exception_msg=False)
+        try:
+            trainer.run(show_loop_exception_msg=False)
+        except KeyboardInterrupt:
+            if not keeps or self.folder is not None:
+                raise
+            self.is_stopped = True
         return Training(
             log.log, trainer.elapsed_time,
             updater.iteration / max(updater.update_seconds, 1e-9),
