@@ -1,6 +1,7 @@
 """Queries and gallery of a hashing experiment."""
+from typing import Any
+
 import numpy
-from numpy.typing import ArrayLike
 
 from imsat.datasets.points import check_labels
 from imsat.errors import ArgumentError, InputError
@@ -8,7 +9,7 @@ from imsat.labels import number_labels
 from imsat.parameters import Whole, check_argument, is_whole, shown
 
 
-def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
+def split_queries(y: Any, per_class: int = 100, seed: int = 0
                   ) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Queries and gallery, as the authors' code draws them (section 4.3).
 

@@ -308,6 +308,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             self._warn(f'{constant} of {outputs.shape[1]} outputs are the '
                        f'same for all points; {REMEDIES}')
 
+    def prepare(self, X: Any) -> Any:
+        """X, shape (N, d), as the fitted estimator looks at it: checked,
+        centred and scaled, float32, sparse if X is."""
+        return self._check_new(X)
+
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
         check_is_fitted(self)

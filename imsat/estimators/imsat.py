@@ -154,7 +154,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if weight is not None and self.sampling != SAMPLINGS[0]:
             raise argument_error(
                 self, 'sampling', f'is {self.sampling!r}, in which every '
-                f'point comes as often; take {SAMPLINGS[0]!r} with sample_weight')
+                f'point comes as often; take {SAMPLINGS[0]!r} with '
+                f'sample_weight')
         vars(self).pop('_stream', None)
         for name, value in self.settle(X.shape[0]).items():
             setattr(self, f'{name}_', value)

@@ -395,7 +395,7 @@ def test_augmentation_needs_no_neighbours():
       for name in ('lam', 'mu', 'alpha', 'xi', 'weight_decay')
       for value in (numpy.nan, numpy.inf, -1.)),
     *((dict(hidden=hidden), 'give the units of each')
-      for hidden in (20, '20-20', (0,), (20, 2.5))),
+      for hidden in (0, 2.5, '20-20', (0,), (20, 2.5))),
     (dict(device='cuda'), "device is 'cuda'"),
     (dict(n_neighbors=2.5), 'n_neighbors is 2.5'),
     (dict(prior=.5), 'must be positive numbers'),
