@@ -108,10 +108,10 @@ def run_number(args, k, out, run):
 def print_numbers(out, numbers, results, chosen):
     names = list(chosen.values[0])
     has_labels = results[0]['accuracy'] is not None
-    print(f'\n{"clusters":>8}' + ''.join(f'{name:>13}' for name in names)
+    print(f'\n{"clusters":>8}' + ''.join(f'{name:>24}' for name in names)
           + (f'{"ACC":>8}{"purity":>8}' if has_labels else ''))
     for k, value, result in zip(numbers, chosen.values, results):
-        print(f'{k:8}' + ''.join(f'{value[name].mean():13.3f}'
+        print(f'{k:8}' + ''.join(f'{value[name].mean():24.3f}'
                                  for name in names)
               + (f'{result["accuracy"]:8.1%}{result["purity"]:8.1%}'
                  if has_labels else ''))

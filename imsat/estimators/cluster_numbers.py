@@ -18,7 +18,7 @@ from imsat.storage import default_cache
 from imsat.training.evaluation import softmax
 
 NEIGHBORS = 10
-DEFAULT = 'all three'  # by measurement: docs/defaults.md
+DEFAULT = 'information x neighbors'  # by measurement: docs/defaults.md
 
 
 def criteria(logits: Sequence[numpy.ndarray],
@@ -26,10 +26,10 @@ def criteria(logits: Sequence[numpy.ndarray],
     """What speaks for a number of clusters, of each of several restarts.
 
     ``'information'`` is I^2 / log K, see :meth:`IMSATClustering.score`;
-    ``'stability'`` how far the other restarts agree, the mean ARI;
     ``'neighbors'`` how much more often nearest neighbours are in one cluster
-    than any two points, a share of what is possible (Cohen's kappa); and
-    ``'all three'`` their product.
+    than any two points, a share of what is possible (Cohen's kappa);
+    ``'information x neighbors'`` the product of both; and ``'stability'`` how
+    far the other restarts agree, the mean ARI.
 
     Args:
         logits (list of array): Of each restart, shape (N, K).
@@ -40,15 +40,14 @@ def criteria(logits: Sequence[numpy.ndarray],
     """
     labels = [y.argmax(axis=1) for y in logits]
     k = logits[0].shape[1]
-    values = dict(
-        information=[information(softmax(y)) ** 2 / math.log(k)
-                     for y in logits],
-        stability=[numpy.mean([
-            adjusted_rand_score(own, other) for j, other in enumerate(labels)
-            if j != i]) for i, own in enumerate(labels)],
-        neighbors=[agreement(own, nearest, k) for own in labels])
-    arrays = {name: numpy.array(value) for name, value in values.items()}
-    return {**arrays, DEFAULT: numpy.prod(list(arrays.values()), axis=0)}
+    shares = numpy.array([information(softmax(y)) ** 2 / math.log(k)
+                          for y in logits])
+    kappas = numpy.array([agreement(own, nearest, k) for own in labels])
+    stability = numpy.array([numpy.mean([
+        adjusted_rand_score(own, other) for j, other in enumerate(labels)
+        if j != i]) for i, own in enumerate(labels)])
+    return {DEFAULT: shares * kappas, 'information': shares,
+            'neighbors': kappas, 'stability': stability}
 
 
 def information(p):
@@ -159,7 +158,7 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
     if not isinstance(estimator, IMSATClustering):
         raise InputError(f'the estimator is {shown(estimator)}; give an '
                          f'imsat.IMSATClustering')
-    names = 'information', 'stability', 'neighbors', DEFAULT
+    names = DEFAULT, 'information', 'neighbors', 'stability'
     if criterion not in names:
         raise ArgumentError('criterion', f'is {shown(criterion)}; choose one '
                             f'of {", ".join(names)}')
