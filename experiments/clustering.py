@@ -11,7 +11,9 @@ Data of your own:
     images               --dataset FOLDER --clusters 7
     texts, one a line    --dataset posts.txt --clusters 7
     numbers, embeddings  --dataset points.npy --clusters 7
+    how many clusters?   --dataset points.csv --clusters 5..15
 """
+import functools
 import math
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy
 import imsat
 from common import answers
 from common.folders import describe, run_folder
+from common.numbers import Numbers, check_numbers, range_of, run_numbers
 from common.options import (
     get_parser, make_model, parse, settle, table_options)
 from common.report import (
@@ -31,6 +34,7 @@ from common.scripts import main
 from common.words import about_information, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
+from imsat.estimators.cluster_numbers import criteria_of
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
 from imsat.on_disk import OnDisk
@@ -47,13 +51,17 @@ OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
 
 
 def get_options(argv=None):
-    parser = get_parser('clustering', __doc__, UNDECIDED)
+    kinds = {'prior': Place(), 'clusters': Numbers()}
+    parser = get_parser('clustering', __doc__, UNDECIDED, kinds)
     parser.add_argument_group('options of clustering').add_argument(
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '
              'takes minutes for many points and clusters; of points that '
              'stay on disk it does not run')
-    return parse(parser, argv, {'prior': Place()}, DIGITS_RESTARTS, UNDECIDED)
+    args = parse(parser, argv, kinds, DIGITS_RESTARTS, UNDECIDED)
+    if range_of(args.clusters):
+        check_numbers(args)
+    return args
 
 
 def read_prior(path):
@@ -102,8 +110,21 @@ def is_fraction(label):
 def run(args):
     data = load_dataset(args.dataset, args.data_dir,
                         verbose=not args.quiet, **table_options(args))
+    if data.y is not None and data.y.ndim == 2:
+        raise imsat.InputError(
+            f'points of {args.dataset} have several labels each, and clusters '
+            f'are scored by one; leave y out, or take hashing.py')
+    if range_of(args.clusters):
+        run_numbers(args, data, functools.partial(
+            run_one, data=data, compares=True))
+        return
     if args.clusters is None:
         args.clusters = count_classes(data.y, args.dataset)
+    run_one(args, data)
+
+
+def run_one(args, data, compares=False):
+    """A run; ``compares`` adds what speaks for its number of clusters."""
     prior = None if args.prior is None else read_prior(args.prior)
 
     # Affine distortion is made for one channel.
@@ -115,10 +136,12 @@ def run(args):
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)
         if out is not None:
-            save_results(out, args, data, model)
+            save_results(out, args, data, model, {} if not compares else {
+                'criteria': {name: value.tolist() for name, value in
+                             criteria_of(model, data.x, True).items()}})
 
 
-def save_results(out, args, data, model):
+def save_results(out, args, data, model, more):
     clusters = model.labels_
     kmeans = None
     if args.kmeans and data.y is not None and args.method != 'kmeans' \
@@ -134,7 +157,7 @@ def save_results(out, args, data, model):
         **information_of_run(model.restarts_[model.best_restart_].log,
                              math.log(args.clusters)),
         **training_results(args, model, lambda logits: clustering_scores(
-            data.y, logits.argmax(axis=1))))
+            data.y, logits.argmax(axis=1))), **more)
 
     save_model(out, args, data, data.x, model)
     seen, rows = sample_of(data, args.seed)
@@ -165,7 +188,7 @@ def save_results(out, args, data, model):
             result, f'{args.clusters} clusters', 'points are {}sure of their '
             'cluster', 'clusters are {}equally probable'),
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
-        f'are used.']
+        f'are used.', *more_than_classes(result, data.y)]
     if not args.quiet:
         print_summary(out, data, result, names, sentences)
     save_report(out, args, seen, clusters[rows], p, result, names,
@@ -216,6 +239,16 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
                 for k in range(args.clusters)],
         certainty=None if p is None or p.shape[1] < 2 else p.max(axis=1),
         uncertain=uncertain)
+
+
+def more_than_classes(result, y):
+    """What to say where a class may have several clusters."""
+    classes = 0 if y is None else len(numpy.unique(y))
+    if not 0 < classes < result['clusters']:
+        return []
+    return [f'With more clusters than the {classes} classes, ACC counts what '
+            f'is left over as wrong; {result["purity"]:.1%} of the points are '
+            f'in a cluster of which most have their label (purity).']
 
 
 def compared(result):

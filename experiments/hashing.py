@@ -129,6 +129,10 @@ def read_points(args):
             f'only one of {args.query} and {args.gallery} has labels; give '
             f'both y, to be scored, or neither')
     y = None
+    if query.y is not None and query.y.shape[1:] != gallery.y.shape[1:]:
+        raise imsat.InputError(
+            f'labels of {args.query} have shape {query.y.shape}, and those of '
+            f'{args.gallery} {gallery.y.shape}; give both the same columns')
     if query.y is not None:
         # Numbers of two kinds would meet as others, or as text.
         kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
@@ -318,14 +322,19 @@ def save_report(out, args, data, n_queries, codes, p, result, names,
 
 def possible_at_500(query_labels, gallery_labels):
     """Precision at 500 of a perfect ranking: small classes have fewer."""
-    classes, counts = numpy.unique(gallery_labels, return_counts=True)
-    relevant = counts[numpy.searchsorted(classes, query_labels)]
+    if query_labels.ndim == 2:  # several a point
+        gallery = gallery_labels.T.astype(numpy.float32)
+        relevant = numpy.array([((labels @ gallery) > 0).sum()
+                                for labels in query_labels])
+    else:
+        classes, counts = numpy.unique(gallery_labels, return_counts=True)
+        relevant = counts[numpy.searchsorted(classes, query_labels)]
     return float(numpy.minimum(relevant, 500).mean() / 500)
 
 
 def draw_nearest(path, args, data, query, gallery, codes):
     """The nearest images to the first query of each class, of ten at most."""
-    _, first = numpy.unique(data.y[query], return_index=True)
+    _, first = numpy.unique(data.y[query], axis=0, return_index=True)
     shown = query[first[:10]]
     k = min(12, len(gallery))
     if args.values is None:

@@ -49,8 +49,9 @@ from imsat.retrieval import HammingIndex
 if typing.TYPE_CHECKING:
     from imsat import estimators
     from imsat.estimators import (
-        DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
-        KMeansClustering, SpectralHasher)
+        DEC, ClusterNumbers, DAEKMeans, DeepHasher, IMSATClustering,
+        IMSATHasher, ITQHasher, KMeansClustering, SpectralHasher,
+        choose_n_clusters)
 
 __version__ = '0.2.0'
 
@@ -58,6 +59,7 @@ __all__ = [
     'Affine',
     'AffineDistortion',
     'Augmentation',
+    'ClusterNumbers',
     'ClusteringObjective',
     'CodeObjective',
     'CollapseWarning',
@@ -82,6 +84,7 @@ __all__ = [
     'SpectralHasher',
     'VAT',
     'WeightDecay',
+    'choose_n_clusters',
     'clustering_accuracy',
     'datasets',
     'devices',

@@ -2,7 +2,8 @@
 
 Chainer is end-of-life.  :func:`apply` imports it and repairs it in place;
 nothing is left behind in NumPy, CuPy or ``sys.modules``.  ``import imsat``
-calls it once, and has to come before the first ``import chainer``.
+calls it once.  On most machines ``import chainer`` fails before that; where it
+does not, Chainer is repaired as it is.
 """
 import contextlib
 import functools
@@ -184,12 +185,15 @@ def apply(without: Collection[str] = ()) -> None:
         without (collection of str): Names of patches to leave out; the tests
             show in this way that each is still needed.
     """
-    if 'chainer' in sys.modules:
-        raise ImportError('chainer was imported before imsat; '
-                          'put `import imsat` above `import chainer`')
-    # An `import chainer` that failed has left parts behind.
-    for name in [n for n in sys.modules if n.startswith('chainer.')]:
-        del sys.modules[name]
+    is_first = 'chainer' in sys.modules
+    if is_first and 'chainer.iterators.multiprocess_iterator' \
+            not in sys.modules:
+        raise ImportError('a part of chainer was imported before imsat; put '
+                          '`import imsat` above `import chainer`')
+    if not is_first:
+        # An `import chainer` that failed has left parts behind.
+        for name in [n for n in sys.modules if n.startswith('chainer.')]:
+            del sys.modules[name]
     # CuPy 14 has no cuDNN and 13 wants an old one: Chainer's own kernels
     # serve, and nothing needs to be said.  CHAINER_CUDNN=1 asks for it.
     os.environ.setdefault('CHAINER_CUDNN', '0')
@@ -201,7 +205,9 @@ def apply(without: Collection[str] = ()) -> None:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings(
             'ignore', message=r'\s*(nccl|cudnn) library could not be loaded')
-        import chainer  # noqa: F401
+        import chainer
+    if is_first and os.environ['CHAINER_CUDNN'] == '0':  # too late for it
+        chainer.global_config.use_cudnn = 'never'
     for patch in AFTERWARDS:
         if patch.__name__ not in without:
             patch()

@@ -61,25 +61,41 @@ def clustering_accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
     return float(contingency[rows, columns].sum() / contingency.sum())
 
 
+def purity(labels: ArrayLike, clusters: ArrayLike) -> float:
+    """The share of points whose label is the most frequent of their cluster.
+
+    A class may have several clusters here, so that it says more than ACC
+    where clusters outnumber classes; it rises with their number by itself.
+    Arguments and errors as in :func:`match_clusters`.
+
+    Example:
+        >>> imsat.metrics.purity(['a', 'a', 'b', 'b'], [0, 1, 2, 2])
+        1.0
+    """
+    contingency, _, _ = match_clusters(labels, clusters)
+    return float(contingency.max(axis=0).sum() / contingency.sum())
+
+
 def clustering_scores(labels: ArrayLike | None,
                       clusters: ArrayLike) -> dict[str, float | None]:
-    """ACC, NMI (arithmetic mean) and ARI; None each without labels.
+    """ACC, NMI (arithmetic mean), ARI and purity; None each without labels.
 
     Example:
         >>> imsat.metrics.clustering_scores([0, 0, 1, 1], [1, 1, 0, 0])
-        {'accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0}
+        {'accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0, 'purity': 1.0}
     """
     from sklearn.metrics import (
         adjusted_rand_score, normalized_mutual_info_score)
 
     if labels is None:
-        return dict(accuracy=None, nmi=None, ari=None)
+        return dict(accuracy=None, nmi=None, ari=None, purity=None)
     labels, = number_labels(labels)
     clusters, = number_labels(clusters, names=('clusters',))
     return dict(
         accuracy=clustering_accuracy(labels, clusters),
         nmi=float(normalized_mutual_info_score(labels, clusters)),
-        ari=float(adjusted_rand_score(labels, clusters)))
+        ari=float(adjusted_rand_score(labels, clusters)),
+        purity=purity(labels, clusters))
 
 
 def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:

@@ -154,11 +154,13 @@ class Place(Kind):
 class Units(Kind):
     """Units of the hidden layers; none for a linear network."""
     metavar = 'H-H'
-    wanted = 'give the units of each hidden layer, e.g. (1200, 1200)'
+    wanted = ('give the units of each hidden layer, e.g. (1200, 1200), or '
+              'those of a single one')
 
     def allows(self, value):
-        return is_sequence(value) and all(
-            is_whole(units) and 0 < units <= MOST for units in value)
+        return (is_sequence(value) or is_whole(value)) and all(
+            is_whole(units) and 0 < units <= MOST
+            for units in layers(value))
 
     def parse(self, text):
         return [] if text == 'linear' else list(map(int, text.split('-')))
@@ -256,6 +258,11 @@ GENERATOR = OneOf(numpy.random.Generator, 'give a numpy.random.Generator')
 RANDOM_STATE = OneOf(
     numpy.random.RandomState, 'give a numpy.random.RandomState or None',
     optional=True)
+
+
+def layers(units):
+    """What :class:`Units` allows as a tuple, a number for each layer."""
+    return (units,) if is_whole(units) else tuple(units)
 
 
 def is_whole(value):

@@ -171,6 +171,7 @@ CALLS = {
                                   progress=lambda n: None),
     imsat.neighbors: dict(x=X, k=2, cache=None, method='exact',
                           progress=lambda n: None),
+    imsat.metrics.purity: dict(labels=LABELS, clusters=LABELS),
     imsat.load_original: dict(path='missing.npz'),
     imsat.HammingIndex: dict(n_bits=9),
     imsat.devices.get_device: dict(number=-1),

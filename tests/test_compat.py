@@ -129,7 +129,21 @@ assert 'chainer._environment_check' not in sys.modules
     assert process.returncode == 0, process.stderr
 
 
+# Somebody has made `import chainer` work, in whatever way.
+CHAINER_FIRST = '''
+import compat
+with compat.environment_check(), compat.sctypes():
+    import chainer
+'''
+
+
 def test_chainer_first():
+    # All that Chainer needs is there, and all patches are applied as well.
+    process = run('\n'.join(USES.values()), before=CHAINER_FIRST)
+    assert process.returncode == 0, process.stderr
+
+
+def test_part_of_chainer_first():
     program = '''
 import sys, types
 sys.modules['chainer'] = types.ModuleType('chainer')
@@ -138,6 +152,18 @@ import imsat
     process = subprocess.run([sys.executable, '-c', program],
                              capture_output=True, text=True)
     assert 'put `import imsat` above `import chainer`' in process.stderr
+
+
+def test_an_import_that_failed_first():
+    process = subprocess.run([sys.executable, '-c', '''
+try:
+    import chainer
+except Exception as e:
+    print(type(e).__name__)
+import imsat
+import chainer
+'''], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_spawned_workers():

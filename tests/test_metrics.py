@@ -63,3 +63,11 @@ def test_no_neighbours(indices):
     with pytest.raises(InputError, match='a row for each, of numbers from 0 '
                                          'to 3'):
         neighbor_agreement([0, 0, 1, 1], indices)
+
+
+def test_purity_by_counting():
+    rng = numpy.random.RandomState(0)
+    labels, clusters = rng.choice([*'abc'], 60), rng.randint(7, size=60)
+    right = sum(max(sum(labels[clusters == k] == label) for label in 'abc')
+                for k in range(7))
+    assert clustering_scores(labels, clusters)['purity'] == right / 60

@@ -28,6 +28,13 @@ def test_a_log_is_not_filled(capsys):
     assert capsys.readouterr().err.count('\r') == 2
 
 
+def test_a_notebook_is_kept_up_to_date(monkeypatch):
+    # Its streams are no terminals.
+    monkeypatch.setitem(sys.modules, 'ipykernel.zmqshell', sys)
+    with ProgressBar(5) as bar:
+        assert bar.mininterval == .1
+
+
 def test_a_terminal_is_kept_up_to_date(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

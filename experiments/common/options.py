@@ -28,7 +28,7 @@ RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
                'snapshot_seconds', 'kmeans', 'communicator', 'onnx', 'command')
 
 
-def get_parser(task, description, undecided=None):
+def get_parser(task, description, undecided=None, kinds=None):
     """The options that all tasks have, and those of the task's systems.
 
     Those without a default here take that of the system, see :func:`parse`.
@@ -36,6 +36,7 @@ def get_parser(task, description, undecided=None):
     Args:
         undecided (dict): Options that the script itself chooses later, and
             what it chooses, in words.
+        kinds (dict): Of options that the script takes otherwise.
     """
     number = 'clusters' if task == 'clustering' else 'bits'
     parser = argparse.ArgumentParser(
@@ -65,7 +66,8 @@ def get_parser(task, description, undecided=None):
     for option, users in parameters_of(task).items():
         add_parameter(
             needed if option in NEEDED else of_method, option, users,
-            (undecided or {}).get(option), NEEDED.get(option))
+            (undecided or {}).get(option), NEEDED.get(option),
+            (kinds or {}).get(option))
     add('--seed', type=int, default=0, metavar='N',
         help='of every random number; default 0')
     add('--out', type=a_path, metavar='DIR',
@@ -143,14 +145,15 @@ def parameters_of(task):
     return options
 
 
-def add_parameter(parser, option, users, default=None, text=None):
+def add_parameter(parser, option, users, default=None, text=None,
+                  kind=None):
     """An option for a parameter of some systems, see parameters_of.
 
     ``default`` says what is taken where no system's default is, and ``text``
-    what it means, if not as it was declared.
+    what it means, and ``kind`` what it may be, if not as it was declared.
     """
     declaration, _ = users.get(DEFAULT_METHOD) or next(iter(users.values()))
-    kind, others = declaration.kind, {}
+    kind, others = kind or declaration.kind, {}
     if isinstance(kind, Choice):
         others['choices'] = kind.names
     elif isinstance(kind, Flag):
@@ -273,10 +276,10 @@ def choose_defaults(args, digits_restarts, undecided):
 
     Those that the method makes no use of are None, and warned of.
     """
-    get_system(args.task, args.method)
+    paper = {**PAPER, **get_system(args.task, args.method).paper}
     defaults = default_options(args.task, args.method)
     if args.dataset in SOURCES and not getattr(args, 'query', None):
-        defaults.update({option: value for option, value in PAPER.items()
+        defaults.update({option: value for option, value in paper.items()
                          if defaults.get(option) == AUTO})
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts

@@ -10,6 +10,7 @@ from PIL import Image
 
 from imsat.estimators.centering import moments
 from imsat.on_disk import OnDisk
+from imsat.pictures.images import are_strokes
 from imsat.storage import atomic_write
 
 MOST_GROUPS = 100
@@ -98,6 +99,8 @@ class Points:
         self.x, self.shape, self.titles = data.x, data.image_shape, data.names
         self.names, self.documents = names, data.documents
         self.low, self.high = float(self.x.min()), float(self.x.max())
+        self.are_strokes = self.shape is not None and len(
+            self.shape) == 2 and are_strokes(self.x, (self.low, self.high))
         sparse = scipy.sparse.issparse(self.x)
         # Counts of words, or what is made of them.
         self.are_texts = self.titles is not None and self.low >= 0 and (
@@ -118,7 +121,8 @@ class Points:
             / ((self.high - self.low) or 1)
         tiles = numpy.ones((len(rows), height + 1, width + 1, *colours))
         tiles[:, :height, :width] = \
-            (values if colours else 1 - values).reshape(-1, *self.shape)
+            (1 - values if self.are_strokes else values).reshape(
+                -1, *self.shape)
         stream = io.BytesIO()
         Image.fromarray((255 * numpy.concatenate(tiles, axis=1)).astype(
             numpy.uint8)).save(stream, 'PNG')

@@ -19,6 +19,7 @@ class System:
         fixed (dict): Arguments that define the system.
         defaults (dict): Hyper-parameters of section 4.2.3, where they differ
             from the estimator's own defaults.
+        paper (dict): What else than :data:`PAPER` data sets by name take.
         departures (tuple of str): Where it departs from the paper, or had to
             be guessed; keys of :data:`paper.departures.DEPARTURES`.
     """
@@ -27,6 +28,7 @@ class System:
     fixed: dict = dataclasses.field(default_factory=dict)
     defaults: dict = dataclasses.field(default_factory=dict)
     departures: tuple = ()
+    paper: dict = dataclasses.field(default_factory=dict)
 
     @property
     def notes(self):
@@ -52,8 +54,10 @@ SYSTEMS = {
     'clustering': {
         'kmeans': System('K-means', KMeansClustering),
         'dae-kmeans': System('dAE+K-means', DAEKMeans,
-                             departures=('autoencoder',)),
-        'dec': System('DEC', DEC, departures=('autoencoder',)),
+                             departures=('autoencoder',),
+                             paper=dict(batch_size=256)),
+        'dec': System('DEC', DEC, departures=('autoencoder',),
+                      paper=dict(batch_size=256)),
         'linear-rim': System(
             'Linear RIM', IMSATClustering,
             dict(regularizer='weight-decay', hidden=()),

@@ -14,7 +14,8 @@ class Dataset:
     Attributes:
         name (str): A name of ``SOURCES``, or of a file.
         x (numpy.ndarray or scipy.sparse.csr_matrix): Shape (N, d), float32.
-        y (numpy.ndarray): Labels, shape (N,), or None.
+        y (numpy.ndarray): Labels, shape (N,); of points that have several
+            rows of 0 and 1, shape (N, L); or None.
         image_shape (tuple): (height, width) of the rows that are images, in
             colour (height, width, 3), or None.
         notes (list of str): How the points were prepared: seeds, rules, and

@@ -61,16 +61,20 @@ def check_points(
 def check_labels(
         y: typing.Any, n: int, source: typing.Any,
         place: typing.Callable[[int], str] = 'row {}'.format) -> numpy.ndarray:
-    """y as an array, if it has a label for each of n points.
+    """y as an array, if it has a label for each of n points, or where points
+    have several, a row of 0 and 1.
 
     Raises:
         InputError: For labels that are not, or that are missing.
     """
-    y = numpy.asarray(y)
+    y = y.toarray() if scipy.sparse.issparse(y) else numpy.asarray(y)
+    if y.ndim == 2 and len(y) == n and y.shape[1] > 1 \
+            and y.dtype.kind in 'biuf' and ((y == 0) | (y == 1)).all():
+        return y.astype(numpy.uint8)
     if y.shape != (n,):
         raise InputError(f'y of {source} has shape {y.shape} for {n} '
-                         f'points; give one label for each, or leave y '
-                         f'out')
+                         f'points; give one label for each, or a row of 0 '
+                         f'and 1 where points have several, or leave y out')
     if y.dtype.kind not in 'biufSU' or (y != y).any():
         raise InputError(f'y of {source} has labels that are NaN or '
                          f'neither numbers nor text; replace them, or '

@@ -1,21 +1,27 @@
 """Queries and gallery of a hashing experiment."""
-import numpy
-from numpy.typing import ArrayLike
+from typing import Any
 
+import numpy
+
+from imsat.datasets.points import check_labels
 from imsat.errors import ArgumentError, InputError
 from imsat.labels import number_labels
 from imsat.parameters import SEED, check_argument, is_whole, shown
 
 
-def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
+def split_queries(y: Any, per_class: int = 100, seed: int = 0
                   ) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Queries and gallery, as the authors' code draws them (section 4.3).
 
     The queries are the first ``per_class`` points of each class in a random
     order; of a class with fewer than twice as many points, half of it.
 
+    Where points have several labels, the queries are the first ``per_class``
+    times L of those with labels, at most half, without those that share none
+    with the gallery.
+
     Args:
-        y (array): Labels, shape (N,).
+        y (array): Labels, shape (N,), or rows of 0 and 1, shape (N, L).
         per_class (int): Queries of each class.
         seed (int): Of the order.
 
@@ -37,6 +43,9 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
                             'least 1 query of each class',
                             '--queries-per-class')
     check_argument('seed', seed, SEED, '--seed')
+    if getattr(y, 'ndim', 1) == 2 and y.shape[1] > 1:
+        return _split_several(check_labels(y, y.shape[0], 'all points'),
+                              per_class, seed)
     labels = y
     y, = number_labels(labels)
     classes = zip(*numpy.unique(y, return_counts=True))
@@ -50,3 +59,16 @@ def split_queries(y: ArrayLike, per_class: int = 100, seed: int = 0
         members = order[y[order] == label]
         is_query[members[:min(per_class, count // 2)]] = True
     return order[is_query[order]], order[~is_query[order]]
+
+
+def _split_several(y, per_class, seed):
+    """:func:`split_queries` of rows of 0 and 1."""
+    order = numpy.random.RandomState(seed).permutation(len(y))
+    labelled = order[y[order].any(axis=1)]
+    query = labelled[:min(per_class * y.shape[1], len(labelled) // 2)]
+    in_gallery = y.sum(axis=0) - y[query].sum(axis=0) > 0
+    query = query[(y[query] * in_gallery).any(axis=1)]
+    if not len(query):
+        raise InputError('no two points share a label, so that there is '
+                         'nothing to search for; give other labels, or none')
+    return query, order[~numpy.isin(order, query)]

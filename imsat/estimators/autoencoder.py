@@ -2,7 +2,7 @@
 import dataclasses
 import functools
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import chainer
 import chainer.functions as F
@@ -14,11 +14,13 @@ from typing_extensions import Self
 
 from imsat.estimators.base import (
     Clusterer, Restart, TrainedEstimator, over_ranks, send)
+from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.links.autoencoder import (
     Autoencoder, StudentClusters, encode, encode_layer, target_distribution)
 from imsat.metrics import clustering_accuracy
-from imsat.parameters import Number, Whole, again, documented, parameter
+from imsat.parameters import (
+    Auto, Number, Whole, again, documented, layers, parameter)
 from imsat.randomness import NOISE, generator
 from imsat.ranks import current
 from imsat.storage import Like
@@ -57,6 +59,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         (60, 2)
     """
     _accept_sparse: ClassVar[bool | str] = 'csr'
+    _batch: ClassVar[int] = 256
 
     hidden: tuple = again(TrainedEstimator, 'hidden',
                           default=(500, 500, 2000))
@@ -69,8 +72,10 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         kind=Whole(1, optional=True), help='of all layers together, each '
         'layer having half as many before; None for as many as make 20,000 '
         'iterations')
-    batch_size: int = again(TrainedEstimator, 'batch_size', default=256,
-                            kind=Whole(1))
+    batch_size: Any = again(
+        TrainedEstimator, 'batch_size', kind=Auto(Whole(1)),
+        help='points of a step; "auto": 256 as in Xie et al., or a quarter of '
+        'fewer than 1,024 points')
     learning_rate: float = again(TrainedEstimator, 'learning_rate',
                                  default=.001)
     sampling: str = again(TrainedEstimator, 'sampling', default='sweep')
@@ -85,13 +90,14 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         device = self._get_device()
         self._fit_scale(X)
         x = send(self._scale(X), device)
-        steps = X.shape[0] // self.batch_size
+        self.batch_size_ = self.settle(X.shape[0])['batch_size']
+        steps = X.shape[0] // self.batch_size_
         epochs = self.epochs or -(-ITERATIONS // steps)
         total = epochs + len(self._sizes) * half(epochs) + self._last_epochs
         # Not n_init, which is that of K-means.
         restarts = self.restarts(1, total * steps)
         for seed, session in restarts:
-            phases = Phases(session, x, self.batch_size, self.sampling, seed)
+            phases = Phases(session, x, self.batch_size_, self.sampling, seed)
             network, terms = self.train_code(phases, device, epochs, seed)
             terms.update(self.train_clusters(network, x, y, phases))
             logits = predict_logits(network, x)
@@ -182,7 +188,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
 
     @property
     def _sizes(self):
-        return *self.hidden, self.n_code
+        return *layers(self.hidden), self.n_code
 
     @property
     def _n_features_out(self):
@@ -221,6 +227,10 @@ class DEC(DAEKMeans):
     def predict_proba(self, X: Points) -> numpy.ndarray:
         """q of Eq. 1 of Xie et al., shape (N, K), float64."""
         return softmax(self._logits(X))
+
+    def predict_log_proba(self, X: Points) -> numpy.ndarray:
+        """log q, shape (N, K), float64, finite however small q."""
+        return log_softmax(self._logits(X).astype(numpy.float64))
 
     def train_clusters(self, network, x, labels, phases):
         training = SelfTraining(network, x, labels)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import chainer
+import joblib
 import numpy
+import threadpoolctl
 from chainer import serializers
 from sklearn.base import (
     BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin,
@@ -31,8 +33,8 @@ from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
-    AUTO, MOST, PATH, TEXT, Choice, Flag, Number, Place, Seed, Units, Whole,
-    argument_error, check_parameters, checked, declarations, documented,
+    AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Units,
+    Whole, argument_error, check_parameters, checked, declarations, documented,
     parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
@@ -237,6 +239,30 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                              f'save it again') from e
         return self
 
+    def __getstate__(self):
+        """For pickle and copies: without the logits of all data, and of the
+        network its arrays alone, which need no GPU."""
+        state = dict(super().__getstate__())
+        if 'restarts_' in state:
+            state['restarts_'] = [dataclasses.replace(restart, logits=None)
+                                  for restart in state['restarts_']]
+        if 'encoder_' in state:
+            state['encoder_'] = serializers.npz.serialize(self.encoder_)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if 'encoder_' in state:
+            self.encoder_ = self._network()
+            serializers.NpzDeserializer(state['encoder_']).load(self.encoder_)
+
+    def _get_params_html(self, *args, **kwargs):
+        # scikit-learn's table in a notebook: what is not as by default.
+        table = super()._get_params_html(*args, **kwargs)
+        table.data = {name: value for name, value in table.data.items()
+                      if name in table.non_default}
+        return table
+
     def _like(self):
         """What the fitted arrays are like, by name, but for a network's."""
         return {'center_': Like((self.n_features_in_,)),
@@ -294,6 +320,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if constant:
             self._warn(f'{constant} of {len(varies)} outputs are the same '
                        f'for all points; {REMEDIES}')
+
+    def prepare(self, X: Any) -> Any:
+        """X, shape (N, d), as the fitted estimator looks at it: checked,
+        centred and scaled, float32, sparse if X is."""
+        return self._check_new(X)
 
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
@@ -398,18 +429,34 @@ class Restarts:
     def __init__(self, model, n, steps):
         self.model, self.n, self.steps = model, n, steps
         self.best = None
+        self.is_stopped = False  # to make this one the last
 
     def __iter__(self):
+        yield from self.run(lambda *task: task)
+
+    def run(self, train, n_jobs=1):
+        """What ``train(seed, session)`` returns of each, in their order, from
+        ``n_jobs`` processes with as many threads of BLAS as this one."""
         model = self.model
         first, progress = self._begin(self.n * self.steps)
         model.restarts_ = []
-        for i, seed in enumerate(restart_seeds(first, self.n)):
+        tasks = ((seed, self._session(i, first, progress)) for i, seed
+                 in enumerate(restart_seeds(first, self.n)))
+        if n_jobs != 1:
+            results = apart(train, [
+                (seed, dataclasses.replace(session, progress=None))
+                for seed, session in tasks], n_jobs)
+        else:
+            results = (train(*task) for task in tasks)
+        for i in range(self.n):
             if progress is not None:
                 progress.start(
                     '' if self.n == 1 else f'restart {i + 1} of {self.n}',
                     i * self.steps)
             self.start = time.perf_counter()
-            yield seed, self._session(i, first, progress)
+            yield next(results)
+            if self.is_stopped:
+                break
         if progress is not None:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
@@ -461,15 +508,37 @@ class Restarts:
                 f'defaults, or data scaled to about 1')
 
 
+def apart(train, tasks, n_jobs):
+    """What ``train(*task)`` returns of each of some tasks, from ``n_jobs``
+    processes, a generator.
+
+    The last digits of BLAS depend on its threads: each process has as many as
+    this one.
+    """
+    threads = {pool['user_api']: pool['num_threads']
+               for pool in threadpoolctl.threadpool_info()}
+    return joblib.Parallel(n_jobs, return_as='generator')(
+        joblib.delayed(with_threads)(threads, train, *task) for task in tasks)
+
+
+def with_threads(threads, function, *args):
+    """Calls a function, with so many threads of BLAS and others, a dict, and
+    our configuration."""
+    with own_configuration(), threadpoolctl.threadpool_limits(threads):
+        return function(*args)
+
+
 def over_ranks(fit):
     """Decorator of a ``fit`` that the ranks of ``communicator`` share."""
     @functools.wraps(fit)
-    def fit_over_ranks(self, X, y=None):
+    def fit_over_ranks(self, X, y=None, **more):
         with own_configuration(), sharing(self.communicator):
-            return fit(self, X, y)
+            return fit(self, X, y, **more)
     return fit_over_ranks
 
 
+# The paper's, and what small data have at least: docs/defaults.md.
+BATCH, LEAST_BATCH = 250, 32
 # What helps against a collapse.
 REMEDIES = ('scale the columns, e.g. by sklearn.preprocessing.StandardScaler, '
             'train longer or in larger batches')
@@ -520,7 +589,12 @@ class Hasher:
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class TrainedEstimator(Estimator):
     """A method that trains a network by Chainer's Trainer.
+
+    Attributes:
+        batch_size_ (int): What was taken.
     """
+    _batch: ClassVar[int] = BATCH  # of many points
+
     hidden: tuple = parameter(
         HIDDEN, Units(), 'units of the hidden layers (section 4.1), '
         'e.g. 1200-1200, or "linear"')
@@ -530,8 +604,9 @@ class TrainedEstimator(Estimator):
         'initialisations', option='restarts')
     epochs: int | None = parameter(
         50, Whole(1), 'of floor(N / batch size) iterations each')
-    batch_size: int = parameter(
-        250, Whole(2), 'points of a step, the set B of Eq. 15')
+    batch_size: Any = parameter(
+        AUTO, Auto(Whole(2)), 'points of a step, the set B of Eq. 15; "auto": '
+        'the paper\'s 250, or a quarter of fewer than 1,000 points')
     learning_rate: float = parameter(.002, Number(), 'Adam\'s alpha')
     sampling: str = parameter(
         SAMPLINGS[0], Choice(SAMPLINGS), 'a batch is the first of '
@@ -559,10 +634,24 @@ class TrainedEstimator(Estimator):
     verbose: bool = parameter(
         False, Flag(), 'show a progress bar', option='', how=True)
 
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that the restart that was kept was trained."""
+        log = self.restarts_[self.best_restart_].log
+        return log[-1]['epoch'] if log else 0
+
     def settle(self, n: int) -> dict:
         """What is taken for ``n`` points, by name, where that may be left to
         them."""
-        return dict(batch_size=self.batch_size)
+        # A batch is not all points.
+        return dict(batch_size=min(n, max(min(
+            self._batch, n // 4), LEAST_BATCH, self._least_batch))
+            if self.batch_size == AUTO else self.batch_size)
+
+    @property
+    def _least_batch(self):
+        """What "auto" makes of a batch at least."""
+        return 0
 
     def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)

@@ -9,13 +9,15 @@ from typing_extensions import Self
 from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.estimators.selection import SELECT, SELECTIONS, All
+from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
-from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.links import Ensemble
+from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy, neighbor_agreement
 from imsat.parameters import (
     Choice, again, argument_error, documented, parameter)
-from imsat.training.evaluation import information_of, softmax
+from imsat.training.evaluation import (
+    information_of, predict_logits, softmax)
 
 # Neighbours that are looked at by select='agreement'.
 AGREEING = 10
@@ -57,10 +59,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             return self.objective
         return ClusteringObjective(self.lam, self.mu, self.prior, self.delta)
 
-    def fit(self, X: Points, y: Labels = None) -> Self:
-        super().fit(X, y)
-        best = self.restarts_[self.best_restart_]
-        self.labels_ = best.logits.argmax(axis=1)
+    def fit(self, X: Points, y: Labels = None,
+            sample_weight: Any = None) -> Self:
+        super().fit(X, y, sample_weight=sample_weight)
+        self._keep(self.restarts_[self.best_restart_].logits)
         if self.batch_size_ < min(2 * self.n_clusters, len(self.labels_)):
             self._warn(
                 f'a batch of {self.batch_size_} points says little of '
@@ -68,6 +70,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 f'{2 * self.n_clusters} or more, or "auto"')
         self._warn_of_empty()
         return self
+
+    def _keep(self, logits):
+        self.labels_ = logits.argmax(axis=1)
 
     def restarts(self, n=1, steps=0):
         """As of any estimator; what looks at all together is told of all.
@@ -109,11 +114,16 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """p(y|x), shape (N, K), float64."""
         return softmax(self._logits(X))
 
+    def predict_log_proba(self, X: Points) -> numpy.ndarray:
+        """log p(y|x), shape (N, K), float64, finite however small p."""
+        return log_softmax(self._logits(X).astype(numpy.float64))
+
     def predict(self, X: Points) -> numpy.ndarray:
         """The most probable cluster of each point, shape (N,)."""
         return self._logits(X).argmax(axis=1)
 
-    def score(self, X: Points, y: Labels = None) -> float:
+    def score(self, X: Points, y: Labels = None,
+              sample_weight: Any = None) -> float:
         """I^2 / log K, where I is I(X; Y) = H(Y) - H(Y|X) on X, in nats.
 
         Without labels; ``y`` is ignored.  I(X; Y) is log K at most, and by
@@ -127,7 +137,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         and 9.  Of groups that overlap, or of few points, it may take fewer,
         or others: 3 for 5 blobs in two dimensions.
         """
-        information = information_of(self.make_objective(), self._logits(X))
+        X = self._check_new(X)
+        information = information_of(
+            self.make_objective(), predict_logits(self.encoder_, X),
+            self._check_weight(sample_weight, X.shape[0]))
         mutual = information.marginal_entropy - information.conditional_entropy
         return mutual ** 2 / math.log(self.n_clusters) \
             if self.n_clusters > 1 else 0.

@@ -11,7 +11,8 @@ from imsat.estimators.base import (
 from imsat.estimators.projection import principal_components
 from imsat.hints import Labels, Points
 from imsat.links.tanh_network import TanhNetwork
-from imsat.parameters import Number, again, documented, parameter
+from imsat.parameters import (
+    Number, again, documented, layers, parameter)
 from imsat.ranks import current
 from imsat.retrieval.codes import codes_of, count_distinct
 from imsat.storage import Like
@@ -81,14 +82,15 @@ class DeepHasher(Hasher, TrainedEstimator):
         spread = numpy.sqrt(numpy.mean(spread ** 2))
         self.scale_ = numpy.float32(1 / spread if spread else 1)
         x = device.send(self._scale(X))
+        self.batch_size_ = self.settle(X.shape[0])['batch_size']
         restarts = self.restarts(
-            self.n_init, self.epochs * (X.shape[0] // self.batch_size))
+            self.n_init, self.epochs * (X.shape[0] // self.batch_size_))
         for seed, session in restarts:
             network = self._network()
             network.l1.W.array[:components.shape[1]] = components.T
             network.to_device(device)
             training = session.run(
-                Updater(IndexIterator(len(x), self.batch_size, self.sampling,
+                Updater(IndexIterator(len(x), self.batch_size_, self.sampling,
                                       seed),
                         Adam(self.learning_rate).setup(network), x,
                         self.loss, device),
@@ -123,7 +125,7 @@ class DeepHasher(Hasher, TrainedEstimator):
                 'scale_': Like((), least=0)}
 
     def _widths(self, d):
-        return d, *self.hidden, self.n_bits
+        return d, *layers(self.hidden), self.n_bits
 
     def _network(self, rng=None):
         n_in, *sizes = self._widths(self.n_features_in_)

@@ -1,5 +1,6 @@
 """Hash codes by IMSAT (section 3.4)."""
 import dataclasses
+from typing import Any
 
 import numpy
 from typing_extensions import Self
@@ -7,12 +8,15 @@ from typing_extensions import Self
 from imsat.estimators.base import Hasher
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
+from imsat.functions.probabilities import bit_log_softmax, log_softmax
 from imsat.hints import Labels, Points
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.on_disk import blocks_of
 from imsat.parameters import again, documented
-from imsat.retrieval.codes import codes_of, count_distinct, head_codes_of
-from imsat.training.evaluation import information_of, softmax
+from imsat.retrieval.codes import (
+    codes_of, count_distinct, head_codes_of)
+from imsat.training.evaluation import (
+    information_of, predict_logits, softmax)
 
 
 @documented
@@ -44,13 +48,16 @@ class IMSATHasher(Hasher, IMSATEstimator):
             return self.objective
         return HashingObjective(self.lam)
 
-    def fit(self, X: Points, y: Labels = None) -> Self:
-        super().fit(X, y)
-        best = self.restarts_[self.best_restart_]
-        self.codes_ = self._codes(best.logits)
+    def fit(self, X: Points, y: Labels = None,
+            sample_weight: Any = None) -> Self:
+        super().fit(X, y, sample_weight=sample_weight)
+        self._keep(self.restarts_[self.best_restart_].logits)
         self._warn_of_constant(
             self.codes_, self.n_bits if self._sizes is None else None)
         return self
+
+    def _keep(self, logits):
+        self.codes_ = self._codes(logits)
 
     def transform(self, X: Points) -> numpy.ndarray:
         """Codes of the points of X, as ``codes_``."""
@@ -65,10 +72,23 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return numpy.concatenate(
             [softmax(logits[:, head]) for head in heads(self._sizes)], axis=1)
 
-    def score(self, X: Points, y: Labels = None) -> float:
+    def predict_log_proba(self, X: Points) -> numpy.ndarray:
+        """The logarithms of :meth:`predict_proba`, finite however small p."""
+        logits = self._logits(X).astype(numpy.float64)
+        if self._sizes is None:
+            return bit_log_softmax(logits)[0]
+        return numpy.concatenate(
+            [log_softmax(logits[:, head]) for head in heads(self._sizes)],
+            axis=1)
+
+    def score(self, X: Points, y: Labels = None,
+              sample_weight: Any = None) -> float:
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
-        information = information_of(self.make_objective(), self._logits(X))
+        X = self._check_new(X)
+        information = information_of(
+            self.make_objective(), predict_logits(self.encoder_, X),
+            self._check_weight(sample_weight, X.shape[0]))
         return (information.marginal_entropy
                 - information.conditional_entropy
                 - information.pairwise_information)

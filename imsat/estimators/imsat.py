@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import numpy
 import scipy.sparse
-from chainer import backend
+from chainer import backend, serializers
 from typing_extensions import Self
 
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, over_ranks, send)
+from imsat.estimators.incremental import Incremental
 from imsat.estimators.selection import Halving
 from imsat.hints import Labels, Points
 from imsat.links import Encoder
@@ -24,31 +25,43 @@ from imsat.neighbors import METHODS, neighbor_distance, neighbors
 from imsat.on_disk import OnDisk
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
-    argument_error, check_parameters, checked, documented, parameter)
+    argument_error, check_parameters, checked, documented, layers, parameter)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
-from imsat.storage import default_cache
-from imsat.training.adam import Adam
+from imsat.storage import default_cache, digest
+from imsat.training.adam import Adam, forget_training
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
 from imsat.training.extensions import (
-    Evaluator, GrowingPenalty, LatePenalty)
-from imsat.training.iterators import IndexIterator, draw_neighbors
+    Evaluator, GrowingPenalty, LatePenalty, sort_outputs)
+from imsat.training.iterators import (
+    SAMPLINGS, IndexIterator, draw_neighbors)
 from imsat.training.updater import STEPS, Updater
 
 # The paper's, and what small data have at least: docs/defaults.md.
-BATCH, EPOCHS, NEIGHBOR = 250, 50, 10
+EPOCHS, NEIGHBOR = 50, 10
 SIGMA = 8.  # the median of sigma_10, MNIST's is 7.7
-LEAST_BATCH, LEAST_STEPS = 32, 1000
+LEAST_STEPS = 1000
 # Of p(y) from the prior, in nats; [.8, .2] from [.9, .1] is .04.
 UNLIKE = .05
 # Of the batches' H(Y), what that of all data has at least.
 LEAST_SHARE = .5
 
 
+class Jobs(Whole):
+    """How many processes, -1 for as many as there are cores."""
+
+    def __init__(self):
+        super().__init__(-1)
+        self.wanted = 'give a whole number from 1, or -1 for all cores'
+
+    def allows(self, value):
+        return super().allows(value) and value != 0
+
+
 @documented
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class IMSATEstimator(RegularizerParameters, TrainedEstimator):
+class IMSATEstimator(RegularizerParameters, Incremental):
     """An encoder trained by RIM or IMSAT (Eq. 1), in scikit-learn's form.
 
     The estimator of a task says how many outputs the encoder has
@@ -91,10 +104,9 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         help='of floor(N / batch size) iterations each; "auto": the paper\'s '
         f'50, or as many as make {LEAST_STEPS} iterations')
     batch_size: Any = again(
-        TrainedEstimator, 'batch_size', default=AUTO, kind=Auto(Whole(2)),
-        help='points of a step, the set B of Eq. 15; "auto": the paper\'s '
-        '250, a quarter of fewer than 1,000 points, or 2.5 for each of more '
-        'than 100 clusters')
+        TrainedEstimator, 'batch_size', help='points of a step, the set B of '
+        'Eq. 15; "auto": the paper\'s 250, a quarter of fewer than 1,000 '
+        'points, or 2.5 for each of more than 100 clusters')
     halving: bool = parameter(
         False, Flag(), 'after a few epochs only the better half of the '
         'restarts goes on, then of these, until one is left: 8 cost as much '
@@ -111,19 +123,45 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         'of products and fused functions where there is one for the method, '
         'or through Chainer\'s "graph"; the results say which it was',
         how=True)
+    warm_start: bool = parameter(
+        False, Flag(), 'fit goes on from the network that is fitted, with '
+        'what Adam gathers anew; an uneven prior is there from the first step '
+        'then', option='', how=True)
+    n_jobs: int = parameter(
+        1, Jobs(), 'restarts that are trained at once, in processes with as '
+        'many threads of BLAS as this one, so that the results are the same; '
+        '-1 for as many as there are cores', option='', how=True)
     cache: Any = parameter(
         False, Place(flag=True), 'whether, or below which folder, to keep '
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
         '~/.cache/imsat', option='', how=True)
 
     @over_ranks
-    def fit(self, X: Points, y: Labels = None) -> Self:
+    def fit(self, X: Points, y: Labels = None,
+            sample_weight: Any = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
-        Of a ``numpy.memmap`` batches alone are copied.  ``y``, labels of
-        shape (N,), never changes what is learnt.
+        Of a ``numpy.memmap`` batches alone are copied.
+        Ctrl-C during the training keeps what is learnt, with a warning,
+        unless ``out`` has snapshots to go on from.
+
+        Args:
+            X (array): The points.
+            y (array): Labels, shape (N,), which never change what is learnt.
+            sample_weight (array): Of the points, shape (N,), at least 0:
+                batches are drawn by it, and p(y) and R of all data are means
+                with these weights, so that a whole number is as so many
+                copies.  Neighbours, centre and scale are those of the rows.
         """
+        before = self._fitted_network() if self.warm_start else None
         X, y = self._check_data(X, y)
+        weight = self._check_weight(sample_weight, X.shape[0])
+        if weight is not None and self.sampling != SAMPLINGS[0]:
+            raise argument_error(
+                self, 'sampling', f'is {self.sampling!r}, in which every '
+                f'point comes as often; take {SAMPLINGS[0]!r} with '
+                f'sample_weight')
+        vars(self).pop('_stream', None)
         for name, value in self.settle(X.shape[0]).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()
@@ -137,43 +175,112 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         scale = self._unit(regularizer, radius)
         x, radius = send(X * scale if scale != 1 else X, device), \
             device.send(radius * numpy.float32(scale))
-        size, epochs = self.batch_size_, self.epochs_
         restarts = self.restarts(
-            self.n_init, epochs * (X.shape[0] // size))
-        for seed, session in restarts:
-            network = self._network(numpy.random.RandomState(seed))
+            self.n_init, self.epochs_ * (X.shape[0] // self.batch_size_))
+        train = functools.partial(
+            self._train, x=x, y=y, radius=radius, indices=indices,
+            weight=weight, start=before and self._moved(*before), scale=scale)
+        for restart, rank, network, is_stopped in restarts.run(
+                train, self.n_jobs if self.n_init > 1 else 1):
             network.to_device(device)
-            loss = IMSATLoss(
-                objective, regularizer, radius, seed,
-                functools.partial(draw_neighbors, x, indices, device))
-            training = session.run(
-                Updater(IndexIterator(len(radius), size, self.sampling, seed),
-                        Adam(alpha=self.learning_rate).setup(network), x,
-                        loss, device, self.step),
-                epochs, self._extensions(network, x, y, loss))
-            logits = predict_logits(network, x)
-            information = information_of(objective, logits)
-            sat = regularization_of(loss, network, x, size)
-            restart = Restart(
-                seed, sat + objective.combine(information, loss.penalty),
-                logits=logits, **vars(training),
-                terms=dict(sat=sat, **information._asdict()))
-            restarts.add(
-                restart, self._rank(restart, objective.rank(
-                    sat, information, loss.penalty), indices),
-                encoder_=network)
-            # From now on it takes points as they are.
-            network.l1.W.array *= scale
+            restarts.add(restart, rank, encoder_=network)
+            if is_stopped:
+                restarts.is_stopped = True
+                last = restart.log[-1]['epoch'] if restart.log else 0
+                self._warn(
+                    f'fit was stopped after {last} of {self.epochs_} epochs '
+                    f'of restart {len(self.restarts_)} of {self.n_init}; what '
+                    f'was learnt is kept')
         self._warn_of_terms(objective)
         return self
+
+    def _train(self, seed, session, *, x, y, radius, indices, weight, start,
+               scale):
+        """A restart, its rank, its network, and whether Ctrl-C ended it.
+
+        Args:
+            x, radius (array): Times ``scale``.
+            indices (array): Of neighbours, see :meth:`_neighbors`.
+            start (Encoder): To go on from; None for new weights.
+        """
+        device, size = self._get_device(), self.batch_size_
+        if start is None:
+            network = self._network(numpy.random.RandomState(seed))
+        else:
+            network = start.copy('copy')
+            network.l1.W.array /= scale
+        network.to_device(device)
+        loss = IMSATLoss(
+            self.make_objective(), self.make_regularizer(), radius, seed,
+            functools.partial(draw_neighbors, x, indices, device))
+        training = session.run(
+            Updater(IndexIterator(len(radius), size, self.sampling, seed,
+                                  weight),
+                    Adam(alpha=self.learning_rate).setup(network), x, loss,
+                    device, self.step),
+            self.epochs_, self._extensions(
+                network, x, y, loss, weight, start is not None),
+            keeps=self._n_networks == 1)
+        logits = predict_logits(network, x)
+        information = information_of(loss.objective, logits, weight)
+        sat = regularization_of(loss, network, x, size, weight=weight)
+        restart = Restart(
+            seed, sat + loss.objective.combine(information, loss.penalty),
+            logits=logits, **vars(training),
+            terms=dict(sat=sat, **information._asdict()))
+        # From now on it takes points as they are.
+        network.l1.W.array *= scale
+        forget_training(network)
+        rank = loss.objective.rank(sat, information, loss.penalty)
+        return (restart, self._rank(restart, rank, indices), network,
+                session.is_stopped)
+
+    def _check_weight(self, weight, n):
+        """sample_weight as fit has it; None for all alike."""
+        ranks = current()
+        if weight is None:
+            ranks.check_agreement(dict(sample_weight=None))
+            return None
+        try:
+            weight = numpy.asarray(weight, numpy.float64)
+        except (TypeError, ValueError):
+            weight = numpy.empty(())
+        if weight.shape != (n,) or not numpy.isfinite(weight.sum()) \
+                or weight.min() < 0 or not weight.any():
+            raise InputError(
+                f'sample_weight is not a finite number from 0 for each of {n} '
+                f'points, not all of them zero; give these, or None')
+        ranks.check_agreement(dict(sample_weight=digest(weight)))
+        return weight
+
+    def _fitted_network(self):
+        """The network that is fitted, if there is one, and what is done to
+        points before it."""
+        if not hasattr(self, 'encoder_'):
+            return None
+        if self.resume:
+            raise InputError('resume goes on from snapshots and warm_start '
+                             'from the fitted network; take one of them')
+        return self.encoder_, self.center_, self.deviation_
+
+    def _moved(self, encoder, center, deviation):
+        """A copy of a network that was fitted with another ``center_`` and
+        ``deviation_``, which says the same of points as they are moved now.
+        """
+        self._check_widths(encoder)
+        network = self._network()
+        serializers.NpzDeserializer(
+            serializers.npz.serialize(encoder)).load(network)
+        layer = network.l1
+        W = layer.W.array.astype(numpy.float64) / deviation
+        layer.b.array += W @ (self.center_ - center)
+        layer.W.array[...] = W * self.deviation_
+        return network
 
     def settle(self, n: int) -> dict:
         """What ``'auto'`` comes to for ``n`` points, and what was given: a
         dict of ``batch_size``, ``epochs`` and ``n_neighbors``."""
-        k = self._n_outputs
-        # Clusters are seen in each batch, and a batch is not all points.
-        size = min(n, max(min(BATCH, n // 4), 5 * k // 2, LEAST_BATCH)) \
-            if self.batch_size == AUTO else self.batch_size
+        k, size = self._n_outputs, super().settle(n)['batch_size']
         epochs = max(EPOCHS, -(-LEAST_STEPS // max(1, n // size))) \
             if self.epochs == AUTO else self.epochs
         # Of a cluster, half of its points or less.
@@ -190,8 +297,28 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         """What restarts are compared by, from the objective's own rank."""
         return rank
 
+    def _check_widths(self, encoder):
+        """InputError unless a fitted network is what is asked for."""
+        widths = tuple(self._widths(self.n_features_in_))
+        if not isinstance(encoder, Encoder):
+            raise InputError('several networks are fitted, by '
+                             'select="consensus", with which no training goes '
+                             'on; fit a new estimator')
+        if encoder.sizes != widths:
+            raise InputError(
+                f'the network that is fitted has '
+                f'{"-".join(map(str, encoder.sizes))} units, and '
+                f'{"-".join(map(str, widths))} are asked for; ask for the '
+                f'same to go on with it, or fit a new estimator')
+
+    @property
+    def _least_batch(self):
+        return 5 * self._n_outputs // 2  # clusters are seen in each
+
     def _warn_of_terms(self, objective):
         best = self.restarts_[self.best_restart_]
+        if not best.log:  # stopped in the first epoch
+            return
         of_all = best.terms.get('marginal_entropy', 0)
         of_batches = best.log[-1].get('main/marginal_entropy', 0)
         if of_all < LEAST_SHARE * of_batches:
@@ -216,10 +343,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     def _may_center(self):
         return self.make_regularizer().is_shift_invariant
 
-    def _extensions(self, network, x, labels, loss):
+    def _extensions(self, network, x, labels, loss, weight, goes_on):
         def summarize(logits):
-            return {**information_of(loss.objective, logits)._asdict(),
-                    **self._summarize(logits, labels)}
+            return {
+                **information_of(loss.objective, logits, weight)._asdict(),
+                **self._summarize(logits, labels)}
         # The penalty grows by what it says.
         every = 1 if loss.objective.tolerance is not None else max(
             1, self.epochs_ // self.evaluations)
@@ -230,8 +358,11 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         if loss.objective.waits:
             # Half of the steps that there are at least.
             wait = -(-LEAST_STEPS // (2 * (x.shape[0] // self.batch_size_)))
+            if goes_on:  # there are clusters
+                wait = 0
+                sort_outputs(network, x, loss.objective.prior, weight)
             extensions.append(LatePenalty(
-                loss, x, min(wait, self.epochs_ // 2)))
+                loss, x, min(wait, self.epochs_ // 2), weight))
         return extensions
 
     def _logits(self, X):
@@ -259,7 +390,7 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return self
 
     def _widths(self, d):
-        return d, *self.hidden, self._n_outputs
+        return d, *layers(self.hidden), self._n_outputs
 
     def _network(self, rng=None):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
@@ -283,6 +414,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
         return self._radius(X)[0]
 
     @property
+    def _n_networks(self):
+        return 1
+
+    @property
     def _most_neighbors(self):
         """How many of each point something needs to know, but for sigma."""
         return self.make_regularizer().needs_neighbors
@@ -290,10 +425,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
     def _neighbors(self, X):
         """sigma_t(x) and the indices of neighbours, shape (N, k); None for
         both if nothing but sigma_t(x) needs them."""
-        k, t = self._most_neighbors, self.n_neighbors_
+        k, n = self._most_neighbors, X.shape[0]
         if not k:
             return None, None
-        n = X.shape[0]
+        t = self.settle(n)['n_neighbors']
         with self._bar(n, 'neighbours') as bar:
             distances, indices = neighbors(
                 X, min(max(k, t), n - 1), self._cache, bar.update,
@@ -343,23 +478,34 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
 
     def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
-        n, regularizer = X.shape[0], self.make_regularizer()
-        t = self.settle(n)['n_neighbors']
-        if regularizer.needs_radius and t >= n:
-            raise argument_error(
-                self, 'n_neighbors', f'is {t}, but {n} points have no '
-                f'neighbour number {t}; choose one from 1 to {n - 1}')
-        if regularizer.needs_neighbors >= n:
-            raise InputError(
-                f'{n} points have no {regularizer.needs_neighbors} others to '
-                f'take as neighbours; let the regulariser take at most '
-                f'{n - 1} (nearest, --nearest)')
-        regularizer.check(X.shape[1])
+        self._check_neighbors(X.shape[0])
+        self.make_regularizer().check(X.shape[1])
         objective = self.make_objective()
         objective.check(self._n_outputs)
-        if ranks_of(self.communicator).size > 1 \
-                and not is_shared(objective):
+        if self.n_jobs != 1 and self.halving and self.n_init > 1:
+            raise argument_error(
+                self, 'n_jobs', f'is {self.n_jobs}, but halving trains one '
+                f'restart after the other; leave it at 1')
+        if ranks_of(self.communicator).size == 1:
+            return
+        if self.n_jobs != 1:
+            raise argument_error(
+                self, 'n_jobs', f'is {self.n_jobs}, but ranks share each '
+                f'restart already; leave it at 1')
+        if not is_shared(objective):
             raise InputError(
                 f'{type(objective).__name__} takes information of its own '
                 f'from a batch, which is not shared out to ranks; leave the '
                 f'communicator out, or take a function of imsat.functions')
+
+    def _check_neighbors(self, n):
+        t = self.settle(n)['n_neighbors']
+        if self.make_regularizer().needs_radius and t >= n:
+            raise argument_error(
+                self, 'n_neighbors', f'is {t}, but {n} points have no '
+                f'neighbour number {t}; choose one from 1 to {n - 1}')
+        k = self.make_regularizer().needs_neighbors
+        if k >= n:
+            raise InputError(
+                f'{n} points have no {k} others to take as neighbours; let '
+                f'the regulariser take at most {n - 1} (nearest, --nearest)')

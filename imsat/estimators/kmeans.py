@@ -25,6 +25,7 @@ class KMeansClustering(Clusterer, Estimator):
         centers_ (array): Shape (K, d), float32, or float64 where the data
             are centred.
         labels_ (array): Cluster of every training point, shape (N,).
+        n_iter_ (int): Iterations of the initialisation that was kept.
 
     Example:
         >>> x = numpy.array([[0.], [1.], [9.], [10.]])
@@ -47,7 +48,8 @@ class KMeansClustering(Clusterer, Estimator):
                 Restart(seed, float(kmeans.inertia_),
                         logits=-kmeans.transform(X)),
                 centers_=self._as_given(kmeans.cluster_centers_),
-                labels_=kmeans.labels_.astype(numpy.int64))
+                labels_=kmeans.labels_.astype(numpy.int64),
+                n_iter_=kmeans.n_iter_)
         self._warn_of_empty()
         return self
 

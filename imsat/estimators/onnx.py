@@ -14,6 +14,7 @@ from imsat.estimators.deep_hash import DeepHasher
 from imsat.estimators.hashing import IMSATHasher
 from imsat.functions.mutual_information import heads
 from imsat.links import Ensemble
+from imsat.parameters import layers
 from imsat.retrieval.codes import code_width
 from imsat.storage import atomic_write
 
@@ -202,6 +203,6 @@ def _(model: DAEKMeans, graph, x, arrays):
 @add_outputs.register
 def _(model: DeepHasher, graph, x, arrays):
     h = graph.scaled(x, model.mean_, model.scale_)
-    for i in range(1, len(model.hidden) + 2):
+    for i in range(1, len(layers(model.hidden)) + 2):
         h = graph('Tanh', graph.linear(h, arrays, f'l{i}'))
     return graph.bits(h, model.n_bits)

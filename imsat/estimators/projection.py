@@ -72,6 +72,7 @@ class ITQHasher(ProjectionHasher):
         rotation_ (array): Shape (D, D), orthogonal.
         objective_ (float): Mean of :math:`||b - v R||^2`, the quantisation
             error.
+        n_iter_ (int): ``iterations``.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(60, 8))
@@ -95,7 +96,7 @@ class ITQHasher(ProjectionHasher):
             log = [{'epoch': i + 1, 'all/quantization': error}
                    for i, error in enumerate(errors)]
             restarts.add(Restart(seed, errors[-1], log=log),
-                         rotation_=rotation)
+                         rotation_=rotation, n_iter_=len(errors))
         self.codes_ = pack_bits(self._bits(v))
         self._warn_of_constant(self.codes_, self.n_bits)
         return self

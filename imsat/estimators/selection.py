@@ -3,6 +3,7 @@ labels, or all are joined, or only the better half of them goes on."""
 import copy
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy
 from scipy.optimize import linear_sum_assignment
@@ -27,8 +28,8 @@ class All(Restarts):
         super().__init__(model, n, steps)
         self.fitted = []
 
-    def __iter__(self):
-        yield from super().__iter__()
+    def run(self, train, n_jobs=1):
+        yield from super().run(train, n_jobs)
         model = self.model
         best = most_alike(model.restarts_)
         model.best_restart_ = best
@@ -37,7 +38,7 @@ class All(Restarts):
             networks = [fitted['encoder_'] for fitted in self.fitted]
             model.encoder_, restart = join(
                 networks, model.restarts_, best, model.make_objective())
-            model.best_restart_ = self.n
+            model.best_restart_ = len(model.restarts_)
             model.restarts_.append(restart)
         model.objective_ = model.restarts_[model.best_restart_].objective
 
@@ -53,7 +54,7 @@ class Halving(Restarts):
     What goes on is what it would have been alone, bit for bit.
     """
 
-    def __iter__(self):
+    def run(self, train, n_jobs=1):
         model, n, epochs = self.model, self.n, self.model.epochs_
         per_epoch = self.steps // epochs
         plan = rounds(n, epochs)
@@ -61,7 +62,8 @@ class Halving(Restarts):
                     in plan)
         first, progress = self._begin(steps)
         seeds, states = restart_seeds(first, n), [None] * n
-        model.restarts_, self.ranks = [None] * n, [None] * n
+        model.restarts_ = [None] * n
+        self.ranks: list[Any] = [None] * n
         alive, done = list(range(n)), 0
         for number, (count, start, self.end) in enumerate(plan, 1):
             alive = sorted(self._order(alive)[:count])
@@ -77,13 +79,22 @@ class Halving(Restarts):
                     self._session(self.index, first, progress).below(
                         f'round-{number}'),
                     until=self.end, state=states[self.index])
-                yield seeds[self.index], session
+                yield train(seeds[self.index], session)
+                if self.is_stopped:
+                    return self._keep(progress)
                 states[self.index] = session.state
                 done += (self.end - start) * per_epoch
+        return self._keep(progress)
+
+    def _keep(self, progress):
+        """The last one, which is the best unless this was stopped."""
         if progress is not None:
             progress.close()
-        model.best_restart_, = alive
-        model.objective_ = model.restarts_[alive[0]].objective
+        model = self.model
+        begun = [i for i in range(self.n) if model.restarts_[i] is not None]
+        model.restarts_ = [model.restarts_[i] for i in begun]
+        model.best_restart_ = begun.index(self.index)
+        model.objective_ = model.restarts_[model.best_restart_].objective
 
     def add(self, restart, rank=None, **fitted):
         self._check(restart)
@@ -130,7 +141,8 @@ def most_alike(restarts):
     agreement = pairwise_agreement(
         [restart.logits.argmax(axis=1) for restart in restarts])
     for restart, values in zip(restarts, agreement):
-        restart.terms['majority'] = float(values.sum() / (len(values) - 1))
+        restart.terms['majority'] = float(
+            values.sum() / max(1, len(values) - 1))
     return max(range(len(restarts)), key=lambda i: (
         restarts[i].terms['majority'], -restarts[i].objective))
 

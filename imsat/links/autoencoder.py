@@ -11,7 +11,8 @@ from chainer.initializers import Normal
 from imsat.devices import check_memory
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import (
-    GENERATOR, RANDOM_STATE, Number, OneOf, Tensor, Units, Whole, checked)
+    GENERATOR, RANDOM_STATE, Number, OneOf, Tensor, Units, Whole, checked,
+    layers)
 from imsat.ranks import current
 
 
@@ -23,7 +24,8 @@ class Autoencoder(chainer.Chain):
 
     Args:
         n_in (int): d, the number of features.
-        sizes (sequence of int): Units of every layer, the code's last.
+        sizes (sequence of int, or int): Units of every layer, the code's
+            last.
         rng (numpy.random.RandomState): Source of the weights; NumPy's global
             one by default.
 
@@ -34,11 +36,13 @@ class Autoencoder(chainer.Chain):
     """
 
     @checked(n_in=Whole(1), sizes=Units(), rng=RANDOM_STATE)
-    def __init__(self, n_in: int, sizes: Sequence[int],
+    def __init__(self, n_in: int, sizes: Sequence[int] | int,
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
-        check_memory((n_in, *sizes))
-        pairs = list(zip((n_in, *sizes), sizes))
+        outputs = layers(sizes)
+        inputs = n_in, *outputs
+        check_memory(inputs)
+        pairs = list(zip(inputs, outputs))
 
         def linear(fan_in, units):
             return L.Linear(fan_in, units, initialW=Normal(.01, rng=rng))

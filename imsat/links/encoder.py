@@ -11,7 +11,8 @@ from chainer.initializers import Normal
 from imsat.devices import check_memory
 from imsat.functions import batch_normalization_relu
 from imsat.hints import VariableOrArray
-from imsat.parameters import RANDOM_STATE, Choice, Units, Whole, checked
+from imsat.parameters import (
+    RANDOM_STATE, Choice, Units, Whole, checked, layers)
 from imsat.ranks import current
 
 HIDDEN = 1200, 1200  # units of section 4.1
@@ -35,8 +36,8 @@ class Encoder(chainer.Chain):
     Args:
         n_in (int): Dimension d of the input.
         n_out (int): Number M of outputs: clusters or bits.
-        hidden (sequence of int): Units of the hidden layers; empty for a
-            linear classifier.
+        hidden (sequence of int, or int): Units of the hidden layers, or of
+            the only one; empty for a linear classifier.
         initialization (str): ``'original'``, weights from N(0, .1 / fan_in),
             of the last layer N(0, 1e-4 / fan_in), as the authors' code draws
             them; or ``'he'``, smaller: N(0, (.1 sqrt(2 / fan_in))^2) and
@@ -55,14 +56,14 @@ class Encoder(chainer.Chain):
     @checked(n_in=Whole(1), n_out=Whole(1), hidden=Units(),
              initialization=Choice(INITIALIZATIONS), rng=RANDOM_STATE)
     def __init__(self, n_in: int, n_out: int,
-                 hidden: Sequence[int] = HIDDEN,
+                 hidden: Sequence[int] | int = HIDDEN,
                  initialization: str = INITIALIZATION,
                  rng: numpy.random.RandomState | None = None):
         super().__init__()
         std_hidden, std_last = INITIALIZATIONS[initialization]
-        sizes = (n_in, *map(int, hidden), n_out)
+        sizes = (n_in, *map(int, layers(hidden)), n_out)
         check_memory(sizes)
-        self.sizes, self.n_hidden = sizes, len(hidden)
+        self.sizes, self.n_hidden = sizes, len(sizes) - 2
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip(sizes, sizes[1:]), 1):
                 last = i > self.n_hidden

@@ -8,7 +8,7 @@ import numpy
 
 from imsat.devices import check_memory
 from imsat.hints import VariableOrArray
-from imsat.parameters import Units, Whole, checked
+from imsat.parameters import Units, Whole, checked, layers
 
 
 class TanhNetwork(chainer.Chain):
@@ -19,7 +19,8 @@ class TanhNetwork(chainer.Chain):
 
     Args:
         n_in (int): Dimension of the input.
-        sizes (sequence of int): Units of every layer, the last the bits.
+        sizes (sequence of int, or int): Units of every layer, the last the
+            bits.
 
     Example:
         A fresh network of one layer: tanh of the first inputs.
@@ -30,11 +31,12 @@ class TanhNetwork(chainer.Chain):
     """
 
     @checked(n_in=Whole(1), sizes=Units())
-    def __init__(self, n_in: int, sizes: Sequence[int]):
+    def __init__(self, n_in: int, sizes: Sequence[int] | int):
         super().__init__()
-        check_memory((n_in, *sizes))
+        inputs = n_in, *layers(sizes)
+        check_memory(inputs)
         with self.init_scope():
-            for i, (fan_in, units) in enumerate(zip((n_in, *sizes), sizes)):
+            for i, (fan_in, units) in enumerate(zip(inputs, inputs[1:])):
                 setattr(self, f'l{i + 1}', L.Linear(
                     fan_in, units,
                     initialW=numpy.eye(units, fan_in, dtype=numpy.float32)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import chainer
 
+from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.losses.objectives import Objective
 from imsat.losses.regularizers import Regularizer
@@ -81,7 +82,11 @@ class IMSATLoss:
 
     def regularize(self, network, x, index, rng, y=None):
         """R of a batch, from its points and their clean logits y."""
-        near = {'near': functools.partial(self.near, index)} \
-            if self.regularizer.needs_neighbors else {}
+        near = {}
+        if self.regularizer.needs_neighbors:
+            if self.near is None:
+                raise InputError('the regulariser takes neighbours, and near '
+                                 'is None; give a function that draws them')
+            near['near'] = functools.partial(self.near, index)
         return self.regularizer(network, self.objective.distance, x,
                                 self.radius[index], y=y, rng=rng, **near)

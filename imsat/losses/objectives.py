@@ -10,12 +10,15 @@ from imsat.errors import InputError
 from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
     softmax_entropy, softmax_kl)
-from imsat.functions.entropy import Prior
-from imsat.functions.mutual_information import Sizes
+from imsat.functions.entropy import Entropies, Prior
+from imsat.functions.mutual_information import (
+    CodeInformation, Sizes, cells_of_pairs, heads, same_head)
+from imsat.functions.probabilities import log_softmax
 from imsat.hints import VariableOrArray
 from imsat.parameters import (
     Number, argument_error, check_value, documented, parameter)
 
+EPS = 1e-8  # in every logarithm, as in the authors' code
 # Declared once, for every objective.
 _lam = functools.partial(
     parameter, .1, Number(), 'lambda of Eqs. 1, 7, 10, 14: weight of the '
@@ -75,6 +78,18 @@ class Objective:
         raise TypeError(f'{type(self).__name__} does not say what it is made '
                         f'of; define information')
 
+    def weighted_information(self, y, weight):
+        """The terms as floats, of all data, where points have weights.
+
+        Args:
+            y (array): Logits, shape (N, M), float64.
+            weight (array): Shape (N,), of sum 1.
+        """
+        raise InputError(
+            f'{type(self).__name__} does not say what it is made of where '
+            f'points have weights; leave sample_weight out, or define '
+            f'weighted_information')
+
     def combine(self, information: Any, penalty: float | None = None) -> Any:
         """The term to minimise; ``penalty`` is the weight of a constraint
         that has grown."""
@@ -126,6 +141,11 @@ class HashingObjective(PairsObjective):
     information = staticmethod(sigmoid_mutual_information)
     distance = staticmethod(sigmoid_kl)
 
+    def weighted_information(self, y, weight):
+        # A bit is an output of two values with the logits y and 0.
+        two = numpy.stack([y, 0 * y], axis=2).reshape(len(y), -1)
+        return weighted_information(two, (2,) * y.shape[1], weight)
+
 
 @documented
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +172,9 @@ class CodeObjective(PairsObjective):
 
     def information(self, y):
         return code_mutual_information(y, self.sizes)
+
+    def weighted_information(self, y, weight):
+        return weighted_information(y, self.sizes, weight)
 
     def distance(self, y0, y1):
         return code_kl(y0, y1, self.sizes)
@@ -223,6 +246,15 @@ class ClusteringObjective(Objective):
             prior = check_prior(prior).astype(y.dtype)
         return softmax_entropy(y, prior)
 
+    def weighted_information(self, y, weight):
+        conditional, marginal, _ = weighted_information(
+            y, y.shape[1:], weight)
+        mean = weight @ numpy.exp(log_softmax(y))
+        prior = numpy.full(y.shape[1], 1 / y.shape[1]) \
+            if self.prior is None else check_prior(self.prior)
+        return Entropies(conditional, marginal, float(
+            mean @ numpy.log((mean + EPS) / (prior + EPS))))
+
     def combine(self, information, penalty=None):
         loss = self.lam * information.conditional_entropy
         if self.prior is None and self.delta is None:
@@ -239,6 +271,21 @@ class ClusteringObjective(Objective):
             return super().rank(sat, information, penalty)
         return (max(information.kl_to_prior - self.delta, 0.),
                 sat + self.lam * information.conditional_entropy)
+
+
+def weighted_information(y, sizes, weight):
+    """:func:`imsat.functions.code_mutual_information` of points with weights,
+    as floats; of one output, the entropies of a softmax."""
+    log_p = numpy.concatenate(
+        [log_softmax(y[:, head]) for head in heads(sizes)], axis=1)
+    p = numpy.exp(log_p)
+    mean = weight @ p
+    centred = p - mean
+    cells, _, _ = cells_of_pairs(mean, centred.T @ (weight[:, None] * centred),
+                                 same_head(numpy, sizes), EPS)
+    return CodeInformation(
+        -float(weight @ (p * numpy.log(p + EPS)).sum(axis=1)),
+        -float(mean @ numpy.log(mean + EPS)), float(cells.sum()))
 
 
 def check_prior(prior):

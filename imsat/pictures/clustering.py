@@ -1,4 +1,5 @@
 """What clusters look like."""
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -6,6 +7,7 @@ import scipy.sparse
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
@@ -14,7 +16,8 @@ from imsat.functions.entropy import Prior
 from imsat.labels import classes_of
 from imsat.metrics import match_clusters
 from imsat.parameters import PATH, SEED, Numbers, Whole, checked, is_whole
-from imsat.pictures.images import ImageShape, check_images, drawable
+from imsat.pictures.images import (
+    ImageShape, are_strokes, check_images, drawable)
 from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -135,7 +138,7 @@ def cluster_samples(path: AnyPath, x: numpy.ndarray,
     figure = Figure((columns * .45 + .6, shown * .45 + .6),
                     layout='constrained')
     axes = figure.subplots()
-    axes.imshow(canvas, cmap='gray_r')
+    axes.imshow(canvas, cmap='gray_r' if are_strokes(x, span) else 'gray')
     axes.set_xticks([])
     axes.set_yticks([k * (height + 1) + height / 2 for k in range(shown)],
                     [f'{k}' if (clusters == k).any() else f'{k} (empty)'
@@ -235,3 +238,31 @@ def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
                         f'variance', fontsize=8)
     return save(figure, path)
 
+
+def cluster_numbers(path: AnyPath, numbers: Sequence[int],
+                    values: Sequence[Mapping[str, Any]],
+                    best: int) -> Figure:
+    """What speaks for each of several numbers of clusters: the mean over
+    restarts as a line, and each of them as a dot.
+
+    Args:
+        path (path): The PNG file.
+        numbers (sequence of int): Of clusters.
+        values (sequence of dict): Of each, by criterion, the restarts'
+            values.
+        best (int): The number that is taken.
+    """
+    figure = Figure((8, 5.4), layout='constrained')
+    for axes, name in zip(figure.subplots(2, 2).flat, values[0]):
+        axes.axvline(best, color=ORANGE, linewidth=2)
+        axes.plot(numbers, [numpy.mean(value[name]) for value in values],
+                  color=BLUE)
+        for number, value in zip(numbers, values):
+            axes.plot([number] * len(value[name]), value[name], '.',
+                      color=BLUE)
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel('clusters')
+        axes.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
+        axes.grid(alpha=.3)
+    return save(figure, path)

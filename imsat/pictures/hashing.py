@@ -12,7 +12,8 @@ from imsat.functions import pairwise_mutual_information
 from imsat.functions.mutual_information import Sizes
 from imsat.labels import number_labels
 from imsat.parameters import PATH, Numbers, checked
-from imsat.pictures.images import ImageShape, check_images, drawable
+from imsat.pictures.images import (
+    ImageShape, are_strokes, check_images, drawable)
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
 from imsat.storage import AnyPath
 
@@ -108,8 +109,9 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
     Args:
         path (path): The PNG file.
         query_x (array): Shape (Q, d); the first of each row.
-        query_labels (array): Shape (Q,); what differs from it is orange.
-        gallery_x, gallery_labels (array): Shapes (N, d) and (N,).
+        query_labels (array): Shape (Q,), or rows of 0 and 1, (Q, L); what
+            differs from it, or shares no 1 with it, is orange.
+        gallery_x, gallery_labels (array): Shapes (N, d) and (N,) or (N, L).
         neighbors, distances (array): Shape (Q, k), index in the gallery and
             Hamming distance.
         image_shape (tuple): (height, width), in colour (height, width, 3).
@@ -134,17 +136,20 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
                     layout='constrained')
     grid = figure.subplots(rows, k + 1, squeeze=False)
     span = query_x.min(), query_x.max()
+    cmap = 'gray_r' if are_strokes(query_x, span) else 'gray'
     for i in range(rows):
         images = [query_x[i], *gallery_x[neighbors[i]]]
         for j, (axes, image) in enumerate(zip(grid[i], images)):
-            axes.imshow(drawable(image, image_shape, span), cmap='gray_r',
+            axes.imshow(drawable(image, image_shape, span), cmap=cmap,
                         vmin=span[0], vmax=span[1])
             axes.set_xticks([])
             axes.set_yticks([])
             if j == 0:
                 color, text = BLUE, 'query'
             else:
-                right = labels[1][neighbors[i, j - 1]] == labels[0][i]
+                label, own = labels[1][neighbors[i, j - 1]], labels[0][i]
+                right = label == own if numpy.ndim(own) == 0 \
+                    else (label * own).any()
                 color = GREY if right else ORANGE
                 text = distances[i, j - 1]
             axes.set_title(text, fontsize=7, pad=2)

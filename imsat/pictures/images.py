@@ -6,6 +6,9 @@ import numpy
 from imsat.errors import InputError
 from imsat.parameters import MOST, Kind, is_sequence, is_whole
 
+MOST_LOOKED_AT = 1000  # images
+DARK = .1  # of the span of the values, what is background at most
+
 
 class ImageShape(Kind):
     """(height, width), in colour (height, width, 3)."""
@@ -25,6 +28,18 @@ def check_images(image_shape: tuple[int, ...], **arrays: numpy.ndarray
             raise InputError(
                 f'rows of {name} have {x.shape[1]} numbers, and are no images '
                 f'of shape {tuple(image_shape)}; give that of the images')
+
+
+def are_strokes(x: numpy.ndarray, span: tuple[float, float]) -> bool:
+    """Whether most of some grey images is their darkest: a background, which
+    is drawn white, as paper.  Photographs are drawn as they are.
+
+    Args:
+        x (array): Shape (N, d).
+        span (tuple): The least and the largest value there is.
+    """
+    some = x[::-(-x.shape[0] // MOST_LOOKED_AT)]
+    return bool(numpy.median(some) <= span[0] + DARK * (span[1] - span[0]))
 
 
 def drawable(row: numpy.ndarray, image_shape: tuple[int, ...],

@@ -182,3 +182,10 @@ class FlatParameters:
                         hp.beta2, hp.eps)
         else:
             self._rule.update_core(self.parameter)
+
+
+def forget_training(network):
+    """Lets go of gradients and moments, three times the network's memory."""
+    network.cleargrads()
+    for param in network.params():
+        param.array, param.update_rule = param.array.copy(), None

@@ -11,7 +11,8 @@ from imsat.on_disk import OnDisk, blocks_of, joined
 from imsat.randomness import EVALUATION, generator
 from imsat.ranks import current, sharing, taken_in_turn
 from imsat.training.configuration import own_configuration
-from imsat.training.iterators import IndexIterator, batch_of, dense
+from imsat.training.iterators import (
+    IndexIterator, batch_of, dense, sample_by_weight)
 
 BATCH = 1000
 # Of points on disk: batches of a rank at a time, and the points from which R
@@ -61,8 +62,13 @@ def softmax(logits):
 
 @own_configuration()
 @sharing(None)  # every rank has all logits
-def information_of(objective, logits):
-    """The terms of ``objective`` for all data, as floats in nats."""
+def information_of(objective, logits, weight=None):
+    """The terms of ``objective`` for all data, as floats in nats; of points
+    with weights, shape (N,), as if each were there so many times."""
+    if weight is not None:
+        return objective.weighted_information(
+            numpy.asarray(logits).astype(numpy.float64),
+            weight / weight.sum())
     blocks = [(0, logits)]
     if is_shared(objective):
         blocks = list(blocks_of(logits))
@@ -78,7 +84,7 @@ def information_of(objective, logits):
     return kinds[0](*terms)
 
 
-def regularization_of(loss, network, x, batch_size, seed=0):
+def regularization_of(loss, network, x, batch_size, seed=0, weight=None):
     """R of Eq. 1 of all data, in batches as in training; of more than a
     million points on disk, of a random million.
 
@@ -89,15 +95,18 @@ def regularization_of(loss, network, x, batch_size, seed=0):
         loss (IMSATLoss): Whose regulariser.
         network (chainer.Link): The network.
         x (array or sparse matrix): All data, shape (N, d).
+        weight (array): Of the points, shape (N,), by which they are drawn;
+            None for all alike.
     """
-    n = x.shape[0]
+    n, rng = x.shape[0], generator(seed, EVALUATION)
     total, steps = 0., n // batch_size
-    if isinstance(x, OnDisk) and n > MOST:
+    if isinstance(x, OnDisk) and n > MOST and weight is None:
         steps = max(1, MOST // batch_size)
         batches: Iterator = IndexIterator(n, batch_size, 'shuffle-buffer',
                                           seed)
     else:
-        order = generator(seed, EVALUATION).permutation(n)
+        order = rng.permutation(n) if weight is None else sample_by_weight(
+            rng, weight, steps * batch_size)
         batches = (order[start:start + batch_size]
                    for start in range(0, n, batch_size))
     for step, index in enumerate(itertools.islice(batches, steps)):

@@ -111,15 +111,19 @@ class LatePenalty(extension.Extension):
     Args:
         loss (IMSATLoss): Whose ``penalty`` is 0 until then.
         x (array or sparse matrix): All data, shape (N, d).
-        epochs (int): How many.
+        epochs (int): How many; of a network that has clusters, 0.
+        weight (array): Of the points, shape (N,); None for all alike.
     """
     trigger = 1, 'epoch'
     default_name = 'prior'
     priority = GrowingPenalty.priority - 1  # once that has looked
 
-    @checked(loss=LOSS, x=TABLE, epochs=Whole(0))
-    def __init__(self, loss: IMSATLoss, x: Any, epochs: int) -> None:
+    @checked(loss=LOSS, x=TABLE, epochs=Whole(0), weight=OneOf(
+        numpy.ndarray, 'give an array of weights, or None', optional=True))
+    def __init__(self, loss: IMSATLoss, x: Any, epochs: int,
+                 weight: numpy.ndarray | None = None) -> None:
         self.loss, self.x, self.epochs = loss, x, epochs
+        self.weight = weight
         self.radius = loss.radius
         if epochs:
             loss.penalty = 0.
@@ -137,17 +141,23 @@ class LatePenalty(extension.Extension):
         if trainer.updater.epoch == self.epochs:
             objective: Any = self.loss.objective
             self.loss.penalty = objective.penalty
-            network = trainer.updater.get_optimizer('main').target
-            logits = predict_logits(network, self.x)
-            p = sum(softmax(block).sum(axis=0)
-                    for _, block in blocks_of(logits)) / len(logits)
-            order = numpy.empty(len(p), int)
-            order[numpy.argsort(objective.prior, kind='stable')] = \
-                numpy.argsort(p, kind='stable')
-            reorder(list(network.children())[-1], order)
+            sort_outputs(trainer.updater.get_optimizer('main').target, self.x,
+                         objective.prior, self.weight)
 
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
+
+
+def sort_outputs(network, x, prior, weight=None):
+    """Brings clusters and a prior, shape (K,), in one order of size."""
+    logits = predict_logits(network, x)
+    p = sum((softmax(block) if weight is None else
+             weight[start:start + len(block), None] * softmax(block)
+             ).sum(axis=0) for start, block in blocks_of(logits))
+    order = numpy.empty(len(p), int)
+    order[numpy.argsort(prior, kind='stable')] = \
+        numpy.argsort(p, kind='stable')
+    reorder(list(network.children())[-1], order)
 
 
 def reorder(layer, order):
@@ -177,18 +187,23 @@ class DivergenceCheck(extension.Extension):
         if not (updater.is_new_epoch or network.xp is numpy
                 and not _is_finite(observed['main/loss'])):
             return
-        look = _Look([])
-        for name in sorted(observed):
-            look(name, observed[name])
-        network.serialize(look)
-        optimizer.serialize(look)
-        if look.found:
-            raise DivergenceError(
-                f'{", ".join(look.found[:3])} became NaN or infinite in epoch '
-                f'{math.ceil(updater.epoch_detail)}, by step '
-                f'{updater.iteration}; take a smaller learning rate, weights '
-                f'such as lambda near their defaults, or data scaled to about '
-                f'1')
+        check_finite(observed, network, optimizer,
+                     f'epoch {math.ceil(updater.epoch_detail)}, by step '
+                     f'{updater.iteration}')
+
+
+def check_finite(observed, network, optimizer, when):
+    """Raises DivergenceError if something of these is not finite."""
+    look = _Look([])
+    for name in sorted(observed):
+        look(name, observed[name])
+    network.serialize(look)
+    optimizer.serialize(look)
+    if look.found:
+        raise DivergenceError(
+            f'{", ".join(look.found[:3])} became NaN or infinite in {when}; '
+            f'take a smaller learning rate, weights such as lambda near their '
+            f'defaults, or data scaled to about 1')
 
 
 class _Look(chainer.Serializer):

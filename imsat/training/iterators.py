@@ -24,6 +24,23 @@ def sample_permutation(rng, n, batch_size):
     return rng.permutation(n)[:batch_size]
 
 
+def sample_by_weight(rng, weight, size):
+    """``size`` points in random order, as often as their weights demand.
+
+    Of a point with the share s of all weight there are size s, rounded up or
+    down so that this is their mean (systematic sampling): what a permutation
+    gives where every point is repeated by its weight, but with less chance.
+
+    Args:
+        weight (array): Shape (N,), at least 0.
+    """
+    order = rng.permutation(numpy.flatnonzero(weight))
+    ends = numpy.cumsum(weight[order])
+    places = (numpy.arange(size) + rng.random()) / size * ends[-1]
+    return rng.permutation(
+        order[numpy.searchsorted(ends[:-1], places, side='right')])
+
+
 class IndexIterator(chainer.dataset.Iterator):
     """Indices of a batch at a time, shape (batch_size,).
 
@@ -41,6 +58,8 @@ class IndexIterator(chainer.dataset.Iterator):
             64 blocks of 1,024 rows, one from each 64th of the data, all rows
             are shuffled before the next 64 are read.
         seed (int): Of every permutation, together with the iteration.
+        weight (array): Shape (n,); if there is one, points are drawn by it,
+            see :func:`sample_by_weight`, and ``sampling`` does not matter.
 
     Example:
         >>> from imsat.training import IndexIterator
@@ -52,18 +71,22 @@ class IndexIterator(chainer.dataset.Iterator):
     @checked(n=Whole(1), batch_size=Whole(1), sampling=Choice(SAMPLINGS),
              seed=SEED)
     def __init__(self, n: int, batch_size: int,
-                 sampling: str = SAMPLINGS[0], seed: int = 0) -> None:
+                 sampling: str = SAMPLINGS[0], seed: int = 0,
+                 weight: numpy.ndarray | None = None) -> None:
         if batch_size > n:
             raise ArgumentError('batch_size', f'is {batch_size}, more than '
                                 f'the {n} points; choose at most {n}')
         self.n, self.batch_size, self.seed = n, batch_size, seed
-        self.sampling = sampling
+        self.sampling, self.weight = sampling, weight
         self.steps_per_epoch = n // batch_size
         self.iteration = 0
 
     def __next__(self) -> numpy.ndarray:
         step = self.iteration
         self.iteration += 1
+        if self.weight is not None:
+            return sample_by_weight(generator(self.seed, ORDER, step),
+                                    self.weight, self.batch_size)
         if self.sampling == 'permutation':
             return sample_permutation(
                 generator(self.seed, ORDER, step), self.n, self.batch_size)

@@ -90,6 +90,7 @@ class Session:
     state: dict[str, Any] | None = parameter(
         None, OneOf(dict, 'give what a Session has as its state, or None',
                     optional=True), kw_only=False)
+    is_stopped: bool = dataclasses.field(default=False, init=False)
 
     def __post_init__(self):
         check_parameters(self)
@@ -108,7 +109,8 @@ class Session:
                  Callable, 'give a function, or None', optional=True))
     def run(self, updater: Updater, epochs: int,
             evaluators: Sequence[training.Extension] = (),
-            is_done: Callable[[], bool] | None = None) -> Training:
+            is_done: Callable[[], bool] | None = None,
+            keeps: bool = False) -> Training:
         """Trains with Chainer's Trainer.
 
         Args:
@@ -117,6 +119,8 @@ class Session:
             evaluators (sequence of Extension): Run before the log is written.
             is_done: Function ``()`` that may end the run before; None for
                 none.
+            keeps (bool): Whether Ctrl-C ends the run, with ``is_stopped``,
+                where no folder has snapshots to go on from.
 
         Returns:
             Training: Its log and times.
@@ -161,7 +165,12 @@ class Session:
             serializers.NpzDeserializer(self.state).load(trainer)
         if self.progress is not None:
             trainer.extend(self.progress, trigger=_always)
-        trainer.run(show_loop_exception_msg=False)
+        try:
+            trainer.run(show_loop_exception_msg=False)
+        except KeyboardInterrupt:
+            if not keeps or self.folder is not None:
+                raise
+            self.is_stopped = True
         if self.until is not None:
             # Copies: of arrays that others may change.
             self.state = {name: numpy.array(value) for name, value in

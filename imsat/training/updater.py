@@ -108,4 +108,5 @@ class Updater(updaters.StandardUpdater):
 
     @functools.cached_property
     def _digest(self):
-        return digest(self.x)
+        weight = getattr(self.get_iterator('main'), 'weight', None)
+        return digest(self.x) if weight is None else digest(self.x, weight)

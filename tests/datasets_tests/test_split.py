@@ -2,6 +2,7 @@ import math
 
 import numpy
 import pytest
+import scipy.sparse
 
 from imsat import InputError
 from imsat.datasets import split_queries
@@ -40,3 +41,26 @@ def test_what_is_no_seed(seed):
     with pytest.raises(ArgumentError, match='^seed is') as info:
         split_queries([0, 0], 1, seed)
     assert info.value.option == '--seed'
+
+
+def test_points_with_several_labels():
+    rng = numpy.random.default_rng(0)
+    y = (rng.random((200, 5)) < .2).astype(int)
+    y[:, 4] = 0
+    y[7, 4] = 1  # a label that only one point has
+    query, gallery = split_queries(y, per_class=10, seed=3)
+    assert sorted([*query, *gallery]) == list(range(200))
+    # 50 but for those without labels or company.
+    assert 45 <= len(query) <= 50
+    for i in query:
+        assert any((y[i] & y[j]).any() for j in gallery)
+    again, _ = split_queries(scipy.sparse.csr_matrix(y), per_class=10, seed=3)
+    assert query.tolist() == again.tolist()
+    assert set(split_queries(y, 10, seed=4)[0]) != set(query)
+
+
+def test_points_of_which_no_two_share_a_label():
+    with pytest.raises(InputError, match='no two points share a label'):
+        split_queries(numpy.eye(6, dtype=int), 1)
+    with pytest.raises(InputError, match='a row of 0 and 1'):
+        split_queries(numpy.arange(6).reshape(3, 2), 1)

@@ -45,6 +45,18 @@ def test_iris_and_eight_points_without_an_argument():
         assert eight.batch_size_ == 8
 
 
+@pytest.mark.parametrize('make,most', [
+    (lambda **options: imsat.DAEKMeans(2, n_code=2, **options), 256),
+    (lambda **options: imsat.DEC(2, n_code=2, max_epochs=1, **options), 256),
+    (lambda **options: imsat.DeepHasher(2, **options), 250)])
+def test_batches_of_other_methods(make, most):
+    for n, size in (70000, most), (1200, most), (600, 150), (150, 37), (8, 8):
+        assert make().settle(n)['batch_size'] == size
+        assert make(batch_size=5).settle(n)['batch_size'] == 5
+    model = make(hidden=8, epochs=1, random_state=0).fit(X[:150])
+    assert model.batch_size_ == 37
+
+
 @pytest.mark.parametrize('cls', [IMSATClustering, IMSATHasher])
 @pytest.mark.parametrize('options', [
     {}, dict(hidden=()), dict(regularizer='rpt'), dict(step='graph')])

@@ -10,7 +10,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
-from imsat import IMSATHasher
+import clustering
+import hashing
+from imsat import IMSATHasher, InputError
 from imsat.storage import load_npz
 from imsat.retrieval.codes import unpack_bits
 
@@ -178,3 +180,45 @@ def test_values_that_can_not_be(tmp_path, options, message):
     done = run(*options, '--out', tmp_path)
     assert done.returncode == 2 and message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('apart', [False, True])
+def test_points_with_several_labels(tmp_path, monkeypatch, apart):
+    monkeypatch.chdir(tmp_path)
+    y = RNG.randint(2, size=(300, 3))
+    y[:3], y[3:33, 0] = 0, 1  # the first without any
+    points = dict(x=X[:, [0, 1, 2, 0]], y=y, image_shape=[2, 2])
+    options = [*QUICK, '--bits', '4', '--queries-per-class', '10', '--quiet',
+               '--out', 'out', '--dataset', 'points.npz']
+    files = dict(points=points)
+    if apart:
+        options[-2:] = ['--query', 'q.npz', '--gallery', 'points.npz']
+        files['q'] = {**points, 'x': points['x'][3:33], 'y': y[3:33]}
+        files['narrow'] = {**files['q'], 'y': y[3:33, :2]}
+    write(tmp_path, **files)
+    hashing.run(hashing.get_options(options))
+    result = json.loads((tmp_path / 'out' / 'result.json').read_text())
+    codes = load_npz(tmp_path / 'out' / 'codes.npz')
+    query, gallery = codes['query_index'], codes['gallery_index']
+    assert len(query) == 30
+    own = y[3:33] if apart else y[query]
+    assert own.any(axis=1).all()
+    relevant = own @ y[gallery].T > 0
+    bits = [unpack_bits(codes[f'{name}_codes'], 4).astype(int)
+            for name in ('query', 'gallery')]
+    distance = (bits[0][:, None] != bits[1]).sum(axis=2)
+    expected = numpy.mean([average_precision_score(r, -d)
+                           for r, d in zip(relevant, distance)])
+    numpy.testing.assert_allclose(result['map_step'], expected, 1e-12)
+    numpy.testing.assert_allclose(
+        result['precision_at_500_possible'],
+        relevant.sum(axis=1).mean() / 500, 1e-6)
+    assert (tmp_path / 'out' / 'nearest.png').is_file()
+    if apart:
+        options[options.index('q.npz')] = 'narrow.npz'
+        with pytest.raises(InputError, match='give both the same columns'):
+            hashing.run(hashing.get_options(options))
+    else:
+        with pytest.raises(InputError, match='take hashing.py'):
+            clustering.run(clustering.get_options(['--dataset', 'points.npz']))

@@ -98,6 +98,28 @@ def test_not_all_of_many_clusters(drawn):
     assert 'the first 5 of 7' in axes.get_title()
 
 
+@pytest.mark.parametrize('dark,cmap', [(.7, 'gray_r'), (.3, 'gray')])
+def test_photographs_are_not_negatives(drawn, dark, cmap):
+    # Ink on paper has mostly ground, which is the darkest.
+    x = numpy.random.default_rng(0).uniform(.2, 1, (40, 50))
+    x[:, :int(50 * dark)] = 0
+    axes, = drawn('cluster_samples', x, (5, 10), numpy.zeros(40, int), 1)
+    assert axes.images[0].get_cmap().name == cmap
+
+
+def test_numbers_of_clusters(drawn):
+    values = [dict(a=numpy.array([.1, .3]), b=numpy.array([1., 1.])),
+              dict(a=numpy.array([.5, .7]), b=numpy.array([.5, .9]))]
+    axes = drawn('cluster_numbers', [3, 5], values, 5)
+    assert [a.get_title() for a in axes[:2]] == ['a', 'b']
+    best, mean, *dots = axes[0].lines
+    assert set(best.get_xdata()) == {5}
+    numpy.testing.assert_allclose(mean.get_xydata(), [[3, .2], [5, .6]])
+    numpy.testing.assert_allclose(
+        numpy.concatenate([dot.get_ydata() for dot in dots]),
+        [.1, .3, .5, .7])
+
+
 def test_the_seed_chooses_the_samples(drawn):
     x = numpy.repeat(numpy.arange(60.)[:, None], 6, axis=1)
 

@@ -134,7 +134,7 @@ class ONNXFeatures:
     def _prepare(self, image):
         if image.shape[:2] != self.size:
             image = numpy.asarray(Image.fromarray(image).resize(
-                self.size[::-1], Image.Resampling.BICUBIC))
+                (self.size[1], self.size[0]), Image.Resampling.BICUBIC))
         if self.channels == 'bgr':
             image = image[..., ::-1]
         x = (image / numpy.float32(255) - self.mean) / self.std

@@ -1,0 +1,119 @@
+"""How many clusters: a run for each number, below the folder of them all."""
+import argparse
+import re
+from pathlib import Path
+
+import numpy
+
+import imsat
+from common.folders import describe, run_folder
+from common.results import get_versions
+from imsat import pictures
+from imsat.estimators import ClusterNumbers, IMSATClustering
+from imsat.parameters import Whole
+from imsat.ranks import ranks_of
+from imsat.storage import load_json, save_json
+from paper.systems import get_system
+
+
+class Numbers(Whole):
+    """A whole number, or a range of them."""
+    metavar = 'K|A..B'
+
+    def __init__(self):
+        super().__init__(1)
+        self.wanted = 'give a whole number from 1, or a range such as 5..15'
+
+    def allows(self, value):
+        return len(range_of(value)) > 1 if isinstance(value, str) \
+            else super().allows(value)
+
+    def parse(self, text):
+        if '..' not in text:
+            return int(text)
+        if not self.allows(text):
+            raise ValueError
+        return text
+
+
+def range_of(value):
+    """The numbers of ``'5..15'``; () for anything else."""
+    match = re.fullmatch(r'(\d{1,6})\.\.(\d{1,6})', value) \
+        if isinstance(value, str) else None
+    first, last = map(int, match.groups()) if match else (0, 0)
+    return range(first, last + 1) if 2 <= first < last else ()
+
+
+def check_numbers(args):
+    """Raises InputError unless a range suits the other options."""
+    if not issubclass(get_system('clustering', args.method).estimator,
+                      IMSATClustering):
+        raise imsat.InputError(f'{args.method} trains no restarts to compare; '
+                               f'give one number of --clusters')
+    if ranks_of(args.communicator).size > 1:
+        raise imsat.InputError('a range of --clusters runs on one rank; leave '
+                               '--communicator and mpiexec out')
+
+
+def run_numbers(args, data, run):
+    """Runs each number, and says which it would take.
+
+    Args:
+        args: The options, ``clusters`` a range.
+        data (Dataset): The points.
+        run: Function ``(args)`` of the options of one number, that leaves
+            ``criteria`` in its result.json.
+    """
+    numbers = list(range_of(args.clusters))
+    with run_folder(args, describe(data)) as out:
+        results = [run_number(args, k, out, run) for k in numbers]
+        for k, result in zip(numbers, results):
+            if not isinstance(result.get('criteria'), dict):
+                raise imsat.InputError(
+                    f'{folder_of(out, k)} holds a run by itself; remove it, '
+                    f'or choose another --out')
+        chosen = ClusterNumbers(numbers, [
+            {name: numpy.array(value) for name, value
+             in result['criteria'].items()} for result in results])
+        pictures.cluster_numbers(out / 'cluster_numbers.png', numbers,
+                                 chosen.values, chosen.best)
+        save_json(out / 'result.json', dict(
+            method=args.method, dataset=data.name, n=data.x.shape[0],
+            clusters=chosen.best, criterion=chosen.criterion,
+            margin=chosen.margin, is_sure=chosen.is_sure,
+            seconds=sum(result['seconds'] for result in results),
+            numbers=[dict(clusters=k, accuracy=result['accuracy'],
+                          purity=result['purity'], **result['criteria'])
+                     for k, result in zip(numbers, results)],
+            versions=get_versions()))
+    if not args.quiet:
+        print_numbers(out, numbers, results, chosen)
+
+
+def folder_of(out, k):
+    return Path(out) / f'clusters-{k}'
+
+
+def run_number(args, k, out, run):
+    """The result of one number, from its folder if it is finished."""
+    folder = folder_of(out, k)
+    path = folder / 'result.json'
+    if not path.is_file():
+        run(argparse.Namespace(**{
+            **vars(args), 'clusters': k, 'out': str(folder), 'resume': True,
+            'restarts': max(2, args.restarts)}))
+    return load_json(path)
+
+
+def print_numbers(out, numbers, results, chosen):
+    names = list(chosen.values[0])
+    has_labels = results[0]['accuracy'] is not None
+    print(f'\n{"clusters":>8}' + ''.join(f'{name:>24}' for name in names)
+          + (f'{"ACC":>8}{"purity":>8}' if has_labels else ''))
+    for k, value, result in zip(numbers, chosen.values, results):
+        print(f'{k:8}' + ''.join(f'{value[name].mean():24.3f}'
+                                 for name in names)
+              + (f'{result["accuracy"]:8.1%}{result["purity"]:8.1%}'
+                 if has_labels else ''))
+    print(f'{chosen}\nthe runs are in {out}/clusters-K/, the curve in '
+          f'{out}/cluster_numbers.png')

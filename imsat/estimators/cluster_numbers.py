@@ -1,0 +1,197 @@
+"""How many clusters there are, told without labels."""
+import contextlib
+import dataclasses
+import math
+import tempfile
+from collections.abc import Iterable, Sequence
+
+import numpy
+from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score
+
+from imsat.errors import ArgumentError, InputError
+from imsat.estimators.clustering import IMSATClustering
+from imsat.hints import Points
+from imsat.neighbors import neighbors
+from imsat.parameters import is_whole, shown
+from imsat.storage import default_cache
+from imsat.training.evaluation import softmax
+
+NEIGHBORS = 10
+DEFAULT = 'information x neighbors'  # by measurement: docs/defaults.md
+
+
+def criteria(logits: Sequence[numpy.ndarray],
+             nearest: numpy.ndarray) -> dict[str, numpy.ndarray]:
+    """What speaks for a number of clusters, of each of several restarts.
+
+    ``'information'`` is I^2 / log K, see :meth:`IMSATClustering.score`;
+    ``'neighbors'`` how much more often nearest neighbours are in one cluster
+    than any two points, a share of what is possible (Cohen's kappa);
+    ``'information x neighbors'`` the product of both; and ``'stability'`` how
+    far the other restarts agree, the mean ARI.
+
+    Args:
+        logits (list of array): Of each restart, shape (N, K).
+        nearest (array): Neighbours of each point, shape (N, k).
+
+    Returns:
+        dict: Arrays of shape (R,), the larger the better.
+    """
+    labels = [y.argmax(axis=1) for y in logits]
+    k = logits[0].shape[1]
+    shares = numpy.array([information(softmax(y)) ** 2 / math.log(k)
+                          for y in logits])
+    kappas = numpy.array([agreement(own, nearest, k) for own in labels])
+    stability = numpy.array([numpy.mean([
+        adjusted_rand_score(own, other) for j, other in enumerate(labels)
+        if j != i]) for i, own in enumerate(labels)])
+    return {DEFAULT: shares * kappas, 'information': shares,
+            'neighbors': kappas, 'stability': stability}
+
+
+def information(p):
+    """I(X; Y) in nats, of p(y|x), shape (N, K)."""
+    def entropy(p):
+        return -(p * numpy.log(p + 1e-8)).sum(axis=-1)
+    return entropy(p.mean(axis=0)) - entropy(p).mean()
+
+
+def agreement(labels, nearest, k):
+    shares = numpy.bincount(labels, minlength=k) / len(labels)
+    chance = (shares ** 2).sum()
+    if chance == 1:  # a single cluster
+        return 0.
+    return ((labels[nearest] == labels[:, None]).mean() - chance) \
+        / (1 - chance)
+
+
+@dataclasses.dataclass
+class ClusterNumbers:
+    """Numbers of clusters that were tried, and what speaks for each.
+
+    Attributes:
+        n_clusters (list of int): The numbers.
+        values (list of dict): Of each, what :func:`criteria` says.
+        criterion (str): Which of it decides.
+        models (list of IMSATClustering): Fitted, in the same order; empty
+            where they are kept elsewhere.
+    """
+    n_clusters: list
+    values: list
+    criterion: str = DEFAULT
+    models: list = dataclasses.field(default_factory=list)
+
+    @property
+    def means(self) -> numpy.ndarray:
+        """Of the criterion, over restarts, shape (len(n_clusters),)."""
+        return numpy.array([value[self.criterion].mean()
+                            for value in self.values])
+
+    @property
+    def ranking(self) -> list:
+        """The numbers, the best first."""
+        return [self.n_clusters[i]
+                for i in numpy.argsort(-self.means, kind='stable')]
+
+    @property
+    def best(self) -> int:
+        """The number that it would take."""
+        return self.ranking[0]
+
+    @property
+    def margin(self) -> float:
+        """How much less the second has, a share of what the best has."""
+        first, second = sorted(self.means)[:-3:-1]
+        return float((first - second) / first) if first > 0 else 0.
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether each restart of the best has more than all others."""
+        best = self.n_clusters.index(self.best)
+        return bool(min(self.values[best][self.criterion]) > max(
+            max(value[self.criterion])
+            for i, value in enumerate(self.values) if i != best))
+
+    def __str__(self):
+        n, second = len(self.values[0][self.criterion]), self.ranking[1]
+        return (f'{self.best} clusters, by {self.criterion}: '
+                f'{max(self.means):.3f} on average of {n} seeds, and '
+                f'{second} clusters have {self.margin:.1%} less; ' + (
+                    'sure, as each seed has more than all of other numbers'
+                    if self.is_sure else
+                    'not sure, as seeds of other numbers have as much'))
+
+
+def choose_n_clusters(estimator: IMSATClustering, X: Points,
+                      n_clusters: Iterable[int],
+                      criterion: str = DEFAULT) -> ClusterNumbers:
+    """Fits an estimator with each of some numbers of clusters, at least two
+    restarts each, and says which it would take, without labels.
+
+    Neighbours are looked for once.  Short runs will do: give the estimator
+    few ``epochs``.
+
+    Args:
+        estimator (IMSATClustering): Is not fitted itself.
+        X (array): The points, shape (N, d).
+        n_clusters (iterable of int): Two or more numbers, e.g.
+            ``range(5, 16)``.
+        criterion (str): Which of :func:`criteria` decides.
+
+    Returns:
+        ClusterNumbers: ``best`` is the number, ``str()`` says how sure.
+
+    Raises:
+        InputError: For what can't be used.
+
+    Example:
+        >>> rng = numpy.random.default_rng(0)
+        >>> x = numpy.concatenate([rng.normal(9 * i, size=(60, 2))
+        ...                        for i in range(3)])
+        >>> model = imsat.IMSATClustering(hidden=20, epochs=40,
+        ...                               random_state=0)
+        >>> imsat.choose_n_clusters(model, x, range(2, 6)).best
+        3
+    """
+    numbers = check_numbers(n_clusters)
+    if not isinstance(estimator, IMSATClustering):
+        raise InputError(f'the estimator is {shown(estimator)}; give an '
+                         f'imsat.IMSATClustering')
+    names = DEFAULT, 'information', 'neighbors', 'stability'
+    if criterion not in names:
+        raise ArgumentError('criterion', f'is {shown(criterion)}; choose one '
+                            f'of {", ".join(names)}')
+    models, values = [], []
+    with contextlib.ExitStack() as stack:
+        cache = estimator.cache or stack.enter_context(
+            tempfile.TemporaryDirectory())
+        for k in numbers:
+            model = clone(estimator).set_params(
+                n_clusters=k, n_init=max(2, estimator.n_init), cache=cache)
+            model.fit(X).set_params(cache=estimator.cache)
+            models.append(model)
+            values.append(criteria_of(model, X, cache))
+    return ClusterNumbers(numbers, values, criterion, models)
+
+
+def criteria_of(model, X, cache=None):
+    """:func:`criteria` of a model that was just fitted to X."""
+    _, nearest = neighbors(
+        model.prepare(X), min(NEIGHBORS, len(model.labels_) - 1),
+        default_cache() if cache is True else cache,
+        method=model.neighbor_search)
+    return criteria([restart.logits for restart in model.restarts_], nearest)
+
+
+def check_numbers(n_clusters):
+    """Numbers of clusters as a sorted list; InputError if they are none."""
+    try:
+        numbers = sorted(set(n_clusters))
+    except TypeError:
+        numbers = []
+    if len(numbers) < 2 or not all(map(is_whole, numbers)) or numbers[0] < 2:
+        raise ArgumentError(
+            'n_clusters', f'is {shown(n_clusters)}; give two or more whole '
+            f'numbers from 2, e.g. range(5, 16)')
+    return [int(number) for number in numbers]

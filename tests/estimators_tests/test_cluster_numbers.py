@@ -1,0 +1,91 @@
+"""How many clusters: what is counted, and what is made of it."""
+import itertools
+
+import numpy
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+
+import imsat
+from imsat import ClusterNumbers, InputError, choose_n_clusters
+from imsat.estimators.cluster_numbers import criteria
+
+BOTH = 'information x neighbors'
+pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+X, Y = make_blobs(240, 3, centers=4, cluster_std=.4, random_state=2)
+
+
+def test_criteria_by_hand():
+    rng = numpy.random.default_rng(0)
+    logits = rng.normal(0, 2, (3, 20, 4))
+    nearest = numpy.array([rng.permutation(20)[:3] for _ in range(20)])
+    found = criteria(list(logits), nearest)
+    for r, y in enumerate(logits):
+        p = numpy.exp(y) / numpy.exp(y).sum(axis=1, keepdims=True)
+        mutual = sum(p[i, k] * numpy.log(p[i, k] / p[:, k].mean())
+                     for i in range(20) for k in range(4)) / 20
+        label = y.argmax(axis=1).tolist()
+        same = numpy.mean([label[i] == label[j] for i in range(20)
+                           for j in nearest[i]])
+        # Of two points that are drawn, each for itself.
+        chance = numpy.mean([a == b for a, b in itertools.product(
+            label, label)])
+        expected = dict(
+            information=mutual ** 2 / numpy.log(4),
+            stability=numpy.mean([adjusted_rand_score(
+                label, logits[j].argmax(axis=1)) for j in range(3)
+                if j != r]), neighbors=(same - chance) / (1 - chance))
+        expected[BOTH] = expected['information'] * expected['neighbors']
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            numpy.testing.assert_allclose(found[name][r], value, 1e-5)
+
+
+def test_a_single_cluster_that_is_used_says_nothing():
+    found = criteria([numpy.tile([5., 0.], (9, 1))] * 2, numpy.zeros(
+        (9, 1), int))
+    assert found['neighbors'].tolist() == found[BOTH].tolist() == [0, 0]
+
+
+def test_blobs(tmp_path):
+    model = imsat.IMSATClustering(hidden=30, epochs=40, batch_size=60,
+                                  random_state=0, cache=tmp_path)
+    chosen = choose_n_clusters(model, X, [6, 3, 4, 5])
+    assert chosen.n_clusters == [3, 4, 5, 6] and chosen.best == 4
+    assert [m.n_clusters for m in chosen.models] == [3, 4, 5, 6]
+    assert imsat.clustering_accuracy(Y, chosen.models[1].labels_) == 1
+    assert all(len(m.restarts_) == 2 for m in chosen.models)
+    assert not hasattr(model, 'labels_') and model.n_init == 1
+    # Neighbours were looked for once, for sigma and for the criterion.
+    assert len(list(tmp_path.iterdir())) == 2
+    assert f'4 clusters, by {BOTH}' in str(chosen)
+
+
+def numbers(*values):
+    return ClusterNumbers([2, 3, 4], [
+        {BOTH: numpy.array(value)} for value in values])
+
+
+def test_how_sure():
+    sure = numbers([.5, .3], [1.1, .9], [.8, .6])
+    assert sure.ranking == [3, 4, 2] and sure.is_sure
+    assert sure.margin == pytest.approx(.3)
+    assert 'and 4 clusters have 30.0% less; sure' in str(sure)
+    unsure = numbers([.5, .3], [1.1, .7], [.8, .6])
+    assert unsure.best == 3 and not unsure.is_sure
+    assert 'not sure' in str(unsure)
+    assert numbers([0, 0], [0, 0], [0, 0]).margin == 0
+
+
+@pytest.mark.parametrize('given', [
+    [3], 'abc', [1, 2], range(2, 3), 5, [2.5, 3], [[2], [3]], None])
+def test_numbers_that_are_none(given):
+    with pytest.raises(InputError, match='two or more whole numbers from 2'):
+        choose_n_clusters(imsat.IMSATClustering(), X, given)
+
+
+def test_what_else_can_not_be():
+    with pytest.raises(InputError, match='give an imsat.IMSATClustering'):
+        choose_n_clusters(imsat.IMSATHasher(), X, [2, 3])
+    with pytest.raises(InputError, match='criterion is'):
+        choose_n_clusters(imsat.IMSATClustering(), X, [2, 3], 'elbow')

@@ -1,0 +1,382 @@
+"""What people know of scikit-learn's estimators, and expect of these."""
+import contextlib
+import pickle
+import warnings
+
+import joblib
+import numpy
+import pytest
+import scipy.special
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+
+import imsat
+from imsat import (
+    DEC, CollapseWarning, DeepHasher, IMSATClustering,
+    IMSATHasher, InputError, ITQHasher, KMeansClustering)
+
+X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+SMALL = dict(hidden=(30,), epochs=4, batch_size=50, random_state=1)
+QUICK = dict(epochs=1, batch_size=100, random_state=0)
+
+pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+
+
+@pytest.mark.parametrize('make', [
+    lambda hidden: IMSATClustering(3, hidden=hidden, **QUICK),
+    lambda hidden: IMSATHasher(3, hidden=hidden, **QUICK),
+    lambda hidden: DEC(3, hidden=hidden, n_code=2, max_epochs=1, **QUICK),
+    lambda hidden: DeepHasher(2, hidden=hidden, **QUICK)])
+def test_a_single_hidden_layer(tmp_path, make):
+    one, same = clone(make(8)).fit(X), make((8,)).fit(X)
+    assert one.get_params()['hidden'] == 8
+    assert one.objective_ == same.objective_
+    one.save(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(
+        type(one).load(tmp_path / 'model.npz').transform(X),
+        same.transform(X))
+
+
+def test_networks_of_a_single_layer():
+    assert imsat.Encoder(3, 2, 5).sizes == (3, 5, 2)
+    assert imsat.links.TanhNetwork(3, 5).l1.W.shape == (5, 3)
+    assert imsat.links.Autoencoder(3, 5).encoder[0].W.shape == (5, 3)
+
+
+def steep(model):
+    """Makes a model so sure that probabilities are 0 in floating point."""
+    layer = list(model.encoder_.children())[-1]
+    layer.W.array *= 1e5
+    return model.transform(X).astype('d') if hasattr(model, 'labels_') \
+        else None
+
+
+def test_logarithms_of_probabilities():
+    model = IMSATClustering(3, **SMALL).fit(X)
+    for _ in range(2):
+        log_p = model.predict_log_proba(X)
+        numpy.testing.assert_allclose(
+            log_p, scipy.special.log_softmax(model.transform(X).astype('d'),
+                                             axis=1), rtol=1e-12)
+        steep(model)
+    assert log_p.min() < -800 and log_p.dtype == numpy.float64
+
+
+def test_logarithms_of_bits():
+    for options in {}, dict(objective=imsat.CodeObjective((2, 3))):
+        model = IMSATHasher(3, **SMALL, **options).fit(X)
+        numpy.testing.assert_allclose(
+            model.predict_log_proba(X), numpy.log(model.predict_proba(X)),
+            rtol=1e-6)
+        steep(model)
+        log_p = model.predict_log_proba(X)
+        assert numpy.isfinite(log_p).all() and log_p.min() < -800
+
+
+def test_logarithms_of_dec():
+    model = DEC(3, hidden=8, n_code=2, max_epochs=1, **QUICK).fit(X)
+    numpy.testing.assert_allclose(
+        numpy.exp(model.predict_log_proba(X)), model.predict_proba(X), 1e-12)
+
+
+def test_how_long_was_trained():
+    assert IMSATClustering(3, **SMALL).fit(X).n_iter_ == 4
+    assert DeepHasher(2, hidden=8, **QUICK).fit(X).n_iter_ == 1
+    # One of each layer, which are 2, of both, and DEC's own.
+    assert DEC(3, hidden=8, n_code=2, max_epochs=1, tol=0.,
+               **QUICK).fit(X).n_iter_ == 4
+    assert ITQHasher(2, iterations=7).fit(X).n_iter_ == 7
+    assert KMeansClustering(3, random_state=0).fit(X).n_iter_ > 0
+
+
+@pytest.mark.parametrize('make', [
+    lambda: IMSATClustering(3, n_init=3, **SMALL),
+    lambda: IMSATHasher(3, **SMALL),
+    lambda: DEC(3, hidden=8, n_code=2, max_epochs=1, **QUICK),
+    lambda: DeepHasher(2, hidden=8, **QUICK)])
+def test_a_pickle_has_the_network_and_no_more(make):
+    model = make().fit(numpy.tile(X, (4, 1)))
+    other = pickle.loads(pickle.dumps(model))
+    numpy.testing.assert_array_equal(other.transform(X), model.transform(X))
+    assert all(restart.logits is None for restart in other.restarts_)
+    assert model.restarts_[0].logits is not None
+    size = sum(array.nbytes for array in vars(model).values()
+               if isinstance(array, numpy.ndarray))
+    size += sum(param.array.nbytes for param in model.encoder_.params())
+    assert len(pickle.dumps(model)) < size + 12000
+    # Fit, and predictions, are those of the estimator.
+    assert other.fit(X).objective_ == model.fit(X).objective_
+
+
+def test_only_what_was_chosen_is_displayed():
+    text = IMSATClustering(3, hidden=(7, 8), mu=1.5)._repr_mimebundle_()[
+        'text/html']
+    if 'parameters-table' not in text:
+        pytest.skip('this scikit-learn shows no table')
+    for name in 'n_clusters', 'hidden', 'mu':
+        assert f'>{name}<' in text or name in text.split()
+    for name in 'power_iterations', 'snapshot_seconds', 'neighbor_search':
+        assert name not in text
+
+
+# --- Ctrl-C ----------------------------------------------------------------
+class Interrupted(imsat.RPT):
+    """Ctrl-C comes in the step of that number."""
+
+    def __init__(self, step):
+        super().__init__()
+        object.__setattr__(self, 'steps', iter(range(step)))
+
+    def __call__(self, *args, **kwargs):
+        if chainer_trains() and next(self.steps, None) is None:
+            object.__setattr__(self, 'steps', iter(range(10 ** 9)))
+            raise KeyboardInterrupt
+        return super().__call__(*args, **kwargs)
+
+
+def chainer_trains():
+    import chainer
+    return chainer.config.train
+
+
+@pytest.mark.parametrize('step,epochs', [(0, 0), (3, 0), (15, 2)])
+def test_what_ctrl_c_leaves(step, epochs):
+    model = IMSATClustering(3, regularizer=Interrupted(step), n_init=3, xi=1.,
+                            **SMALL)
+    with pytest.warns(CollapseWarning, match=f'stopped after {epochs} of 4 '
+                                             f'epochs of restart 1 of 3'):
+        model.fit(X, Y)
+    assert len(model.restarts_) == 1 and model.n_iter_ == epochs
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    whole = IMSATClustering(3, regularizer=imsat.RPT(), step='graph', xi=1.,
+                            **{**SMALL, 'epochs': 2}).fit(X)
+    # Five of ten steps, and three more.
+    assert (model.objective_ == whole.objective_) == (step == 12)
+
+
+def test_a_later_restart_that_is_stopped_competes(tmp_path):
+    model = IMSATClustering(3, regularizer=Interrupted(30), n_init=3, xi=1.,
+                            **SMALL).fit(X)
+    assert len(model.restarts_) == 2
+    assert model.objective_ == min(r.objective for r in model.restarts_)
+
+
+def test_snapshots_are_gone_on_from_instead(tmp_path):
+    model = IMSATClustering(3, regularizer=Interrupted(9), xi=1.,
+                            out=tmp_path, **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert not hasattr(model, 'objective_')
+
+
+# --- Restarts at once ------------------------------------------------------
+def test_restarts_at_once_are_the_same(tmp_path):
+    options = dict(SMALL, n_init=2, epochs=2)
+    one = IMSATClustering(3, **options).fit(X, Y)
+    two = IMSATClustering(3, n_jobs=2, out=tmp_path, **options).fit(X, Y)
+    for a, b in zip(one.restarts_, two.restarts_):
+        assert (a.seed, a.objective, a.terms) == (b.seed, b.objective, b.terms)
+        numpy.testing.assert_array_equal(a.logits, b.logits)
+        for x, y in zip(a.log, b.log):
+            assert {**x, 'elapsed_time': 0} == {**y, 'elapsed_time': 0}
+    numpy.testing.assert_array_equal(one.transform(X), two.transform(X))
+    assert one.best_restart_ == two.best_restart_
+    assert (tmp_path / 'restart-1' / 'log').is_file()
+
+
+def test_as_many_threads_in_a_process(monkeypatch):
+    seen = []
+
+    class Parallel:
+        def __init__(self, n_jobs, return_as):
+            seen.append((n_jobs, return_as))
+
+        def __call__(self, tasks):
+            return (function(*args) for function, args, _ in tasks)
+    monkeypatch.setattr(joblib, 'Parallel', Parallel)
+    limits = []
+    monkeypatch.setattr(
+        'threadpoolctl.threadpool_limits',
+        lambda n, api=None: limits.append(n) or contextlib.nullcontext())
+    monkeypatch.setattr('threadpoolctl.threadpool_info', lambda: [
+        dict(user_api='blas', num_threads=5),
+        dict(user_api='openmp', num_threads=3)])
+    model = IMSATClustering(3, n_jobs=-1, n_init=2, **SMALL).fit(X)
+    assert seen == [(-1, 'generator')] and len(model.restarts_) == 2
+    assert [n for n in limits if n != 1] == 2 * [dict(blas=5, openmp=3)]
+
+
+# --- Warm starts -----------------------------------------------------------
+STILL = dict(SMALL, learning_rate=1e-15)
+
+
+def test_a_warm_start_goes_on_from_the_network():
+    cold = IMSATClustering(3, **SMALL).fit(X)
+    warm = IMSATClustering(3, warm_start=True, **SMALL).fit(X)
+    # Nothing was there.
+    assert warm.objective_ == cold.objective_
+    before = warm.transform(X)
+    warm.set_params(learning_rate=1e-15).fit(X)
+    # Only the running statistics move.
+    assert abs(warm.transform(X) - before).max() < .2 * abs(before).max()
+    cold.set_params(learning_rate=1e-15).fit(X)
+    assert abs(cold.transform(X)).max() < .2 * abs(before).max()
+
+
+def test_a_warm_start_of_points_that_are_moved_otherwise():
+    x = 5 * X + [3., 2000.]
+    model = IMSATClustering(3, warm_start=True, center='never',
+                            **{**SMALL, 'epochs': 20})
+    # In the network's statistics, too, everything has come to rest.
+    model.fit(x).set_params(learning_rate=1e-15, epochs=20).fit(x)
+    before = model.predict_proba(x)
+    for options in dict(center='auto'), dict(scale='standard'), dict(
+            scale='none', center='never'):
+        model.set_params(**options).fit(x)
+        numpy.testing.assert_allclose(model.predict_proba(x), before,
+                                      atol=.05)
+        assert model.deviation_.max() > 1 or 'scale' not in options \
+            or options['scale'] == 'none'
+
+
+@pytest.mark.parametrize('step', ['plan', 'graph'])
+def test_a_warm_start_with_a_prior(step):
+    y = numpy.repeat([0, 1], [160, 40])
+    x = numpy.random.default_rng(1).normal(size=(200, 10)) + 5. * y[:, None]
+    model = IMSATClustering(2, step=step, warm_start=True, **{
+        **SMALL, 'epochs': 60}).fit(x)
+    model.set_params(prior=[.2, .8], epochs=5).fit(x)
+    assert numpy.bincount(model.labels_).tolist() == [40, 160]
+    assert [entry['all/penalty'] for entry in model.restarts_[0].log] == \
+        5 * [.4]
+
+
+def test_warm_starts_that_can_not_be(tmp_path):
+    model = IMSATClustering(3, warm_start=True, **SMALL).fit(X)
+    with pytest.raises(InputError, match='2-30-3 units, and 2-30-4 are asked'):
+        model.set_params(n_clusters=4).fit(X)
+    with pytest.raises(InputError, match='take one of them'):
+        model.set_params(n_clusters=3, resume=True, out=tmp_path).fit(X)
+
+
+# --- Weights ---------------------------------------------------------------
+RNG = numpy.random.default_rng(0)
+OBJECTIVES = [
+    imsat.ClusteringObjective(), imsat.ClusteringObjective(
+        prior=[.1, .1, .2, .2, .4], delta=.1),
+    imsat.HashingObjective(), imsat.CodeObjective((2, 3))]
+
+
+@pytest.mark.parametrize('objective', OBJECTIVES)
+def test_a_whole_weight_is_as_so_many_copies(objective):
+    from imsat.training.evaluation import information_of
+    logits = RNG.normal(0, 3, (40, 5))
+    weight = RNG.integers(0, 5, 40)
+    copies = information_of(objective, logits.repeat(weight, axis=0))
+    weighted = information_of(objective, logits, weight * .3)
+    assert type(weighted) is type(copies)
+    numpy.testing.assert_allclose(weighted, copies, rtol=1e-9, atol=1e-14)
+
+
+def test_the_objective_of_points_with_weights():
+    weight = numpy.repeat([1, 2, 4], 100)
+    model = IMSATClustering(3, **SMALL).fit(X, sample_weight=weight)
+    p = model.predict_proba(X.repeat(weight, axis=0))
+    mean = p.mean(axis=0)
+    information = -(p * numpy.log(p)).sum(axis=1).mean() \
+        + 4 * (mean * numpy.log(mean)).sum()
+    restart, = model.restarts_
+    numpy.testing.assert_allclose(restart.objective - restart.terms['sat'],
+                                  .1 * information, rtol=1e-6)
+    log = restart.log[-1]
+    assert log['all/marginal_entropy'] == restart.terms['marginal_entropy']
+    numpy.testing.assert_allclose(
+        model.score(X, sample_weight=weight),
+        model.score(X.repeat(weight, axis=0)), 1e-6)
+
+
+def test_the_regulariser_of_points_with_weights():
+    class First(imsat.Regularizer):
+        def __call__(self, network, distance, x, *args, **kwargs):
+            import chainer.functions as F
+            return F.mean(chainer_variable(x)[:, 0])
+    # As many in all as there are points: each is there its weight's times.
+    weight = numpy.tile([0, 1, 2], 100)
+    model = IMSATClustering(3, regularizer=First(), **SMALL).fit(
+        X, sample_weight=weight)
+    numpy.testing.assert_allclose(
+        model.restarts_[0].terms['sat'], weight @ X[:, 0] / 300, rtol=1e-4)
+
+
+def chainer_variable(x):
+    import chainer
+    return chainer.as_variable(x)
+
+
+def test_draws_by_weight():
+    from imsat.training.iterators import sample_by_weight
+    weight = numpy.array([0, 1, 2.5, 0, .5, 4])
+    share, counts = 10 * weight / 8, numpy.zeros(6)
+    for seed in range(400):
+        drawn = sample_by_weight(numpy.random.default_rng(seed), weight, 10)
+        count = numpy.bincount(drawn, minlength=6)
+        assert len(drawn) == 10
+        assert (abs(count - share) < 1).all()
+        counts += count
+    # A count is its share's whole part or one more: a deviation of half.
+    assert (abs(counts / 400 - share) < 5 * .5 / 20).all()
+    # Equal weights: within a batch no point comes twice.
+    drawn = sample_by_weight(RNG, numpy.full(50, .3), 20)
+    assert len(set(drawn)) == 20
+
+
+@pytest.mark.parametrize('step', ['plan', 'graph'])
+def test_a_prior_is_that_of_the_weights(step):
+    # Groups of one size, whose weights make them unequal.
+    weight = numpy.array([3., 2., 1.])[Y]
+    prior = numpy.array([1 / 2, 1 / 3, 1 / 6])
+    model = IMSATClustering(3, prior=prior, step=step, **{
+        **SMALL, 'epochs': 60}).fit(X, sample_weight=weight)
+    assert imsat.clustering_accuracy(Y, model.labels_) > .95
+    mean = weight @ model.predict_proba(X) / weight.sum()
+    numpy.testing.assert_allclose(mean, prior, atol=.05)
+
+
+@pytest.mark.parametrize('weight', [
+    numpy.ones(299), numpy.ones((300, 1)), -numpy.ones(300),
+    numpy.zeros(300), numpy.full(300, numpy.nan), numpy.full(300, 1e308),
+    ['a'] * 300, 'abc', [[1], [1, 2]]])
+def test_weights_that_are_none(weight):
+    with pytest.raises(InputError, match='sample_weight is not a finite'):
+        IMSATClustering(3, **SMALL).fit(X, sample_weight=weight)
+
+
+def test_what_does_not_go_with_weights(tmp_path):
+    weight = numpy.ones(300)
+    with pytest.raises(InputError, match='in which every point'):
+        IMSATClustering(3, sampling='sweep', **SMALL).fit(
+            X, sample_weight=weight)
+
+    class Own(imsat.ClusteringObjective):
+        weighted_information = imsat.Objective.weighted_information
+    with pytest.raises(InputError, match='leave sample_weight out'):
+        IMSATClustering(3, objective=Own(), **SMALL).fit(
+            X, sample_weight=weight)
+    # A run with other weights is not gone on with.
+    options = dict(SMALL, out=tmp_path)
+    IMSATClustering(3, **options).fit(X, sample_weight=weight)
+    for other in None, 2 * weight:
+        with pytest.raises(InputError, match='other data'):
+            IMSATClustering(3, resume=True, **options).fit(
+                X, sample_weight=other)
+
+
+def test_a_hasher_with_weights():
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        model = IMSATHasher(2, **SMALL).fit(X, sample_weight=1. + Y)
+    p = model.predict_proba(X.repeat(1 + Y, axis=0))
+    conditional = -(p * numpy.log(p) + (1 - p) * numpy.log(1 - p))
+    numpy.testing.assert_allclose(
+        model.restarts_[0].terms['conditional_entropy'],
+        conditional.sum(axis=1).mean(), 1e-6)

@@ -1,0 +1,81 @@
+"""clustering.py --clusters 2..4: a run for each, and which it takes."""
+import shutil
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+import clustering
+from imsat import IMSATClustering, InputError
+from imsat.storage import load_json
+
+RNG = numpy.random.RandomState(0)
+Y = numpy.repeat([0, 1, 2], 60)
+X = RNG.normal(0, .5, (180, 3)) + 6 * numpy.eye(3)[Y]
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+
+
+def run(*options):
+    args = clustering.get_options(list(map(str, options)))
+    clustering.run(args)
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    numpy.savez('points.npz', x=X, y=Y)
+    return ['--dataset', 'points.npz', '--clusters', '2..4', '--hidden', 20,
+            '--batch-size', 60, '--epochs', 40, '--no-kmeans', '--threads', 1,
+            '--out', 'run']
+
+
+def test_a_run_for_each_number(options, capsys):
+    run(*options)
+    result = load_json('run/result.json')
+    assert result['clusters'] == 3 and result['n'] == 180
+    assert [part['clusters'] for part in result['numbers']] == [2, 3, 4]
+    for part in result['numbers']:
+        k = part['clusters']
+        own = load_json(f'run/clusters-{k}/result.json')
+        assert len(own['restarts']) == 2
+        assert own['accuracy'] == part['accuracy']
+        assert part['stability'] == own['criteria']['stability']
+        model = IMSATClustering.load(f'run/clusters-{k}/model.npz')
+        assert model.n_clusters == k
+    assert result['numbers'][1]['accuracy'] == 1
+    # A cluster is cut, and none is mixed.
+    assert result['numbers'][2]['purity'] == 1 > \
+        result['numbers'][2]['accuracy']
+    with Image.open('run/cluster_numbers.png') as image:
+        assert image.width > 300
+    said = capsys.readouterr().out
+    assert '3 clusters, by information x neighbors: ' in said
+    assert 'purity' in said
+
+    # What is there is not run again, and what is not is.
+    before = [load_json(f'run/clusters-{k}/result.json') for k in (2, 3)]
+    shutil.rmtree('run/clusters-4')
+    Path('run/result.json').unlink()
+    with pytest.raises(InputError, match='interrupted; go on with it'):
+        run(*options)
+    run(*options, '--resume', '--quiet')
+    again = load_json('run/result.json')
+    assert before == [load_json(f'run/clusters-{k}/result.json')
+                      for k in (2, 3)]
+    assert again['numbers'] == result['numbers']
+    with pytest.raises(InputError, match='another clusters'):
+        run(*options, '--clusters', '2..5')
+
+
+@pytest.mark.parametrize('text', ['5..5', '7..5', '1..4', '2..', 'a..b'])
+def test_ranges_that_are_none(text, capsys):
+    with pytest.raises(SystemExit):
+        clustering.get_options(['--clusters', text])
+    assert 'a range such as 5..15' in capsys.readouterr().err
+
+
+def test_methods_without_restarts():
+    with pytest.raises(InputError, match='give one number of --clusters'):
+        clustering.get_options(['--clusters', '2..4', '--method', 'dec'])
