@@ -29,7 +29,7 @@ from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
 from imsat.estimators.selection import mean_of, pairwise_agreement, rounds
-from imsat.metrics import clustering_scores, neighbor_agreement
+from imsat.metrics import clustering_scores, neighbor_information
 from imsat.parameters import declarations, option_of
 from imsat.randomness import EVALUATION, generator
 from imsat.storage import (
@@ -229,20 +229,16 @@ def joined(folder, judged, y):
 def of_neighbors(clusters, indices):
     """What clusters have to do with those of the nearest neighbours."""
     ten = indices[:, :10]
-    k = int(clusters.max()) + 1
-    table = numpy.bincount(
-        (k * clusters[:, None] + clusters[ten]).ravel(),
-        minlength=k * k).reshape(k, k) / ten.size
-    agreement = numpy.trace(table)
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    chance, seen = rows @ columns, table > 0
+    same = clusters[indices] == clusters[:, None]
+    agreement = same[:, :10].mean()
+    sizes = [numpy.bincount(these, minlength=clusters.max() + 1) / len(these)
+             for these in (clusters, clusters[ten].ravel())]
+    chance = float(sizes[0] @ sizes[1])
     return dict(
-        agreement_1=neighbor_agreement(clusters, indices[:, :1]),
-        agreement_10=agreement,
-        agreement_50=neighbor_agreement(clusters, indices),
+        agreement_1=same[:, 0].mean(), agreement_10=agreement,
+        agreement_50=same.mean(),
         above_chance=(agreement - chance) / (1 - chance) if chance < 1 else 0.,
-        information=float((table[seen] * numpy.log(
-            (table / numpy.outer(rows, columns).clip(1e-300))[seen])).sum()),
+        information=neighbor_information(clusters, ten),
         held_out=held_out(clusters, indices))
 
 
