@@ -28,8 +28,8 @@ from common.scripts import a_path, main, positive
 from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
-from imsat.estimators.selection import pairwise_agreement
-from imsat.metrics import clustering_scores, neighbor_agreement
+from imsat.estimators.selection import mean_of, pairwise_agreement, rounds
+from imsat.metrics import clustering_scores, neighbor_information
 from imsat.parameters import declarations, option_of
 from imsat.randomness import EVALUATION, generator
 from imsat.storage import (
@@ -38,7 +38,9 @@ from paper.systems import PAPER
 
 OTHERS = {'usps': usps, 'blobs': lambda data_dir: blobs(UNEQUAL, 10, 8)}
 NEIGHBORS = 50
-SIZES = 3, 5, 10  # of how many runs one is picked
+SIZES = 2, 3, 5, 10  # of how many runs one is picked
+HALVED = 8  # or of so many that are halved, which costs as much as 2
+JOINED = 50  # subsets of each size that are joined
 MOST = 20_000  # subsets that are looked at
 
 # How a criterion is called, and whether more is better.  All are of the
@@ -118,7 +120,9 @@ def run(args):
                 f'{key} {judged[-1][-1][key]:.4f}' for key in (
                     'accuracy', 'objective', 'agreement_10', 'seconds')),
                 flush=True)
-        save_json(folder / 'criteria.json', judge(folder, indices, y))
+        judged = judge(folder, indices, y)
+        save_json(folder / 'criteria.json', judged)
+        save_json(folder / 'joined.json', joined(folder, judged, y))
     if args.table:
         markdown.write_between(args.table, tables(Path(args.out)))
 
@@ -170,16 +174,18 @@ def about(arrays):
     return json.loads(str(arrays['about']))
 
 
+def runs_in(folder):
+    return sorted(folder.glob('seed-*.npz'),
+                  key=lambda path: int(path.stem[5:]))
+
+
 def judge(folder, indices, y):
     """Of each run in a folder, at each evaluation, all that is known.
 
     Returns:
         list of list of dict: Of runs in order of seed, and of evaluations.
     """
-    paths = sorted(folder.glob('seed-*.npz'),
-                   key=lambda path: int(path.stem[5:]))
-    runs = [load_npz(path) for path in paths]
-    judged = []
+    runs, judged = [load_npz(path) for path in runs_in(folder)], []
     for arrays in runs:
         told = about(arrays)
         judged.append([
@@ -202,23 +208,37 @@ def judge(folder, indices, y):
     return judged
 
 
+def joined(folder, judged, y):
+    """By size of some subsets of the runs, the accuracy of each as one."""
+    p = [load_npz(path)['probability'].astype(numpy.float32)
+         for path in runs_in(folder)]
+    runs, accuracies = [evaluations[-1] for evaluations in judged], {}
+    for m in SIZES:
+        if m <= len(p):
+            index = numpy.random.default_rng(0).permutation(
+                subsets(len(p), m))[:JOINED]
+            # Called as the clusters of that most like the others.
+            best = values_of(runs, 'consensus', index).argmax(axis=1)
+            accuracies[m] = [clustering_scores(y, mean_of(
+                [p[i] for i in chosen], reference)[0].argmax(
+                    axis=1))['accuracy']
+                for chosen, reference in zip(index, best)]
+    return accuracies
+
+
 def of_neighbors(clusters, indices):
     """What clusters have to do with those of the nearest neighbours."""
     ten = indices[:, :10]
-    k = int(clusters.max()) + 1
-    table = numpy.bincount(
-        (k * clusters[:, None] + clusters[ten]).ravel(),
-        minlength=k * k).reshape(k, k) / ten.size
-    agreement = numpy.trace(table)
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    chance, seen = rows @ columns, table > 0
+    same = clusters[indices] == clusters[:, None]
+    agreement = same[:, :10].mean()
+    sizes = [numpy.bincount(these, minlength=clusters.max() + 1) / len(these)
+             for these in (clusters, clusters[ten].ravel())]
+    chance = float(sizes[0] @ sizes[1])
     return dict(
-        agreement_1=neighbor_agreement(clusters, indices[:, :1]),
-        agreement_10=agreement,
-        agreement_50=neighbor_agreement(clusters, indices),
+        agreement_1=same[:, 0].mean(), agreement_10=agreement,
+        agreement_50=same.mean(),
         above_chance=(agreement - chance) / (1 - chance) if chance < 1 else 0.,
-        information=float((table[seen] * numpy.log(
-            (table / numpy.outer(rows, columns).clip(1e-300))[seen])).sum()),
+        information=neighbor_information(clusters, ten),
         held_out=held_out(clusters, indices))
 
 
@@ -267,6 +287,19 @@ def picks(values, accuracy):
     return numpy.take_along_axis(accuracy, best, axis=1)[:, 0]
 
 
+def halve(judged, criterion, index):
+    """Of subsets of runs, shape (S, m), the one that is left of each if the
+    better half goes on, as the first evaluation after each cut sees it."""
+    epochs = [evaluation['epoch'] for evaluation in judged[0]]
+    plan = rounds(index.shape[1], epochs[-1])
+    for (_, _, end), (count, _, _) in itertools.pairwise(plan):
+        at = numpy.searchsorted(epochs, end)
+        values = values_of([run[at] for run in judged], criterion, index)
+        order = (-values).argsort(axis=1, kind='stable')[:, :count]
+        index = numpy.take_along_axis(index, order, axis=1)
+    return index[:, 0]
+
+
 def tables(out):
     """Markdown of all that is known."""
     found = {path.parent.name: load_json(path)
@@ -289,12 +322,13 @@ def tables(out):
             f'({100 * accuracy.min():.1f} to {100 * accuracy.max():.1f}).',
             '', markdown.table(
                 ['', 'rho', *(f'rho at epoch {epochs[at]}' for at in early),
-                 *(f'of {m}' for m in SIZES)],
-                rows_of(judged, runs, accuracy, early), numbers=6), '']
+                 *(f'of {m}' for m in SIZES), f'of {HALVED} by halves'],
+                rows_of(judged, runs, accuracy, early, out / name),
+                numbers=4 + len(SIZES)), '']
     return '\n'.join(parts).rstrip()
 
 
-def rows_of(judged, runs, accuracy, early):
+def rows_of(judged, runs, accuracy, early, folder):
     """A row for each criterion, and what to compare them with."""
     sizes = [m for m in SIZES if m <= len(runs)]
     indices = [subsets(len(runs), m) for m in sizes]
@@ -307,10 +341,18 @@ def rows_of(judged, runs, accuracy, early):
         yield [title, number(correlation(runs, criterion, accuracy)), *(
             number(correlation([run[at] for run in judged], criterion,
                                accuracy)) for at in early),
-            *of_sizes(lambda index: values_of(runs, criterion, index))]
+            *of_sizes(lambda index: values_of(runs, criterion, index)),
+            shown(accuracy[halve(judged, criterion,
+                                 subsets(len(runs), HALVED))])
+            if len(runs) >= HALVED else '']
+    if (folder / 'joined.json').exists():
+        yield ['all of them joined', '', '', '', *(
+            shown(numpy.array(accuracies)) for accuracies in
+            load_json(folder / 'joined.json').values()),
+            *[''] * (len(SIZES) - len(sizes)), '']
     yield ['the best possible', '', '', '',
-           *of_sizes(lambda index: accuracy[index])]
-    yield ['any', '', '', '', *[shown(accuracy)] * len(SIZES)]
+           *of_sizes(lambda index: accuracy[index]), '']
+    yield ['any', '', '', '', *[shown(accuracy)] * (len(SIZES) + 1)]
 
 
 def number(value):

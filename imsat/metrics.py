@@ -98,11 +98,12 @@ def clustering_scores(labels: ArrayLike | None,
         purity=purity(labels, clusters))
 
 
-def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
-    """Share of the neighbours that are in the cluster of their point.
+def neighbor_information(clusters: ArrayLike, indices: ArrayLike) -> float:
+    """What a point's cluster tells about those of its neighbours, in nats.
 
-    It needs no labels, and tells cuts through a crowd from cuts between
-    crowds; but one cluster for all points has 1.
+    The mutual information of both, which needs no labels.  A cut through a
+    crowd makes it less, and so do clusters that hold nearly all points: one
+    for all has none.
 
     Args:
         clusters (array): Shape (N,), as :func:`match_clusters` takes them.
@@ -113,12 +114,14 @@ def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
         InputError: For indices that are no such array.
 
     Example:
-        Of 0, 1 and 3 on a line, the nearest of each other.
+        Two pairs, each a cluster: log 2.
 
-        >>> _, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
-        >>> round(imsat.metrics.neighbor_agreement([0, 0, 1], indices), 3)
-        0.667
+        >>> _, indices = imsat.neighbors([[0.], [1.], [8.], [9.]], k=1)
+        >>> round(imsat.metrics.neighbor_information([0, 0, 1, 1], indices), 3)
+        0.693
     """
+    from sklearn.metrics import mutual_info_score
+
     clusters, = number_labels(clusters, names=('clusters',))
     try:
         indices = numpy.asarray(indices)
@@ -131,4 +134,5 @@ def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
         raise InputError(f'indices has shape {indices.shape} and dtype '
                          f'{indices.dtype} for {n} points; give a row for '
                          f'each, of numbers from 0 to {n - 1}')
-    return float((clusters[indices] == clusters[:, None]).mean())
+    return float(mutual_info_score(numpy.repeat(clusters, indices.shape[1]),
+                                   clusters[indices].ravel()))

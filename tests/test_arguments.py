@@ -165,7 +165,7 @@ CALLS = {
     imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
-    imsat.metrics.neighbor_agreement: dict(
+    imsat.metrics.neighbor_information: dict(
         clusters=LABELS, indices=[[1], [2], [3], [0]]),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None, method='exact',
                                   progress=lambda n: None),

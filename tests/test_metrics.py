@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from imsat import InputError, clustering_accuracy
-from imsat.metrics import clustering_scores, neighbor_agreement
+from imsat.metrics import clustering_scores, neighbor_information
 
 
 def brute_force(labels, clusters):
@@ -51,9 +51,15 @@ def test_scores_without_labels():
     assert set(clustering_scores(None, [0, 1]).values()) == {None}
 
 
-def test_agreement_of_neighbours():
-    assert neighbor_agreement([0, 0, 1, 1], [[1, 2], [0, 2], [3, 0], [0, 1]]
-                              ) == 3 / 8
+def test_information_of_neighbours():
+    # Pairs 0-0, 0-1, 0-0, 0-1, 1-1, 1-0, 1-0, 1-0.
+    table = numpy.array([[2, 2], [3, 1]]) / 8
+    product = table.sum(axis=1, keepdims=True) * table.sum(axis=0)
+    expected = (table * numpy.log(table / product)).sum()
+    assert neighbor_information(
+        ['a', 'a', 'b', 'b'], [[1, 2], [0, 2], [3, 0], [0, 1]]
+    ) == pytest.approx(expected)
+    assert neighbor_information([5, 5], [[1], [0]]) == 0
 
 
 @pytest.mark.parametrize('indices', [
@@ -62,7 +68,7 @@ def test_agreement_of_neighbours():
 def test_no_neighbours(indices):
     with pytest.raises(InputError, match='a row for each, of numbers from 0 '
                                          'to 3'):
-        neighbor_agreement([0, 0, 1, 1], indices)
+        neighbor_information([0, 0, 1, 1], indices)
 
 
 def test_purity_by_counting():

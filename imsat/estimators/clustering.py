@@ -13,7 +13,7 @@ from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.links import Ensemble
 from imsat.losses.objectives import ClusteringObjective, Objective
-from imsat.metrics import clustering_accuracy, neighbor_agreement
+from imsat.metrics import clustering_accuracy, neighbor_information
 from imsat.parameters import (
     Choice, again, argument_error, documented, parameter)
 from imsat.training.evaluation import (
@@ -49,9 +49,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     select: str = parameter(
         SELECT, Choice(SELECTIONS), 'which of several restarts is kept, '
         'without labels: that with the lowest objective; whose clusters '
-        'agree most with those of their 10 nearest neighbours ("agreement"), '
-        'or most with the other restarts\' ("majority"); or "consensus", the '
-        'mean of what all say')
+        'tell most about those of the 10 nearest neighbours ("agreement"); '
+        'whose clusters are most like the other restarts\' ("majority"); or '
+        '"consensus", the mean of what all say')
 
     def make_objective(self) -> Objective:
         """``objective``, or else the ClusteringObjective of the arguments."""
@@ -91,7 +91,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _rank(self, restart, rank, indices):
         if self.select != 'agreement' or self.n_init == 1:
             return rank
-        agreement = neighbor_agreement(
+        agreement = neighbor_information(
             restart.logits.argmax(axis=1), indices[:, :AGREEING])
         restart.terms['agreement'] = agreement
         # A constraint (Eq. 10) comes first.

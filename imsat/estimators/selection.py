@@ -54,6 +54,10 @@ class Halving(Restarts):
     What goes on is what it would have been alone, bit for bit.
     """
 
+    def __init__(self, model, n, steps):
+        super().__init__(model, n, steps)
+        self.ranks: list[Any] = [None] * n
+
     def run(self, train, n_jobs=1):
         model, n, epochs = self.model, self.n, self.model.epochs_
         per_epoch = self.steps // epochs
@@ -63,7 +67,6 @@ class Halving(Restarts):
         first, progress = self._begin(steps)
         seeds, states = restart_seeds(first, n), [None] * n
         model.restarts_ = [None] * n
-        self.ranks: list[Any] = [None] * n
         alive, done = list(range(n)), 0
         for number, (count, start, self.end) in enumerate(plan, 1):
             alive = sorted(self._order(alive)[:count])
@@ -159,21 +162,26 @@ def pairwise_agreement(clusterings):
     return agreement
 
 
+def mean_of(p, reference):
+    """The mean of R tables of probabilities, shape (N, K), whose clusters are
+    first called as those of one of them are, with which they have most in
+    common, by the Hungarian algorithm; and the R orders of that, (K,)."""
+    orders = [linear_sum_assignment(p[reference].T @ q, maximize=True)[1]
+              for q in p]
+    return sum(q[:, order] for q, order in zip(p, orders)) / len(p), orders
+
+
 def join(networks, restarts, reference, objective):
     """One network whose probabilities are the mean of those of all.
-
-    Clusters of each are first called as those of the reference are, with
-    which they have most probability in common, by the Hungarian algorithm.
 
     Returns:
         tuple: The Ensemble, and the Restart of what it says.
     """
-    p = [softmax(restart.logits) for restart in restarts]
-    for network, q in zip(networks, p):
-        _, order = linear_sum_assignment(p[reference].T @ q, maximize=True)
+    p, orders = mean_of([softmax(restart.logits) for restart in restarts],
+                        reference)
+    for network, order in zip(networks, orders):
         reorder(list(network.children())[-1], order)
-        q[...] = q[:, order]
-    logits = numpy.log(numpy.mean(p, axis=0).clip(1e-30)).astype(numpy.float32)
+    logits = numpy.log(p.clip(1e-30)).astype(numpy.float32)
     information = information_of(objective, logits)
     # R of the mean is at most the mean of R, as the KL is convex.
     sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))

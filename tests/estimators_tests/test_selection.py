@@ -1,4 +1,5 @@
 """Which of several runs is kept, what joins them, and halving."""
+import collections
 import itertools
 
 import numpy
@@ -34,9 +35,15 @@ def test_agreement_of_neighbours():
     model = fit(n_init=4, select='agreement')
     nearest = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(
         return_distance=False, n_neighbors=10)
-    expected = [numpy.mean([[labels[i] == labels[j] for j in row]
-                            for i, row in enumerate(nearest)])
-                for labels in clusters_of(model)]
+    expected = []
+    for labels in clusters_of(model):
+        pairs = [(labels[i], labels[j]) for i, row in enumerate(nearest)
+                 for j in row]
+        counts, of = collections.Counter(pairs), len(pairs)
+        first, second = (collections.Counter(part) for part in zip(*pairs))
+        expected.append(sum(
+            n / of * numpy.log(n * of / first[a] / second[b])
+            for (a, b), n in counts.items()))
     assert len(set(expected)) > 1
     assert [restart.terms['agreement'] for restart in model.restarts_] == \
         pytest.approx(expected)

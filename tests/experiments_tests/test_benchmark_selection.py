@@ -42,6 +42,7 @@ def test_runs_and_tables(out, tmp_path):
     assert '3 runs of 4 epochs' in text
     for title, _ in benchmark.CRITERIA.values():
         assert f'| {title} |' in text
+    assert '| all of them joined |' in text
     with pytest.raises(InputError, match="no 'x'; choose among"):
         run(out, 'x')
 
@@ -102,6 +103,29 @@ def test_picks():
     picked = benchmark.picks(benchmark.values_of(runs, 'consensus', index),
                              accuracy[index])
     assert set(picked) <= {.7, .6}
+
+
+def test_halves():
+    # By the first evaluation 0 and 1 of four go on, by the second 1 does.
+    judged = [[dict(epoch=2, objective=a), dict(epoch=4, objective=b),
+               dict(epoch=12, objective=0)]
+              for a, b in [(1, 5), (2, 4), (3, 1), (4, 0)]]
+    assert benchmark.halve(judged, 'objective', numpy.array(
+        [[0, 1, 2, 3], [3, 1, 2, 0]])).tolist() == [1, 1]
+
+
+def test_joined(tmp_path):
+    # Two say the same by other names, of one point the third knows better.
+    sure = numpy.array([[.9, .1], [.6, .4], [.2, .8], [.1, .9]])
+    other = numpy.array([[.9, .1], [.1, .9], [.2, .8], [.1, .9]])
+    for i, p in enumerate((sure, sure[:, ::-1], other)):
+        numpy.savez(tmp_path / f'seed-{i}.npz', probability=p)
+    agreement = [[0, 1, .5], [1, 0, .5], [.5, .5, 0]]
+    found = benchmark.joined(
+        tmp_path, [[dict(agreement_with=row)] for row in agreement],
+        [0, 1, 1, 1])
+    # Of .6, .6 and .1 the mean is below a half.
+    assert found[3] == [1] and sorted(found[2]) == [.75, 1, 1]
 
 
 def test_many_subsets_are_drawn():

@@ -95,7 +95,8 @@ class ONNXFeatures:
         known = [shape[axis] if isinstance(shape[axis], int) else None
                  for axis in places]
         wanted = size or (SIZE, SIZE)
-        self.size = tuple(int(k or w) for k, w in zip(known, wanted))
+        height, width = (int(k or w) for k, w in zip(known, wanted))
+        self.size = height, width
         if size and self.size != tuple(size):
             raise ArgumentError(
                 'size', f'is {size[0]} x {size[1]}, but {path} takes '
