@@ -27,7 +27,7 @@ from benchmarks.plain import (
 from common.scripts import main, positive
 from common.timing import time_in_turns
 from imsat import devices
-from imsat.estimators.imsat import BATCH
+from imsat.estimators.base import BATCH
 from imsat.losses.regularizers import draw_rows
 from imsat.randomness import DIRECTION, generator
 from imsat.training.adam import Adam

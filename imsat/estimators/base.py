@@ -497,7 +497,8 @@ def over_ranks(fit):
     return fit_over_ranks
 
 
-LEAST_BATCH = 32  # of small data, see docs/defaults.md
+# The paper's, and what small data have at least: docs/defaults.md.
+BATCH, LEAST_BATCH = 250, 32
 # What helps against a collapse.
 REMEDIES = ('scale the columns, e.g. by sklearn.preprocessing.StandardScaler, '
             'train longer or in larger batches')
@@ -552,7 +553,7 @@ class TrainedEstimator(Estimator):
     Attributes:
         batch_size_ (int): What was taken.
     """
-    _batch: ClassVar[int] = 250  # of many points
+    _batch: ClassVar[int] = BATCH  # of many points
 
     hidden: tuple = parameter(
         HIDDEN, Units(), 'units of the hidden layers (section 4.1), '
