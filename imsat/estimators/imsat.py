@@ -161,7 +161,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 self, 'sampling', f'is {self.sampling!r}, in which every '
                 f'point comes as often; take {SAMPLINGS[0]!r} with '
                 f'sample_weight')
-        vars(self).pop('_stream', None)
+        if hasattr(self, '_stream'):
+            del self._stream
         for name, value in self.settle(X.shape[0]).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()

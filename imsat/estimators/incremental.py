@@ -53,7 +53,7 @@ class Incremental(TrainedEstimator):
         sigma, indices = self._neighbors(X)
         radius, _ = self._radius(send(X, device), sigma)
         if not stream:
-            stream.update(seed=self._seed(), chunks=0, steps=0,
+            stream.update(seed=self._seed(), chunks=0, steps=0, log=[],
                           scale=self._unit(regularizer, radius))
         seed, scale = stream['seed'], stream['scale']
         if hasattr(self, 'encoder_'):
@@ -84,12 +84,11 @@ class Incremental(TrainedEstimator):
                       optimizer=serializers.npz.serialize(optimizer))
         network.l1.W.array *= scale
         forget_training(network)
-        log = self.restarts_[0].log if stream['chunks'] > 1 else []
-        restart = Restart(
-            seed, observed['main/loss'], step=updater.step,
-            log=[*log[-MOST_ENTRIES:], {
-                **observed, 'epoch': stream['chunks'],
-                'iteration': stream['steps']}])
+        stream['log'] = [*stream['log'][-MOST_ENTRIES:], {
+            **observed, 'epoch': stream['chunks'],
+            'iteration': stream['steps']}]
+        restart = Restart(seed, observed['main/loss'], log=stream['log'],
+                          step=updater.step)
         logits = predict_logits(network, X)
         self.encoder_, self.objective_ = network, restart.objective
         self.restarts_, self.best_restart_ = [restart], 0
