@@ -139,12 +139,6 @@ def calc_relevance_of_first(
     return labels[1][ids] == labels[0][:, None]
 
 
-def calc_relevant_among_first(*args: Any, **kwargs: Any) -> numpy.ndarray:
-    """How many those are, shape (Q,), int64; arguments and errors as in
-    :func:`calc_relevance_of_first`."""
-    return calc_relevance_of_first(*args, **kwargs).sum(axis=1)
-
-
 def average_precision_of(relevance: numpy.ndarray) -> numpy.ndarray:
     """Mean precision at the relevant items of rankings without ties.
 
