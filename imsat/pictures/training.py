@@ -52,17 +52,8 @@ class Logs(Kind):
             and any(key in entry for entry in entries for key in PANELS)
 
 
-class Names(Kind):
-    """Texts, one a log."""
-    wanted = 'give a text for each log'
-
-    def allows(self, value):
-        return is_sequence(value) \
-            and all(isinstance(name, str) for name in value)
-
-
 @checked(path=PATH, logs=Logs(), best=Whole(0),
-         most_entropy=Number(optional=True), names=Names(optional=True))
+         most_entropy=Number(optional=True))
 def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
                     best: int = 0, most_entropy: float | None = None,
                     names: Sequence[str] | None = None) -> Figure:
@@ -78,9 +69,11 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
         names (sequence of str): Of the logs, if they are of several runs:
             each has its colour then.
     """
-    if names is not None and len(names) != len(logs):
-        raise InputError(f'there are {len(names)} names for {len(logs)} logs; '
-                         f'give one for each')
+    if names is not None and not (
+            is_sequence(names) and len(names) == len(logs)
+            and all(isinstance(name, str) for name in names)):
+        raise InputError(f'names are no texts, one for each of the '
+                         f'{len(logs)} logs; give a list of them')
     panels = [key for key in PANELS
               if any(key in entry for log in logs for entry in log)]
     columns, lines = min(2, len(panels)), {}

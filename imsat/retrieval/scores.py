@@ -163,12 +163,6 @@ def _shard(n):
                  n * (ranks.rank + 1) // ranks.size)
 
 
-def calc_relevant_among_first(*args: Any, **kwargs: Any) -> numpy.ndarray:
-    """How many those are, shape (Q,), int64; arguments and errors as in
-    :func:`calc_relevance_of_first`."""
-    return calc_relevance_of_first(*args, **kwargs).sum(axis=1)
-
-
 def average_precision_of(relevance: numpy.ndarray) -> numpy.ndarray:
     """Mean precision at the relevant items of rankings without ties.
 

@@ -10,7 +10,7 @@ from imsat import InputError
 from imsat.retrieval import codes
 from imsat.retrieval.codes import hamming_distance, pack_bits, unpack_bits
 from imsat.retrieval.scores import (
-    calc_average_precision, calc_histograms, calc_relevant_among_first,
+    calc_average_precision, calc_histograms, calc_relevance_of_first,
     eval_curves, expected_relevant, retrieval_scores)
 
 
@@ -90,9 +90,9 @@ def test_precision_at_500_of_the_original(golden, case):
     trace = golden('metrics')(f'hash.{case}')
     q, q_labels, g, g_labels, n_bits = golden_case(trace)
     for i, order in enumerate(trace['order_quicksort']):
-        first = calc_relevant_among_first(
+        first = calc_relevance_of_first(
             q[[i]], q_labels[[i]], g[order], g_labels[order], n_bits, 500)
-        assert first[0] / 500 == pytest.approx(trace['precN_per_query'][i],
+        assert first.sum() / 500 == pytest.approx(trace['precN_per_query'][i],
                                                abs=1e-12)
 
 
@@ -279,8 +279,8 @@ def test_share_at_least_one_label(form):
     in_ball = distance < 3
     assert scores['precision_at_r2'] == pytest.approx(numpy.mean(
         [r[b].mean() if b.any() else 0 for r, b in zip(relevance, in_ball)]))
-    first = calc_relevant_among_first(q_codes, form(q), g_codes, form(g), 6, 8)
-    assert first.tolist() == numpy.take_along_axis(
+    first = calc_relevance_of_first(q_codes, form(q), g_codes, form(g), 6, 8)
+    assert first.sum(axis=1).tolist() == numpy.take_along_axis(
         relevance, order[:, :8], axis=1).sum(axis=1).tolist()
     heads = retrieval_scores(unpack_bits(q_codes, 6), form(q),
                              unpack_bits(g_codes, 6), form(g), None)
