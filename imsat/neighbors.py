@@ -171,9 +171,9 @@ def _find(x, k, cache, progress, method, name, like, select):
     if cache is None:
         found = compute()
     else:
-        letter, end = name[0], f'-{method}' * (method == 'sampled') or (
-            '-approximate' if rough else '')
-        path = Path(cache) / f'{name[2:]}-{digest(x)}-{letter}{k}{end}.npz'
+        end = '' if not rough else \
+            '-sampled' if method == 'sampled' else '-approximate'
+        path = Path(cache) / f'{name[2:]}-{digest(x)}-{name[0]}{k}{end}.npz'
         if rough:
             like = {**like, 'error': Like((2,))}
         found = ranks.tell(lambda: look_up(path, lambda arrays: True, like))

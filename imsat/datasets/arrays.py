@@ -1,4 +1,5 @@
 """Arrays of one's own: .npz, .npy, folders of that, HDF5 and IDX."""
+import errno
 import re
 import typing
 from pathlib import Path
@@ -57,7 +58,15 @@ def parts_in(folder: Path) -> list[Path]:
 
 def read_parts(paths: list[Path]) -> Dataset:
     """The points in several npy files, one below the other."""
-    x: typing.Any = [load_npy(path, 1) for path in paths]
+    try:
+        x: typing.Any = [load_npy(path, 1) for path in paths]
+    except OSError as e:
+        if e.errno != errno.EMFILE:
+            raise
+        raise InputError(
+            f'{paths[0].parent} has {len(paths)} parts, more than files may '
+            f'be open at once; join some, or raise that limit by ulimit -n'
+        ) from e
     first, *others = x
     for path, part in zip(paths[1:], others):
         if part.shape[1:] != first.shape[1:]:

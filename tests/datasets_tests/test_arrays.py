@@ -455,6 +455,19 @@ def test_parts_cut_short(tmp_path, cut):
     refused('b.npy is damaged or no npy file', tmp_path)
 
 
+def test_too_many_parts(tmp_path):
+    resource = pytest.importorskip('resource')
+    for i in range(40):
+        numpy.save(tmp_path / f'{i}.npy', X)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(tmp_path / '0.npy', 'rb') as f:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (f.fileno() + 9, hard))
+        try:
+            refused('has 40 parts, more than files may be open', tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_images_beside_arrays(tmp_path):
     from PIL import Image
     Image.fromarray(GREY[0]).save(tmp_path / 'a.png')

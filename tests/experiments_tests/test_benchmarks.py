@@ -1,8 +1,10 @@
 """Those of a step, neighbours, retrieval and search, at tiny sizes."""
 import importlib.util
 import sys
+from pathlib import Path
 
 import benchmark_gallery
+import benchmark_memory
 import benchmark_neighbors
 import benchmark_retrieval
 import benchmark_search
@@ -221,3 +223,22 @@ def test_numbers(script, number, capsys):
     with pytest.raises(SystemExit):
         script.get_options(['--threads', number])
     assert 'argument --threads: ' in capsys.readouterr().err
+
+
+def test_points_to_watch_memory_with(tmp_path):
+    benchmark_memory.write_points(tmp_path, 2000, 5, 3)
+    x, y = (numpy.load(tmp_path / f'{name}.npy') for name in 'xy')
+    assert x.shape == (2000, 5) and x.dtype == numpy.float32
+    centers = numpy.array([x[y == k].mean(axis=0) for k in range(3)])
+    assert abs((x - centers[y]).std() - 1) < .05
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(),
+                    reason='only Linux says how much memory a process has')
+def test_memory_is_watched():
+    _, anon, most = benchmark_memory.watch([
+        sys.executable, '-c', 'x = bytearray(b"1") * 10 ** 8; '
+        'sum(range(10 ** 7))'])
+    assert 95 < int(anon) < int(most) < 150
+    with pytest.raises(SystemExit, match='exit code 3'):
+        benchmark_memory.watch([sys.executable, '-c', 'raise SystemExit(3)'])

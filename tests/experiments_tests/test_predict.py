@@ -256,3 +256,10 @@ def test_no_onnx(tmp_path, capsys, monkeypatch, method, package, message):
     said = capsys.readouterr().err
     assert code == 2 and said.count('\n') == 1 and message in said
     assert not out.exists()
+
+
+def test_no_best_clusters_without_probabilities(folder):
+    with pytest.raises(imsat.InputError, match='kmeans has no probabilities'):
+        predict.run(predict.get_options(
+            [str(folder / 'kmeans'), '--dataset', str(folder / 'points.npz'),
+             '--top', '2']))
