@@ -224,7 +224,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             keeps=self._n_networks == 1)
         logits = predict_logits(network, x)
         information = information_of(loss.objective, logits, weight)
-        sat = regularization_of(loss, network, x, size, weight=weight)
+        if session.until is None or session.until == self.epochs_:
+            sat = regularization_of(loss, network, x, size, weight=weight)
+        else:  # of all data it costs some epochs: too much for a round
+            sat = training.log[-1]['main/sat']
         restart = Restart(
             seed, sat + loss.objective.combine(information, loss.penalty),
             logits=logits, **vars(training),

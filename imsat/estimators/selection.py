@@ -51,7 +51,8 @@ class Halving(Restarts):
     """Successive halving: all runs begin, and after each round the better
     half goes on from where it was.
 
-    What goes on is what it would have been alone, bit for bit.
+    What goes on is what it would have been alone, bit for bit.  Before the
+    last round R, a term of the objective, is the mean over the last epoch.
     """
 
     def __init__(self, model, n, steps):
