@@ -10,11 +10,12 @@ from scipy.stats import entropy
 from imsat.errors import InputError
 from imsat.functions import pairwise_mutual_information
 from imsat.functions.mutual_information import Sizes
-from imsat.labels import number_labels
 from imsat.parameters import PATH, Numbers, checked
 from imsat.pictures.images import (
     ImageShape, are_strokes, check_images, drawable)
 from imsat.pictures.training import BLUE, GREY, ORANGE, save
+from imsat.retrieval.label_sets import LabelSets
+from imsat.retrieval.scores import match_labels
 from imsat.storage import AnyPath
 
 MOST_ROWS = 100  # of images, and columns, that can be seen
@@ -109,28 +110,26 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
     Args:
         path (path): The PNG file.
         query_x (array): Shape (Q, d); the first of each row.
-        query_labels (array): Shape (Q,), or rows of 0 and 1, (Q, L); what
-            differs from it, or shares no 1 with it, is orange.
-        gallery_x, gallery_labels (array): Shapes (N, d) and (N,) or (N, L).
+        query_labels (array): Shape (Q,), or several for each; what shares
+            none is orange.
+        gallery_x, gallery_labels (array): Shape (N, d), and labels likewise,
+            as :func:`imsat.retrieval.retrieval_scores` takes both.
         neighbors, distances (array): Shape (Q, k), index in the gallery and
             Hamming distance.
         image_shape (tuple): (height, width), in colour (height, width, 3).
     """
-    labels = number_labels(query_labels, gallery_labels,
-                           names=('queries', 'gallery items'))
+    labels = match_labels(query_labels, gallery_labels, len(query_x),
+                          len(gallery_x))
     check_images(image_shape, query_x=query_x, gallery_x=gallery_x)
     rows, k = neighbors.shape
-    if not rows == len(query_x) == len(labels[0]) <= MOST_ROWS \
-            or len(gallery_x) != len(labels[1]) or k > MOST_ROWS \
+    if rows != len(query_x) or max(rows, k) > MOST_ROWS \
             or distances.shape != neighbors.shape \
             or neighbors.max() >= len(gallery_x):
         raise InputError(
             f'neighbors have shape {neighbors.shape}, distances '
-            f'{distances.shape}, for {len(query_x)} queries with '
-            f'{len(labels[0])} labels and {len(gallery_x)} gallery items with '
-            f'{len(labels[1])}; give one row and one label for each query, '
-            f'{MOST_ROWS} by {MOST_ROWS} at most, and places and labels in '
-            f'the gallery')
+            f'{distances.shape}, for {len(query_x)} queries; give one row for '
+            f'each, {MOST_ROWS} by {MOST_ROWS} at most, of places in the '
+            f'gallery')
     height, width = image_shape[:2]
     figure = Figure((.6 * (k + 1) + .4, .72 * rows + .4),
                     layout='constrained')
@@ -147,9 +146,9 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
             if j == 0:
                 color, text = BLUE, 'query'
             else:
-                label, own = labels[1][neighbors[i, j - 1]], labels[0][i]
-                right = label == own if numpy.ndim(own) == 0 \
-                    else (label * own).any()
+                place = neighbors[i, j - 1]
+                right = labels.relevant(i)[place] if isinstance(
+                    labels, LabelSets) else labels[1][place] == labels[0][i]
                 color = GREY if right else ORANGE
                 text = distances[i, j - 1]
             axes.set_title(text, fontsize=7, pad=2)

@@ -104,3 +104,12 @@ def test_nearest_in_colour(drawn):
     # On the query's scale, and no further.
     assert nearest.images[0].get_array().tolist() == [
         [[0, .75, 1], [1, .75, 0]]]
+
+
+def test_nearest_of_several_labels(drawn):
+    labels = numpy.array([[1, 1, 0], [0, 0, 1], [0, 1, 1]])
+    x = numpy.arange(6.).reshape(3, 2)
+    axes = drawn('nearest_images', x[:1], labels[:1], x, labels,
+                 numpy.array([[1, 2]]), numpy.array([[1, 1]]), (1, 2))
+    assert [to_hex(a.spines['left'].get_edgecolor()) for a in axes] == [
+        BLUE, ORANGE, GREY]
