@@ -76,6 +76,13 @@ class ClusterNumbers:
         criterion (str): Which of it decides.
         models (list of IMSATClustering): Fitted, in the same order; empty
             where they are kept elsewhere.
+
+    Example:
+        >>> tried = imsat.ClusterNumbers([2, 3], [
+        ...     {'information': numpy.array(x)} for x in ([.2, .3], [.5, .5])],
+        ...     'information')
+        >>> tried.best, tried.is_sure, round(tried.margin, 2)
+        (3, True, 0.5)
     """
     n_clusters: list
     values: list
@@ -147,8 +154,8 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
 
     Example:
         >>> rng = numpy.random.default_rng(0)
-        >>> x = numpy.concatenate([rng.normal(9 * i, size=(60, 2))
-        ...                        for i in range(3)])
+        >>> x = numpy.concatenate([rng.normal(9 * row, size=(60, 3))
+        ...                        for row in numpy.eye(3)])
         >>> model = imsat.IMSATClustering(hidden=20, epochs=40,
         ...                               random_state=0)
         >>> imsat.choose_n_clusters(model, x, range(2, 6)).best
