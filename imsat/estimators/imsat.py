@@ -154,10 +154,10 @@ class IMSATEstimator(RegularizerParameters, TrainedEstimator):
                 epochs, self._extensions(network, x, y, loss))
             logits = predict_logits(network, x)
             information = information_of(objective, logits)
-            last = training.log[-1]
             # Of all data it costs some epochs: too much for a round.
             sat = regularization_of(loss, network, x, size) \
-                if last['epoch'] == epochs else last['main/sat']
+                if session.until in (None, epochs) \
+                else training.log[-1]['main/sat']
             restart = Restart(
                 seed, sat + objective.combine(information, loss.penalty),
                 logits=logits, **vars(training),

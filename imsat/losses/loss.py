@@ -1,6 +1,7 @@
 """Eq. 1 on one screen."""
 import functools
 
+from imsat.errors import InputError
 from imsat.losses.objectives import Objective
 from imsat.losses.regularizers import Regularizer
 from imsat.randomness import DIRECTION, generator
@@ -48,6 +49,9 @@ class IMSATLoss:
 
     def __init__(self, objective: Objective, regularizer: Regularizer, radius,
                  seed=0, near=None):
+        if regularizer.needs_neighbors and near is None:
+            raise InputError(f'{type(regularizer).__name__} takes neighbours '
+                             f'of points, which nobody has found; give near')
         self.objective, self.regularizer = objective, regularizer
         self.radius, self.seed, self.near = radius, seed, near
         self.penalty = objective.penalty
