@@ -145,8 +145,8 @@ def most_alike(restarts):
     agreement = pairwise_agreement(
         [restart.logits.argmax(axis=1) for restart in restarts])
     for restart, values in zip(restarts, agreement):
-        restart.terms['majority'] = float(
-            values.sum() / max(1, len(values) - 1))
+        mean = values.sum() / max(1, len(values) - 1)
+        restart.terms['majority'] = float(mean)
     return max(range(len(restarts)), key=lambda i: (
         restarts[i].terms['majority'], -restarts[i].objective))
 

@@ -1,6 +1,7 @@
 """Eq. 1 on one screen."""
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import chainer
 
@@ -59,6 +60,9 @@ class IMSATLoss:
     def __init__(self, objective: Objective, regularizer: Regularizer,
                  radius: Array, seed: int = 0,
                  near: Callable | None = None) -> None:
+        if regularizer.needs_neighbors and near is None:
+            raise InputError(f'{type(regularizer).__name__} takes neighbours '
+                             f'of points, which nobody has found; give near')
         self.objective, self.regularizer = objective, regularizer
         self.radius, self.seed, self.near = radius, seed, near
         self.penalty = objective.penalty
@@ -82,11 +86,8 @@ class IMSATLoss:
 
     def regularize(self, network, x, index, rng, y=None):
         """R of a batch, from its points and their clean logits y."""
-        near = {}
-        if self.regularizer.needs_neighbors:
-            if self.near is None:
-                raise InputError('the regulariser takes neighbours, and near '
-                                 'is None; give a function that draws them')
+        near: dict[str, Any] = {}
+        if self.near is not None and self.regularizer.needs_neighbors:
             near['near'] = functools.partial(self.near, index)
         return self.regularizer(network, self.objective.distance, x,
                                 self.radius[index], y=y, rng=rng, **near)

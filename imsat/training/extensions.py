@@ -165,8 +165,8 @@ def reorder(layer, order):
     of them, into another order, shape (M,)."""
     order = layer.device.send(order)
     for parameter in layer.params():
-        for array in (parameter.array,
-                      *(parameter.update_rule.state or {}).values()):
+        gathered = getattr(parameter.update_rule, 'state', None) or {}
+        for array in (parameter.array, *gathered.values()):
             array[...] = array[order]
 
 

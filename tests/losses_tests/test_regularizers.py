@@ -283,7 +283,7 @@ def test_gradient_of_neighbours():
 
     def of(x, update_statistics):
         return F.matmul(chainer.as_variable(x), w, transb=True)
-    imsat.Neighbor(1)(of, softmax_kl, X,
+    imsat.Neighbor(1)(of, functools.partial(softmax_kl, eps=0), X,
                       near=lambda rng, k: moved).backward()
     p, q = softmax(X @ W.T), softmax(moved @ W.T)
     numpy.testing.assert_allclose(w.grad, (q - p).T @ moved / len(X),
@@ -305,3 +305,5 @@ def test_half_of_neighbours():
         rel=1e-6)
     with pytest.raises(imsat.InputError, match='near'):
         of(half)
+    with pytest.raises(imsat.InputError, match='Mean takes neighbours of'):
+        imsat.IMSATLoss(imsat.ClusteringObjective(), half, RADIUS)
