@@ -224,17 +224,21 @@ CALLS = {
     imsat.vat: dict(**PASSES, **BALL, xi=1., power_iterations=1),
     imsat.losses.weight_decay: dict(
         network=chainer.links.Linear(2, 2), rate=.1, weights_only=True),
-    imsat.IMSATLoss: dict(objective=LOSS.objective, seed=0,
+    imsat.IMSATLoss: dict(objective=LOSS.objective, seed=0, near=None,
                           regularizer=LOSS.regularizer, radius=LOSS.radius),
+    imsat.choose_n_clusters: dict(
+        estimator=imsat.IMSATClustering(3, hidden=3, epochs=1), X=X,
+        n_clusters=[2, 3], criterion='stability'),
     imsat.datasets.Files: dict(folder=None, fetch=False, verbose=False),
     imsat.datasets.Preparation: dict(
         dimension=4, names=list('abcd'), label=None, index=1, columns=None,
         text='a', image_shape=(2, 2), words=None),
     imsat.datasets.read_idx: dict(path='pixels', md5=None),
     imsat.training.IndexIterator: dict(n=6, batch_size=2, sampling='sweep',
-                                       seed=0),
+                                       seed=0, weight=None),
     imsat.training.Session: dict(folder=None, resume=False, progress=None,
-                                 snapshot_seconds=10., made_with=None),
+                                 snapshot_seconds=10., made_with=None,
+                                 until=None, state=None),
     imsat.training.Updater: dict(
         iterator=imsat.training.IndexIterator(24, 12), x=X, loss=LOSS,
         optimizer=imsat.training.Adam().setup(NETWORK), device=None,
@@ -242,9 +246,12 @@ CALLS = {
     extensions.Evaluator: dict(model=NETWORK, x=X, summarize=len, every=1,
                                last=None),
     extensions.GrowingPenalty: dict(loss=LOSS, delta=.1, growth=2.),
-    extensions.LatePenalty: dict(loss=LOSS, x=X, epochs=1),
+    extensions.LatePenalty: dict(loss=LOSS, x=X, epochs=1, weight=None),
     extensions.Progress: dict(total=3),
     pictures.bits: dict(path='a.png', p=abs(LOGITS) / 9, sizes=(2, 3)),
+    pictures.cluster_numbers: dict(
+        path='a.png', numbers=[2, 3], values=[{'a': [1.]}, {'a': [.5]}],
+        best=2),
     pictures.cluster_samples: dict(
         path='a.png', x=X, image_shape=(2, 3), clusters=CLUSTERS,
         n_clusters=3, seed=0, columns=4, most_rows=2),
@@ -295,6 +302,10 @@ WITHOUT = {
     'imsat.links.original.encoder_from': 'load_original is swept',
     'imsat.training.adam.Adam': 'its arguments are those of Chainer',
     'imsat.training.extensions.reorder': 'a step of LatePenalty',
+    'imsat.training.extensions.sort_outputs': 'likewise',
+    'imsat.training.extensions.check_finite': 'of DivergenceCheck',
+    'imsat.estimators.cluster_numbers.ClusterNumbers':
+        'holds what choose_n_clusters has found',
     'imsat.datasets.dataset.Dataset': 'holds what loaders have checked',
     'imsat.datasets.sources.register': 'decorates loaders where they are',
     'imsat.neighbors.by_float64': 'a step of neighbors',
@@ -423,7 +434,7 @@ def test_methods_of_an_index(method):
 # What methods take, by the names of their parameters.
 GIVEN_TO_METHODS = dict(
     X=X, y=None, path='missing', source='', preprocessing='',
-    encoder=NETWORK)
+    encoder=NETWORK, sample_weight=None)
 
 
 @pytest.fixture(scope='module')
@@ -454,7 +465,8 @@ def test_methods_of_estimators(name, swept):
 def test_methods_of_a_session():
     updater = imsat.training.Updater(**CALLS[imsat.training.Updater])
     sweep(imsat.training.Session().run, dict(
-        updater=updater, epochs=1, evaluators=[], is_done=lambda: True))
+        updater=updater, epochs=1, evaluators=[], is_done=lambda: True,
+        keeps=False))
     sweep(imsat.training.Session('out').below, dict(name='a'))
     assert 'give the one that has them' in sentence(
         imsat.training.Session(resume=True).run, updater, 1)

@@ -247,7 +247,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             return None
         try:
             weight = numpy.asarray(weight, numpy.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             weight = numpy.empty(())
         if weight.shape != (n,) or not numpy.isfinite(weight.sum()) \
                 or weight.min() < 0 or not weight.any():

@@ -15,7 +15,8 @@ from imsat.errors import InputError
 from imsat.functions.entropy import Prior
 from imsat.labels import classes_of
 from imsat.metrics import match_clusters
-from imsat.parameters import PATH, SEED, Numbers, Whole, checked, is_whole
+from imsat.parameters import (
+    PATH, SEED, Numbers, Whole, checked, is_sequence, is_whole)
 from imsat.pictures.images import (
     ImageShape, are_strokes, check_images, drawable)
 from imsat.pictures.training import BLUE, ORANGE, save
@@ -239,6 +240,7 @@ def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
     return save(figure, path)
 
 
+@checked(path=PATH, best=Whole(1))
 def cluster_numbers(path: AnyPath, numbers: Sequence[int],
                     values: Sequence[Mapping[str, Any]],
                     best: int) -> Figure:
@@ -252,6 +254,13 @@ def cluster_numbers(path: AnyPath, numbers: Sequence[int],
             values.
         best (int): The number that is taken.
     """
+    if not (is_sequence(numbers) and is_sequence(values)
+            and 0 < len(numbers) == len(values)
+            and all(map(is_whole, numbers)) and all(
+                isinstance(value, Mapping) and value.keys() == values[0].keys()
+                for value in values)):
+        raise InputError('numbers and values do not go together; give what '
+                         'imsat.choose_n_clusters returned')
     figure = Figure((8, 5.4), layout='constrained')
     for axes, name in zip(figure.subplots(2, 2).flat, values[0]):
         axes.axvline(best, color=ORANGE, linewidth=2)

@@ -8,7 +8,7 @@ from chainer import backend
 
 from imsat.errors import ArgumentError
 from imsat.on_disk import OnDisk
-from imsat.parameters import SEED, Choice, Whole, checked
+from imsat.parameters import SEED, Choice, Numbers, Whole, checked
 from imsat.randomness import ORDER, generator
 
 # The first by default.
@@ -69,13 +69,18 @@ class IndexIterator(chainer.dataset.Iterator):
     """
 
     @checked(n=Whole(1), batch_size=Whole(1), sampling=Choice(SAMPLINGS),
-             seed=SEED)
+             seed=SEED, weight=Numbers(1, optional=True))
     def __init__(self, n: int, batch_size: int,
                  sampling: str = SAMPLINGS[0], seed: int = 0,
                  weight: numpy.ndarray | None = None) -> None:
         if batch_size > n:
             raise ArgumentError('batch_size', f'is {batch_size}, more than '
                                 f'the {n} points; choose at most {n}')
+        if weight is not None and (len(weight) != n or weight.min() < 0
+                                   or not weight.any()):
+            raise ArgumentError(
+                'weight', f'has not a number from 0 for each of {n} points, '
+                f'or zeros alone; give these')
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.sampling, self.weight = sampling, weight
         self.steps_per_epoch = n // batch_size

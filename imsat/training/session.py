@@ -106,7 +106,8 @@ class Session:
 
     @checked(updater=OneOf(Updater, 'give an imsat.training.Updater'),
              epochs=Whole(1), is_done=OneOf(
-                 Callable, 'give a function, or None', optional=True))
+                 Callable, 'give a function, or None', optional=True),
+             keeps=Flag())
     def run(self, updater: Updater, epochs: int,
             evaluators: Sequence[training.Extension] = (),
             is_done: Callable[[], bool] | None = None,
