@@ -316,12 +316,12 @@ WITHOUT = {
     'imsat.labels': 'swept as labels of all that takes some',
     'imsat.storage': 'of arrays and files of the library itself; paths are '
                      'swept'}
-# Of these classes every method is swept, but for these, which fit calls or
-# others of the library.
+# Of these classes every method is swept, but for these, which fit calls, or
+# others of the library, or scikit-learn has made.
 WITH_METHODS = [*ESTIMATORS.values(), imsat.HammingIndex,
                 imsat.training.Session, imsat.datasets.Preparation]
 INNER = {'check', 'made_with', 'restarts', 'settle', 'train_code',
-         'train_clusters', 'loss'}
+         'train_clusters', 'loss', 'set_fit_request', 'set_score_request'}
 
 
 def public():
