@@ -9,16 +9,17 @@ import numpy
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
-from imsat.errors import ArgumentError, InputError
+from imsat.errors import ArgumentError
 from imsat.estimators.clustering import IMSATClustering
 from imsat.hints import Points
 from imsat.neighbors import neighbors
-from imsat.parameters import is_whole, shown
+from imsat.parameters import Choice, OneOf, checked, is_whole, shown
 from imsat.storage import default_cache
 from imsat.training.evaluation import softmax
 
 NEIGHBORS = 10
 DEFAULT = 'information x neighbors'  # by measurement: docs/defaults.md
+CRITERIA = DEFAULT, 'information', 'neighbors', 'stability'
 
 
 def criteria(logits: Sequence[numpy.ndarray],
@@ -46,8 +47,7 @@ def criteria(logits: Sequence[numpy.ndarray],
     stability = numpy.array([numpy.mean([
         adjusted_rand_score(own, other) for j, other in enumerate(labels)
         if j != i]) for i, own in enumerate(labels)])
-    return {DEFAULT: shares * kappas, 'information': shares,
-            'neighbors': kappas, 'stability': stability}
+    return dict(zip(CRITERIA, (shares * kappas, shares, kappas, stability)))
 
 
 def information(p):
@@ -130,6 +130,8 @@ class ClusterNumbers:
                     'not sure, as seeds of other numbers have as much'))
 
 
+@checked(estimator=OneOf(IMSATClustering, 'give an imsat.IMSATClustering'),
+         criterion=Choice(CRITERIA))
 def choose_n_clusters(estimator: IMSATClustering, X: Points,
                       n_clusters: Iterable[int],
                       criterion: str = DEFAULT) -> ClusterNumbers:
@@ -162,13 +164,6 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
         3
     """
     numbers = check_numbers(n_clusters)
-    if not isinstance(estimator, IMSATClustering):
-        raise InputError(f'the estimator is {shown(estimator)}; give an '
-                         f'imsat.IMSATClustering')
-    names = DEFAULT, 'information', 'neighbors', 'stability'
-    if criterion not in names:
-        raise ArgumentError('criterion', f'is {shown(criterion)}; choose one '
-                            f'of {", ".join(names)}')
     models, values = [], []
     with contextlib.ExitStack() as stack:
         cache = estimator.cache or stack.enter_context(
