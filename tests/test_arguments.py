@@ -172,7 +172,7 @@ CALLS = {
     imsat.neighbors: dict(x=X, k=2, cache=None, method='exact',
                           progress=lambda n: None),
     imsat.metrics.purity: dict(labels=LABELS, clusters=LABELS),
-    imsat.load_original: dict(path='missing.npz'),
+    imsat.load_original: dict(path='missing'),
     imsat.HammingIndex: dict(n_bits=9),
     imsat.devices.get_device: dict(number=-1),
     imsat.datasets.split_queries: dict(y=LABELS, per_class=1, seed=0),
