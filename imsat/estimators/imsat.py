@@ -141,9 +141,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             sample_weight: Any = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
-        Of a ``numpy.memmap`` batches alone are copied.
-        Ctrl-C during the training keeps what is learnt, with a warning,
-        unless ``out`` has snapshots to go on from.
+        Of a ``numpy.memmap`` batches alone are copied.  Ctrl-C during the
+        training keeps what is learnt, with a warning, unless ``out`` has
+        snapshots to go on from.
 
         Args:
             X (array): The points.
@@ -224,7 +224,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             keeps=self._n_networks == 1)
         logits = predict_logits(network, x)
         information = information_of(loss.objective, logits, weight)
-        if session.until is None or session.until == self.epochs_:
+        if session.until in (None, self.epochs_) or session.is_stopped:
             sat = regularization_of(loss, network, x, size, weight=weight)
         else:  # of all data it costs some epochs: too much for a round
             sat = training.log[-1]['main/sat']
