@@ -27,7 +27,7 @@ from imsat.estimators.deep_hash import deep_hash_losses  # noqa: E402
 from imsat.functions import compiled  # noqa: E402
 from imsat.links import TanhNetwork, corrupt  # noqa: E402
 from imsat.ranks import ranks_of, sharing  # noqa: E402
-from imsat.retrieval import pack_bits, scores  # noqa: E402
+from imsat.retrieval import index, pack_bits, scores  # noqa: E402
 from imsat.training import plan  # noqa: E402
 from imsat.training.evaluation import (  # noqa: E402
     predict_logits, regularization_of)
@@ -37,7 +37,8 @@ from scripts import kill_at  # noqa: E402
 from training_tests.test_plan import (  # noqa: E402
     METHODS, make, run, state_of)
 
-compiled.get_numba = lambda: None  # to compile takes its time
+# To compile takes its time.
+compiled.get_numba = index.get_numba = lambda: None
 NAME = 'naive'
 RANKS = ranks_of(NAME)
 N = 48

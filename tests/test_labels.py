@@ -60,7 +60,7 @@ def test_any_kind(kind):
     # The same classes, whatever their numbers are.
     assert ((numbers[:, None] == numbers) == (wanted[:, None] == wanted)).all()
     assert clustering_scores(labels, wanted) == dict(
-        accuracy=1, nmi=1, ari=1)
+        accuracy=1, nmi=1, ari=1, purity=1)
     codes = pack_bits(numpy.random.RandomState(1).rand(40, 9) < .5)
     assert retrieval_scores(codes, labels, codes, labels, 9) \
         == retrieval_scores(codes, wanted, codes, wanted, 9)

@@ -47,11 +47,16 @@ def test_page(page, folder, monkeypatch, capsys):
     for name in [*BEFORE.get(page, []), page]:
         make(name)
     _, commands, after = parts(page)
+    absent = set()
     for script, options in commands:
         module, quick = importlib.import_module(script), [
             *QUICK, *(['--no-kmeans'] if script == 'clustering' else [])]
         args = module.get_options(shlex.split(options) + (
-            [] if script == 'predict' else quick))
+            quick if script in ('clustering', 'hashing') else []))
+        if script == 'features':  # of a network that is not here
+            absent.add(args.out)
+        if script == 'features' or args.dataset in absent:
+            continue
         module.run(args)
         if script == 'predict':
             assert len(Path(args.out).read_text().splitlines()) > 100

@@ -37,9 +37,11 @@ def compiled(**options):
 def njit(**options):
     """``numba.njit``, whose machine code is kept for the next run if there
     is a folder that can be written, beside the source or below the home."""
+    import numba
+
     def decorate(loop):
-        function = get_numba().njit(nogil=True, error_model='numpy',
-                                    **options)(loop)
+        function = numba.njit(nogil=True, error_model='numpy',
+                              **options)(loop)
         with contextlib.suppress(RuntimeError):  # there is none
             function.enable_caching()
         return function

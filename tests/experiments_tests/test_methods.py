@@ -37,7 +37,8 @@ def results(folder, task, method):
     ('imsat-rpt', ['--epochs', 2, '--hidden', '9', '--alpha', 2],
      dict(lam=.05, alpha=2, hidden=[9])),
     ('dec', ['--epochs', 2, '--hidden', '9-7'],
-     dict(batch_size=256, restarts=20, sampling='sweep', alpha=None))])
+     # A quarter of the points, of which there are less than 1,000.
+     dict(batch_size=75, restarts=20, sampling='sweep', alpha=None))])
 def test_clustering(points, method, options, used):
     process = run('clustering', method, *options, '--quiet', cwd=points)
     assert process.returncode == 0 and scripts.says_nothing(process.stderr)

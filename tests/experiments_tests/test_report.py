@@ -176,19 +176,21 @@ def test_nearest_to_the_mean_far_from_0():
     assert sorted(points.nearest_to_mean(numpy.arange(4))[:2]) == [1, 2]
 
 
-def test_images_are_drawn():
+@pytest.mark.parametrize('sign', [1, -1])
+def test_images_are_drawn(sign):
     import io
     from PIL import Image
-    x = numpy.array([[-1, 1, 1, 1], [1, 1, 0, 1]], 'f')
+    x = sign * numpy.array([[-1, 1, 1, 1], [1, 1, 0, 1]], 'f')
     points = Points(Dataset('', x, image_shape=(2, 2)), [*'ab'])
     image, = points.images([1, 0])
     assert image.get('alt') == 'b, a'
     png = base64.b64decode(image.get('src').partition(',')[2])
     with Image.open(io.BytesIO(png)) as drawn:
         pixels = numpy.asarray(drawn)
-    # Large values are dark, and there is a line between images.
-    assert pixels.tolist() == [[0, 0, 255, 255, 0, 255],
-                               [127, 0, 255, 0, 0, 255], 6 * [255]]
+    # Most is as large as can be, a photograph's sky, or as small, the paper
+    # below strokes: both are light.  There is a line between images.
+    assert pixels.tolist() == [[255, 255, 255, 0, 255, 255],
+                               [127, 255, 255, 255, 255, 255], 6 * [255]]
 
 
 def test_images_in_colour_are_as_they_are():

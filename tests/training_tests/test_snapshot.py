@@ -87,7 +87,8 @@ def other(name, declaration, value):
 def test_what_it_was_made_with(tmp_path, cls):
     model = fit(cls, epochs=1, out=tmp_path)
     for name, declaration in declarations(cls).items():
-        if declaration.how or name in ('epochs', 'max_epochs') \
+        if declaration.how or name in (
+                'epochs', 'max_epochs', 'select', 'halving') \
                 or name == 'n_init' and cls is not imsat.DEC:
             continue
         now = other(name, declaration, getattr(model, name))

@@ -26,7 +26,7 @@ BAD = {
     'lam': [(value, NUMBER) for value in (
         None, 'x', -.1, 10 ** 400, float('nan'), float('inf'), {}, False)],
     'hidden': [(value, UNITS) for value in (
-        None, '40-40', 5, [1.5], [[1]], [1, [2, 3]], [0], [10 ** 30])],
+        None, '40-40', 0, [1.5], [[1]], [1, [2, 3]], [0], [10 ** 30])],
     'dataset': [(value, PATH) for value in (
         None, '', 5, ['digits'], 'a\0b', '\ud800')],
     'method': [(value, CHOICE) for value in (None, 5, ['kmeans'], 'nope')],
