@@ -23,8 +23,9 @@ from imsat.storage import AnyPath, load_npz, save_npz
 MOST_ID = 2 ** 63 - 1  # which no code has, so that another can follow
 # Codes that FAISS learns each of its centres from; it asks for 39.
 TRAINED_BY = 40
-# Bytes of codes to compare that are worth a thread's start: a millisecond.
-STARTED = 1 << 23
+# Bytes of codes to compare that are worth a thread's start, 2.5 ms, and as
+# many as take the time to keep one of the nearest.
+STARTED, KEPT = 20 << 20, 2000
 
 
 class HammingIndex:
@@ -192,11 +193,12 @@ class HammingIndex:
         def search(share):
             _search(queries[:, share].copy(), words, self.n_bits,
                     distances[share], positions[share])
-        first, *others = _shares(queries.shape[1], words.nbytes)
-        with ThreadPoolExecutor(max(len(others), 1)) as pool:
-            found = pool.map(search, others)
-            search(first)
-            list(found)
+        shares = _shares(queries.shape[1], words.nbytes, k)
+        if len(shares) == 1:
+            search(shares[0])
+        else:
+            with ThreadPoolExecutor(len(shares)) as pool:
+                list(pool.map(search, shares))
         return distances, self._all_ids()[positions]
 
     def search_radius(
@@ -440,10 +442,10 @@ def nearest_head_codes(
     return _nearest(blocks, len(queries), k, most)
 
 
-def _shares(n_queries: int, n_bytes: int) -> list[slice]:
+def _shares(n_queries: int, n_bytes: int, k: int) -> list[slice]:
     """Slices of the queries, one for each thread that is worth its start."""
-    threads = max(
-        1, min(usable_threads(), n_queries, n_queries * n_bytes // STARTED))
+    threads = max(1, min(usable_threads(), n_queries,
+                         n_queries * (n_bytes + KEPT * k) // STARTED))
     bounds = numpy.linspace(0, n_queries, threads + 1).astype(int)
     return [slice(*each) for each in zip(bounds, bounds[1:])]
 
