@@ -193,7 +193,7 @@ class HammingIndex:
         def search(share):
             _search(queries[:, share].copy(), words, self.n_bits,
                     distances[share], positions[share])
-        shares = _shares(queries.shape[1], words.nbytes, k)
+        shares = _shares(queries.shape[1], words.nbytes, int(k))
         if len(shares) == 1:
             search(shares[0])
         else:

@@ -1,5 +1,6 @@
 """Points in .npz, .npy, sparse .npz, HDF5 and IDX."""
 import gzip
+import os
 import struct
 import sys
 
@@ -457,15 +458,17 @@ def test_parts_cut_short(tmp_path, cut):
 
 def test_too_many_parts(tmp_path):
     resource = pytest.importorskip('resource')
-    for i in range(40):
-        numpy.save(tmp_path / f'{i}.npy', X)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with open(tmp_path / '0.npy', 'rb') as f:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (f.fileno() + 9, hard))
-        try:
-            refused('has 40 parts, more than files may be open', tmp_path)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    numbers = [int(number) for number in os.listdir('/dev/fd')]
+    limit = max(numbers) + 9
+    n = limit - len(numbers) + 20  # 20 or more will not find room
+    for i in range(n):
+        numpy.save(tmp_path / f'{i}.npy', X)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        refused(f'has {n} parts, more than files may be open', tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_images_beside_arrays(tmp_path):
