@@ -48,6 +48,12 @@ ESTIMATORS = {name: getattr(imsat.estimators, name)
               for name in imsat.estimators.__all__}
 
 
+def quickly(cls):
+    """Arguments with which an estimator is soon fitted."""
+    return {name: value for name, value in QUICK.items()
+            if name in declarations(cls)}
+
+
 def sentence(function, *args, **kwargs):
     """The sentence with which a call is refused; None for a result."""
     try:
@@ -74,8 +80,7 @@ def tried():
 @pytest.mark.parametrize('name', ESTIMATORS)
 def test_estimators(name, tried):
     cls = ESTIMATORS[name]
-    quick = {key: value for key, value in QUICK.items()
-             if key in declarations(cls)}
+    quick = quickly(cls)
     wrong = []
     for parameter, declaration in declarations(cls).items():
         for i, value in enumerate(VALUES):
@@ -97,8 +102,7 @@ def test_estimators(name, tried):
 def test_numbers_of_numpy(name):
     """What a negative or a large uint8 would be is not met with."""
     cls = ESTIMATORS[name]
-    quick = {key: value for key, value in QUICK.items()
-             if key in declarations(cls)}
+    quick = quickly(cls)
     model = cls(3, **quick).fit(X)
     other = cls(numpy.uint8(3), **{
         key: numpy.uint8(value) if type(value) is int else value
@@ -447,8 +451,7 @@ def swept():
 @pytest.mark.parametrize('name', ESTIMATORS)
 def test_methods_of_estimators(name, swept):
     cls = ESTIMATORS[name]
-    quick = {key: value for key, value in QUICK.items()
-             if key in declarations(cls)}
+    quick = quickly(cls)
     fitted = cls(3, **quick).fit(X)
     for method in dict.fromkeys(methods_of(cls)):
         model = copy.deepcopy(fitted)

@@ -1,9 +1,7 @@
 """Every method of the paper, in scikit-learn's form."""
 from imsat.estimators.autoencoder import DEC, DAEKMeans
-from imsat.estimators.cluster_numbers import (
-    ClusterNumbers as ClusterNumbers)
-from imsat.estimators.cluster_numbers import (
-    choose_n_clusters as choose_n_clusters)
+from imsat.estimators.cluster_numbers import (  # noqa: F401, no methods
+    ClusterNumbers, choose_n_clusters)
 from imsat.estimators.clustering import IMSATClustering
 from imsat.estimators.deep_hash import DeepHasher
 from imsat.estimators.hashing import IMSATHasher

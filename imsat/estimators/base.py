@@ -49,6 +49,7 @@ from imsat.training.session import Session
 # Parameters that make no difference to what a single run has learnt so far.
 HOW_FAR = 'epochs', 'n_init', 'select', 'halving'
 
+
 @dataclasses.dataclass
 class Restart:
     """What a run from one seed has come to.

@@ -418,10 +418,6 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         return self._radius(X)[0]
 
     @property
-    def _n_networks(self):
-        return 1
-
-    @property
     def _most_neighbors(self):
         """How many of each point something needs to know, but for sigma."""
         return self.make_regularizer().needs_neighbors

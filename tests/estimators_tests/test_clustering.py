@@ -1,5 +1,3 @@
-import warnings
-
 import numpy
 import pytest
 import scipy.sparse
@@ -7,7 +5,6 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.estimator_checks import check_estimator
 
 import imsat
 from imsat import IMSATClustering, InputError, clustering_accuracy
@@ -18,28 +15,6 @@ X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 SMALL = dict(hidden=(30, 30), epochs=4, batch_size=50, random_state=1)
 LONGER = {**SMALL, 'epochs': 40}
 ONE_STEP = {**SMALL, 'epochs': 1, 'batch_size': 300}
-
-EXPECTED_FAILURES = {
-    **dict.fromkeys(
-        ('check_estimator_sparse_array', 'check_estimator_sparse_matrix'),
-        'whatever has predict_proba is taken for a classifier'),
-    **dict.fromkeys(
-        ('check_sample_weight_equivalence_on_dense_data',
-         'check_sample_weight_equivalence_on_sparse_data'),
-        'batches are drawn: a weight is as copies on average alone')}
-
-
-def test_check_estimator():
-    # Sizes that go with scikit-learn's data of ten to fifty points.
-    estimator = IMSATClustering(3, hidden=(30,), epochs=4, batch_size=8,
-                                learning_rate=.03, n_neighbors=9,
-                                random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        results = check_estimator(
-            estimator, expected_failed_checks=EXPECTED_FAILURES)
-    failed = {r['check_name'] for r in results if r['status'] == 'xfail'}
-    assert failed == set(EXPECTED_FAILURES)
 
 
 def test_finds_blobs():

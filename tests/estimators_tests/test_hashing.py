@@ -1,40 +1,15 @@
-import warnings
-
 import numpy
 import pytest
 from sklearn.datasets import make_blobs
-from sklearn.utils.estimator_checks import check_estimator
 
 import imsat
 from imsat import IMSATClustering, IMSATHasher, InputError
 from imsat.functions import sigmoid_mutual_information
-from imsat.retrieval.codes import to_numpy, unpack_bits
-from imsat.retrieval.codes import codes_of
+from imsat.retrieval.codes import codes_of, to_numpy, unpack_bits
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6], [6, 6]],
                   random_state=0)
 SMALL = dict(hidden=(30, 30), epochs=4, batch_size=50, random_state=1)
-
-
-EXPECTED_FAILURES = {
-    **dict.fromkeys(
-        ('check_estimator_sparse_array', 'check_estimator_sparse_matrix'),
-        'whatever has predict_proba is taken for a classifier'),
-    **dict.fromkeys(
-        ('check_sample_weight_equivalence_on_dense_data',
-         'check_sample_weight_equivalence_on_sparse_data'),
-        'batches are drawn: a weight is as copies on average alone')}
-
-
-def test_check_estimator():
-    estimator = IMSATHasher(3, hidden=(30,), epochs=1, batch_size=8,
-                            n_neighbors=9, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        results = check_estimator(
-            estimator, expected_failed_checks=EXPECTED_FAILURES)
-    failed = {r['check_name'] for r in results if r['status'] == 'xfail'}
-    assert failed == set(EXPECTED_FAILURES)
 
 
 @pytest.mark.parametrize('n_bits,width', [(1, 1), (8, 1), (11, 2)])

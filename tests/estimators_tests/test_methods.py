@@ -275,13 +275,24 @@ def test_sparse_data(name):
 NO_CLASSIFIER = dict.fromkeys(
     ('check_estimator_sparse_array', 'check_estimator_sparse_matrix'),
     'takes a clustering with predict_proba for a classifier')
+DRAWN = dict.fromkeys(
+    ('check_sample_weight_equivalence_on_dense_data',
+     'check_sample_weight_equivalence_on_sparse_data'),
+    'batches are drawn: a weight is as copies on average alone')
 
 
 @pytest.mark.parametrize('estimator,expected', [
     (KMeansClustering(3), {}), (ITQHasher(1), {}), (SpectralHasher(3), {}),
     (DeepHasher(3, hidden=(4,), epochs=1, batch_size=8), {}),
     (DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=1, max_epochs=1,
-         batch_size=8), NO_CLASSIFIER)])
+         batch_size=8), NO_CLASSIFIER),
+    # Sizes that go with scikit-learn's data of ten to fifty points.
+    (imsat.IMSATClustering(3, hidden=(30,), epochs=4, batch_size=8,
+                           learning_rate=.03, n_neighbors=9, random_state=0),
+     {**NO_CLASSIFIER, **DRAWN}),
+    (imsat.IMSATHasher(3, hidden=(30,), epochs=1, batch_size=8,
+                       n_neighbors=9, random_state=0),
+     {**NO_CLASSIFIER, **DRAWN})])
 def test_check_estimator(estimator, expected):
     # K-means' threads wait for each other on a busy machine.
     with warnings.catch_warnings(), threadpool_limits(1):

@@ -15,11 +15,15 @@ QUICK = dict(hidden=(4,), batch_size=20, random_state=0, n_neighbors=3,
              snapshot_seconds=0, n_code=2, max_epochs=2, tol=0.)
 
 
+def quickly(cls):
+    """Arguments with which an estimator is soon fitted."""
+    return {name: value for name, value in QUICK.items()
+            if name in declarations(cls)}
+
+
 def fit(cls, path=None, **arguments):
     """The bytes of the model that is saved, but for its arguments."""
-    quick = {name: value for name, value in QUICK.items()
-             if name in declarations(cls)}
-    model = cls(2, **{**quick, **arguments}).fit(X)
+    model = cls(2, **{**quickly(cls), **arguments}).fit(X)
     if path is None:
         return model
     model.save(path)
@@ -95,9 +99,7 @@ def test_what_it_was_made_with(tmp_path, cls):
         changed = dict(epochs=1, out=tmp_path, resume=True, **{name: now})
         with pytest.raises(InputError) as info:
             if name in ('n_clusters', 'n_bits'):
-                quick = {key: value for key, value in QUICK.items()
-                         if key in declarations(cls)}
-                cls(**{**quick, **changed}).fit(X)
+                cls(**{**quickly(cls), **changed}).fit(X)
             else:
                 fit(cls, **changed)
         message = str(info.value)
