@@ -28,7 +28,7 @@ def criteria(logits: Sequence[numpy.ndarray],
 
     ``'information'`` is I^2 / log K, see :meth:`IMSATClustering.score`;
     ``'neighbors'`` how much more often nearest neighbours are in one cluster
-    than any two points, a share of what is possible (Cohen's kappa);
+    than any two points, a share of what is possible (Scott's pi);
     ``'information x neighbors'`` the product of both; and ``'stability'`` how
     far the other restarts agree, the mean ARI.
 
@@ -43,11 +43,11 @@ def criteria(logits: Sequence[numpy.ndarray],
     k = logits[0].shape[1]
     shares = numpy.array([information(softmax(y)) ** 2 / math.log(k)
                           for y in logits])
-    kappas = numpy.array([agreement(own, nearest, k) for own in labels])
+    shared = numpy.array([agreement(own, nearest, k) for own in labels])
     stability = numpy.array([numpy.mean([
         adjusted_rand_score(own, other) for j, other in enumerate(labels)
         if j != i]) for i, own in enumerate(labels)])
-    return dict(zip(CRITERIA, (shares * kappas, shares, kappas, stability)))
+    return dict(zip(CRITERIA, (shares * shared, shares, shared, stability)))
 
 
 def information(p):
