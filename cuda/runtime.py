@@ -49,7 +49,8 @@ class CuPy:
 
     def contiguous(self, x):
         import cupy
-        return cupy.ascontiguousarray(x)
+        # (which would give a number a dimension)
+        return x if x.flags.c_contiguous else cupy.ascontiguousarray(x)
 
     def launch(self, text, name, shape, args):
         """Runs a kernel of the CUDA source ``text``.
