@@ -108,9 +108,10 @@ def cells_of_bits(mean, c, eps):
         c (array): Covariance of p(Y_d = 1|x), shape (D, D).
     """
     xp = backend.get_array_module(c)
+    rows = xp.concatenate([c, -c], axis=1)  # CuPy has no block
     return cells_of_pairs(
-        mean.reshape(-1), xp.block([[c, -c], [-c, c]]), same_bit(xp, len(c)),
-        eps)
+        mean.reshape(-1), xp.concatenate([rows, -rows]),
+        same_bit(xp, len(c)), eps)
 
 
 def cells_of_pairs(mean, covariance, same, eps):
