@@ -35,6 +35,9 @@ def random(shape, dtype, seed, step=0):
 def scale_rows(d, radius=None):
     """Rows of d, scaled to Euclidean length ``radius``; rows of 0 stay.
 
+    Numbers below 1.2e-38, which a float32 has few digits of, are 0 on a GPU:
+    CuPy compiles with ``-ftz=true``.
+
     Args:
         d (cupy.ndarray): Shape (B, D), float32 or float64.
         radius (cupy.ndarray): Shape (B,), of d's dtype; None for 1.

@@ -10,6 +10,8 @@ from imsat.cuda import kernels
 cupy = pytest.importorskip(
     'cupy', reason='CuPy is missing: pip install -r requirements-test.txt')
 
+# What CuPy compiles with.
+OPTIONS = '-std=c++17', '-ftz=true'
 ARCHITECTURES = 'sm_70', 'sm_80', 'sm_90', 'sm_100'
 # Registers that are spilled, and arrays with indices that are not constant.
 WARN = ('--ptxas-options=--warn-on-spills',
@@ -42,7 +44,7 @@ def nvrtc():
 @pytest.mark.parametrize('kernel,variant', VARIANTS)
 def test_compiles(nvrtc, kernel, variant, architecture):
     if isinstance(kernel, kernels.Source):
-        text, options = kernel.text(variant), ('-std=c++17',)
+        text, options = kernel.text(variant), OPTIONS
     else:
         text, options = generated(kernel, variant)
     binary, log = compile_(
@@ -64,7 +66,7 @@ def test_nothing_is_promoted_to_double(nvrtc, kernel):
     program = nvrtc.createProgram(
         kernel.text(kernel.variants[0]), 'kernel.cu', (), ())
     nvrtc.compileProgram(
-        program, ('-std=c++17', '--gpu-architecture=compute_90'))
+        program, (*OPTIONS, '--gpu-architecture=compute_90'))
     text = nvrtc.getPTX(program)
     nvrtc.destroyProgram(program)
     text = text if isinstance(text, str) else text.decode()
