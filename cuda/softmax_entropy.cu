@@ -64,6 +64,17 @@ __device__ ScaledSum no_sum(T eps) {
     return sum;
 }
 
+// Over `lanes` neighbouring lanes, as reduce_lanes().
+__device__ ScaledSum sum_lanes(ScaledSum sum, int lanes) {
+    for (int distance = lanes / 2; distance > 0; distance /= 2) {
+        const ScaledSum other = {
+            __shfl_xor_sync(FULL_WARP, sum.offset, distance),
+            __shfl_xor_sync(FULL_WARP, sum.scaled, distance)};
+        sum += other;
+    }
+    return sum;
+}
+
 extern "C" __global__ void softmax_entropy_columns(
         const T* y, const T* largest, const T* log_sum, long long rows,
         long long width, long long chunk, T eps, T* offsets, T* scaled) {
@@ -100,29 +111,37 @@ struct Marginal {
 
 // From the chunks' sums (chunks, width): the two terms of the marginal, one
 // value a block, and their derivatives by each column's mean probability.
+// Up to 32 threads share the chunks of a column: one alone would wait for
+// hundreds of them.
 extern "C" __global__ void softmax_entropy_marginal(
         const T* offsets, const T* scaled, long long chunks, long long rows,
         long long width, const T* prior, T eps, T* entropy_slope,
         T* kl_slope, T* entropies, T* divergences) {
     T entropy = 0, divergence = 0;
-    for (long long j = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-            j < width; j += gridDim.x * (long long)blockDim.x) {
+    for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
+            first += gridDim.x * (long long)blockDim.y) {
+        const long long j = first + threadIdx.y;
         ScaledSum sum = no_sum(eps);
         #pragma unroll 4
-        for (long long i = 0; i < chunks; i++) {
+        for (long long i = threadIdx.x; j < width && i < chunks;
+                i += blockDim.x) {
             const ScaledSum some = {offsets[i * width + j],
                                     scaled[i * width + j]};
             sum += some;
         }
-        const Marginal of(sum, rows, prior ? prior[j] : T(1) / width, eps);
-        entropy += of.entropy;
-        divergence += of.divergence;
-        entropy_slope[j] = of.entropy_slope;
-        kl_slope[j] = of.kl_slope;
+        sum = sum_lanes(sum, blockDim.x);
+        if (j < width && threadIdx.x == 0) {
+            const Marginal of(sum, rows, prior ? prior[j] : T(1) / width,
+                              eps);
+            entropy += of.entropy;
+            divergence += of.divergence;
+            entropy_slope[j] = of.entropy_slope;
+            kl_slope[j] = of.kl_slope;
+        }
     }
     entropy = block_sum(entropy);
     divergence = block_sum(divergence);
-    if (threadIdx.x == 0) {
+    if (threadIdx.x == 0 && threadIdx.y == 0) {
         entropies[blockIdx.x] = entropy;
         divergences[blockIdx.x] = divergence;
     }
@@ -183,12 +202,7 @@ softmax_entropy_at_once(
             const Softmax softmax = {largest[i], log_sum[i]};
             sum.add(softmax.log_p(y[i * width + j]), 1);
         }
-        for (int distance = 16; distance > 0; distance /= 2) {
-            const ScaledSum other = {
-                __shfl_xor_sync(FULL_WARP, sum.offset, distance),
-                __shfl_xor_sync(FULL_WARP, sum.scaled, distance)};
-            sum += other;
-        }
+        sum = sum_lanes(sum, 32);
         if (lane == 0) {
             const Marginal of(sum, rows, prior ? prior[j] : T(1) / width,
                               eps);

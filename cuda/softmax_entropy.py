@@ -28,10 +28,11 @@ def forward(y, prior=None, eps=1e-8):
     (n, k), dtype, empty = y.shape, y.dtype, runtime.current.empty
     rows = launch.rows(n, k)
     columns, chunk = launch.columns(n, k)
-    # As many blocks, so that all three values come in as many parts.
-    by_column = launch.shape(rows.grid, (launch.THREADS,))
-    conditional, marginal, kl = partials = empty((3, rows.grid[0]), dtype)
     chunks = columns.grid[1]
+    # As many blocks, so that all three values come in as many parts.
+    by_column = launch.shape(
+        rows.grid, launch.rows(k, 4 * min(chunks, 256)).block)
+    conditional, marginal, kl = partials = empty((3, rows.grid[0]), dtype)
     offsets, scaled = empty((2, chunks, k), dtype)
     saved = Saved(empty(n, dtype), empty(n, dtype), empty(k, dtype),
                   empty(k, dtype))
