@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy
 from chainer import serializers, training
-from chainer.training import extensions
 
 from imsat.errors import InputError
 from imsat.parameters import (
@@ -15,7 +14,7 @@ from imsat.parameters import (
     is_sequence, parameter)
 from imsat.ranks import current
 from imsat.storage import AnyPath
-from imsat.training.extensions import DivergenceCheck
+from imsat.training.extensions import DivergenceCheck, LogReport
 from imsat.training.snapshot import Snapshot, resume_from, snapshots
 from imsat.training.updater import Updater
 
@@ -146,8 +145,7 @@ class Session:
         trainer.extend(DivergenceCheck(), trigger=_always)
         # Chainer takes ``filename=None`` for 'log', and only this for no
         # file.
-        log = extensions.LogReport(
-            log_name=None if self.folder is None else 'log')
+        log = LogReport(log_name=None if self.folder is None else 'log')
         trainer.extend(log)
         if self.folder is not None:
             trainer.extend(

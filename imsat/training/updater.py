@@ -7,11 +7,12 @@ from typing import Any
 import chainer
 from chainer.training import updaters
 
+from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.parameters import FUNCTION, TABLE, Choice, OneOf, checked
 from imsat.ranks import current
 from imsat.storage import digest
-from imsat.training.iterators import batch_of
+from imsat.training.iterators import IndexIterator, batch_of
 from imsat.training.plan import Plan, is_planned
 
 STEPS = 'plan', 'graph'
@@ -68,6 +69,9 @@ class Updater(updaters.StandardUpdater):
             raise InputError('the optimizer has no network; call its setup() '
                              'with one first')
         super().__init__(iterator, optimizer, device=device)
+        if runtime.current.holds(next(optimizer.target.params()).array) \
+                and isinstance(iterator, IndexIterator):
+            iterator.draw_ahead()
         self.x, self.loss = x, loss
         self.step = step if is_planned(optimizer, x, loss) else 'graph'
         self._plan = Plan(optimizer, loss) if self.step == 'plan' else None

@@ -3,9 +3,10 @@ import types
 import chainer
 import numpy
 import pytest
+import simt
 
 import imsat
-from imsat.training.extensions import GrowingPenalty
+from imsat.training.extensions import GrowingPenalty, LogReport
 
 PENALTY = .4
 
@@ -59,3 +60,29 @@ def test_serialized(loss):
     # .19 is more than .9 times .2.
     assert observe(extension, .19) == {'all/penalty': 3.2}
     assert loss.penalty == 6.4
+
+
+def test_the_log_adds_up_on_a_device_what_chainer_would(emulator):
+    rng = numpy.random.RandomState(0)
+    ours, chainers = (kind(log_name=None) for kind in (
+        LogReport, chainer.training.extensions.LogReport))
+    for step in range(7):
+        loss = numpy.float32(rng.normal())
+        for log, there in (ours, simt.asarray), (chainers, numpy.asarray):
+            trainer = types.SimpleNamespace(
+                observation={'loss': chainer.Variable(there(loss)),
+                             'sat': there(loss / 3), 'kl': 2. * step,
+                             'logits': there(rng.normal(size=2))},
+                is_before_training=False, elapsed_time=1.,
+                updater=types.SimpleNamespace(
+                    epoch=step // 4, iteration=step, is_new_epoch=step == 5,
+                    previous_epoch_detail=step / 4 - .3,
+                    epoch_detail=step / 4))
+            log(trainer)
+        if step == 2:  # as a snapshot does in the midst of an epoch
+            state = chainer.serializers.npz.serialize(ours)
+            ours = LogReport(log_name=None)
+            chainer.serializers.NpzDeserializer(state).load(ours)
+    assert ours.log == chainers.log and len(ours.log) > 1
+    assert set(ours.log[0]) > {'loss', 'sat', 'kl'}
+    assert 'logits' not in ours.log[0]

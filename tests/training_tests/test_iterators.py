@@ -2,7 +2,8 @@ import chainer
 import numpy
 import pytest
 
-from imsat.training.iterators import IndexIterator, sample_permutation
+from imsat.training.iterators import (
+    SAMPLINGS, IndexIterator, sample_permutation)
 from imsat.randomness import generator, restart_seeds
 
 
@@ -92,3 +93,22 @@ def test_seeds_of_restarts():
     assert seeds[0] == 5 and len(set(seeds)) == 4
     assert restart_seeds(5, 2) == seeds[:2]
     assert not set(restart_seeds(6, 4)) & set(seeds)
+
+
+@pytest.mark.parametrize('sampling', SAMPLINGS)
+@pytest.mark.parametrize('weight', [None, numpy.arange(1., 31.)])
+def test_drawn_ahead_are_the_same_batches(sampling, weight):
+    one, other = (IndexIterator(30, 4, sampling, 1, weight)
+                  for _ in range(2))
+    other.draw_ahead()
+    for _ in range(15):
+        assert next(other).tolist() == next(one).tolist()
+    state = chainer.serializers.npz.serialize(one)
+    for _ in range(3):
+        next(one), next(other)
+    for iterator in one, other:
+        chainer.serializers.NpzDeserializer(state).load(iterator)
+    assert next(other).tolist() == next(one).tolist()
+    other.finalize()
+    other.finalize()
+    assert next(other).tolist() == next(one).tolist()
