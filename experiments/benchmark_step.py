@@ -7,8 +7,8 @@ Ours is the plan, and the same through Chainer's graph.  The plain step is
 that of benchmarks/plain.py, written as the authors' code writes it.
 PyTorch's, where it is installed, is that of benchmarks/pytorch.py, eager, of
 which the loss and the gradients are compared with ours first.  All take
-batches of the same data in turn, each after a pause and a step that is not
-timed; printed are medians and their ratios.
+batches of the same data in turn, on a CPU each after a pause and a step that
+is not timed; printed are medians and their ratios.
 
 With --device N the plan as a CUDA graph, the same one launch after the other,
 Chainer's graph, and PyTorch eager and as a CUDA graph take turns on GPU N.
@@ -275,7 +275,8 @@ def run(args):
         contestants['matrix products alone'] = make_products(args, x)
         contestants["the plan's products"] = make_plan_products(args, x)
     times = time_in_turns(
-        contestants, args.steps, warm_up=5, wait=wait, settle=PAUSE)
+        contestants, args.steps, warm_up=5, wait=wait,
+        settle=PAUSE if args.device < 0 else None)
     print(f'{args.task}, {args.dim}-{args.hidden}-{args.hidden}-'
           f'{args.outputs}, batch {args.batch_size}, {args.threads} threads, '
           f'{devices.describe(device)}')

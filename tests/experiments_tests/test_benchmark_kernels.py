@@ -10,7 +10,7 @@ import benchmark_kernels
 import numpy
 import pytest
 from benchmark_kernels import choose, describe, measure
-from benchmarks.kernels import CASES
+from benchmarks.kernels import CASES, timing
 from common.scripts import main
 from PIL import Image
 
@@ -122,6 +122,8 @@ def test_on_a_gpu(tmp_path, monkeypatch):
     if not count_gpus():
         pytest.skip('no GPU')
     monkeypatch.setattr(benchmark_kernels, 'CASES', TINY)
+    monkeypatch.setattr(timing, 'ROUNDS', 1)
+    monkeypatch.setattr(timing, 'CALLS', (2, 5))
     path = tmp_path / 'kernels.json'
     assert benchmark_kernels.run(benchmark_kernels.get_options(
         ['--json', str(path), '--seconds', '0'])) == 0

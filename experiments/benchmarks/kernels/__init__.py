@@ -3,6 +3,7 @@
 To add a kernel, declare a :class:`Case`, or with :func:`differentiable` two,
 in the file of its family and name that file here.
 """
-from benchmarks.kernels import hamming, losses, nearest, training
+from benchmarks.kernels import at_once, hamming, losses, nearest, training
 
-CASES = (*losses.CASES, *training.CASES, *nearest.CASES, *hamming.CASES)
+CASES = (*losses.CASES, *training.CASES, *at_once.CASES, *nearest.CASES,
+         *hamming.CASES)
