@@ -56,7 +56,7 @@ def test_errors(options, message, monkeypatch, tmp_path, capsys):
 def test_choose():
     assert choose(None) == list(CASES)
     assert [case.name for case in choose('softmax_kl')] == [
-        'softmax_kl_forward', 'softmax_kl_backward']
+        'softmax_kl_forward', 'softmax_kl_backward', 'softmax_kl_at_once']
 
 
 @pytest.mark.parametrize('options,picture', [
