@@ -83,6 +83,8 @@ def get_options(argv=None):
         help='seeds 0 to N - 1; default 20')
     add('--epochs', type=positive, metavar='N',
         help="of a run; default: the paper's, or as many as the data ask for")
+    add('--device', type=int, default=-1, metavar='N',
+        help='-1 the CPU, N GPU number N; default -1')
     add('--threads', type=positive, default=1, metavar='N',
         help='of BLAS; default 1')
     add('--data-dir', type=a_path, metavar='DIR',
@@ -109,7 +111,8 @@ def run(args):
                                      default_cache())
         for seed in range(args.runs):
             path = folder / f'seed-{seed}.npz'
-            model = make_model(name, len(numpy.unique(y)), seed, args.epochs)
+            model = make_model(name, len(numpy.unique(y)), seed, args.epochs,
+                               args.device)
             if path.exists():
                 check_same(path, model)
                 continue
@@ -134,15 +137,16 @@ def load(name, data_dir):
     return data.x, data.y
 
 
-def make_model(name, n_clusters, seed, epochs):
+def make_model(name, n_clusters, seed, epochs, device=-1):
     """IMSAT (VAT) as clustering.py makes it."""
     options = dict(PAPER) if name in SOURCES else {}
     if epochs:
         options['epochs'] = epochs
-    return Recorded(n_clusters, random_state=seed, cache=True, **{
-        argument: options[option_of(argument, declaration)]
-        for argument, declaration in declarations(Recorded).items()
-        if option_of(argument, declaration) in options})
+    given = {argument: options[option_of(argument, declaration)]
+             for argument, declaration in declarations(Recorded).items()
+             if option_of(argument, declaration) in options}
+    return Recorded(n_clusters, random_state=seed, cache=True, device=device,
+                    **given)
 
 
 def check_same(path, model):
@@ -165,7 +169,7 @@ def train(model, x, y, threads, path):
         'about': json.dumps(dict(
             restart.summary(), made_with=model.made_with(()), log=evaluated,
             warnings=model.warnings_, threads=threads, versions=get_versions(),
-            device=devices.describe(devices.get_device(-1)))),
+            device=devices.describe(devices.get_device(model.device)))),
         'clusters': numpy.array(model.history_, numpy.uint16),
         'probability': model.predict_proba(x).astype(numpy.float16)})
 
