@@ -9,7 +9,7 @@ import sys
 
 import numpy
 
-from imsat.cuda import cublas
+from imsat.cuda import cublas, launch
 
 
 class CuPy:
@@ -61,8 +61,11 @@ class CuPy:
         """
         # CuPy takes None for an argument without a value, and crashes.
         args = tuple(numpy.uint64(0) if a is None else a for a in args)
+        # The compiler reads shared memory 16 bytes at a time, beyond the last
+        # of an odd number of doubles too, as compute-sanitizer noticed.
         self._raw_kernel(text, name)(
-            shape.grid, shape.block, args, shared_mem=shape.shared)
+            shape.grid, shape.block, args,
+            shared_mem=16 * launch.ceil_div(shape.shared, 16))
 
     def elementwise(self, kernel, args):
         """Runs a :class:`kernels.Elementwise`; its output, or a tuple."""

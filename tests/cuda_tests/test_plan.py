@@ -16,7 +16,10 @@ VAT, RPT = imsat.VAT(), imsat.RPT()
 
 
 def mirror(x, rng):
-    return numpy.where(rng.random((len(x), 1)) < .5, x[:, ::-1], x)
+    moved = x.copy()
+    chosen = rng.random(len(x)) < .5
+    moved[chosen] = x[chosen, ::-1]
+    return moved
 
 
 MIRRORED = imsat.Augmentation(mirror)
