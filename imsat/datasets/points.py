@@ -80,7 +80,7 @@ def check_labels(
                          f'neither numbers nor text; replace them, or '
                          f'leave y out')
     if y.dtype.kind in 'SU':
-        refuse_missing(y.tolist(), source, place, 'label')
+        refuse_missing((label.item() for label in y), source, place, 'label')
     return y
 
 
