@@ -32,8 +32,7 @@ def check_points(
     """
     if not scipy.sparse.issparse(x) and not isinstance(x, OnDisk):
         x = numpy.asarray(x)
-    if x.dtype.kind not in 'fiub':
-        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
+    check_numbers(x, source)
     if x.ndim != 2 or 0 in x.shape:
         raise InputError(f'x of {source} has shape {x.shape}; give a table '
                          f'with a row for each point and a column for each '
@@ -56,6 +55,12 @@ def check_points(
     if y is not None:
         y = check_labels(y, x.shape[0], source, place)
     return x, y
+
+
+def check_numbers(x: typing.Any, source: typing.Any) -> None:
+    """Raises InputError for an array of anything but real numbers."""
+    if x.dtype.kind not in 'fiub':
+        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
 
 
 def check_labels(
