@@ -158,7 +158,7 @@ def _nmi(contingency):
 def _information(contingency):
     from sklearn.metrics import mutual_info_score
 
-    # Sparse, as scikit-learn's own, which is added up in another order.
+    # Sparse as scikit-learn's own is, and so added up in the same order.
     return mutual_info_score(
         None, None, contingency=scipy.sparse.csr_matrix(contingency))
 
