@@ -5,7 +5,7 @@ import numpy
 
 from imsat.errors import InputError
 
-PART = 1 << 20
+PART = 1 << 18  # labels that are worked on at a time
 
 
 def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
