@@ -35,6 +35,7 @@ from common.words import about_information, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.estimators.cluster_numbers import criteria_of
+from imsat.labels import classes_of
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
 from imsat.on_disk import OnDisk
@@ -87,9 +88,9 @@ def count_classes(y, source):
     if y is None:
         raise imsat.InputError(f'{source} has no labels to count; say how '
                                f'many clusters with --clusters K')
-    classes = numpy.unique(y)
+    classes, _ = classes_of(y)
     most = max(2, min(len(y) / 2, max(100, len(y) / 10)))
-    if len(classes) > most or any(map(is_fraction, classes.tolist())):
+    if len(classes) > most or any(map(is_fraction, classes)):
         raise imsat.InputError(
             f'the labels of {source} look like measurements and not classes '
             f'({len(classes)} different ones of {len(y)} points, '
@@ -243,7 +244,7 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
 
 def more_than_classes(result, y):
     """What to say where a class may have several clusters."""
-    classes = 0 if y is None else len(numpy.unique(y))
+    classes = 0 if y is None else len(classes_of(y)[0])
     if not 0 < classes < result['clusters']:
         return []
     return [f'With more clusters than the {classes} classes, ACC counts what '

@@ -7,13 +7,12 @@ import itertools
 import sys
 from pathlib import Path
 
-from sklearn.metrics import adjusted_rand_score
-
 import imsat
 from common.markdown import table
 from common.options import load_config
 from common.scripts import a_path, main, parser_for
 from imsat import pictures
+from imsat.metrics import adjusted_rand
 from imsat.storage import load_json, load_npz
 
 # Of result.json, and how they are shown.
@@ -88,7 +87,7 @@ def agreement(names, runs, folders):
             clusters = [load_npz(path, ['cluster'])['cluster']
                         for path in paths]
             rows.append([names[a], names[b],
-                         f'{adjusted_rand_score(*clusters):.3f}'])
+                         f'{adjusted_rand(*clusters):.3f}'])
     return rows and table(['run', 'run', 'ARI of their clusters'], rows,
                           padded=True)
 

@@ -5,7 +5,7 @@ import numpy
 
 from imsat.errors import InputError
 
-PART = 1 << 20
+PART = 1 << 18  # labels that are worked on at a time
 
 
 def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
@@ -52,7 +52,10 @@ def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
 def classes_of(labels: Any, name: str = 'points'
                ) -> tuple[list, numpy.ndarray]:
     """The labels that there are, sorted where they sort, and for each its
-    place among them; arguments and errors as in :func:`number_labels`."""
+    place among them; arguments and errors as in :func:`number_labels`.
+
+    Places are integers of as few bytes as will do.
+    """
     refusal = f'a label of the {name} is missing; leave out what has no label'
     if numpy.ma.is_masked(labels):
         raise InputError(refusal)
@@ -66,18 +69,22 @@ def classes_of(labels: Any, name: str = 'points'
         raise InputError(f'labels of the {name} have shape {labels.shape}; '
                          f'give one label for each')
     try:
+        # Part by part: to order all at once takes five times their room.
+        parts = [labels[start:start + PART]
+                 for start in range(0, len(labels), PART)]
         if labels.dtype.hasobject:
-            classes = _sorted(set(labels.tolist()))
+            classes = _sorted({label for part in parts
+                               for label in part.tolist()})
             places = {label: i for i, label in enumerate(classes)}
-            inverse = numpy.array([places[label] for label in
-                                   labels.tolist()], numpy.int64)
         else:
-            # Part by part: to order all at once takes five times their room.
-            array = numpy.unique(numpy.concatenate([
-                numpy.unique(labels[start:start + PART])
-                for start in range(0, len(labels) or 1, PART)]))
-            inverse = numpy.searchsorted(array, labels)
+            array = numpy.unique(numpy.concatenate(
+                [labels[:0], *map(numpy.unique, parts)]))
             classes = array.tolist()
+        inverse = numpy.empty(len(labels), numpy.min_scalar_type(len(classes)))
+        for i, part in enumerate(parts):
+            inverse[i * PART:][:len(part)] = [
+                places[label] for label in part.tolist()
+            ] if labels.dtype.hasobject else numpy.searchsorted(array, part)
         is_missing = any(label is None or bool(label != label)
                          for label in classes)
     # pandas.NA, what has no hash, or Decimal's NaN, which has no order.

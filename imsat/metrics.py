@@ -1,9 +1,12 @@
 """How well clusters agree with labels."""
+import math
+
 import numpy
+import scipy.sparse
 from numpy.typing import ArrayLike
 
 from imsat.errors import InputError
-from imsat.labels import number_labels
+from imsat.labels import PART, classes_of
 
 
 def match_clusters(
@@ -35,16 +38,31 @@ def match_clusters(
         array([1, 0])
     """
     from scipy.optimize import linear_sum_assignment
-    from sklearn.metrics.cluster import contingency_matrix
 
-    labels, = number_labels(labels)
-    clusters, = number_labels(clusters, names=('clusters',))
+    contingency = _contingency(labels, clusters)
+    rows, columns = linear_sum_assignment(contingency, maximize=True)
+    return contingency, rows, columns
+
+
+def _contingency(labels, clusters):
+    """How many points of each label each cluster has."""
+    classes, labels = classes_of(labels)
+    groups, clusters = classes_of(clusters, 'clusters')
     if len(labels) != len(clusters) or not len(labels):
         raise InputError(f'{len(labels)} labels for {len(clusters)} points; '
                          f'give one label for each point')
-    contingency = contingency_matrix(labels, clusters)
-    rows, columns = linear_sum_assignment(contingency, maximize=True)
-    return contingency, rows, columns
+    return _count(len(classes), len(groups), (
+        (labels[start:start + PART], clusters[start:start + PART])
+        for start in range(0, len(labels), PART)))
+
+
+def _count(n_rows, n_columns, parts):
+    """The table of pairs of numbers, each part of which is two arrays."""
+    table = numpy.zeros((n_rows, n_columns), numpy.int64)
+    for rows, columns in parts:
+        cells = rows.astype(numpy.int64) * n_columns + columns
+        numpy.add.at(table.reshape(-1), cells.ravel(), 1)
+    return table
 
 
 def clustering_accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
@@ -57,7 +75,10 @@ def clustering_accuracy(labels: ArrayLike, clusters: ArrayLike) -> float:
         >>> imsat.clustering_accuracy(['a', 'a', 'b', 'b'], [1, 1, 1, 0])
         0.75
     """
-    contingency, rows, columns = match_clusters(labels, clusters)
+    return _accuracy(*match_clusters(labels, clusters))
+
+
+def _accuracy(contingency, rows, columns):
     return float(contingency[rows, columns].sum() / contingency.sum())
 
 
@@ -72,8 +93,39 @@ def purity(labels: ArrayLike, clusters: ArrayLike) -> float:
         >>> imsat.metrics.purity(['a', 'a', 'b', 'b'], [0, 1, 2, 2])
         1.0
     """
-    contingency, _, _ = match_clusters(labels, clusters)
+    return _purity(_contingency(labels, clusters))
+
+
+def _purity(contingency):
     return float(contingency.max(axis=0).sum() / contingency.sum())
+
+
+def adjusted_rand(labels: ArrayLike, clusters: ArrayLike) -> float:
+    """ARI: how much more often than by chance two points share both or none.
+
+    1 at most, about 0 for clusters by chance; of two clusterings it doesn't
+    matter which is called labels.  Arguments and errors as in
+    :func:`match_clusters`.
+
+    Example:
+        >>> round(imsat.metrics.adjusted_rand([0, 0, 1, 2], [0, 0, 1, 1]), 3)
+        0.571
+    """
+    return _ari(_contingency(labels, clusters))
+
+
+def _ari(contingency):
+    # Pairs of points that share both, the label, the cluster, and all.
+    both, label, cluster, every = (
+        int((counts * (counts - 1)).sum()) for counts in (
+            contingency, contingency.sum(axis=1), contingency.sum(axis=0),
+            contingency.sum()))
+    one, other = label - both, cluster - both
+    if one == other == 0:
+        return 1.
+    neither = every - both - one - other
+    return 2. * (both * neither - one * other) / (
+        label * (one + neither) + cluster * (other + neither))
 
 
 def clustering_scores(labels: ArrayLike | None,
@@ -84,18 +136,36 @@ def clustering_scores(labels: ArrayLike | None,
         >>> imsat.metrics.clustering_scores([0, 0, 1, 1], [1, 1, 0, 0])
         {'accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0, 'purity': 1.0}
     """
-    from sklearn.metrics import (
-        adjusted_rand_score, normalized_mutual_info_score)
-
     if labels is None:
         return dict(accuracy=None, nmi=None, ari=None, purity=None)
-    labels, = number_labels(labels)
-    clusters, = number_labels(clusters, names=('clusters',))
-    return dict(
-        accuracy=clustering_accuracy(labels, clusters),
-        nmi=float(normalized_mutual_info_score(labels, clusters)),
-        ari=float(adjusted_rand_score(labels, clusters)),
-        purity=purity(labels, clusters))
+    matched = match_clusters(labels, clusters)
+    contingency = matched[0]
+    return dict(accuracy=_accuracy(*matched), nmi=_nmi(contingency),
+                ari=_ari(contingency), purity=_purity(contingency))
+
+
+def _nmi(contingency):
+    """As scikit-learn's, bit for bit, without the labels of all points."""
+    if contingency.size == 1:
+        return 1.
+    information = _information(contingency)
+    if information == 0:
+        return 0.
+    return float(information / numpy.mean([
+        _entropy(contingency.sum(axis=axis)) for axis in (1, 0)]))
+
+
+def _information(contingency):
+    from sklearn.metrics import mutual_info_score
+
+    # Sparse as scikit-learn's own is, and so added up in the same order.
+    return mutual_info_score(
+        None, None, contingency=scipy.sparse.csr_matrix(contingency))
+
+
+def _entropy(counts):
+    n = counts.sum()
+    return -((counts / n) * (numpy.log(counts) - math.log(n))).sum()
 
 
 def neighbor_information(clusters: ArrayLike, indices: ArrayLike) -> float:
@@ -120,9 +190,7 @@ def neighbor_information(clusters: ArrayLike, indices: ArrayLike) -> float:
         >>> round(imsat.metrics.neighbor_information([0, 0, 1, 1], indices), 3)
         0.693
     """
-    from sklearn.metrics import mutual_info_score
-
-    clusters, = number_labels(clusters, names=('clusters',))
+    groups, clusters = classes_of(clusters, 'clusters')
     try:
         indices = numpy.asarray(indices)
     except ValueError:  # lists of several lengths
@@ -134,5 +202,9 @@ def neighbor_information(clusters: ArrayLike, indices: ArrayLike) -> float:
         raise InputError(f'indices has shape {indices.shape} and dtype '
                          f'{indices.dtype} for {n} points; give a row for '
                          f'each, of numbers from 0 to {n - 1}')
-    return float(mutual_info_score(numpy.repeat(clusters, indices.shape[1]),
-                                   clusters[indices].ravel()))
+    step = max(1, PART // indices.shape[1])
+    table = _count(len(groups), len(groups), (
+        (clusters[start:start + step, None],
+         clusters[indices[start:start + step]])
+        for start in range(0, n, step)))
+    return _information(table[:, table.any(axis=0)])

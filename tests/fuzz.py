@@ -156,6 +156,19 @@ def arrays_and_folders(folder, rng, x):
     files = [npy(x[:, 0:2].astype('f8')), npy(x[:9].astype('f8'))]
     path = write(folder / 'points.npy', files[0])
     yield Reader('.npy', path, files, load(path), says_npy)
+    parts = [npy(x[start:start + n].astype('f8'))
+             for start, n in ((9, 8), (17, 5), (0, 9), (22, 7))]
+    for name, large in ('.npy parts', math.inf), ('.npy parts on disk', 1):
+        path = folder / name / '1.npy'
+        for i in 0, 2:
+            write(path.with_name(f'{i}.npy'), parts[2 + i // 2])
+
+        def read(at=str(path.parent), large=large):
+            with mock.patch.object(datasets.arrays, 'LARGE', large):
+                return numpy.asarray(datasets.load_dataset(at).x)
+        yield Reader(name, path, parts[:2], read, lambda content: (
+            numpy.concatenate([*map(says_npy, (
+                parts[2], content, parts[3]))])))
     pixels = rng.integers(0, 256, (3, 6, 5, 3)).astype('u1')
     for i, image in enumerate(pixels):
         stream = io.BytesIO()

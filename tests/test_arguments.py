@@ -167,6 +167,7 @@ BALL = dict(radius=numpy.ones(4), rng=RNG, direction=None)
 # A call of each function of the library, and which arguments are swept.
 CALLS = {
     imsat.clustering_accuracy: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.adjusted_rand: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.neighbor_information: dict(

@@ -1,9 +1,12 @@
 import itertools
+import tracemalloc
 
 import numpy
 import pytest
+from sklearn.metrics import (
+    adjusted_rand_score, mutual_info_score, normalized_mutual_info_score)
 
-from imsat import InputError, clustering_accuracy
+from imsat import InputError, clustering_accuracy, labels as labels_, metrics
 from imsat.metrics import clustering_scores, neighbor_information
 
 
@@ -77,3 +80,45 @@ def test_purity_by_counting():
     right = sum(max(sum(labels[clusters == k] == label) for label in 'abc')
                 for k in range(7))
     assert clustering_scores(labels, clusters)['purity'] == right / 60
+
+
+@pytest.mark.parametrize('kind', ['u1', '>i2', 'd', 'U2', 'S2', object])
+@pytest.mark.parametrize('classes,groups,alike', [
+    (1, 1, 0), (1, 5, 0), (5, 1, 0), (4, 4, 0), (9, 3, .8), (4, 4, 1),
+    (200, 6, .9)])
+def test_scikit_learn(monkeypatch, kind, classes, groups, alike):
+    """Bit for bit, however many parts are counted."""
+    monkeypatch.setattr(labels_, 'PART', 50)
+    monkeypatch.setattr(metrics, 'PART', 70)
+    rng = numpy.random.default_rng(classes + groups)
+    labels = rng.integers(classes, size=1000)
+    clusters = numpy.where(rng.random(1000) < alike, labels % groups,
+                           rng.integers(groups, size=1000))
+    names = numpy.array([f'{i:02x}' for i in range(classes)])[labels] \
+        if kind in ('U2', 'S2') else labels
+    scores = clustering_scores(names.astype(kind), clusters)
+    assert (scores['nmi'], scores['ari']) == (
+        normalized_mutual_info_score(labels, clusters),
+        adjusted_rand_score(labels, clusters))
+    assert scores['ari'] == metrics.adjusted_rand(clusters, names)
+    indices = rng.integers(1000, size=(1000, 7))
+    # All neighbours in a single cluster, too.
+    for nearest in indices, numpy.where(
+            clusters == clusters[0])[0][indices % 2]:
+        assert neighbor_information(clusters, nearest) == mutual_info_score(
+            numpy.repeat(clusters, 7), clusters[nearest].ravel())
+
+
+@pytest.mark.parametrize('dtype', ['u1', 'i8', 'd', 'U3', object])
+def test_memory(monkeypatch, dtype):
+    for module in labels_, metrics:
+        monkeypatch.setattr(module, 'PART', 1000)
+    n = 200_000
+    labels = (numpy.arange(n) % 7).astype(dtype)
+    clusters = numpy.arange(n) % 5
+    clustering_scores(labels[:10], clusters[:10])  # imports
+    tracemalloc.start()
+    clustering_scores(labels, clusters)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3.5 * n  # two bytes a point, and parts

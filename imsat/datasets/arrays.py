@@ -10,7 +10,8 @@ import scipy.sparse
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.folders import PIXELS, SUFFIXES, scale_pixels
 from imsat.datasets.idx import read_idx
-from imsat.datasets.points import check_points
+from imsat.datasets.points import (
+    check_labels, check_numbers, check_points)
 from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.on_disk import LARGE, OnDisk
@@ -67,6 +68,8 @@ def read_parts(paths: list[Path]) -> Dataset:
             f'{paths[0].parent} has {len(paths)} parts, more than files may '
             f'be open at once; join some, or raise that limit by ulimit -n'
         ) from e
+    for path, part in zip(paths, x):
+        check_numbers(part, path)
     first, *others = x
     for path, part in zip(paths[1:], others):
         if part.shape[1:] != first.shape[1:]:
@@ -194,11 +197,16 @@ def read_hdf5(path: Path) -> Dataset:
     if any(part is None for part in x):
         raise InputError(f'{path} holds no x, X or data, in itself or in both '
                          f'of its groups train and test; write it so')
-    if len({part.shape[1:] for part in x}) > 1 \
-            or len({part is None for part in y}) > 1:
+    for part in x:
+        check_numbers(part, path)
+    y = [labels if labels is None else check_labels(labels, len(part), path)
+         for part, labels in zip(x, y)]
+    if len({part.shape[1:] for part in x}) > 1 or len({
+            part if part is None else (part.dtype.kind == 'U', part.shape[1:])
+            for part in y}) > 1:
         raise InputError(f'train and test of {path} differ in the shape of '
-                         f'their points, or only one has labels; write both '
-                         f'alike')
+                         f'their points or the kind of their labels, or only '
+                         f'one has labels; write both alike')
     return as_dataset(path, numpy.concatenate(x), None if y[0] is None
                       else numpy.concatenate(y))
 

@@ -32,8 +32,7 @@ def check_points(
     """
     if not scipy.sparse.issparse(x) and not isinstance(x, OnDisk):
         x = numpy.asarray(x)
-    if x.dtype.kind not in 'fiub':
-        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
+    check_numbers(x, source)
     if x.ndim != 2 or 0 in x.shape:
         raise InputError(f'x of {source} has shape {x.shape}; give a table '
                          f'with a row for each point and a column for each '
@@ -58,6 +57,12 @@ def check_points(
     return x, y
 
 
+def check_numbers(x: typing.Any, source: typing.Any) -> None:
+    """Raises InputError for an array of anything but real numbers."""
+    if x.dtype.kind not in 'fiub':
+        raise InputError(f'x of {source} has dtype {x.dtype}; give numbers')
+
+
 def check_labels(
         y: typing.Any, n: int, source: typing.Any,
         place: typing.Callable[[int], str] = 'row {}'.format) -> numpy.ndarray:
@@ -80,7 +85,7 @@ def check_labels(
                          f'neither numbers nor text; replace them, or '
                          f'leave y out')
     if y.dtype.kind in 'SU':
-        refuse_missing(y.tolist(), source, place, 'label')
+        refuse_missing((label.item() for label in y), source, place, 'label')
     return y
 
 

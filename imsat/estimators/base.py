@@ -28,7 +28,7 @@ from imsat.errors import (
     CollapseWarning, DivergenceError, InputError, InputTypeError)
 from imsat.estimators.centering import (
     LEAST, TINY, centred, check_range, find_center, find_scale)
-from imsat.labels import number_labels
+from imsat.labels import classes_of
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
@@ -290,7 +290,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """
         X = self._validated(X, ensure_min_samples=2)
         if y is not None:
-            y, = number_labels(y)
+            _, y = classes_of(y)
         self.check(X, y)
         self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
         self.deviation_ = numpy.ones(X.shape[1])

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy
 from sklearn.base import clone
-from sklearn.metrics import adjusted_rand_score
 
 from imsat.errors import ArgumentError
 from imsat.estimators.clustering import IMSATClustering
 from imsat.hints import Points
+from imsat.metrics import adjusted_rand
 from imsat.neighbors import neighbors
 from imsat.parameters import Choice, OneOf, checked, is_whole, shown
 from imsat.storage import default_cache
@@ -45,7 +45,7 @@ def criteria(logits: Sequence[numpy.ndarray],
                           for y in logits])
     shared = numpy.array([agreement(own, nearest, k) for own in labels])
     stability = numpy.array([numpy.mean([
-        adjusted_rand_score(own, other) for j, other in enumerate(labels)
+        adjusted_rand(own, other) for j, other in enumerate(labels)
         if j != i]) for i, own in enumerate(labels)])
     return dict(zip(CRITERIA, (shares * shared, shares, shared, stability)))
 

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from imsat.estimators.base import Restarts
 from imsat.links import Ensemble
+from imsat.metrics import adjusted_rand
 from imsat.randomness import restart_seeds
 from imsat.training.evaluation import information_of, softmax
 from imsat.training.extensions import reorder
@@ -154,11 +155,9 @@ def most_alike(restarts):
 def pairwise_agreement(clusterings):
     """The ARI of each two of R clusterings, arrays of shape (N,): an array of
     shape (R, R), 0 on the diagonal."""
-    from sklearn.metrics import adjusted_rand_score
-
     agreement = numpy.zeros((len(clusterings),) * 2)
     for i, j in itertools.combinations(range(len(clusterings)), 2):
-        agreement[i, j] = agreement[j, i] = adjusted_rand_score(
+        agreement[i, j] = agreement[j, i] = adjusted_rand(
             clusterings[i], clusterings[j])
     return agreement
 

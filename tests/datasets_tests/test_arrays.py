@@ -269,12 +269,23 @@ def huge(path):
         file.create_dataset('x', (2 ** 40, 2 ** 10), 'f8', chunks=(8, 8))
 
 
+COMPOUND = numpy.zeros(6, [('a', 'f8')])
+
+
 @pytest.mark.parametrize('write,message', [
     (dict(points=X), 'holds no x, X or data'), (dict(), 'holds no x'),
     (dict(x=X, X=X), 'holds both'), (dict(x_y=X), 'no array'),
     (dict(train_x=X, test_y=Y), 'both of its groups'),
     (dict(train_x=X, test_x=X[:, 1:]), 'differ'),
     (dict(train_x=X, test_x=X, test_y=Y), 'only one has labels'),
+    (dict(train_x=X, test_x=X, train_y=Y, test_y=list('abcdef')),
+     'kind of their labels'),
+    (dict(train_x=X, test_x=X, train_y=Y, test_y=numpy.eye(6)),
+     'kind of their labels'),
+    (dict(train_x=X, test_x=X, train_y=Y[1:], test_y=[*Y, 0]),
+     'has shape .5,. for 6 points'),
+    (dict(train_x=X, test_x=X, train_y=Y, test_y=COMPOUND), 'nor text'),
+    (dict(train_x=X, test_x=COMPOUND), 'give numbers'),
     (dict(x=X, y=Y[1:]), 'one label for each'), (dict(x=3.), 'no array'),
     (dict(x=['a', 'b']), 'dtype'), (dict(x=X * numpy.nan), 'NaN'),
     (links, 'within the file'), (raw, 'within the file'),
@@ -445,6 +456,20 @@ def test_parts_of_other_widths(tmp_path, part, stays, monkeypatch):
     numpy.save(tmp_path / 'part-10.npy', part)
     refused('part-10.npy has an array of shape .* and part-9.npy one of',
             tmp_path)
+
+
+@pytest.mark.parametrize('part', [
+    X + 1j, X.astype('M8[s]'), X.astype('m8[s]'), X.astype('U5'),
+    X.astype('S5'), X.astype('V8'), X[:0].astype('U5')],
+    ids=lambda part: f'{part.dtype} {len(part)}')
+@pytest.mark.parametrize('name', ['1.npy', '3.npy'])
+@pytest.mark.parametrize('stays', [False, True])
+def test_parts_that_are_no_numbers(tmp_path, part, name, stays, monkeypatch):
+    if stays:
+        monkeypatch.setattr(arrays, 'LARGE', 1)
+    numpy.save(tmp_path / '2.npy', X)
+    numpy.save(tmp_path / name, part)
+    refused(f'{name} has dtype .*; give numbers', tmp_path)
 
 
 @pytest.mark.parametrize('cut', [5, 100, 300, -1])
