@@ -306,6 +306,7 @@ WITHOUT = {
     'imsat.links.original.set_arrays': 'likewise',
     'imsat.links.original.encoder_from': 'load_original is swept',
     'imsat.training.adam.Adam': 'its arguments are those of Chainer',
+    'imsat.training.extensions.LogReport': 'likewise',
     'imsat.training.extensions.reorder': 'a step of LatePenalty',
     'imsat.training.extensions.sort_outputs': 'likewise',
     'imsat.training.extensions.check_finite': 'of DivergenceCheck',

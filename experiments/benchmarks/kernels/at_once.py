@@ -1,6 +1,7 @@
 """What the plan of a step launches for small batches: values and gradients
 at once, batches and where they move, normalizations of several batches."""
 import functools
+from typing import Any
 
 import numpy
 
@@ -130,12 +131,12 @@ def torch_batch(torch, x, index, key):
 
 
 # One block has no more than 1024 rows of 64.
-CLUSTERS = dict(paper=(dict(B=250, K=10), dict(B=250, K=64)),
+CLUSTERS: dict[str, Any] = dict(paper=(dict(B=250, K=10), dict(B=250, K=64)),
                 large=(dict(B=1024, K=64),), tiny=dict(B=7, K=5))
-BITS = dict(paper=(dict(B=250, D=16), dict(B=250, D=64)),
+BITS: dict[str, Any] = dict(paper=(dict(B=250, D=16), dict(B=250, D=64)),
             large=(dict(B=1024, D=64),), tiny=dict(B=7, D=5))
 # Batches of a step, and what is meant by some thousand rows.
-LAYERS = dict(paper=(dict(B=250, D=1200), dict(B=250, D=400)),
+LAYERS: dict[str, Any] = dict(paper=(dict(B=250, D=1200), dict(B=250, D=400)),
               large=(dict(B=2000, D=1200),), tiny=dict(B=7, D=5))
 
 CASES = (
