@@ -21,9 +21,7 @@ from tqdm import tqdm
 
 EXPERIMENTS = Path(__file__).parents[1] / 'experiments'
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['imsat.estimators', 'imsat.pictures',
-                                'matplotlib.backends.backend_agg',
-                                'sklearn.datasets', 'threadpoolctl'])
+CONTEXT.set_forkserver_preload(['preloaded'])
 
 
 def says_nothing(stderr):
