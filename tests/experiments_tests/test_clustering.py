@@ -105,7 +105,7 @@ def test_pictures(digits):
 
 
 def test_help():
-    process = scripts.run_anew('clustering', '--help')
+    process = run('--help')
     assert (process.returncode, process.stderr) == (0, '')
     text = ' '.join(process.stdout.split())
     for option in ('dataset data-dir out seed device clusters epochs '
@@ -219,7 +219,8 @@ def test_bad_input(tmp_path, case):
 
 
 @pytest.mark.skipif(not hasattr(os, 'geteuid'), reason='needs POSIX')
-@pytest.mark.parametrize('limit', [20_000, 100_000])
+@pytest.mark.parametrize('limit', [
+    20_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_full_disk(points, limit):
     """No file may grow beyond the limit: the snapshots, or the model, fail.
     """

@@ -91,8 +91,8 @@ def test_made_again_from_its_config(points, task):
     method = {'clustering': 'imsat-rpt', 'hashing': 'deep-rim'}[task]
     run(task, method, '--epochs', 2, '--hidden', 9, cwd=points)
     out, config, result = results(points, task, method)
-    process = scripts.run_anew(task, '--config', out / 'config.json', '--out',
-                               'again', '--quiet', cwd=points)
+    process = scripts.run(task, '--config', out / 'config.json', '--out',
+                          'again', '--quiet', cwd=points)
     assert process.returncode == 0 and scripts.says_nothing(process.stderr)
     again = json.loads((points / 'again' / 'config.json').read_text())
     assert again['options'] == config['options']
