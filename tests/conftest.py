@@ -152,9 +152,24 @@ def no_shared_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark in item.iter_markers('by_turns'):
+            if turn(item) % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
     # The longest first, so that in the end no core waits for another.
     longest = 'test_resume', 'test_tables', 'experiments_tests'
     items.sort(key=lambda item: next(
         (i for i, name in enumerate(longest) if name in item.nodeid),
         len(longest)))
+
+
+def turn(item):
+    """The sum of the places that its parameters have among theirs: with n of
+    one, each combination of the others has one of n turns."""
+    places = dict(item.callspec.indices)
+    for mark in item.iter_markers('parametrize'):
+        for name in mark.args[0].split(',')[1:]:  # go with the first
+            del places[name.strip()]
+    return sum(places.values())

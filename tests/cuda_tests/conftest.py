@@ -21,16 +21,6 @@ def place(request, device):
     return locals()[request.param]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    # Each combination of sizes and dtypes in one place, by turns; in all by
-    # make test-all.
-    for item in items:
-        if 'place' in item.fixturenames and sum(
-                item.callspec.indices.values()) % 3:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture
 def repeats(device):
     """Again and again; emulated, in other orders of threads and blocks."""
