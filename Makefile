@@ -20,10 +20,13 @@ cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
 
 # Files side by side on all cores; then more threads of BLAS only wait.
-test-all: MARKED = -m "not gpu"
-test test-all: lint
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile \
-		--no-loadscope-reorder $(MARKED)
+TESTS = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto \
+        --dist loadfile --no-loadscope-reorder
+test: lint
+	$(TESTS)
+
+test-all: lint
+	$(TESTS) -m "not gpu"
 
 lint: .venv/tested
 	$(BIN)/ruff check --quiet

@@ -1,3 +1,4 @@
+import collections
 import os
 from pathlib import Path
 
@@ -154,9 +155,10 @@ def no_shared_cache(tmp_path, monkeypatch):
 
 @pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(items):
+    values = collections.defaultdict(dict)
     for item in items:
         for mark in item.iter_markers('by_turns'):
-            if turn(item) % mark.args[0]:
+            if turn(item, values) % mark.args[0]:
                 item.add_marker(pytest.mark.slow)
     # The longest first, so that in the end no core waits for another.
     longest = 'test_resume', 'test_tables', 'experiments_tests'
@@ -165,11 +167,13 @@ def pytest_collection_modifyitems(items):
         len(longest)))
 
 
-def turn(item):
-    """The sum of the places that its parameters have among theirs: with n of
-    one, each combination of the others has one of n turns."""
-    places = dict(item.callspec.indices)
+def turn(item, values):
+    """The sum of the places that its parameters have among ``values``, those
+    of each: with n of one, any combination of the others has one turn."""
+    params = dict(item.callspec.params)
     for mark in item.iter_markers('parametrize'):
         for name in mark.args[0].split(',')[1:]:  # go with the first
-            del places[name.strip()]
-    return sum(places.values())
+            del params[name.strip()]
+    places = [values[item.function, name] for name in params]
+    return sum(place.setdefault(id(value), len(place))
+               for place, value in zip(places, params.values()))

@@ -29,8 +29,8 @@ MODELS = {
 HEAD = {'estimator', 'arguments', 'objective', 'n_features_in'}
 
 
-# Of classes that others of them have as well.
-MORE = 'rim', 'consensus', 'codes'
+# Of classes that others of them, or what is made of them, have as well.
+MORE = 'dae', 'rim', 'consensus', 'codes'
 
 
 @pytest.fixture(scope='module', params=[

@@ -260,8 +260,9 @@ def test_affine_of_what_are_no_images(name):
             make('clustering', name, image_shape=shape).fit(X)
 
 
-@pytest.mark.parametrize('name', ['kmeans', 'dae-kmeans', 'dec',
-                                  'linear-rim', 'deep-rim'])
+@pytest.mark.parametrize('name', [
+    'kmeans', 'dae-kmeans', pytest.param('dec', marks=pytest.mark.slow),
+    'linear-rim', 'deep-rim'])
 def test_sparse_data(name):
     x = numpy.maximum(X, 0)  # as tf-idf is
     dense = make('clustering', name).fit(x)
