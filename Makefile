@@ -22,6 +22,7 @@ cluster: .venv/installed
 # Files side by side on all cores; then more threads of BLAS only wait.
 TESTS = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto \
         --dist loadfile --no-loadscope-reorder
+
 test: lint
 	$(TESTS)
 

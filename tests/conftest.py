@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 import imsat  # before Chainer
+import scripts
 import simt
 import chainer
 from imsat import compat
@@ -93,6 +94,12 @@ def emulator(compiled, monkeypatch):
     return runtime.current
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are files, and no more."""
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', scripts.undrawn)
+
+
 BACKENDS = ['cpu', 'emulated', pytest.param('gpu', marks=pytest.mark.gpu)]
 
 
@@ -161,7 +168,8 @@ def pytest_collection_modifyitems(items):
             if turn(item, values) % mark.args[0]:
                 item.add_marker(pytest.mark.slow)
     # The longest first, so that in the end no core waits for another.
-    longest = 'test_resume', 'test_tables', 'experiments_tests'
+    longest = ('test_ranks', 'experiments_tests', 'cuda_tests',
+               'estimators_tests', 'test_neighbors')
     items.sort(key=lambda item: next(
         (i for i, name in enumerate(longest) if name in item.nodeid),
         len(longest)))

@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 from unittest import mock
 
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 EXPERIMENTS = Path(__file__).parents[1] / 'experiments'
@@ -31,7 +32,13 @@ def says_nothing(stderr):
                for line in stderr.splitlines())
 
 
-def run(script, *options, cwd='.', killed=None):
+def undrawn(figure, file, **options):
+    """In place of Figure.savefig, which takes longer than a short training.
+    """
+    file.write(b'undrawn')
+
+
+def run(script, *options, cwd='.', killed=None, draw=False):
     """``python script.py options``.
 
     Args:
@@ -40,6 +47,7 @@ def run(script, *options, cwd='.', killed=None):
         cwd (path): Where it works.
         killed (tuple): Module, name and N: it dies by SIGKILL when it calls
             that function for the N-th time.
+        draw (bool): Whether its pictures are more than files.
 
     Returns:
         subprocess.CompletedProcess: With ``stdout`` and ``stderr``, texts.
@@ -51,7 +59,7 @@ def run(script, *options, cwd='.', killed=None):
     with tempfile.TemporaryDirectory() as folder:
         files = [os.path.join(folder, name) for name in ('stdout', 'stderr')]
         process = CONTEXT.Process(target=_run, args=(
-            argv, files, os.path.abspath(cwd), dict(os.environ), killed))
+            argv, files, os.path.abspath(cwd), dict(os.environ), killed, draw))
         process.start()
         process.join()
         return subprocess.CompletedProcess(
@@ -103,7 +111,7 @@ def run_on_ranks(n, *command, **kwargs):
         **kwargs)
 
 
-def _run(argv, files, cwd, environment, killed):
+def _run(argv, files, cwd, environment, killed, draw):
     """What the new process does."""
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
@@ -112,6 +120,8 @@ def _run(argv, files, cwd, environment, killed):
     os.chdir(cwd)
     # The default is a semaphore, which a process that is killed leaves behind.
     tqdm.set_lock(threading.RLock())
+    if not draw:
+        Figure.savefig = undrawn
     if killed is not None:
         kill_at(*killed)
     sys.argv = argv

@@ -87,6 +87,7 @@ def pretended(gpu, monkeypatch):
         benchmark_kernels.get_options(options))
 
 
+@pytest.mark.slow
 def test_everything(pretended, tmp_path, capsys):
     path = tmp_path / 'kernels.json'
     assert pretended('--json', str(path)) == 0

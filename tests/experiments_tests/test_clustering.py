@@ -28,7 +28,7 @@ run = functools.partial(scripts.run, 'clustering')
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
     out = tmp_path_factory.mktemp('digits')
-    process = run(*QUICK, '--out', out)
+    process = run(*QUICK, '--out', out, draw=True)
     assert process.returncode == 0, process.stderr
     return out, process
 

@@ -32,7 +32,7 @@ def options_of(monkeypatch):
     return options_of
 
 
-run = functools.partial(scripts.run, 'compare_original')
+run = functools.partial(scripts.run, 'compare_original', draw=True)
 
 
 def test_traces_alone(tmp_path):

@@ -20,7 +20,7 @@ QUICK = ['--quiet', '--out', 'run', '--epochs', '2', '--batch-size', '50',
 
 
 @pytest.fixture
-def points(tmp_path, monkeypatch):
+def points(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
 
     def points(x):
@@ -112,8 +112,6 @@ def test_tables_leave_out_what_diverged(tmp_path, points):
 
 def test_a_disk_that_is_full_at_any_file(tmp_path, points, capsys,
                                          monkeypatch):
-    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
-                        lambda self, f, **kwargs: f.write(b'quick'))
     argv = [*points(X), '--snapshot-seconds', '0', '--no-kmeans']
 
     def run(*options):
