@@ -22,7 +22,7 @@ needs_mpi = pytest.mark.skipif(
 
 
 FIRST = 'functions', 'training', 'evaluation'
-SECOND = 'traces', 'estimators', 'neighbors', 'retrieval', 'disk'
+SECOND = 'estimators', 'neighbors', 'retrieval', 'disk'
 
 
 def check(n, *names, folder):
@@ -65,11 +65,16 @@ def test_functions_and_training(n, of_two, tmp_path):
 
 
 @needs_mpi
-def test_traces_and_estimators(of_two):
-    found = joined(of_two, SECOND)
-    traces = numbers(found, '_step')
+@pytest.mark.slow
+def test_traces(tmp_path):
+    traces = check(2, 'traces', folder=tmp_path)['traces']
     assert len(traces) == 3 * 4
     assert all(agree == n > 20 for agree, n in traces.values())
+
+
+@needs_mpi
+def test_estimators(of_two):
+    found = joined(of_two, SECOND)
     # In float32, of a step that amplifies what rounding says.
     assert max(numbers(found, ', objective').values()) < 1e-3
     assert max(numbers(found, ', between ranks').values()) == 0

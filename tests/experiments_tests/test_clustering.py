@@ -218,9 +218,10 @@ def test_bad_input(tmp_path, case):
         assert path.read_bytes() == content
 
 
+# Quickly: test_a_disk_that_is_full_at_any_file.
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'geteuid'), reason='needs POSIX')
-@pytest.mark.parametrize('limit', [
-    20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('limit', [20_000, 100_000])
 def test_full_disk(points, limit):
     """No file may grow beyond the limit: the snapshots, or the model, fail.
     """

@@ -89,7 +89,7 @@ def test_json_without_nan(tmp_path):
         'a': [1.5, None, [2, None]], 'b': {'c': None, 'd': 'NaN'}}
 
 
-def test_tables_leave_out_what_diverged(tmp_path, points):
+def test_tables_leave_out_what_diverged(tmp_path, points, forked):
     points(X)
     run = Run('clustering', 'points.npz', 'kmeans', {}, 0)
     record = Record(tmp_path / 'record.json')

@@ -6,13 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import filelock
 import numpy
 import pytest
-import scripts
 from PIL import Image
 
 import tables
@@ -38,12 +36,6 @@ def points(tmp_path, monkeypatch):
     numpy.savez(tmp_path / 'points.npz', x=X, y=Y)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def forked(monkeypatch):
-    monkeypatch.setattr('tabulation.runs.subprocess', types.SimpleNamespace(
-        Popen=scripts.Forked, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT))
 
 
 @pytest.fixture
