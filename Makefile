@@ -1,5 +1,6 @@
 # make cluster   cluster the handwritten digits
-# make test      check the code by make lint, then run the tests
+# make test      check the code by make lint, then run the tests: 5 minutes
+# make test-all  likewise with those marked slow, as CI does
 # make lint      ruff and mypy, as pyproject.toml says
 # make docs      make the reference of the library from its docstrings
 # make test-gpu  run those that need an NVIDIA GPU, and CUDA's libraries
@@ -13,15 +14,20 @@ PIP_INSTALL = PIP_CONSTRAINT=build-constraints.txt \
               PIP_BUILD_CONSTRAINT=build-constraints.txt \
               $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: cluster test lint docs test-gpu sanitize-gpu benchmark clean
+.PHONY: cluster test test-all lint docs test-gpu sanitize-gpu benchmark clean
 
 cluster: .venv/installed
 	$(BIN)/python experiments/clustering.py
 
 # Files side by side on all cores; then more threads of BLAS only wait.
+TESTS = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto \
+        --dist loadfile --no-loadscope-reorder
+
 test: lint
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile \
-		--no-loadscope-reorder
+	$(TESTS)
+
+test-all: lint
+	$(TESTS) -m "not gpu"
 
 lint: .venv/tested
 	$(BIN)/ruff check --quiet

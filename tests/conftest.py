@@ -1,3 +1,4 @@
+import collections
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy
 import pytest
 
 import imsat  # before Chainer
+import scripts
 import simt
 import chainer
 from imsat import compat
@@ -92,6 +94,12 @@ def emulator(compiled, monkeypatch):
     return runtime.current
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are files, and no more."""
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', scripts.undrawn)
+
+
 BACKENDS = ['cpu', 'emulated', pytest.param('gpu', marks=pytest.mark.gpu)]
 
 
@@ -152,9 +160,28 @@ def no_shared_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(items):
+    values = collections.defaultdict(dict)
+    for item in items:
+        for mark in item.iter_markers('by_turns'):
+            if turn(item, values) % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
     # The longest first, so that in the end no core waits for another.
-    longest = 'test_resume', 'test_tables', 'experiments_tests'
+    longest = ('test_ranks', 'experiments_tests', 'cuda_tests',
+               'estimators_tests', 'test_neighbors')
     items.sort(key=lambda item: next(
         (i for i, name in enumerate(longest) if name in item.nodeid),
         len(longest)))
+
+
+def turn(item, values):
+    """The sum of the places that its parameters have among ``values``, those
+    of each: with n of one, any combination of the others has one turn."""
+    params = dict(item.callspec.params)
+    for mark in item.iter_markers('parametrize'):
+        for name in mark.args[0].split(',')[1:]:  # go with the first
+            del params[name.strip()]
+    places = [values[item.function, name] for name in params]
+    return sum(place.setdefault(id(value), len(place))
+               for place, value in zip(places, params.values()))

@@ -2,9 +2,10 @@
 
     mpiexec -n 2 python tests/over_ranks.py FOLDER functions training
 
-Prints a line of JSON: by check, the largest deviation, relative to the
-largest number that one rank has; or what was said.  With ``dies N SCRIPT
-OPTIONS`` in place of a folder rank 1 is killed in the N-th step of a script.
+Prints a line of JSON: of each name, by check, the largest deviation, relative
+to the largest number that one rank has; or what was said.  With ``dies N
+SCRIPT OPTIONS`` in place of a folder rank 1 is killed in the N-th step of a
+script.
 """
 import functools
 import json
@@ -356,7 +357,7 @@ def main(folder, names):
             neighbors=check_neighbors(folder), retrieval=check_retrieval(),
             disk=check_on_disk(folder)).items():
         if name in names:
-            found.update(check)
+            found[name] = dict(check)
     if not RANKS.rank:
         print(json.dumps(found))
 

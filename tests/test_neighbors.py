@@ -23,6 +23,7 @@ def naive(x, t):
     )[t - 1] for i, a in enumerate(x)])
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('t', [1, 11])
 @pytest.mark.parametrize('case', 'ABDE')
 def test_naive(golden, xp, case, t):
@@ -259,6 +260,7 @@ TABLES = {
 }
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('fast', [True, False])
 @pytest.mark.parametrize('block', [7, 1024])
 @pytest.mark.parametrize('table', TABLES)

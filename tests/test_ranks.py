@@ -21,11 +21,26 @@ needs_mpi = pytest.mark.skipif(
     reason="mpi4py or mpiexec is missing: pip install 'imsat[mpi]'")
 
 
+FIRST = 'functions', 'training', 'evaluation'
+SECOND = 'estimators', 'neighbors', 'retrieval', 'disk'
+
+
 def check(n, *names, folder):
     """What the checks of those names find on n ranks."""
     ended = scripts.run_on_ranks(n, CHECKS, folder, *names)
     assert not ended.returncode, ended.stderr
     return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope='module')
+def of_two(tmp_path_factory):
+    """What all checks find on two ranks, which are started once."""
+    return check(2, *FIRST, *SECOND, folder=tmp_path_factory.mktemp('two'))
+
+
+def joined(found, names):
+    return {key: value for name in names
+            for key, value in found[name].items()}
 
 
 def numbers(found, *parts):
@@ -36,9 +51,10 @@ def numbers(found, *parts):
 
 
 @needs_mpi
-@pytest.mark.parametrize('n', [2, 4])
-def test_functions_and_training(n, tmp_path):
-    found = check(n, 'functions', 'training', 'evaluation', folder=tmp_path)
+@pytest.mark.parametrize('n', [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_functions_and_training(n, of_two, tmp_path):
+    found = joined(of_two if n == 2 else check(n, *FIRST, folder=tmp_path),
+                   FIRST)
     steps = numbers(found, ', losses', ', parameters')
     # Of 21 methods, six without a plan, four ranks try three.
     assert len(steps) == {2: 2 * (21 + 15), 4: 2 * (3 + 3)}[n]
@@ -49,12 +65,16 @@ def test_functions_and_training(n, tmp_path):
 
 
 @needs_mpi
-def test_traces_and_estimators(tmp_path):
-    found = check(2, 'traces', 'estimators', 'neighbors', 'retrieval', 'disk',
-                  folder=tmp_path)
-    traces = numbers(found, '_step')
+@pytest.mark.slow
+def test_traces(tmp_path):
+    traces = check(2, 'traces', folder=tmp_path)['traces']
     assert len(traces) == 3 * 4
     assert all(agree == n > 20 for agree, n in traces.values())
+
+
+@needs_mpi
+def test_estimators(of_two):
+    found = joined(of_two, SECOND)
     # In float32, of a step that amplifies what rounding says.
     assert max(numbers(found, ', objective').values()) < 1e-3
     assert max(numbers(found, ', between ranks').values()) == 0
@@ -70,21 +90,37 @@ def test_traces_and_estimators(tmp_path):
         assert first.startswith(f'rank 1 has another {name} (')
 
 
+OPTIONS = ['--communicator', 'naive', '--hidden', '20', '--epochs', '6',
+           '--restarts', '1', '--snapshot-seconds', '0', '--no-kmeans',
+           '--out', 'out']
+
+
+@pytest.fixture(scope='module')
+def died(tmp_path_factory):
+    """A folder where one of two ranks has died, and what was said."""
+    folder = tmp_path_factory.mktemp('died')
+    return folder, scripts.run_on_ranks(
+        2, CHECKS, 'dies', 31, 'clustering', *OPTIONS, cwd=folder, timeout=300)
+
+
 @needs_mpi
-def test_a_rank_dies(tmp_path):
-    options = ['--communicator', 'naive', '--hidden', '20', '--epochs', '6',
-               '--restarts', '1', '--snapshot-seconds', '0', '--no-kmeans',
-               '--out', 'out']
-    died = scripts.run_on_ranks(2, CHECKS, 'dies', 31, 'clustering', *options,
-                                cwd=tmp_path, timeout=300)
-    assert died.returncode and 'killed' in died.stderr.lower()
-    out = tmp_path / 'out'
+def test_a_rank_dies(died):
+    folder, ended = died
+    assert ended.returncode and 'killed' in ended.stderr.lower()
+    out = folder / 'out'
     # 7 steps an epoch.
     assert load_npz(out / 'snapshot-000004.npz')['updater/iteration'] == 28
     assert not (out / 'result.json').exists()
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_what_a_dead_rank_leaves_is_gone_on_with(died):
+    folder, _ = died
+    out = folder / 'out'
     ended = scripts.run_on_ranks(
-        2, scripts.EXPERIMENTS / 'clustering.py', *options, '--resume',
-        cwd=tmp_path)
+        2, scripts.EXPERIMENTS / 'clustering.py', *OPTIONS, '--resume',
+        cwd=folder)
     assert not ended.returncode, ended.stderr
     assert ended.stdout.count('IMSAT (VAT)') == 1
     result = json.loads((out / 'result.json').read_text())
@@ -101,9 +137,10 @@ def test_a_rank_dies(tmp_path):
      6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + 3 * 4 + 5 * 4
      + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16)),
     # The means of both values of a bit, and a table of pairs.
-    (['--outputs', '3', '--task', 'hashing'], 6 + 6 + 2 + 1 + 1,
-     6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + (6 + 9) * 4 + 5 * 4
-     + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16))])
+    pytest.param(
+        ['--outputs', '3', '--task', 'hashing'], 6 + 6 + 2 + 1 + 1,
+        6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + (6 + 9) * 4 + 5 * 4
+        + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16), marks=pytest.mark.slow)])
 def test_what_a_step_sends(options, messages, n_bytes, tmp_path):
     ended = scripts.run_on_ranks(
         2, scripts.EXPERIMENTS / 'benchmark_ranks.py', '--dim', 7, '--hidden',

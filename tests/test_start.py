@@ -39,6 +39,7 @@ def make(page):
         exec(compile(block, page, 'exec'), {})
 
 
+@pytest.mark.usefixtures('undrawn')
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('page', [path.stem for path in sorted(
     PAGES.glob('*.md'))])

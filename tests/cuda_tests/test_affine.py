@@ -54,6 +54,7 @@ def assert_as_by_numpy(x, gy, matrix, place, tolerance):
             actual, expected, 0, tolerance * abs(expected).max())
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-12)])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_sizes(place, shape, dtype, tolerance):

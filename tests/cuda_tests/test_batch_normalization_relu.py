@@ -40,6 +40,7 @@ def compute(x, gamma, beta, mean, var, gy, place, in_place):
     return [to_cpu(a) for a in (y, mean, var, *gradients)]
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-11)])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_sizes(place, device, shape, dtype, tolerance):
@@ -89,6 +90,7 @@ def test_the_order_of_threads_does_not_matter(repeats, device):
 
 
 # --- Groups, in one launch --------------------------------------------------
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-11)])
 @pytest.mark.parametrize('groups', [1, 2, 3])
 @pytest.mark.parametrize('shape', [

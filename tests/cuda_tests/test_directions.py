@@ -67,6 +67,7 @@ def test_directions_are_uniform(device):
     assert abs(covariance - numpy.eye(8)).max() < .1
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,rtol', [('f', 1e-5), ('d', 1e-13)])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_scale_rows(place, shape, dtype, rtol):
@@ -113,6 +114,7 @@ def points(dtype, n, d):
             rng.uniform(.1, 5, n).astype(dtype))
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-15)])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_perturb_randomly(place, device, shape, dtype, tolerance):
@@ -130,6 +132,7 @@ def test_perturb_randomly(place, device, shape, dtype, tolerance):
             moved, data[index] + far * d, 0, 30 * tolerance)
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-14)])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_perturb(place, device, shape, dtype, tolerance):

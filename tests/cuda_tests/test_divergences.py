@@ -44,6 +44,7 @@ def compute(kernels, ys, eps, place, wanted=(True, True)):
             for a in kernels(place(ys[0]), place(ys[1]), eps, g, wanted)]
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('eps', [0, 1e-8])
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
 @pytest.mark.parametrize('shape', SHAPES)

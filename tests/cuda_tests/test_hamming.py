@@ -26,6 +26,7 @@ def words(codes, place):
     return hamming.to_words(place(codes))
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype', ['f', 'd', '?'])
 @pytest.mark.parametrize('shape', [
     (1, 1), (300, 1), (5, 7), (257, 8), (70, 10), (300, 16), (9, 31),
@@ -45,6 +46,7 @@ def test_pack_no_numbers(device):
         [0b01000100]]
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('width', range(1, 33))
 def test_every_width(place, width):
     a, b = random_codes(7, width), random_codes(45, width, 1)

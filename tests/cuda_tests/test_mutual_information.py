@@ -73,6 +73,7 @@ def check(case, dtype, tolerance, eps, place):
         gy, x.grad, 0, tolerance * (abs(x.grad).max() + 1e-30))
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('eps', [0, 1e-8])
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
 @pytest.mark.parametrize('case', CASES, ids=name)
@@ -80,6 +81,7 @@ def test_sizes(place, case, dtype, tolerance, eps):
     check(case, dtype, tolerance, eps, place)
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
 @pytest.mark.parametrize('case', LARGE, ids=name)
 def test_many_values(device, case, dtype, tolerance):

@@ -27,6 +27,7 @@ def tile(rows, columns, dtype):
             rng.uniform(size=columns).astype(dtype))
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype', 'fd')
 @pytest.mark.parametrize('rows,columns,k', [
     (1, 1, 1), (3, 31, 31), (2, 33, 7), (1, 256, 1), (2, 129, 13),
@@ -116,6 +117,7 @@ def test_bad_numbers(device, k, start, given):
         nearest.select(products, squares, k, start)
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype', 'fd')
 @pytest.mark.parametrize('rows,n,d,k', [
     (1, 1, 1, 1), (3, 9, 31, 9), (5, 40, 33, 13), (2, 300, 256, 270),

@@ -124,6 +124,7 @@ def module_of(name):
     return importlib.import_module(f'imsat.cuda.{name}')
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('dtype,tolerance', DTYPES)
 @pytest.mark.parametrize('shape', [*SHAPES[:-1], *TOO_LARGE])
 @pytest.mark.parametrize('name', MODULES)
@@ -147,6 +148,7 @@ def test_prior(device):
     check_gradient(gy, lambda y: entropies(y, prior, 1e-8) @ WEIGHTS, y, 0)
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('dtype,tolerance', DTYPES)
 @pytest.mark.parametrize('shape', [*SHAPES[:-1], *TOO_LARGE])
 @pytest.mark.parametrize('name', DIVERGENCES)
@@ -162,6 +164,7 @@ def test_divergences(device, name, shape, dtype, tolerance):
                        tolerance)
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('scale,eps', SCALES)
 @pytest.mark.parametrize('dtype,tolerance', DTYPES)
 @pytest.mark.parametrize('name', [*MODULES, *DIVERGENCES])
@@ -183,6 +186,7 @@ def test_one_block_is_as_good_as_many(
             one, many, tolerance, tolerance * abs(many).max())
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('name', [*MODULES, *DIVERGENCES])
 def test_it_writes_where_it_is_told(place, device, name):
     y, weights = logits((31, 7), 'f'), numpy.array(WEIGHTS, 'f')

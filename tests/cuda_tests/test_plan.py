@@ -121,6 +121,7 @@ def test_sparse_data(make, method):
                     make(*CAPTURED[method], 'graph'), 4)
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('dtype', 'df')
 @pytest.mark.parametrize('method', CAPTURED)
 def test_captured_steps_are_the_same_bits(make, monkeypatch, method, dtype):

@@ -31,6 +31,7 @@ def compute(y, prior, eps, place):
     return to_cpu(values), to_cpu(kernels.backward(y, saved, *gs, eps))
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('eps', [0, 1e-8])
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
 @pytest.mark.parametrize('shape', SHAPES)
@@ -45,6 +46,7 @@ def test_sizes(place, shape, dtype, tolerance, eps):
         gy, expected_gy, 0, tolerance * (abs(expected_gy).max() + 1e-30))
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('eps', [0, 1e-8])
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
 def test_many_classes(device, dtype, tolerance, eps):

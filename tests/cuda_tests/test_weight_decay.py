@@ -6,6 +6,7 @@ from chainer.backends.cuda import to_cpu
 from imsat.cuda import weight_decay
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 1e-6), ('d', 1e-14)])
 @pytest.mark.parametrize('n', [0, 1, 31, 33, 1024, 2048, 70_001])
 def test_add_gradient(place, device, n, dtype, tolerance):

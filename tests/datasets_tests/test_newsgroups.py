@@ -144,6 +144,7 @@ def test_incomplete(folder):
         load_dataset('20news', folder)
 
 
+@pytest.mark.slow
 def test_published(data_folder):
     data = load_dataset('20news', data_folder('20news'))
     # The paper has 18,040.

@@ -115,6 +115,7 @@ def test_damaged(folder):
         load_dataset('omniglot', folder, characters=3)
 
 
+@pytest.mark.slow
 def test_published(data_folder):
     data = load_dataset('omniglot', data_folder('omniglot'))
     assert data.x.shape == (40000, 441)

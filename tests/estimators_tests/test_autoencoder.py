@@ -225,12 +225,15 @@ def test_many_iterations_by_default():
     assert info.value.args == (3334,)
 
 
-def test_resumed_at_any_phase(tmp_path):
+@pytest.mark.parametrize('killed_in', [
+    ('layer-2', 'self-training'), pytest.param(
+        ('layer-1', 'layer-3', 'fine-tuning'), marks=pytest.mark.slow)])
+def test_resumed_at_any_phase(tmp_path, killed_in):
     dec = DEC(3, epochs=4, max_epochs=3, tol=0, out=tmp_path / 'whole',
               snapshot_seconds=0, **SMALL).fit(X, Y)
     whole = snapshots(dec.out / 'self-training')[-1]
     dec.save(tmp_path / 'whole.npz')
-    for phase in (*PHASES, 'self-training'):
+    for phase in killed_in:
         # As if it had been killed after the first of its epochs left here.
         out = tmp_path / phase
         partial = DEC(**{**dec.get_params(), 'out': out})

@@ -41,7 +41,8 @@ def no_word():
 
 
 @pytest.mark.parametrize('name,options', [
-    ('constant', {}), ('everything', {}), ('constant', dict(hidden=())),
+    pytest.param('constant', {}, marks=pytest.mark.slow), ('everything', {}),
+    pytest.param('constant', dict(hidden=()), marks=pytest.mark.slow),
     ('everything', dict(hidden=(), regularizer='weight-decay', lam=1.))])
 def test_clusters_far_from_0(name, options):
     x = FAR[name]

@@ -120,7 +120,8 @@ def test_batches_that_say_little_of_the_clusters(size, told):
 
 
 @pytest.mark.parametrize('step,prior', [
-    ('plan', [.9, .1]), ('graph', [.1, .9])])
+    ('plan', [.9, .1]),
+    pytest.param('graph', [.1, .9], marks=pytest.mark.slow)])
 def test_a_prior_of_far_groups(step, prior):
     rng = numpy.random.default_rng(1)
     y = numpy.repeat([0, 1], [360, 40])
@@ -136,7 +137,8 @@ def test_a_prior_of_far_groups(step, prior):
     assert penalties == [0.] * 30 + [.4] * 30
 
 
-@pytest.mark.parametrize('step', ['plan', 'graph'])
+@pytest.mark.parametrize('step', [
+    'plan', pytest.param('graph', marks=pytest.mark.slow)])
 def test_a_prior_is_gone_on_with(tmp_path, monkeypatch, step):
     warnings.simplefilter('ignore', CollapseWarning)
     monkeypatch.setattr(snapshot, 'KEEP', 9)

@@ -80,6 +80,7 @@ def test_the_last_good_snapshot_is_gone_on_with(tmp_path):
     assert resumed.objective_ == whole.objective_
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('setting', [
     dict(train=False), dict(enable_backprop=False),
     dict(dtype=chainer.mixed16), dict(dtype=numpy.dtype('float64')),

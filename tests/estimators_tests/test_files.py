@@ -29,7 +29,13 @@ MODELS = {
 HEAD = {'estimator', 'arguments', 'objective', 'n_features_in'}
 
 
-@pytest.fixture(scope='module', params=MODELS)
+# Of classes that others of them, or what is made of them, have as well.
+MORE = 'dae', 'rim', 'consensus', 'codes'
+
+
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=pytest.mark.slow if name in MORE else [])
+    for name in MODELS])
 def saved(request, tmp_path_factory):
     """A class, and the arrays of a file that it saved."""
     cls, arguments = MODELS[request.param]
@@ -173,7 +179,8 @@ def test_reordered_columns_are_refused_after_load(saved, tmp_path):
            'feature_names_in')
 
 
-@pytest.mark.parametrize('name', ['imsat', 'hasher'])
+@pytest.mark.parametrize('name', [
+    'imsat', pytest.param('hasher', marks=pytest.mark.slow)])
 def test_an_encoder_is_checked(tmp_path, name):
     cls, arguments = MODELS[name]
     path = tmp_path / 'model.npz'

@@ -239,7 +239,8 @@ def test_a_warm_start_of_points_that_are_moved_otherwise():
             or options['scale'] == 'none'
 
 
-@pytest.mark.parametrize('step', ['plan', 'graph'])
+@pytest.mark.parametrize('step', [
+    'plan', pytest.param('graph', marks=pytest.mark.slow)])
 def test_a_warm_start_with_a_prior(step):
     y = numpy.repeat([0, 1], [160, 40])
     x = numpy.random.default_rng(1).normal(size=(200, 10)) + 5. * y[:, None]
@@ -330,7 +331,8 @@ def test_draws_by_weight():
     assert len(set(drawn)) == 20
 
 
-@pytest.mark.parametrize('step', ['plan', 'graph'])
+@pytest.mark.parametrize('step', [
+    'plan', pytest.param('graph', marks=pytest.mark.slow)])
 def test_a_prior_is_that_of_the_weights(step):
     # Groups of one size, whose weights make them unequal.
     weight = numpy.array([3., 2., 1.])[Y]

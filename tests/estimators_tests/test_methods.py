@@ -260,8 +260,9 @@ def test_affine_of_what_are_no_images(name):
             make('clustering', name, image_shape=shape).fit(X)
 
 
-@pytest.mark.parametrize('name', ['kmeans', 'dae-kmeans', 'dec',
-                                  'linear-rim', 'deep-rim'])
+@pytest.mark.parametrize('name', [
+    'kmeans', 'dae-kmeans', pytest.param('dec', marks=pytest.mark.slow),
+    'linear-rim', 'deep-rim'])
 def test_sparse_data(name):
     x = numpy.maximum(X, 0)  # as tf-idf is
     dense = make('clustering', name).fit(x)
@@ -282,10 +283,12 @@ DRAWN = dict.fromkeys(
 
 
 @pytest.mark.parametrize('estimator,expected', [
-    (KMeansClustering(3), {}), (ITQHasher(1), {}), (SpectralHasher(3), {}),
+    pytest.param(KMeansClustering(3), {}, marks=pytest.mark.slow),
+    (ITQHasher(1), {}), (SpectralHasher(3), {}),
     (DeepHasher(3, hidden=(4,), epochs=1, batch_size=8), {}),
-    (DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=1, max_epochs=1,
-         batch_size=8), NO_CLASSIFIER),
+    pytest.param(
+        DEC(3, hidden=(4,), n_code=2, n_init=1, epochs=1, max_epochs=1,
+            batch_size=8), NO_CLASSIFIER, marks=pytest.mark.slow),
     # Sizes that go with scikit-learn's data of ten to fifty points.
     (imsat.IMSATClustering(3, hidden=(30,), epochs=4, batch_size=8,
                            learning_rate=.03, n_neighbors=9, random_state=0),

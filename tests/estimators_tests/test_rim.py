@@ -59,6 +59,7 @@ def test_linear_rim_reaches_scipys_optimum(linear):
     assert linear.objective_ - min(starts) < 1e-4
 
 
+@pytest.mark.slow
 def test_linear_rim_is_gemclus():
     gemclus = pytest.importorskip(
         'gemclus.linear', reason='needs GemClus: pip install gemclus')

@@ -29,8 +29,9 @@ def short_trainings_collapse():
     lambda **scale: IMSATHasher(3, **SHORT, **scale),
     lambda **scale: DAEKMeans(4, hidden=(8,), n_code=2, epochs=1,
                               batch_size=100, random_state=0, **scale),
-    lambda **scale: DEC(4, hidden=(8,), n_code=2, epochs=1, max_epochs=1,
-                        batch_size=100, random_state=0, **scale),
+    pytest.param(lambda **scale: DEC(
+        4, hidden=(8,), n_code=2, epochs=1, max_epochs=1, batch_size=100,
+        random_state=0, **scale), marks=pytest.mark.slow),
     lambda **scale: DeepHasher(2, hidden=(4,), epochs=2, batch_size=100,
                                random_state=0, **scale),
     lambda **scale: KMeansClustering(4, random_state=0, **scale),

@@ -1,5 +1,9 @@
+import subprocess
+import types
+
 import numpy
 import pytest
+import scripts
 import simt
 
 
@@ -41,3 +45,10 @@ class FakeGpu:
 @pytest.fixture
 def fake_gpu():
     return FakeGpu
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Runs of tables are forked, one after another."""
+    monkeypatch.setattr('tabulation.runs.subprocess', types.SimpleNamespace(
+        Popen=scripts.Forked, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT))

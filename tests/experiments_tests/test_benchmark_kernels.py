@@ -1,7 +1,6 @@
 """The benchmark of kernels without a GPU: all but its times."""
 import dataclasses
 import json
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import benchmark_kernels
 import numpy
 import pytest
+import scripts
 from benchmark_kernels import choose, describe, measure
 from benchmarks.kernels import CASES, timing
 from common.scripts import main
@@ -17,15 +17,13 @@ from PIL import Image
 import imsat
 from imsat.devices import count_gpus
 
-SCRIPT = Path(benchmark_kernels.__file__)
 TINY = [dataclasses.replace(case, paper=(case.tiny,), large=2 * (case.tiny,))
         for case in CASES]
 
 
 @pytest.mark.skipif(count_gpus() > 0, reason='there is a GPU')
 def test_without_a_gpu():
-    process = subprocess.run([sys.executable, str(SCRIPT)],
-                             capture_output=True, text=True)
+    process = scripts.run('benchmark_kernels')
     assert process.returncode == 2 and process.stdout == ''
     line, = process.stderr.splitlines()
     assert line.startswith(
@@ -89,6 +87,7 @@ def pretended(gpu, monkeypatch):
         benchmark_kernels.get_options(options))
 
 
+@pytest.mark.slow
 def test_everything(pretended, tmp_path, capsys):
     path = tmp_path / 'kernels.json'
     assert pretended('--json', str(path)) == 0

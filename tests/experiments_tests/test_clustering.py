@@ -28,7 +28,7 @@ run = functools.partial(scripts.run, 'clustering')
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
     out = tmp_path_factory.mktemp('digits')
-    process = run(*QUICK, '--out', out)
+    process = run(*QUICK, '--out', out, draw=True)
     assert process.returncode == 0, process.stderr
     return out, process
 
@@ -105,7 +105,7 @@ def test_pictures(digits):
 
 
 def test_help():
-    process = scripts.run_anew('clustering', '--help')
+    process = run('--help')
     assert (process.returncode, process.stderr) == (0, '')
     text = ' '.join(process.stdout.split())
     for option in ('dataset data-dir out seed device clusters epochs '
@@ -218,6 +218,8 @@ def test_bad_input(tmp_path, case):
         assert path.read_bytes() == content
 
 
+# Quickly: test_a_disk_that_is_full_at_any_file.
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'geteuid'), reason='needs POSIX')
 @pytest.mark.parametrize('limit', [20_000, 100_000])
 def test_full_disk(points, limit):

@@ -1,13 +1,14 @@
 """The script as a user runs it, and what --faithful chooses."""
+import functools
 import importlib
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 from PIL import Image
 
 from imsat import InputError
@@ -31,10 +32,7 @@ def options_of(monkeypatch):
     return options_of
 
 
-def run(*options):
-    return subprocess.run(
-        [sys.executable, str(EXPERIMENTS / 'compare_original.py'),
-         *map(str, options)], capture_output=True, text=True)
+run = functools.partial(scripts.run, 'compare_original', draw=True)
 
 
 def test_traces_alone(tmp_path):

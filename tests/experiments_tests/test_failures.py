@@ -20,7 +20,7 @@ QUICK = ['--quiet', '--out', 'run', '--epochs', '2', '--batch-size', '50',
 
 
 @pytest.fixture
-def points(tmp_path, monkeypatch):
+def points(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
 
     def points(x):
@@ -89,10 +89,7 @@ def test_json_without_nan(tmp_path):
         'a': [1.5, None, [2, None]], 'b': {'c': None, 'd': 'NaN'}}
 
 
-@pytest.mark.parametrize('spoilt', [
-    dict(objective=float('nan')), dict(objective=None),
-    dict(marginal_entropy=float('inf'))])
-def test_tables_leave_out_what_diverged(tmp_path, points, spoilt):
+def test_tables_leave_out_what_diverged(tmp_path, points, forked):
     points(X)
     run = Run('clustering', 'points.npz', 'kmeans', {}, 0)
     record = Record(tmp_path / 'record.json')
@@ -101,10 +98,13 @@ def test_tables_leave_out_what_diverged(tmp_path, points, spoilt):
     assert runs.do(run) is None
     path = runs.out / run.folder / 'result.json'
     good = load_json(path)
-    path.write_text(json.dumps({**good, **spoilt}))
-    with pytest.warns(UserWarning, match='kmeans.* diverged and is left out'):
-        assert runs.result(run) is None
-    assert not record.runs
+    for spoilt in (dict(objective=float('nan')), dict(objective=None),
+                   dict(marginal_entropy=float('inf'))):
+        path.write_text(json.dumps({**good, **spoilt}))
+        with pytest.warns(UserWarning,
+                          match='kmeans.* diverged and is left out'):
+            assert runs.result(run) is None
+        assert not record.runs
     path.write_text(json.dumps(good))
     assert runs.result(run)['accuracy'] == good['accuracy']
     assert list(record.runs)
@@ -112,8 +112,6 @@ def test_tables_leave_out_what_diverged(tmp_path, points, spoilt):
 
 def test_a_disk_that_is_full_at_any_file(tmp_path, points, capsys,
                                          monkeypatch):
-    monkeypatch.setattr('matplotlib.figure.Figure.savefig',
-                        lambda self, f, **kwargs: f.write(b'quick'))
     argv = [*points(X), '--snapshot-seconds', '0', '--no-kmeans']
 
     def run(*options):

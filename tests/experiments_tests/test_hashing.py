@@ -27,8 +27,8 @@ run = functools.partial(scripts.run, 'hashing')
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
     out = tmp_path_factory.mktemp('digits')
-    process = scripts.run_anew('hashing', *QUICK, '--bits', 12,
-                               '--queries-per-class', 20, '--out', out)
+    process = run(*QUICK, '--bits', 12, '--queries-per-class', 20, '--out',
+                  out, draw=True)
     assert process.returncode == 0, process.stderr
     return out, process
 
@@ -182,6 +182,7 @@ def test_values_that_can_not_be(tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures('undrawn')
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('apart', [False, True])
 def test_points_with_several_labels(tmp_path, monkeypatch, apart):

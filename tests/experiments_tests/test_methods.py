@@ -13,9 +13,9 @@ X = numpy.concatenate([RNG.normal(c, 1, (150, 4)) for c in (0, 6)])
 Y = numpy.repeat([0, 1], 150)
 
 
-def run(task, method, *options, cwd):
+def run(task, method, *options, cwd, **kwargs):
     return scripts.run(task, '--method', method, '--dataset', 'points.npz',
-                       '--threads', 1, *options, cwd=cwd)
+                       '--threads', 1, *options, cwd=cwd, **kwargs)
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def results(folder, task, method):
      # A quarter of the points, of which there are less than 1,000.
      dict(batch_size=75, restarts=20, sampling='sweep', alpha=None))])
 def test_clustering(points, method, options, used):
-    process = run('clustering', method, *options, '--quiet', cwd=points)
+    process = run('clustering', method, *options, '--quiet', cwd=points,
+                  draw=True)
     assert process.returncode == 0 and scripts.says_nothing(process.stderr)
     out, config, result = results(points, 'clustering', method)
     assert result['method'] == config['options']['method'] == method
@@ -91,8 +92,8 @@ def test_made_again_from_its_config(points, task):
     method = {'clustering': 'imsat-rpt', 'hashing': 'deep-rim'}[task]
     run(task, method, '--epochs', 2, '--hidden', 9, cwd=points)
     out, config, result = results(points, task, method)
-    process = scripts.run_anew(task, '--config', out / 'config.json', '--out',
-                               'again', '--quiet', cwd=points)
+    process = scripts.run(task, '--config', out / 'config.json', '--out',
+                          'again', '--quiet', cwd=points)
     assert process.returncode == 0 and scripts.says_nothing(process.stderr)
     again = json.loads((points / 'again' / 'config.json').read_text())
     assert again['options'] == config['options']

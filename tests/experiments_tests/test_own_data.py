@@ -25,7 +25,7 @@ QUICK = ['--epochs', '1', '--hidden', '5', '--batch-size', '40', '--quiet']
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
 
 

@@ -21,7 +21,7 @@ OPTIONS = ['--dataset', 'points.npz', '--batch-size', '50', '--hidden', '9-9',
            '--threads', '1']
 
 # What is interrupted, in the order of a run of 2 restarts, 6 epochs of 3
-# steps each, a snapshot an epoch.
+# steps each, a snapshot an epoch; make test tries some.
 MOMENTS = {
     'in the first step': ('imsat.training.updater', 'Updater.update_core',
                           1),
@@ -37,6 +37,8 @@ MOMENTS = {
 }
 
 
+SOME = ('in the first step', 'half way through writing',
+        'in the second restart', 'with the pictures')
 MORE = {'clustering': [], 'hashing': ['--queries-per-class', '10']}
 
 
@@ -67,18 +69,22 @@ def uninterrupted(whole_runs):
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
-@pytest.mark.parametrize('moment', MOMENTS)
-def test_killed_once(tmp_path, uninterrupted, moment):
+@pytest.mark.parametrize('task,moment', [
+    ('hashing', 'in an epoch'), *(pytest.param(
+        'clustering', moment, marks=[] if moment in SOME
+        else pytest.mark.slow) for moment in MOMENTS)])
+def test_killed_once(tmp_path, whole_runs, task, moment):
     out = tmp_path / 'out'
-    process = run(out, killed=MOMENTS[moment])
+    process = run(out, killed=MOMENTS[moment], task=task)
     assert process.returncode == -signal.SIGKILL, process.stderr
     for path in out.rglob('*.npz'):
         load_npz(path)  # whole, whatever was under way
-    process = run(out, '--resume')
+    process = run(out, '--resume', task=task)
     assert process.returncode == 0, process.stderr
-    assert outcome(out) == uninterrupted
+    assert outcome(out, task) == outcome(whole_runs[task], task)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
 @pytest.mark.parametrize('task', WRITES)
 def test_killed_again_and_again(tmp_path, whole_runs, task):
@@ -100,7 +106,8 @@ def killed_run(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize('cut', [0, 100, -100])
+@pytest.mark.parametrize('cut', [
+    100, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (0, -100))])
 def test_truncated_snapshot(tmp_path, uninterrupted, killed_run, cut):
     out = shutil.copytree(killed_run, tmp_path / 'out')
     newest = snapshots(out / 'restart-1')[-1]

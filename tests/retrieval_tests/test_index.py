@@ -56,6 +56,7 @@ def block(request, monkeypatch):
     monkeypatch.setattr(launch, 'MIN_CODES', request.param)
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('n_bits', N_BITS)
 def test_search(xp, block, n_bits):
     codes = random_codes(300, n_bits)
@@ -66,6 +67,7 @@ def test_search(xp, block, n_bits):
         assert_search(index, queries[:1], codes, range(300), k)
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('n_bits', N_BITS)
 def test_codes_without_duplicates(xp, block, n_bits):
     codes, queries = random_codes(500, n_bits, 0, 10 ** 5), random_codes(
@@ -136,6 +138,7 @@ def test_distance_of_256(xp):
     assert distances.tolist() == [[256] * 3]
 
 
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('n_bits', N_BITS)
 def test_radius(xp, block, n_bits):
     codes = random_codes(300, n_bits)

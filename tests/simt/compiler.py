@@ -19,6 +19,7 @@ FLAGS = ['-std=gnu++17', '-O1', '-gdwarf-4', '-fPIC', '-Wall', '-Werror',
          '-fno-tree-vectorize', '-fno-tree-slp-vectorize',
          '-fno-delete-null-pointer-checks',
          '-U_FORTIFY_SOURCE', '-ffp-contract=off', f'-I{FOLDER}']
+SANITIZED = ['-fsanitize=thread,alignment']
 # So many threads are launched however many registers each takes.
 ANY_REGISTERS = 256
 SHARED = re.compile(
@@ -36,6 +37,13 @@ class Compiler:
     def __init__(self, folder):
         self.folder = Path(folder)
         self._libraries = {}
+        # Sources include it from there: compiled, if the compiler is g++.
+        header = self.folder / 'simt.h'
+        with filelock.FileLock(header.with_suffix('.lock')):
+            if not header.exists():
+                _compile(*SANITIZED, '-Wno-error', '-x', 'c++-header',
+                         FOLDER / 'simt.h', '-o', f'{header}.gch')
+                shutil.copy(FOLDER / 'simt.h', header)
         # Kernels find its functions there.
         self.scheduler = ctypes.CDLL(
             str(self._build((FOLDER / 'simt.cpp').read_text(), '-O2')),
@@ -45,7 +53,7 @@ class Compiler:
         """The library of the kernels in a CUDA source."""
         if text not in self._libraries:
             self._libraries[text] = ctypes.CDLL(str(self._build(
-                translate(text), '-fsanitize=thread,alignment')))
+                translate(text), *SANITIZED)))
         return self._libraries[text]
 
     def _build(self, source, *options):

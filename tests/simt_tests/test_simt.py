@@ -226,7 +226,7 @@ x[i] += i;''', 'long long* x')
     assert x.tolist() == list(range(len(x)))
 
 
-@pytest.mark.parametrize('expression,expected', [
+WARPS = [
     ('__shfl_sync(~0u, v, 3)', lambda i: 3),
     ('__shfl_sync(~0u, v, 1, 8)', lambda i: i // 8 * 8 + 1),
     ('__shfl_up_sync(~0u, v, 2)', lambda i: i - 2 if i >= 2 else i),
@@ -245,14 +245,18 @@ x[i] += i;''', 'long long* x')
     ('__syncthreads_or(i == 5)', lambda i: 1),
     ('__syncthreads_and(i == 5)', lambda i: 0),
     ('(i < 16 ? __shfl_sync(0xffffu, v, 1) : __shfl_sync(~0xffffu, v, 17))',
-     lambda i: 1 if i < 16 else 17),
-])
+     lambda i: 1 if i < 16 else 17)]
+
+
 @pytest.mark.parametrize('kind', ['float', 'long long'])
-def test_warps(emulator, expression, expected, kind):
-    x = simt.asarray(numpy.zeros(32))
-    run(emulator, kernel(f'int i = threadIdx.x; {kind} v = i; (void)v; '
-                         f'x[i] = {expression};', 'double* x'), (x,))
-    assert x.tolist() == [expected(i) for i in range(32)]
+def test_warps(emulator, kind):
+    x = simt.asarray(numpy.zeros((len(WARPS), 32)))
+    lines = [f'x[{32 * row} + i] = {expression};'
+             for row, (expression, _) in enumerate(WARPS)]
+    run(emulator, kernel('\n'.join([
+        f'int i = threadIdx.x; {kind} v = i;', *lines]), 'double* x'), (x,))
+    for row, (expression, expected) in zip(x.tolist(), WARPS):
+        assert row == [expected(i) for i in range(32)], expression
 
 
 def test_lanes_that_have_returned_are_not_waited_for(emulator):
@@ -279,7 +283,7 @@ atomicExch(x + 4, i);''', f'{kind}* x')
     assert x.tolist() == [64 * 65 / 2, 1, 64, 1, 64]
 
 
-@pytest.mark.parametrize('expression,expected', [
+ARITHMETIC = [
     ('rsqrt(4.f)', .5), ('rsqrt(4.)', .5), ('fma(2., 3., 4.)', 10),
     ('max(2.f, 3.f) + min(2, 3) + max(5LL, 4LL)', 10),
     ('__expf(0.f)', 1), ('__ldg(x) + 1', 1), ('__clz(1)', 31),
@@ -287,13 +291,17 @@ atomicExch(x + 4, i);''', f'{kind}* x')
     ('__umulhi(1u << 31, 6u)', 3), ('__float_as_int(1.f) >> 23', 127),
     ('__int_as_float(127 << 23)', 1), ('exp(1.f) == expf(1.f)', 1),
     ('sizeof(exp(1.f))', 4), ('isfinite(1 / 0.)', 0),
-    ('warpSize', 32), ('(double)make_float4(1, 2, 3, 4).w', 4),
-])
-def test_arithmetic(emulator, expression, expected):
-    x = simt.asarray(numpy.zeros(1))
-    run(emulator, kernel(f'x[0] = {expression};', 'double* x'), (x,),
-        shape((1,), (1,)))
-    assert x[0] == expected
+    ('warpSize', 32), ('(double)make_float4(1, 2, 3, 4).w', 4)]
+
+
+def test_arithmetic(emulator):
+    x = simt.asarray(numpy.zeros(1 + len(ARITHMETIC)))
+    run(emulator, kernel('\n'.join(
+        f'x[{i}] = {expression};'
+        for i, (expression, _) in enumerate(ARITHMETIC, 1)), 'double* x'),
+        (x,), shape((1,), (1,)))
+    for value, (expression, expected) in zip(x.tolist()[1:], ARITHMETIC):
+        assert value == expected, expression
 
 
 def test_the_seed_orders_threads(emulator):

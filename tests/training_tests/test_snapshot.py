@@ -36,7 +36,8 @@ def fit(cls, path=None, **arguments):
     (imsat.IMSATClustering, dict(delta=1e-4)),
     (imsat.IMSATClustering, dict(n_init=2)), (imsat.IMSATHasher, {}),
     (imsat.DeepHasher, dict(sampling='sweep')), (imsat.DAEKMeans, {}),
-    (imsat.DEC, {}), (imsat.DEC, dict(max_epochs=4))])
+    pytest.param(imsat.DEC, {}, marks=pytest.mark.slow),
+    (imsat.DEC, dict(max_epochs=4))])
 def test_more_epochs(tmp_path, cls, arguments):
     path, out = tmp_path / 'model.npz', tmp_path / 'out'
     whole = fit(cls, path, epochs=4, **arguments)
