@@ -137,10 +137,10 @@ def test_what_a_dead_rank_leaves_is_gone_on_with(died):
      6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + 3 * 4 + 5 * 4
      + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16)),
     # The means of both values of a bit, and a table of pairs.
-    pytest.param(
-        ['--outputs', '3', '--task', 'hashing'], 6 + 6 + 2 + 1 + 1,
-        6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + (6 + 9) * 4 + 5 * 4
-        + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16), marks=pytest.mark.slow)])
+    (['--outputs', '3', '--task', 'hashing'], 6 + 6 + 2 + 1 + 1,
+     6 * 2 * 16 * 8 + 6 * 2 * 16 * 4 + (6 + 9) * 4 + 5 * 4
+     + 4 * (7 * 16 + 16 * 16 + 3 * 16 + 7 * 16))])
+@pytest.mark.slow
 def test_what_a_step_sends(options, messages, n_bytes, tmp_path):
     ended = scripts.run_on_ranks(
         2, scripts.EXPERIMENTS / 'benchmark_ranks.py', '--dim', 7, '--hidden',

@@ -109,6 +109,7 @@ def check_agreement(planned, graph, steps):
                 ours[name], value, rtol=1e-8, atol=1e-10, err_msg=name)
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('method', [*CAPTURED, *UNCAPTURED])
 def test_agrees_with_the_graph(make, method):
     method = {**CAPTURED, **UNCAPTURED}[method]

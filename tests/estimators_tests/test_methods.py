@@ -293,9 +293,10 @@ DRAWN = dict.fromkeys(
     (imsat.IMSATClustering(3, hidden=(30,), epochs=4, batch_size=8,
                            learning_rate=.03, n_neighbors=9, random_state=0),
      {**NO_CLASSIFIER, **DRAWN}),
-    (imsat.IMSATHasher(3, hidden=(30,), epochs=1, batch_size=8,
-                       n_neighbors=9, random_state=0),
-     {**NO_CLASSIFIER, **DRAWN})])
+    pytest.param(
+        imsat.IMSATHasher(3, hidden=(30,), epochs=1, batch_size=8,
+                          n_neighbors=9, random_state=0),
+        {**NO_CLASSIFIER, **DRAWN}, marks=pytest.mark.slow)])
 def test_check_estimator(estimator, expected):
     # K-means' threads wait for each other on a busy machine.
     with warnings.catch_warnings(), threadpool_limits(1):

@@ -184,7 +184,8 @@ def test_values_that_can_not_be(tmp_path, options, message):
 
 @pytest.mark.usefixtures('undrawn')
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('apart', [False, True])
+@pytest.mark.parametrize('apart', [False, pytest.param(
+    True, marks=pytest.mark.slow)])
 def test_points_with_several_labels(tmp_path, monkeypatch, apart):
     monkeypatch.chdir(tmp_path)
     y = RNG.randint(2, size=(300, 3))

@@ -1,4 +1,5 @@
 """A run that is killed and resumed ends as one that never was."""
+import functools
 import os
 import shutil
 import signal
@@ -51,28 +52,29 @@ def run(out, *options, killed=None, task='clustering'):
 
 @pytest.fixture(scope='module')
 def whole_runs(tmp_path_factory):
-    """Folder of an uninterrupted run of each task."""
-    outs = {}
-    for task in WRITES:
-        outs[task] = out = tmp_path_factory.mktemp(task) / 'out'
+    """Function of a task to the folder of an uninterrupted run."""
+    @functools.cache
+    def folder(task):
+        out = tmp_path_factory.mktemp(task) / 'out'
         numpy.savez(out.parent / 'points.npz', **POINTS)
         # Those of scripts.run have the hash seed of their common server.
         process = scripts.run_anew(task, *OPTIONS, *MORE[task], '--out', out,
                                    cwd=out.parent)
         assert process.returncode == 0, process.stderr
-    return outs
+        return out
+    return folder
 
 
 @pytest.fixture(scope='module')
 def uninterrupted(whole_runs):
-    return outcome(whole_runs['clustering'])
+    return outcome(whole_runs('clustering'))
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
 @pytest.mark.parametrize('task,moment', [
-    ('hashing', 'in an epoch'), *(pytest.param(
-        'clustering', moment, marks=[] if moment in SOME
-        else pytest.mark.slow) for moment in MOMENTS)])
+    pytest.param('hashing', 'in an epoch', marks=pytest.mark.slow),
+    *(pytest.param('clustering', moment, marks=[] if moment in SOME
+                   else pytest.mark.slow) for moment in MOMENTS)])
 def test_killed_once(tmp_path, whole_runs, task, moment):
     out = tmp_path / 'out'
     process = run(out, killed=MOMENTS[moment], task=task)
@@ -81,7 +83,7 @@ def test_killed_once(tmp_path, whole_runs, task, moment):
         load_npz(path)  # whole, whatever was under way
     process = run(out, '--resume', task=task)
     assert process.returncode == 0, process.stderr
-    assert outcome(out, task) == outcome(whole_runs[task], task)
+    assert outcome(out, task) == outcome(whole_runs(task), task)
 
 
 @pytest.mark.slow
@@ -96,7 +98,7 @@ def test_killed_again_and_again(tmp_path, whole_runs, task):
         deaths += 1
         assert deaths < 12
     assert deaths == 11
-    assert outcome(out, task) == outcome(whole_runs[task], task)
+    assert outcome(out, task) == outcome(whole_runs(task), task)
 
 
 @pytest.fixture(scope='module')
@@ -123,7 +125,7 @@ def test_truncated_snapshot(tmp_path, uninterrupted, killed_run, cut):
 
 
 def test_resumed_when_done(tmp_path, whole_runs, uninterrupted):
-    out = shutil.copytree(whole_runs['clustering'], tmp_path / 'out')
+    out = shutil.copytree(whole_runs('clustering'), tmp_path / 'out')
     process = run(out, '--resume', killed=(
         'imsat.training.updater', 'Updater.update_core', 1))
     assert process.returncode == 0, 'it trained again'
@@ -131,7 +133,7 @@ def test_resumed_when_done(tmp_path, whole_runs, uninterrupted):
 
 
 def test_made_again_from_its_config(tmp_path, whole_runs, uninterrupted):
-    out = whole_runs['clustering']
+    out = whole_runs('clustering')
     process = scripts.run('clustering', '--config', out / 'config.json',
                           '--out', tmp_path / 'two', cwd=out.parent)
     assert process.returncode == 0, process.stderr

@@ -285,7 +285,7 @@ def test_a_method_of_ones_own_gets_a_row(points, make):
 @pytest.mark.skipif(os.name != 'posix', reason='signals of POSIX')
 @pytest.mark.parametrize('name,code', [
     ('SIGTERM', 130), pytest.param('SIGHUP', 130, marks=pytest.mark.slow),
-    ('SIGKILL', -9)])
+    pytest.param('SIGKILL', -9, marks=pytest.mark.slow)])
 def test_what_is_under_way_ends_with_the_script(points, name, code):
     script = subprocess.Popen(
         [sys.executable, str(SCRIPT), '4', '--methods', 'imsat-vat',

@@ -77,6 +77,7 @@ def test_codes_without_duplicates(xp, block, n_bits):
                       range(500), k)
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('threads', [1, 3])
 @pytest.mark.parametrize('n_bits', N_BITS)
 def test_search_by_numba(n_bits, threads, monkeypatch):

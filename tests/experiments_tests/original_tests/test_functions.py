@@ -18,6 +18,7 @@ print 'Python 2'
 '''
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('dtype', ['d', 'f'])
 def test_agree(xp, dtype):
     comparisons = list(replay_functions(
