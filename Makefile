@@ -1,5 +1,5 @@
 # make cluster   cluster the handwritten digits
-# make test      check the code by make lint, then run the tests: 5 minutes
+# make test      check the code by make lint, then run the tests: 7 minutes
 # make test-all  likewise with those marked slow, as CI does
 # make lint      ruff and mypy, as pyproject.toml says
 # make docs      make the reference of the library from its docstrings
