@@ -92,20 +92,24 @@ extern "C" __global__ void softmax_entropy_columns(
     }
 }
 
-// What a column adds to the two terms of the marginal, and their derivatives
-// by its mean probability.
+// The two terms of the marginal, to which columns are added.
 struct Marginal {
-    T entropy, divergence, entropy_slope, kl_slope;
-    __device__ Marginal(const ScaledSum& sum, long long rows, T q, T eps) {
+    T entropy, divergence;
+    // Column j, whose probabilities sum to `sum`; leaves the derivatives by
+    // their mean.
+    __device__ void add(
+            const ScaledSum& sum, long long rows, long long width,
+            const T* prior, T eps, long long j, T* entropy_slope,
+            T* kl_slope) {
         const T mean = exp(sum.offset) * sum.scaled / rows;
         const T log_mean = log_plus(
             mean, sum.offset + log(sum.scaled) - log(T(rows)), eps);
-        const T log_q = log(q + eps);
+        const T log_q = log((prior ? prior[j] : T(1) / width) + eps);
         const T slope = log_mean + slope_of_log(mean, eps);
-        entropy = -mean * log_mean;
-        divergence = mean * (log_mean - log_q);
-        entropy_slope = -slope;
-        kl_slope = slope - log_q;
+        entropy += -mean * log_mean;
+        divergence += mean * (log_mean - log_q);
+        entropy_slope[j] = -slope;
+        kl_slope[j] = slope - log_q;
     }
 };
 
@@ -117,7 +121,7 @@ extern "C" __global__ void softmax_entropy_marginal(
         const T* offsets, const T* scaled, long long chunks, long long rows,
         long long width, const T* prior, T eps, T* entropy_slope,
         T* kl_slope, T* entropies, T* divergences) {
-    T entropy = 0, divergence = 0;
+    Marginal marginal = {0, 0};
     for (long long first = blockIdx.x * (long long)blockDim.y; first < width;
             first += gridDim.x * (long long)blockDim.y) {
         const long long j = first + threadIdx.y;
@@ -130,17 +134,12 @@ extern "C" __global__ void softmax_entropy_marginal(
             sum += some;
         }
         sum = sum_lanes(sum, blockDim.x);
-        if (j < width && threadIdx.x == 0) {
-            const Marginal of(sum, rows, prior ? prior[j] : T(1) / width,
-                              eps);
-            entropy += of.entropy;
-            divergence += of.divergence;
-            entropy_slope[j] = of.entropy_slope;
-            kl_slope[j] = of.kl_slope;
-        }
+        if (j < width && threadIdx.x == 0)
+            marginal.add(sum, rows, width, prior, eps, j, entropy_slope,
+                         kl_slope);
     }
-    entropy = block_sum(entropy);
-    divergence = block_sum(divergence);
+    const T entropy = block_sum(marginal.entropy);
+    const T divergence = block_sum(marginal.divergence);
     if (threadIdx.x == 0 && threadIdx.y == 0) {
         entropies[blockIdx.x] = entropy;
         divergences[blockIdx.x] = divergence;
@@ -195,7 +194,7 @@ softmax_entropy_at_once(
     __shared__ T entropy_slope[BLOCK_COLUMNS], kl_slope[BLOCK_COLUMNS];
     const T conditional = entropy_of_rows(
         y, rows, width, eps, largest, log_sum);
-    T entropy = 0, divergence = 0;
+    Marginal marginal = {0, 0};
     for_columns(width, [&](int j, int lane) {
         ScaledSum sum = no_sum(eps);
         for (int i = lane; i < rows; i += 32) {
@@ -203,17 +202,12 @@ softmax_entropy_at_once(
             sum.add(softmax.log_p(y[i * width + j]), 1);
         }
         sum = sum_lanes(sum, 32);
-        if (lane == 0) {
-            const Marginal of(sum, rows, prior ? prior[j] : T(1) / width,
-                              eps);
-            entropy += of.entropy;
-            divergence += of.divergence;
-            entropy_slope[j] = of.entropy_slope;
-            kl_slope[j] = of.kl_slope;
-        }
+        if (lane == 0)
+            marginal.add(sum, rows, width, prior, eps, j, entropy_slope,
+                         kl_slope);
     });
-    entropy = block_sum(entropy);
-    divergence = block_sum(divergence);
+    const T entropy = block_sum(marginal.entropy);
+    const T divergence = block_sum(marginal.divergence);
     gradient_of_rows(y, largest, log_sum, entropy_slope, kl_slope, rows,
                      width, eps, weights, weights + 1, weights + 2, gy);
     write_values(conditional, entropy, divergence, weights, values);
