@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import numpy
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from scipy.stats import entropy
@@ -131,18 +132,21 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
             f'each, {MOST_ROWS} by {MOST_ROWS} at most, of places in the '
             f'gallery')
     height, width = image_shape[:2]
+    side = max(height, width)
     figure = Figure((.6 * (k + 1) + .4, .72 * rows + .4),
                     layout='constrained')
-    grid = figure.subplots(rows, k + 1, squeeze=False)
+    # One for all: Matplotlib takes seconds to lay out a hundred of them.
+    axes = figure.subplots()
     span = query_x.min(), query_x.max()
     cmap = 'gray_r' if are_strokes(query_x, span) else 'gray'
     for i in range(rows):
         images = [query_x[i], *gallery_x[neighbors[i]]]
-        for j, (axes, image) in enumerate(zip(grid[i], images)):
+        for j, image in enumerate(images):
+            left = 1.1 * side * j + (side - width) / 2
+            top = 1.3 * side * i + (side - height) / 2
             axes.imshow(drawable(image, image_shape, span), cmap=cmap,
-                        vmin=span[0], vmax=span[1])
-            axes.set_xticks([])
-            axes.set_yticks([])
+                        vmin=span[0], vmax=span[1],
+                        extent=(left, left + width, top + height, top))
             if j == 0:
                 color, text = BLUE, 'query'
             else:
@@ -151,10 +155,14 @@ def nearest_images(path: AnyPath, query_x: numpy.ndarray,
                     labels, LabelSets) else labels[1][place] == labels[0][i]
                 color = GREY if right else ORANGE
                 text = distances[i, j - 1]
-            axes.set_title(text, fontsize=7, pad=2)
-            for spine in axes.spines.values():
-                spine.set_color(color)
-                spine.set_linewidth(2 if color != GREY else 1)
+            axes.text(left + width / 2, top - .05 * side, text, fontsize=7,
+                      ha='center')
+            axes.add_patch(Rectangle(
+                (left, top), width, height, fill=False, edgecolor=color,
+                linewidth=2 if color != GREY else 1))
+    axes.set_xlim(-.05 * side, side * (1.1 * k + 1.05))
+    axes.set_ylim(side * (1.3 * rows - .25), -.3 * side)
+    axes.set_axis_off()
     figure.suptitle('nearest codes and their Hamming distances; another '
-                    'label in orange', fontsize=9)
+                    'label in orange', fontsize=9, wrap=True)
     return save(figure, path)

@@ -1,5 +1,6 @@
 """What is drawn of hash codes, as Matplotlib has it."""
 import numpy
+import pytest
 from matplotlib.colors import to_hex
 from sklearn.metrics import mutual_info_score
 
@@ -70,46 +71,57 @@ def test_nearest_images(drawn):
                           for n, start in ((2, 0.), (5, 10.)))
     neighbors = numpy.array([[4, 0, 2], [1, 3, 4]])
     distances = numpy.array([[0, 1, 5], [2, 2, 3]])
-    grid = numpy.reshape(drawn(
+    axes, = drawn(
         'nearest_images', query_x, numpy.array([7, 8]), gallery_x,
-        numpy.array([7, 8, 8, 7, 7]), neighbors, distances, (2, 3)), (2, 4))
-    shown = [[numpy.unique(axes.images[0].get_array()).tolist()
-              for axes in row] for row in grid]
-    assert shown == [[[0], [14], [10], [12]], [[1], [11], [13], [14]]]
-    assert all(axes.images[0].get_array().shape == (2, 3)
-               for axes in grid.flat)
-    assert [[axes.get_title() for axes in row] for row in grid] == [
-        ['query', '0', '1', '5'], ['query', '2', '2', '3']]
-    frames = [[{to_hex(spine.get_edgecolor())
-                for spine in axes.spines.values()} for axes in row]
-              for row in grid]
-    assert frames == [[{BLUE}, {GREY}, {GREY}, {ORANGE}],
-                      [{BLUE}, {GREY}, {ORANGE}, {ORANGE}]]
+        numpy.array([7, 8, 8, 7, 7]), neighbors, distances, (2, 3))
+    assert [numpy.unique(image.get_array()).tolist()
+            for image in axes.images] == [
+        [0], [14], [10], [12], [1], [11], [13], [14]]
+    assert [text.get_text() for text in axes.texts] == [
+        'query', '0', '1', '5', 'query', '2', '2', '3']
+    assert [to_hex(frame.get_edgecolor()) for frame in axes.patches] == [
+        BLUE, GREY, GREY, ORANGE, BLUE, GREY, ORANGE, ORANGE]
+    # Two rows of four, each image in its frame and its text above.
+    corners = [frame.get_xy() for frame in axes.patches]
+    columns, rows = map(sorted, map(set, zip(*corners)))
+    assert corners == [(x, y) for y in rows for x in columns]
+    assert (len(columns), len(rows)) == (4, 2)
+    for image, frame, text in zip(axes.images, axes.patches, axes.texts):
+        assert image.get_array().shape == (2, 3)
+        left, right, bottom, top = image.get_extent()
+        assert (left, top) == frame.get_xy()
+        assert (right - left, bottom - top) == pytest.approx((3, 2))
+        x, y = text.get_position()
+        assert left < x < right and top - 1 < y < top
+    low, high = axes.get_xlim(), axes.get_ylim()
+    assert low[0] < columns[0] and columns[-1] + 3 < low[1]
+    assert high[1] < rows[0] and rows[-1] + 2 < high[0]
 
 
 def test_images_share_a_scale_of_grey(drawn):
     query_x = numpy.array([[-1., 3.]])
-    axes = drawn('nearest_images', query_x, [0], 9 * query_x,
-                 numpy.array([0]), numpy.array([[0]]), numpy.array([[1]]),
-                 (1, 2))
-    assert {a.images[0].get_clim() for a in axes} == {(-1, 3)}
+    axes, = drawn('nearest_images', query_x, [0], 9 * query_x,
+                  numpy.array([0]), numpy.array([[0]]), numpy.array([[1]]),
+                  (1, 2))
+    assert [image.get_clim() for image in axes.images] == 2 * [(-1, 3)]
 
 
 def test_nearest_in_colour(drawn):
     query_x = numpy.array([[-1., 1, 3, 3, 1, -1]])
-    query, nearest = drawn(
+    axes, = drawn(
         'nearest_images', query_x, [0], 2 * query_x, numpy.array([0]),
         numpy.array([[0]]), numpy.array([[1]]), (1, 2, 3))
-    assert query.images[0].get_array().tolist() == [[[0, .5, 1], [1, .5, 0]]]
+    query, nearest = axes.images
+    assert query.get_array().tolist() == [[[0, .5, 1], [1, .5, 0]]]
     # On the query's scale, and no further.
-    assert nearest.images[0].get_array().tolist() == [
+    assert nearest.get_array().tolist() == [
         [[0, .75, 1], [1, .75, 0]]]
 
 
 def test_nearest_of_several_labels(drawn):
     labels = numpy.array([[1, 1, 0], [0, 0, 1], [0, 1, 1]])
     x = numpy.arange(6.).reshape(3, 2)
-    axes = drawn('nearest_images', x[:1], labels[:1], x, labels,
-                 numpy.array([[1, 2]]), numpy.array([[1, 1]]), (1, 2))
-    assert [to_hex(a.spines['left'].get_edgecolor()) for a in axes] == [
+    axes, = drawn('nearest_images', x[:1], labels[:1], x, labels,
+                  numpy.array([[1, 2]]), numpy.array([[1, 1]]), (1, 2))
+    assert [to_hex(frame.get_edgecolor()) for frame in axes.patches] == [
         BLUE, ORANGE, GREY]
