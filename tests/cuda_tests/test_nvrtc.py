@@ -45,6 +45,7 @@ def nvrtc():
     return nvrtc
 
 
+@pytest.mark.by_turns(2)
 @pytest.mark.parametrize('kernel,variant,architecture', VARIANTS)
 def test_compiles(nvrtc, kernel, variant, architecture):
     if isinstance(kernel, kernels.Source):

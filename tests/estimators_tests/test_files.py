@@ -80,6 +80,7 @@ def spoilt(array):
         yield array + .5
 
 
+@pytest.mark.by_turns(2)
 def test_every_array_is_checked(saved, tmp_path):
     cls, arrays = saved
     fitted = arrays.keys() - HEAD

@@ -109,7 +109,7 @@ def state_of(updater):
     return chainer.serializers.npz.serialize(updater)
 
 
-@pytest.mark.by_turns(2)
+@pytest.mark.by_turns(3)
 @pytest.mark.parametrize('method', METHODS)
 def test_agrees_with_the_graph(loops, method):
     planned, graph = (make(*METHODS[method], step)

@@ -81,7 +81,7 @@ def check(case, outputs):
     assert case.error(numpy, outputs, expected) <= case.tolerance
 
 
-@pytest.mark.by_turns(2)
+@pytest.mark.by_turns(4)
 @each_case
 def test_ours(emulator, case):
     outputs = run(case, case.contestants(numpy)['ours'])
