@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import chainer
+import chainer.functions as F
 import numpy
 
 from imsat.errors import InputError
@@ -195,10 +196,6 @@ class ClusteringObjective(Objective):
     starts at lambda mu and :class:`imsat.training.extensions.GrowingPenalty`
     raises it.
 
-    While the weight is 0, as :class:`imsat.training.extensions.LatePenalty`
-    has it at first where q is not uniform, it is Eq. 7,
-    :math:`\lambda (H(Y|X) - H(Y))`.
-
     Example:
         >>> imsat.ClusteringObjective(mu=1).penalty
         0.1
@@ -259,8 +256,6 @@ class ClusteringObjective(Objective):
         loss = self.lam * information.conditional_entropy
         if self.prior is None and self.delta is None:
             return loss - self.penalty * information.marginal_entropy
-        if penalty == 0 and self.waits:
-            return loss - self.lam * information.marginal_entropy
         return loss + (self.penalty if penalty is None else penalty) \
             * information.kl_to_prior
 
@@ -271,6 +266,30 @@ class ClusteringObjective(Objective):
             return super().rank(sat, information, penalty)
         return (max(information.kl_to_prior - self.delta, 0.),
                 sat + self.lam * information.conditional_entropy)
+
+
+@documented
+@dataclasses.dataclass(frozen=True)
+class BoundedObjective(ClusteringObjective):
+    r"""Eq. 7 that has no use for clusters more even than need be.
+
+    :math:`\lambda (H(Y|X) - \min(H(Y), most))`: by it
+    :class:`imsat.training.extensions.LatePenalty` finds clusters that may be
+    as uneven as their prior.
+
+    Example:
+        >>> imsat.losses.objectives.BoundedObjective(most=.5).lam
+        0.1
+    """
+    most: float = parameter(0., Number(0), 'H(Y) that is enough, nats',
+                            kw_only=False)
+
+    def combine(self, information, penalty=None):
+        entropy = information.marginal_entropy
+        enough = F.clip(entropy, 0., self.most) \
+            if isinstance(entropy, chainer.Variable) \
+            else min(entropy, self.most)
+        return self.lam * (information.conditional_entropy - enough)
 
 
 def weighted_information(y, sizes, weight):

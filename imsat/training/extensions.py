@@ -8,10 +8,12 @@ import chainer
 import numpy
 from chainer import backend, reporter
 from chainer.training import extension, extensions
+from scipy.stats import entropy
 
 from imsat.cuda import runtime
 from imsat.errors import DivergenceError
 from imsat.losses import IMSATLoss
+from imsat.losses.objectives import BoundedObjective, check_prior
 from imsat.on_disk import blocks_of
 from imsat.parameters import (
     FUNCTION, TABLE, Number, OneOf, Whole, checked)
@@ -105,12 +107,15 @@ class LatePenalty(extension.Extension):
 
     For ``epochs`` there is no penalty, and I(X; Y) is maximised (Eq. 7) under
     perturbations that are WIDE times as long at first: what lies far apart
-    is told apart first, and no large cluster is cut for want of another.
+    is told apart first, and no large cluster is cut for want of another.  Of
+    H(Y) counts what the prior could have, log K at first and h(q) in the end,
+    so that clusters become as uneven as it is where that makes them surer.
     Then the outputs change places, so that the largest cluster has the
     largest prior and so on, and the constraint of Eq. 10 has its weight.
 
     Args:
-        loss (IMSATLoss): Whose ``penalty`` is 0 until then.
+        loss (IMSATLoss): Whose ``penalty`` is 0 until then, and whose
+            ``objective`` another.
         x (array or sparse matrix): All data, shape (N, d).
         epochs (int): How many; of a network that has clusters, 0.
         weight (array): Of the points, shape (N,); None for all alike.
@@ -126,13 +131,22 @@ class LatePenalty(extension.Extension):
         self.loss, self.x, self.epochs = loss, x, epochs
         self.weight = weight
         self.radius = loss.radius
+        self.objective: Any = loss.objective
         if epochs:
             loss.penalty = 0.
 
     def initialize(self, trainer):
         left = self.epochs - trainer.updater.epoch
-        self.loss.radius = self.radius if left <= 0 else \
-            self.radius * numpy.float32(WIDE ** (left / self.epochs))
+        if left <= 0:
+            self.loss.radius = self.radius
+            self.loss.objective = self.objective
+            return
+        share = left / self.epochs
+        self.loss.radius = self.radius * numpy.float32(WIDE ** share)
+        prior = check_prior(self.objective.prior)
+        self.loss.objective = BoundedObjective(
+            self.objective.lam, prior=self.objective.prior,
+            most=share * math.log(len(prior)) + (1 - share) * entropy(prior))
 
     def __call__(self, trainer):
         # GrowingPenalty, if there is one, has said it before it raised it.
@@ -140,10 +154,9 @@ class LatePenalty(extension.Extension):
             'all/penalty', self.loss.penalty)})
         self.initialize(trainer)
         if trainer.updater.epoch == self.epochs:
-            objective: Any = self.loss.objective
-            self.loss.penalty = objective.penalty
+            self.loss.penalty = self.objective.penalty
             sort_outputs(trainer.updater.get_optimizer('main').target, self.x,
-                         objective.prior, self.weight)
+                         self.objective.prior, self.weight)
 
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)

@@ -92,6 +92,7 @@ class Plan:
 
     def __init__(self, optimizer, loss, captures=True):
         self.optimizer, self.loss = optimizer, loss
+        self.objective = loss.objective
         self.captures, self.ranks = captures, current()
         parts = self.parts = parts_of(loss.regularizer)
         moves = [(weight, part) for weight, part in parts
@@ -109,6 +110,11 @@ class Plan:
         self.flat: Any = None
         self.rows: Any = None
         self.fixed: list = []
+
+    def suits(self):
+        """Whether the loss is still what was planned: an extension may put
+        another objective in its place for a while."""
+        return self.loss.objective is self.objective
 
     def __call__(self, x, index, step):
         """Makes the step.

@@ -82,7 +82,8 @@ class Updater(updaters.StandardUpdater):
         optimizer = self.get_optimizer('main')
         network = optimizer.target
         index = self.get_iterator('main').next()
-        if self._plan is not None and chainer.config.train:
+        if self._plan is not None and chainer.config.train \
+                and self._plan.suits():
             terms = self._plan(self.x, index, self.iteration)
         else:
             terms = self.loss(

@@ -5,6 +5,7 @@ import pytest
 from imsat import (
     ClusteringObjective, CodeObjective, HashingObjective, InputError)
 from imsat.functions.entropy import Entropies
+from imsat.losses.objectives import BoundedObjective
 
 Y = chainer.Variable(numpy.random.RandomState(0).normal(0, 2, (50, 4)))
 P = numpy.exp(Y.array) / numpy.exp(Y.array).sum(axis=1, keepdims=True)
@@ -47,6 +48,25 @@ def test_restarts_under_the_constraint():
         return objective.rank(sat, Entropies(1., 1., kl))
     assert rank(.5, .01) < rank(.6, .01)
     assert rank(.9, .01) < rank(.1, .06) < rank(.1, .07)
+
+
+@pytest.mark.parametrize('most,share', [
+    (1.01 * MARGINAL, 1), (.99 * MARGINAL, 0)])
+def test_no_more_entropy_than_is_enough(most, share):
+    objective = BoundedObjective(.3, prior=PRIOR, most=most)
+    entropy = MARGINAL if share else most
+    assert objective.combine(Entropies(CONDITIONAL, MARGINAL, KL)) \
+        == pytest.approx(.3 * (CONDITIONAL - entropy), rel=1e-12)
+    y = chainer.Variable(Y.array)
+    loss, information = objective(y)
+    assert type(information) is Entropies
+    # The logarithms have 1e-8 inside.
+    numpy.testing.assert_allclose(
+        loss.array, .3 * (CONDITIONAL - entropy), 1e-6)
+    loss.backward()
+    other = chainer.Variable(y.array)
+    ClusteringObjective(.3, mu=share)(other)[0].backward()
+    numpy.testing.assert_allclose(y.grad, other.grad, 1e-12, 1e-16)
 
 
 @pytest.mark.parametrize('prior', [

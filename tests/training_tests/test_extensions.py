@@ -1,3 +1,4 @@
+import math
 import types
 
 import chainer
@@ -6,7 +7,9 @@ import pytest
 import simt
 
 import imsat
-from imsat.training.extensions import GrowingPenalty, LogReport
+from imsat.losses.objectives import BoundedObjective
+from imsat.training.extensions import (
+    GrowingPenalty, LatePenalty, LogReport)
 
 PENALTY = .4
 
@@ -43,6 +46,33 @@ def test_the_penalty_stops_growing(loss):
     for _ in range(150):
         observe(extension, .001)
     assert loss.penalty == PENALTY * 2 ** 20
+
+
+def test_clusters_may_be_as_uneven_as_their_prior():
+    prior = [.9, .1]
+    loss = imsat.IMSATLoss(imsat.ClusteringObjective(.2, prior=prior),
+                           imsat.VAT(), numpy.ones(3, 'f'))
+    objective, penalty = loss.objective, loss.penalty
+    extension = LatePenalty(loss, numpy.zeros((3, 2)), epochs=4)
+    assert loss.penalty == 0
+    least = -.9 * math.log(.9) - .1 * math.log(.1)
+    for epoch, share in enumerate((1, .75, .5, .25)):
+        extension.initialize(at(epoch))
+        assert (type(loss.objective), loss.objective.lam) == (
+            BoundedObjective, .2)
+        assert loss.objective.most == pytest.approx(
+            share * math.log(2) + (1 - share) * least, rel=1e-12)
+        numpy.testing.assert_allclose(loss.radius, 8 ** share, 1e-6)
+    # A run that is resumed then has the penalty from its snapshot.
+    extension.initialize(at(4))
+    assert loss.objective is objective
+    assert loss.radius.tolist() == [1, 1, 1]
+    loss.penalty = penalty
+
+
+def at(epoch):
+    return types.SimpleNamespace(
+        updater=types.SimpleNamespace(epoch=epoch))
 
 
 def test_serialized(loss):

@@ -105,6 +105,22 @@ def test_a_batch_of_another_size_draws_anew():
                 updater.x, numpy.arange(n), t).values()))
 
 
+def test_another_objective_for_a_while(monkeypatch):
+    called = []
+    monkeypatch.setattr(plan.Plan, '__call__', lambda *args: called.append(
+        args) or {'loss': numpy.zeros(())})
+    updater = make(*METHODS['prior'])
+    planned = updater.loss.objective
+    run(updater, 2)
+    assert len(called) == 2
+    updater.loss.objective = imsat.ClusteringObjective(mu=1.)
+    run(updater, 3)
+    assert len(called) == 2
+    updater.loss.objective = planned
+    run(updater, 1)
+    assert len(called) == 3
+
+
 def state_of(updater):
     return chainer.serializers.npz.serialize(updater)
 
