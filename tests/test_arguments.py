@@ -309,6 +309,8 @@ WITHOUT = {
     'imsat.training.extensions.LogReport': 'likewise',
     'imsat.training.extensions.reorder': 'a step of LatePenalty',
     'imsat.training.extensions.sort_outputs': 'likewise',
+    'imsat.training.extensions.refill': 'likewise',
+    'imsat.training.extensions.sizes_of': 'likewise',
     'imsat.training.extensions.check_finite': 'of DivergenceCheck',
     'imsat.estimators.cluster_numbers.ClusterNumbers':
         'holds what choose_n_clusters has found',

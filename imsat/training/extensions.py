@@ -18,6 +18,7 @@ from imsat.on_disk import blocks_of
 from imsat.parameters import (
     FUNCTION, TABLE, Number, OneOf, Whole, checked)
 from imsat.progress import ProgressBar
+from imsat.randomness import NOISE, generator
 from imsat.training.evaluation import predict_logits, softmax
 
 LOSS = OneOf(IMSATLoss, 'give an imsat.IMSATLoss')
@@ -57,6 +58,8 @@ class Evaluator(extension.Extension):
 
 # Of perturbations, before a prior is brought in: docs/defaults.md.
 WIDE = 8.
+# How often clusters that were lost are looked for before that.
+ATTEMPTS = 40
 # So many times its first weight the penalty may become, see docs/data.md.
 MOST_GROWTH = 2. ** 20
 
@@ -110,8 +113,10 @@ class LatePenalty(extension.Extension):
     is told apart first, and no large cluster is cut for want of another.  Of
     H(Y) counts what the prior could have, log K at first and h(q) in the end,
     so that clusters become as uneven as it is where that makes them surer.
-    Then the outputs change places, so that the largest cluster has the
-    largest prior and so on, and the constraint of Eq. 10 has its weight.
+    An output that hardly any point has would never come back: ATTEMPTS times
+    it becomes a copy of another, see :func:`refill`.  Then the outputs change
+    places, so that the largest cluster has the largest prior and so on, and
+    the constraint of Eq. 10 has its weight.
 
     Args:
         loss (IMSATLoss): Whose ``penalty`` is 0 until then, and whose
@@ -153,10 +158,17 @@ class LatePenalty(extension.Extension):
         chainer.report({'all/penalty': trainer.observation.get(
             'all/penalty', self.loss.penalty)})
         self.initialize(trainer)
-        if trainer.updater.epoch == self.epochs:
+        updater = trainer.updater
+        network = updater.get_optimizer('main').target
+        every = max(1, self.epochs // ATTEMPTS)
+        if updater.epoch == self.epochs:
             self.loss.penalty = self.objective.penalty
-            sort_outputs(trainer.updater.get_optimizer('main').target, self.x,
-                         self.objective.prior, self.weight)
+            sort_outputs(network, self.x, self.objective.prior, self.weight)
+        # The copies need time to part.
+        elif updater.epoch <= self.epochs - every \
+                and updater.epoch % every == 0:
+            refill(network, self.x, self.objective.prior, generator(
+                self.loss.seed, NOISE, updater.iteration), self.weight)
 
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
@@ -164,19 +176,49 @@ class LatePenalty(extension.Extension):
 
 def sort_outputs(network, x, prior, weight=None):
     """Brings clusters and a prior, shape (K,), in one order of size."""
-    logits = predict_logits(network, x)
-    p = sum((softmax(block) if weight is None else
-             weight[start:start + len(block), None] * softmax(block)
-             ).sum(axis=0) for start, block in blocks_of(logits))
+    p = sizes_of(network, x, weight)
     order = numpy.empty(len(p), int)
     order[numpy.argsort(prior, kind='stable')] = \
         numpy.argsort(p, kind='stable')
     reorder(list(network.children())[-1], order)
 
 
+def refill(network, x, prior, rng, weight=None):
+    """Each output that has lost nearly all of its points becomes a copy of
+    another, of which the two may then part.
+
+    That is one at random: half of the time any, and half of the time one of
+    those that have more than the part of the prior, shape (K,), that is
+    theirs in the order of size, since they may be two.
+    """
+    p, prior = sizes_of(network, x, weight), numpy.sort(check_prior(prior))
+    lost = p < .3 * prior[0]
+    if not lost.any():
+        return
+    due = prior[numpy.argsort(numpy.argsort(p, kind='stable'))]
+    excess = numpy.where(lost, 0., numpy.maximum(p - due, 0.))
+    chance = excess / max(excess.sum(), 1e-9) + ~lost / (~lost).sum()
+    order = numpy.arange(len(p))
+    order[lost] = rng.choice(len(p), lost.sum(), p=chance / chance.sum())
+    layer = list(network.children())[-1]
+    reorder(layer, order)
+    W = layer.W.array
+    noise = .01 * W.std() * rng.standard_normal(W.shape)
+    W += layer.device.send((noise * lost[:, None]).astype(W.dtype))
+
+
+def sizes_of(network, x, weight=None):
+    """p(y) of all data, shape (K,), float64."""
+    p = sum((softmax(block) if weight is None else
+             weight[start:start + len(block), None] * softmax(block)
+             ).sum(axis=0) for start, block in blocks_of(
+                 predict_logits(network, x)))
+    return p / p.sum()
+
+
 def reorder(layer, order):
-    """Puts the outputs of a linear layer, and what its optimizer has gathered
-    of them, into another order, shape (M,)."""
+    """Gives each output of a linear layer the weights of another, shape (M,),
+    and what its optimizer has gathered of them."""
     order = layer.device.send(order)
     for parameter in layer.params():
         gathered = getattr(parameter.update_rule, 'state', None) or {}

@@ -9,7 +9,7 @@ import simt
 import imsat
 from imsat.losses.objectives import BoundedObjective
 from imsat.training.extensions import (
-    GrowingPenalty, LatePenalty, LogReport)
+    GrowingPenalty, LatePenalty, LogReport, refill)
 
 PENALTY = .4
 
@@ -68,6 +68,66 @@ def test_clusters_may_be_as_uneven_as_their_prior():
     assert loss.objective is objective
     assert loss.radius.tolist() == [1, 1, 1]
     loss.penalty = penalty
+
+
+def with_lost_output(bias):
+    """A network of three outputs, the last of them for no point."""
+    network = imsat.Encoder(2, 3, hidden=())
+    optimizer = chainer.optimizers.Adam().setup(network)
+    network.cleargrads()
+    chainer.functions.sum(network(numpy.ones((1, 2), 'f'))).backward()
+    optimizer.update()
+    network.l1.W.array[...] = [[9, 0], [-9, 0], [0, 0]]
+    network.l1.b.array[...] = 0, 0, bias
+    for name, parameter in network.l1.namedparams():
+        for i, array in enumerate(parameter.update_rule.state.values()):
+            array[...] = numpy.arange(array.size).reshape(array.shape) + i
+    return network
+
+
+X = numpy.repeat([[1., 0.], [-1., 0.]], [60, 40], axis=0).astype('f')
+
+
+def test_a_lost_output_becomes_a_copy_of_one_that_may_be_two():
+    chosen = []
+    for seed in range(40):
+        network = with_lost_output(bias=-9.)
+        before = network.copy('copy')
+        states = [{name: array.copy() for name, array
+                   in parameter.update_rule.state.items()}
+                  for parameter in network.params()]
+        refill(network, X, [.2, .5, .3], numpy.random.default_rng(seed))
+        W, old = network.l1.W.array, before.l1.W.array
+        numpy.testing.assert_array_equal(W[:2], old[:2])
+        assert (W[2] != old[2]).all()
+        j = abs(old[:2] - W[2]).sum(axis=1).argmin()
+        numpy.testing.assert_allclose(W[2], old[j], atol=.5)
+        assert network.l1.b.array.tolist() == [0, 0, 0]
+        for parameter, state in zip(network.params(), states):
+            for name, array in parameter.update_rule.state.items():
+                expected = state[name][[0, 1, j]]
+                numpy.testing.assert_array_equal(array, expected)
+        chosen.append(j)
+    # .6 - .5 and .4 - .3 are as much too much.
+    assert 8 < sum(chosen) < 32
+
+
+def test_the_larger_part_of_copies_is_of_what_is_too_large():
+    chosen = [0, 0]
+    for seed in range(100):
+        network = with_lost_output(bias=-9.)
+        refill(network, X, [.05, .6, .35], numpy.random.default_rng(seed))
+        chosen[int(network.l1.W.array[2, 0] < 0)] += 1
+    # .4 is more than .35: three chances of four.
+    assert 60 < chosen[1] < 90
+
+
+def test_no_output_is_changed_that_has_points():
+    network = with_lost_output(bias=9.)
+    before = network.copy('copy')
+    refill(network, X, [.2, .5, .3], numpy.random.default_rng(0))
+    for ours, old in zip(network.params(), before.params()):
+        numpy.testing.assert_array_equal(ours.array, old.array)
 
 
 def at(epoch):
