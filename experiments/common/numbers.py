@@ -7,6 +7,7 @@ import numpy
 
 import imsat
 from common.folders import describe, run_folder
+from common.report import how_it_was_made, picture, table, tag, write_page
 from common.results import get_versions
 from imsat import pictures
 from imsat.estimators import ClusterNumbers, IMSATClustering
@@ -14,6 +15,9 @@ from imsat.parameters import Whole
 from imsat.ranks import ranks_of
 from imsat.storage import load_json, save_json
 from paper.systems import get_system
+
+
+PICTURE = 'cluster_numbers.png'
 
 
 class Numbers(Whole):
@@ -75,19 +79,22 @@ def run_numbers(args, data, run):
         chosen = ClusterNumbers(numbers, [
             {name: numpy.array(value) for name, value
              in result['criteria'].items()} for result in results])
-        pictures.cluster_numbers(out / 'cluster_numbers.png', numbers,
+        pictures.cluster_numbers(out / PICTURE, numbers,
                                  chosen.values, chosen.best)
-        save_json(out / 'result.json', dict(
+        result = dict(
             method=args.method, dataset=data.name, n=data.x.shape[0],
             clusters=chosen.best, criterion=chosen.criterion,
             margin=chosen.margin, is_sure=chosen.is_sure,
             seconds=sum(result['seconds'] for result in results),
+            device=results[0]['device'], threads=results[0]['threads'],
             numbers=[dict(clusters=k, accuracy=result['accuracy'],
                           purity=result['purity'], **result['criteria'])
                      for k, result in zip(numbers, results)],
-            versions=get_versions()))
+            versions=get_versions())
+        save_json(out / 'result.json', result)
+        save_report(out, args, result, chosen)
     if not args.quiet:
-        print_numbers(out, numbers, results, chosen)
+        print_numbers(out, result, chosen)
 
 
 def folder_of(out, k):
@@ -105,15 +112,37 @@ def run_number(args, k, out, run):
     return load_json(path)
 
 
-def print_numbers(out, numbers, results, chosen):
-    names = list(chosen.values[0])
-    has_labels = results[0]['accuracy'] is not None
-    print(f'\n{"clusters":>8}' + ''.join(f'{name:>24}' for name in names)
-          + (f'{"ACC":>8}{"purity":>8}' if has_labels else ''))
-    for k, value, result in zip(numbers, chosen.values, results):
-        print(f'{k:8}' + ''.join(f'{value[name].mean():24.3f}'
-                                 for name in names)
-              + (f'{result["accuracy"]:8.1%}{result["purity"]:8.1%}'
-                 if has_labels else ''))
+def print_numbers(out, result, chosen):
+    titles, rows = rows_of(result, chosen)
+    print(f'\n{"clusters":>8}' + ''.join(f'{name:>24}' for name in titles))
+    for k, *cells in rows:
+        print(f'{k:8}' + ''.join(f'{cell:>24}' for cell in cells))
     print(f'{chosen}\nthe runs are in {out}/clusters-K/, the curve in '
-          f'{out}/cluster_numbers.png')
+          f'{out}/report.html')
+
+
+def rows_of(result, chosen):
+    """Titles, and of each number itself and what is said of it."""
+    titles = list(chosen.values[0])
+    rows = [[part['clusters'], *(f'{values[name].mean():.3f}'
+                                 for name in titles)]
+            for part, values in zip(result['numbers'], chosen.values)]
+    if result['numbers'][0]['accuracy'] is not None:
+        titles += ['ACC', 'purity']
+        for row, part in zip(rows, result['numbers']):
+            row += [f'{part["accuracy"]:.1%}', f'{part["purity"]:.1%}']
+    return titles, rows
+
+
+def save_report(out, args, result, chosen):
+    title = (f'{result["dataset"]}: {result["n"]} points in '
+             f'{result["numbers"][0]["clusters"]} to '
+             f'{result["numbers"][-1]["clusters"]} clusters')
+    titles, rows = rows_of(result, chosen)
+    write_page(out / 'report.html', title, [
+        tag('h1', title), tag('pre', args.command), tag('p', chosen),
+        tag('figure', picture((out / PICTURE).read_bytes(), PICTURE)),
+        tag('h2', 'Each number'), table(['clusters', *titles], [
+            [tag('a', k, href=f'clusters-{k}/report.html'), *cells]
+            for k, *cells in rows]),
+        *how_it_was_made(result, 'Each number leads to its own report.')])

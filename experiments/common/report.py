@@ -213,14 +213,23 @@ def write_report(path, title, args, result, *, sentences, scores, pictures,
                  table(['point', 'certainty', ''],
                        [[points.names[i], f'{certainty[i]:.3f}', uncertain(i)]
                         for i in rows])]
-    body += [tag('h2', 'How it was made'), table(
+    write_page(path, title, [*body, *how_it_was_made(
+        result, 'predict.py says the same of new points.')])
+
+
+def how_it_was_made(result, note):
+    """The last heading, and what belongs below it."""
+    return tag('h2', 'How it was made'), table(
         ['', ''], [
             ['seconds', f'{result["seconds"]:.0f}'],
             ['on', result['device']], ['threads', result['threads']],
-            *result['versions'].items()]),
-        tag('p', tag('small', 'config.json beside this file has all options; '
-                     '--config takes it. predict.py says the same of new '
-                     'points.'))]
+            *result['versions'].items()]), tag('p', tag(
+                'small', f'config.json beside this file has all options; '
+                f'--config takes it. {note}'))
+
+
+def write_page(path, title, body):
+    """Writes an HTML file of some elements, atomically."""
     page = tag('html', tag(
         'head', tag('meta', charset='utf-8'),
         tag('meta', name='viewport',

@@ -1,4 +1,5 @@
 """clustering.py --clusters 2..4: a run for each, and which it takes."""
+import re
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_a_run_for_each_number(options, capsys):
     said = capsys.readouterr().out
     assert '3 clusters, by information x neighbors: ' in said
     assert 'purity' in said
+    page = Path('run/report.html').read_text(encoding='utf-8')
+    sentence = next(line for line in said.splitlines()
+                    if line.startswith('3 clusters, '))
+    assert sentence in page
+    links = re.findall(r'href="([^"]*)"', page)
+    assert links == [f'clusters-{k}/report.html' for k in (2, 3, 4)]
+    for k, link in zip((2, 3, 4), links):
+        assert f'{k} clusters' in (Path('run') / link).read_text()
+        purity = result['numbers'][k - 2]['purity']
+        assert re.search(rf'>{k}</a></td>.*?<td>{purity:.1%}</td></tr>', page)
 
     # What is there is not run again, and what is not is.
     before = [load_json(f'run/clusters-{k}/result.json') for k in (2, 3)]

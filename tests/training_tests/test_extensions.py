@@ -79,7 +79,7 @@ def with_lost_output(bias):
     optimizer.update()
     network.l1.W.array[...] = [[9, 0], [-9, 0], [0, 0]]
     network.l1.b.array[...] = 0, 0, bias
-    for name, parameter in network.l1.namedparams():
+    for parameter in network.l1.params():
         for i, array in enumerate(parameter.update_rule.state.values()):
             array[...] = numpy.arange(array.size).reshape(array.shape) + i
     return network
