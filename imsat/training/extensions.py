@@ -110,9 +110,9 @@ class LatePenalty(extension.Extension):
 
     For ``epochs`` there is no penalty, and I(X; Y) is maximised (Eq. 7) under
     perturbations that are WIDE times as long at first: what lies far apart
-    is told apart first, and no large cluster is cut for want of another.  Of
-    H(Y) counts what the prior could have, log K at first and h(q) in the end,
-    so that clusters become as uneven as it is where that makes them surer.
+    is told apart first, and no large cluster is cut for want of another.
+    H(Y) counts less beyond log K at first, and h(q) in the end, so that
+    clusters become as uneven as the prior where that makes them surer.
     An output that hardly any point has would never come back: ATTEMPTS times
     it becomes a copy of another, see :func:`refill`.  Then the outputs change
     places, so that the largest cluster has the largest prior and so on, and
