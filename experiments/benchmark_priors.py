@@ -1,7 +1,7 @@
 """imsat told how large the clusters are, on groups of unlike sizes.
 
     python experiments/benchmark_priors.py --seeds 10
-    python experiments/benchmark_priors.py --seeds 10 --datasets usps --data-dir DIR
+    python experiments/benchmark_priors.py --datasets usps --data-dir DIR
 
 ACC of IMSAT (VAT), 200-200 units, with the true sizes as prior and all else
 by default, for seeds from 0 on; at the end a table.
