@@ -8,7 +8,6 @@ import chainer
 import numpy
 from chainer import backend, reporter
 from chainer.training import extension, extensions
-from scipy.stats import entropy
 
 from imsat.cuda import runtime
 from imsat.errors import DivergenceError
@@ -151,7 +150,8 @@ class LatePenalty(extension.Extension):
         prior = check_prior(self.objective.prior)
         self.loss.objective = BoundedObjective(
             self.objective.lam, prior=self.objective.prior,
-            most=share * math.log(len(prior)) + (1 - share) * entropy(prior))
+            most=share * math.log(len(prior))
+            - (1 - share) * float(prior @ numpy.log(prior)))
 
     def __call__(self, trainer):
         # GrowingPenalty, if there is one, has said it before it raised it.
