@@ -39,7 +39,9 @@ class Updater(updaters.StandardUpdater):
             optimizer; or ``'graph'``.
 
     Attributes:
-        step (str): Which of the two it is.
+        step (str): Which of the two it is.  While an extension has put
+            another objective into the loss, the plan rests and the graph
+            is taken.
 
     Example:
         >>> from imsat.training import Adam, IndexIterator, Updater
