@@ -108,9 +108,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         'Eq. 15; "auto": the paper\'s 250, a quarter of fewer than 1,000 '
         'points, or 2.5 for each of more than 100 clusters')
     halving: bool = parameter(
-        False, Flag(), 'after a few epochs only the better half of the '
+        False, Flag(), 'after 3/10 of the epochs only the better half of the '
         'restarts goes on, then of these, until one is left: 8 cost as much '
-        'as 2')
+        'as 4')
     initialization: str = parameter(
         INITIALIZATION, Choice(INITIALIZATIONS), 'of the weights: "original", '
         'as the authors\' code draws them, or "he", smaller')

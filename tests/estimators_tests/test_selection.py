@@ -108,10 +108,12 @@ def test_a_single_run_is_what_it_is():
 
 
 def test_rounds():
-    assert rounds(8, 48) == [(8, 0, 4), (4, 4, 8), (2, 8, 16), (1, 16, 48)]
-    assert rounds(5, 30) == [(5, 0, 2), (3, 2, 5), (2, 5, 10), (1, 10, 30)]
-    # Two whole runs.
-    assert sum(n * (end - start) for n, start, end in rounds(8, 48)) == 96
+    assert rounds(8, 50) == [(8, 0, 15), (4, 15, 25), (2, 25, 35),
+                             (1, 35, 50)]
+    assert rounds(5, 30) == [(5, 0, 9), (3, 9, 15), (2, 15, 21), (1, 21, 30)]
+    assert rounds(4, 50) == [(4, 0, 15), (2, 15, 35), (1, 35, 50)]
+    assert rounds(2, 50) == [(2, 0, 25), (1, 25, 50)]
+    assert rounds(1, 50) == [(1, 0, 50)]
     # There is always one epoch to judge by.
     assert rounds(4, 1) == [(4, 0, 1), (2, 1, 1), (1, 1, 1)]
 
@@ -121,7 +123,7 @@ def test_rounds():
     dict(select='agreement'), dict(select='majority')], ids=str)
 def test_halving(options, tmp_path):
     model = fit(n_init=4, halving=True, **options)
-    assert sorted(r.terms['epochs'] for r in model.restarts_) == [1, 1, 2, 6]
+    assert sorted(r.terms['epochs'] for r in model.restarts_) == [2, 2, 4, 6]
     kept = model.restarts_[model.best_restart_]
     assert kept.terms['epochs'] == 6 and len(kept.log) == 6
     # What was kept is what it is alone.
@@ -148,9 +150,9 @@ def test_the_better_half_goes_on():
 
     def best(seeds, epochs, n):
         return sorted(seeds, key=lambda seed: objective(seed, epochs))[:n]
-    two = best(seeds, 1, 2)
-    one = best(two, 2, 1)
-    assert {r.seed for r in model.restarts_ if r.terms['epochs'] > 1} == set(
+    two = best(seeds, 2, 2)
+    one = best(two, 4, 1)
+    assert {r.seed for r in model.restarts_ if r.terms['epochs'] > 2} == set(
         two)
     assert [model.restarts_[model.best_restart_].seed] == one
 
