@@ -28,8 +28,11 @@ from common.scripts import a_path, main, positive
 from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
-from imsat.estimators.selection import mean_of, pairwise_agreement, rounds
-from imsat.metrics import clustering_scores, neighbor_information
+from imsat.estimators.cluster_numbers import agreement as above_chance
+from imsat.estimators.selection import (
+    FIRST_CUT, LAST_CUT, mean_of, pairwise_agreement, rounds)
+from imsat.metrics import (
+    clustering_scores, neighbor_agreement, neighbor_information)
 from imsat.parameters import declarations, option_of
 from imsat.randomness import EVALUATION, generator
 from imsat.storage import (
@@ -39,7 +42,7 @@ from paper.systems import PAPER
 OTHERS = {'usps': usps, 'blobs': lambda data_dir: blobs(UNEQUAL, 10, 8)}
 NEIGHBORS = 50
 SIZES = 2, 3, 5, 10  # of how many runs one is picked
-HALVED = 8  # or of so many that are halved, which costs as much as 2
+HALVED = 8  # or of so many that are halved, which costs as much as 3.9
 JOINED = 50  # subsets of each size that are joined
 MOST = 20_000  # subsets that are looked at
 
@@ -54,6 +57,7 @@ CRITERIA = {
     'agreement_50': ('agreement of 50 neighbours', True),
     'above_chance': ('agreement of 10, above chance', True),
     'information': ('I(Y; Y of 10 neighbours)', True),
+    'agreement': ('its square / H(Y)', True),
     'held_out': ('held-out half by neighbours', True),
     'consensus': ('mean ARI to the others', True),
 }
@@ -234,15 +238,12 @@ def of_neighbors(clusters, indices):
     """What clusters have to do with those of the nearest neighbours."""
     ten = indices[:, :10]
     same = clusters[indices] == clusters[:, None]
-    agreement = same[:, :10].mean()
-    sizes = [numpy.bincount(these, minlength=clusters.max() + 1) / len(these)
-             for these in (clusters, clusters[ten].ravel())]
-    chance = float(sizes[0] @ sizes[1])
     return dict(
-        agreement_1=same[:, 0].mean(), agreement_10=agreement,
+        agreement_1=same[:, 0].mean(), agreement_10=same[:, :10].mean(),
         agreement_50=same.mean(),
-        above_chance=(agreement - chance) / (1 - chance) if chance < 1 else 0.,
+        above_chance=above_chance(clusters, ten, clusters.max() + 1),
         information=neighbor_information(clusters, ten),
+        agreement=neighbor_agreement(clusters, ten),
         held_out=held_out(clusters, indices))
 
 
@@ -315,9 +316,8 @@ def tables(out):
         runs = [evaluations[-1] for evaluations in judged]
         accuracy = numpy.array([run['accuracy'] for run in runs])
         epochs = [evaluation['epoch'] for evaluation in judged[0]]
-        # Where halving would look.
         early = [numpy.searchsorted(epochs, share * epochs[-1])
-                 for share in (.2, .5)]
+                 for share in (FIRST_CUT, LAST_CUT)]
         minutes = numpy.mean([run['seconds'] for run in runs]) / 60
         parts += [
             f'### {name}', '',

@@ -170,6 +170,8 @@ CALLS = {
     imsat.metrics.adjusted_rand: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.clustering_scores: dict(labels=LABELS, clusters=LABELS),
     imsat.metrics.match_clusters: dict(labels=LABELS, clusters=LABELS),
+    imsat.metrics.neighbor_agreement: dict(
+        clusters=LABELS, indices=[[1], [2], [3], [0]]),
     imsat.metrics.neighbor_information: dict(
         clusters=LABELS, indices=[[1], [2], [3], [0]]),
     imsat.neighbor_distance: dict(x=X, t=2, cache=None, method='exact',

@@ -1,4 +1,5 @@
 import itertools
+import math
 import tracemalloc
 
 import numpy
@@ -7,7 +8,8 @@ from sklearn.metrics import (
     adjusted_rand_score, mutual_info_score, normalized_mutual_info_score)
 
 from imsat import InputError, clustering_accuracy, labels as labels_, metrics
-from imsat.metrics import clustering_scores, neighbor_information
+from imsat.metrics import (
+    clustering_scores, neighbor_agreement, neighbor_information)
 
 
 def brute_force(labels, clusters):
@@ -63,6 +65,19 @@ def test_information_of_neighbours():
         ['a', 'a', 'b', 'b'], [[1, 2], [0, 2], [3, 0], [0, 1]]
     ) == pytest.approx(expected)
     assert neighbor_information([5, 5], [[1], [0]]) == 0
+
+
+def test_agreement_of_neighbours():
+    # H(Y) of three points and one; pairs 0-0, 0-0, 0-1, 1-0.
+    table = numpy.array([[2, 1], [1, 0]]) / 4
+    product = table.sum(axis=1, keepdims=True) * table.sum(axis=0)
+    information = sum(p * math.log(p / q) for p, q in
+                      zip(table.ravel(), product.ravel()) if p)
+    entropy = -.75 * math.log(.75) - .25 * math.log(.25)
+    assert neighbor_agreement(
+        [7, 7, 7, 2], [[1], [0], [3], [2]]
+    ) == pytest.approx(information ** 2 / entropy)
+    assert neighbor_agreement([5, 5], [[1], [0]]) == 0
 
 
 @pytest.mark.parametrize('indices', [

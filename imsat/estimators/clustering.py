@@ -1,9 +1,12 @@
 """Clustering by IMSAT (section 3.3)."""
 import dataclasses
 import math
+import warnings
 from typing import Any
 
 import numpy
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from typing_extensions import Self
 
 from imsat.estimators.base import Clusterer
@@ -13,14 +16,20 @@ from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.links import Ensemble
 from imsat.losses.objectives import ClusteringObjective, Objective
-from imsat.metrics import clustering_accuracy, neighbor_information
+from imsat.metrics import (
+    clustering_accuracy, neighbor_agreement, neighbor_information)
+from imsat.neighbors import neighbors
 from imsat.parameters import (
     Choice, again, argument_error, documented, parameter)
+from imsat.randomness import EVALUATION, generator
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
 # Neighbours that are looked at by select='agreement'.
 AGREEING = 10
+# Random points on which K-means is compared, how many there must be for each
+# cluster, and how much better it has to be to say so (docs/defaults.md).
+COMPARED, EACH, BETTER = 2000, 20, .05
 
 
 @documented
@@ -49,7 +58,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     select: str = parameter(
         SELECT, Choice(SELECTIONS), 'which of several restarts is kept, '
         'without labels: that with the lowest objective; whose clusters '
-        'tell most about those of the 10 nearest neighbours ("agreement"); '
+        'fit the 10 nearest neighbours best ("agreement"); '
         'whose clusters are most like the other restarts\' ("majority"); or '
         '"consensus", the mean of what all say')
 
@@ -91,11 +100,33 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _rank(self, restart, rank, indices):
         if self.select != 'agreement' or self.n_init == 1:
             return rank
-        agreement = neighbor_information(
+        agreement = neighbor_agreement(
             restart.logits.argmax(axis=1), indices[:, :AGREEING])
         restart.terms['agreement'] = agreement
         # A constraint (Eq. 10) comes first.
         return (*numpy.atleast_1d(rank)[:-1], -agreement)
+
+    def _warn_of_terms(self, objective, x):
+        super()._warn_of_terms(objective, x)
+        index = generator(0, EVALUATION).permutation(x.shape[0])[:COMPARED]
+        if len(index) < EACH * self.n_clusters:
+            return
+        index.sort()
+        x, logits = x[index], self.restarts_[self.best_restart_].logits[index]
+        _, nearest = neighbors(x, AGREEING)
+        with warnings.catch_warnings():  # of points that are alike
+            warnings.simplefilter('ignore', ConvergenceWarning)
+            others = KMeans(self.n_clusters, n_init=3, random_state=0
+                            ).fit_predict(x)
+        ours, theirs = (told_of_neighbors(clusters, nearest) for clusters in
+                        (logits.argmax(axis=1), others))
+        if theirs > ours + BETTER:
+            self._warn(
+                f'the clusters of K-means fit the nearest neighbours better: '
+                f'of {len(index)} points one tells {theirs:.0%} of what there '
+                f'is to tell about those of its neighbours, and one of these '
+                f'{ours:.0%}; train longer, or, if groups may be of unlike '
+                f'sizes, take mu=1 or give a prior')
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
@@ -167,3 +198,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
+
+
+def told_of_neighbors(clusters, indices):
+    """The share of H(Y) that a point's cluster tells about those of its
+    neighbours, from 0 to 1."""
+    information = neighbor_information(clusters, indices)
+    return information and neighbor_agreement(clusters, indices) / information

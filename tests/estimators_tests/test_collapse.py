@@ -1,4 +1,5 @@
 """Columns far from 0 or on unlike scales: the right answer, or a word."""
+import re
 import warnings
 
 import numpy
@@ -6,6 +7,7 @@ import pytest
 import scipy.sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.metrics import mutual_info_score
 
 import imsat
 from imsat import (
@@ -200,3 +202,32 @@ def test_nothing_moves_near_0(offset):
     model = KMeansClustering(10, n_init=1, random_state=0).fit(x)
     assert model.center_.any() == far
     assert far == (offset > 2)
+
+
+def test_worse_than_k_means():
+    """Two crowds, 9 to 1: by default the larger is cut."""
+    rng = numpy.random.default_rng(0)
+    x = numpy.concatenate([rng.normal(size=(270, 2)),
+                           rng.normal(14, size=(30, 2))])
+    options = dict(hidden=(20,), epochs=30, random_state=0)
+    model = IMSATClustering(2, **options)
+    with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
+        model.fit(x)
+    assert min(numpy.bincount(model.labels_)) > 60
+    told, = re.findall(r'one of these (\d+)%;', model.warnings_[-1])
+    nearest = imsat.neighbors(x, 10)[1]
+    of_neighbors = model.labels_[nearest].ravel()
+    of_points = numpy.repeat(model.labels_, 10)
+    assert int(told) == round(100 * mutual_info_score(of_points, of_neighbors)
+                              / mutual_info_score(of_points, of_points))
+    good = IMSATClustering(2, prior=[.9, .1], **options).fit(x)
+    assert clustering_accuracy([0] * 270 + [1] * 30, good.labels_) == 1
+    assert good.warnings_ == []
+
+
+def test_too_few_points_to_compare_with_k_means():
+    x = numpy.random.default_rng(0).normal(size=(39, 3))
+    IMSATClustering(2, hidden=(9,), epochs=1, random_state=0).fit(x)
+    with pytest.warns(CollapseWarning, match='of 40 points one tells'):
+        IMSATClustering(2, hidden=(9,), epochs=1, random_state=0).fit(
+            numpy.concatenate([x, x[:1] + .1]))

@@ -41,9 +41,11 @@ def test_agreement_of_neighbours():
                  for j in row]
         counts, of = collections.Counter(pairs), len(pairs)
         first, second = (collections.Counter(part) for part in zip(*pairs))
-        expected.append(sum(
+        information = sum(
             n / of * numpy.log(n * of / first[a] / second[b])
-            for (a, b), n in counts.items()))
+            for (a, b), n in counts.items())
+        entropy = -sum(n / of * numpy.log(n / of) for n in first.values())
+        expected.append(information ** 2 / entropy)
     assert len(set(expected)) > 1
     assert [restart.terms['agreement'] for restart in model.restarts_] == \
         pytest.approx(expected)

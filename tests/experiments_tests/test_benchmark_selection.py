@@ -57,13 +57,16 @@ def test_of_neighbors_by_loops():
     assert told['agreement_10'] == pytest.approx(same)
     p = [numpy.mean([a == c for a, _ in pairs]) for c in range(3)]
     q = [numpy.mean([b == c for _, b in pairs]) for c in range(3)]
-    chance = sum(a * b for a, b in zip(p, q))
+    chance = sum(a * a for a in p)
     assert told['above_chance'] == pytest.approx(
         (same - chance) / (1 - chance))
-    assert told['information'] == pytest.approx(sum(
+    information = sum(
         pair * numpy.log(pair / (p[a] * q[b]))
         for a, b in itertools.product(range(3), range(3))
-        if (pair := numpy.mean([each == (a, b) for each in pairs]))))
+        if (pair := numpy.mean([each == (a, b) for each in pairs])))
+    assert told['information'] == pytest.approx(information)
+    assert told['agreement'] == pytest.approx(
+        information ** 2 / -(p * numpy.log(p)).sum())
 
 
 def test_one_cluster_for_all_tells_nothing():
@@ -107,7 +110,7 @@ def test_picks():
 
 def test_halves():
     # By the first evaluation 0 and 1 of four go on, by the second 1 does.
-    judged = [[dict(epoch=2, objective=a), dict(epoch=4, objective=b),
+    judged = [[dict(epoch=4, objective=a), dict(epoch=8, objective=b),
                dict(epoch=12, objective=0)]
               for a, b in [(1, 5), (2, 4), (3, 1), (4, 0)]]
     assert benchmark.halve(judged, 'objective', numpy.array(
