@@ -35,7 +35,7 @@ def training_results(args, model, scores=None):
              'kept': i == best}
             for i, restart in enumerate(restarts)],
         'chosen': {name: getattr(model, f'{name}_') for name in (
-            'batch_size', 'epochs', 'n_neighbors')
+            'batch_size', 'epochs', 'n_neighbors', 'select')
             if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
         'versions': get_versions()}

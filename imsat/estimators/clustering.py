@@ -7,20 +7,21 @@ from typing import Any
 import numpy
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 from typing_extensions import Self
 
 from imsat.estimators.base import Clusterer
 from imsat.estimators.imsat import IMSATEstimator
-from imsat.estimators.selection import SELECT, SELECTIONS, All
+from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.links import Ensemble
 from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import (
     clustering_accuracy, neighbor_agreement, neighbor_information)
-from imsat.neighbors import neighbors
+from imsat.neighbors import MOST_EXACT, neighbors
 from imsat.parameters import (
-    Choice, again, argument_error, documented, parameter)
+    AUTO, Choice, again, argument_error, documented, parameter)
 from imsat.randomness import EVALUATION, generator
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
@@ -29,7 +30,7 @@ from imsat.training.evaluation import (
 AGREEING = 10
 # Random points on which K-means is compared, how many there must be for each
 # cluster, and how much better it has to be to say so (docs/defaults.md).
-COMPARED, EACH, BETTER = 2000, 20, .05
+COMPARED, EACH, BETTER = 2000, 20, .1
 
 
 @documented
@@ -56,11 +57,12 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
-        SELECT, Choice(SELECTIONS), 'which of several restarts is kept, '
-        'without labels: that with the lowest objective; whose clusters '
+        AUTO, Choice((AUTO, *SELECTIONS)), 'which of several restarts is '
+        'kept, without labels: that with the lowest objective; whose clusters '
         'fit the 10 nearest neighbours best ("agreement"); '
         'whose clusters are most like the other restarts\' ("majority"); or '
-        '"consensus", the mean of what all say')
+        '"consensus", the mean of what all say; "auto": by agreement, beyond '
+        f'{MOST_EXACT:,} points, whose neighbours take long, by the objective')
 
     def make_objective(self) -> Objective:
         """``objective``, or else the ClusteringObjective of the arguments."""
@@ -83,6 +85,13 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
 
+    def settle(self, n: int) -> dict:
+        settled = super().settle(n)
+        if self.n_init > 1:
+            settled['select'] = self.select if self.select != AUTO else (
+                'agreement' if n <= MOST_EXACT else 'objective')
+        return settled
+
     def restarts(self, n=1, steps=0):
         """As of any estimator; what looks at all together is told of all.
         """
@@ -93,18 +102,19 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     @property
     def _most_neighbors(self):
-        asked = AGREEING if self.select == 'agreement' and self.n_init > 1 \
+        asked = AGREEING if self.n_init > 1 and self.select_ == 'agreement' \
             else 0
         return max(asked, super()._most_neighbors)
 
     def _rank(self, restart, rank, indices):
-        if self.select != 'agreement' or self.n_init == 1:
+        if self.n_init == 1 or self.select_ != 'agreement':
             return rank
         agreement = neighbor_agreement(
             restart.logits.argmax(axis=1), indices[:, :AGREEING])
         restart.terms['agreement'] = agreement
-        # A constraint (Eq. 10) comes first.
-        return (*numpy.atleast_1d(rank)[:-1], -agreement)
+        # A constraint (Eq. 10) comes first, and what diverged last.
+        *first, last = numpy.atleast_1d(rank)
+        return (*first, numpy.nan if numpy.isnan(last) else -agreement)
 
     def _warn_of_terms(self, objective, x):
         super()._warn_of_terms(objective, x)
@@ -114,7 +124,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         index.sort()
         x, logits = x[index], self.restarts_[self.best_restart_].logits[index]
         _, nearest = neighbors(x, AGREEING)
-        with warnings.catch_warnings():  # of points that are alike
+        # Threads of OpenMP would hang in what forks this process later.
+        with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
+            # Of points that are alike.
             warnings.simplefilter('ignore', ConvergenceWarning)
             others = KMeans(self.n_clusters, n_init=3, random_state=0
                             ).fit_predict(x)

@@ -283,7 +283,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def settle(self, n: int) -> dict:
         """What ``'auto'`` comes to for ``n`` points, and what was given: a
-        dict of ``batch_size``, ``epochs`` and ``n_neighbors``."""
+        dict of ``batch_size``, ``epochs`` and ``n_neighbors``, and of
+        ``select`` where there are restarts to select from."""
         k, size = self._n_outputs, super().settle(n)['batch_size']
         epochs = max(EPOCHS, -(-LEAST_STEPS // max(1, n // size))) \
             if self.epochs == AUTO else self.epochs

@@ -16,7 +16,6 @@ from imsat.training.evaluation import information_of, softmax
 from imsat.training.extensions import reorder
 
 SELECTIONS = 'objective', 'agreement', 'majority', 'consensus'
-SELECT = 'objective'  # by default: docs/selection.md
 # When the first and the last half of the runs end, as shares of all epochs:
 # earlier nothing tells how a run will end (docs/selection.md).
 FIRST_CUT, LAST_CUT = .3, .7
@@ -114,7 +113,7 @@ class Halving(Restarts):
         if None in self.ranks:  # none has begun
             return alive
         restarts = self.model.restarts_
-        if getattr(self.model, 'select', SELECT) == 'majority' \
+        if getattr(self.model, 'select', None) == 'majority' \
                 and len(alive) > 1:
             most_alike([restarts[i] for i in alive])
         return sorted(alive, key=lambda i: (

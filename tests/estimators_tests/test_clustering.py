@@ -68,7 +68,7 @@ def test_sparse(device_number):
 
 
 def test_restarts():
-    model = IMSATClustering(3, n_init=3, **SMALL).fit(X, Y)
+    model = IMSATClustering(3, n_init=3, select='objective', **SMALL).fit(X, Y)
     objectives = [r.objective for r in model.restarts_]
     assert len(set(objectives)) == 3
     assert model.best_restart_ == int(numpy.argmin(objectives))
@@ -102,16 +102,20 @@ def test_evaluations(epochs, evaluations, options, expected):
             <= other.items()
 
 
-@pytest.mark.parametrize('objectives,best', [
-    ([numpy.nan, 2., 1.], 2), ([2., numpy.nan, 3.], 0),
-    ([numpy.nan, numpy.nan, 1.], 2)])
-def test_a_diverged_restart_is_not_kept(objectives, best):
+@pytest.mark.parametrize('objectives,best,select', [
+    ([numpy.nan, 2., 1.], 2, 'objective'),
+    ([2., numpy.nan, 3.], 0, 'objective'),
+    ([numpy.nan, numpy.nan, 1.], 2, 'objective'),
+    ([numpy.nan, numpy.nan, 1.], 2, 'agreement'),
+    ([numpy.nan, 1., numpy.nan], 1, 'auto')])
+def test_a_diverged_restart_is_not_kept(objectives, best, select):
     ranks = iter([(0., x) for x in objectives])
 
     class Ranked(imsat.ClusteringObjective):
         def rank(self, sat, information, penalty=None):
             return next(ranks)
-    model = IMSATClustering(3, n_init=3, objective=Ranked(), **SMALL).fit(X)
+    model = IMSATClustering(3, n_init=3, objective=Ranked(), select=select,
+                            **SMALL).fit(X)
     assert model.best_restart_ == best
 
 

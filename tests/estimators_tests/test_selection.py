@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import imsat
 from imsat import IMSATClustering, InputError
+from imsat.estimators import clustering
 from imsat.estimators.selection import rounds
 
 X, Y = make_blobs(200, centers=[[0, 0], [3, 0], [0, 3], [3, 3]],
@@ -62,6 +63,15 @@ def test_agreement_comes_after_a_constraint():
     model = fit(n_init=3, select='agreement', delta=1e-9)
     over = [r.terms['kl_to_prior'] for r in model.restarts_]
     assert model.best_restart_ == int(numpy.argmin(over))
+
+
+def test_auto_is_by_agreement_where_neighbours_are_cheap(monkeypatch):
+    assert fit(n_init=2).select_ == 'agreement'
+    assert not hasattr(fit(), 'select_')
+    monkeypatch.setattr(clustering, 'MOST_EXACT', len(X) - 1)
+    model = fit(n_init=2)
+    assert model.select_ == 'objective'
+    assert 'agreement' not in model.restarts_[0].terms
 
 
 def test_majority():
@@ -122,7 +132,7 @@ def test_rounds():
 
 @pytest.mark.parametrize('options', [
     {}, dict(prior=[.1, .2, .3, .4], delta=.01), dict(sampling='sweep'),
-    dict(select='agreement'), dict(select='majority')], ids=str)
+    dict(select='objective'), dict(select='majority')], ids=str)
 def test_halving(options, tmp_path):
     model = fit(n_init=4, halving=True, **options)
     assert sorted(r.terms['epochs'] for r in model.restarts_) == [2, 2, 4, 6]
@@ -142,7 +152,7 @@ def test_halving(options, tmp_path):
 
 
 def test_the_better_half_goes_on():
-    model = fit(n_init=4, halving=True)
+    model = fit(n_init=4, halving=True, select='objective')
     seeds = [restart.seed for restart in model.restarts_]
 
     def objective(seed, epochs):

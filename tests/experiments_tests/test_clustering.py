@@ -47,8 +47,9 @@ def test_result(digits):
     assert result['versions']['numba'] == numba.__version__
     assert len(result['restarts']) == 2
     kept = [r for r in result['restarts'] if r['kept']]
-    assert kept[0]['objective'] == min(r['objective']
+    assert kept[0]['agreement'] == max(r['agreement']
                                        for r in result['restarts'])
+    assert result['select'] == result['chosen']['select'] == 'agreement'
     # What belongs together is one: scores, assignments, entropies, model.
     from sklearn.datasets import load_digits
     data = load_digits()

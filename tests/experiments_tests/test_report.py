@@ -120,7 +120,8 @@ def test_the_command_makes_the_same_run(folder, monkeypatch):
     # What is "auto" the run has put in.
     asked = {name: getattr(args, name) for name in options}
     asked.update((name, options[name]) for name, value in asked.items()
-                 if value == 'auto' and name in ('neighbor', 'batch_size'))
+                 if value == 'auto' and name in ('neighbor', 'batch_size',
+                                                   'select'))
     assert asked == options
 
 

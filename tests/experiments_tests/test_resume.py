@@ -177,12 +177,12 @@ def test_resumed_under_the_constraint(tmp_path):
 
 @pytest.mark.skipif(os.name != 'posix', reason='SIGKILL is of POSIX')
 def test_killed_between_halves(tmp_path):
-    # Rounds of 4 x 3, 2 x 3 and 12 steps.
+    # Rounds of 4 x 6, 2 x 6 and 6 steps.
     whole, out = tmp_path / 'whole', tmp_path / 'out'
     options = ['--restarts', '4', '--halving', '--select', 'agreement']
     assert run(whole, *options).returncode == 0
-    for n in 14, 3, 9:
-        process = run(out, *options, *(['--resume'] if n < 14 else []),
+    for n in 27, 3, 9:
+        process = run(out, *options, *(['--resume'] if n < 27 else []),
                       killed=('imsat.training.updater',
                               'Updater.update_core', n))
         assert process.returncode == -signal.SIGKILL, process.stderr
@@ -192,5 +192,5 @@ def test_killed_between_halves(tmp_path):
     assert 'restarts by agreement: ' in process.stdout
     assert outcome(out) == outcome(whole)
     kept = [restart['epochs'] for restart in outcome(out)[3]['restarts']]
-    assert sorted(kept) == [1, 1, 2, 6]
+    assert sorted(kept) == [2, 2, 4, 6]
     assert '<th>agreement</th>' in (out / 'report.html').read_text()
