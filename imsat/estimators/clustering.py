@@ -122,7 +122,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if len(index) < EACH * self.n_clusters:
             return
         index.sort()
-        x, logits = x[index], self.restarts_[self.best_restart_].logits[index]
+        best = self.restarts_[self.best_restart_]
+        x, logits = x[index], numpy.asarray(best.logits)[index]
         _, nearest = neighbors(x, AGREEING)
         # Threads of OpenMP would hang in what forks this process later.
         with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
