@@ -3,12 +3,13 @@ what each rule would pick of them.
 
     python experiments/benchmark_selection.py digits blobs --runs 20
     python experiments/benchmark_selection.py mnist --epochs 15 --data-dir DIR
-    python experiments/benchmark_selection.py --table docs/selection.md
+    python experiments/benchmark_selection.py --table docs/selection.md \
+        --record docs/selection.json
 
 The runs of a data set have the seeds 0, 1, ... and the settings of
 clustering.py.  A run is a file below --out; what is there is not run again.
-The last line writes the tables of all that is there between two marks of that
-file, without any data.
+The last command writes the tables of all that is there between two marks of
+that file, and what every run came to, without any data.
 """
 import argparse
 import itertools
@@ -36,7 +37,8 @@ from imsat.metrics import (
 from imsat.parameters import declarations, option_of
 from imsat.randomness import EVALUATION, generator
 from imsat.storage import (
-    default_cache, load_json, load_npz, save_json, save_npz)
+    atomic_write, default_cache, load_json, load_npz, save_json, save_npz,
+    strict)
 from paper.systems import PAPER
 
 OTHERS = {'usps': usps, 'blobs': lambda data_dir: blobs(UNEQUAL, 10, 8)}
@@ -98,6 +100,8 @@ def get_options(argv=None):
         help='default results/selection')
     add('--table', type=a_path, metavar='FILE',
         help='a Markdown file to write the tables into')
+    add('--record', type=a_path, metavar='FILE',
+        help='a JSON file to write what every run came to, a run a line')
     return parser.parse_args(argv)
 
 
@@ -132,6 +136,8 @@ def run(args):
         save_json(folder / 'joined.json', joined(folder, judged, y))
     if args.table:
         markdown.write_between(args.table, tables(Path(args.out)))
+    if args.record:
+        save_record(args.record, found_in(Path(args.out)))
 
 
 def load(name, data_dir):
@@ -205,8 +211,9 @@ def judge(folder, indices, y):
                  **of_neighbors(clusters.astype(int), indices))
             for entry, clusters in zip(told['log'], arrays['clusters'])])
         # At the end it is known for all data.
-        judged[-1][-1].update(objective=told['objective'],
-                              seconds=told['seconds'])
+        judged[-1][-1].update(
+            objective=told['objective'], seconds=told['seconds'],
+            device=told['device'], commit=told['versions']['commit'])
     for at in range(len(judged[0])):
         agreement = pairwise_agreement(
             [arrays['clusters'][at] for arrays in runs])
@@ -305,14 +312,33 @@ def halve(judged, criterion, index):
     return index[:, 0]
 
 
-def tables(out):
-    """Markdown of all that is known."""
+def found_in(out):
+    """What :func:`judge` said of each data set.
+
+    Raises:
+        InputError: If there is none.
+    """
     found = {path.parent.name: load_json(path)
              for path in sorted(out.glob('*/criteria.json'))}
     if not found:
         raise imsat.InputError(f'{out} has no runs; name data sets to run')
+    return found
+
+
+def save_record(path, found):
+    """Writes what the runs of each data set came to, a run a line."""
+    parts = (f'"{name}": [\n' + ',\n'.join(
+        json.dumps(strict({key: value for key, value in run[-1].items()
+                           if key != 'agreement_with'})) for run in judged)
+        + ']' for name, judged in found.items())
+    with atomic_write(path, 'w', encoding='utf-8') as f:
+        f.write('{' + ',\n'.join(parts) + '}\n')
+
+
+def tables(out):
+    """Markdown of all that is known."""
     parts = []
-    for name, judged in found.items():
+    for name, judged in found_in(out).items():
         runs = [evaluations[-1] for evaluations in judged]
         accuracy = numpy.array([run['accuracy'] for run in runs])
         epochs = [evaluation['epoch'] for evaluation in judged[0]]

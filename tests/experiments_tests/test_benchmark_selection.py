@@ -37,7 +37,12 @@ def test_runs_and_tables(out, tmp_path):
         run(out, 'two', '--epochs', '5')
     page = tmp_path / 'page.md'
     page.write_text(f'before\n{markdown.BEGIN}\n{markdown.END}\nafter\n')
-    run(out, '--table', str(page))
+    run(out, '--table', str(page), '--record', str(tmp_path / 'runs.json'))
+    record = load_json(tmp_path / 'runs.json')
+    assert [run['seed'] for run in record['two']] == [0, 1, 2]
+    assert [run['accuracy'] for run in record['two']] == [
+        run[-1]['accuracy'] for run in judged]
+    assert all(run['device'] and run['commit'] for run in record['two'])
     text = page.read_text()
     assert '3 runs of 4 epochs' in text
     for title, _ in benchmark.CRITERIA.values():
