@@ -149,7 +149,7 @@ def load(name, data_dir):
 
 def make_model(name, n_clusters, seed, epochs, device=-1):
     """IMSAT (VAT) as clustering.py makes it."""
-    options = dict(PAPER) if name in SOURCES else {}
+    options = dict(PAPER) if name in SOURCES else dict(mu=PAPER['mu'])
     if epochs:
         options['epochs'] = epochs
     given = {argument: options[option_of(argument, declaration)]

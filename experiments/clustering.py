@@ -268,7 +268,7 @@ def print_summary(out, data, result, names, sentences):
             print(f'{name:20}{scores["accuracy"]:7.1%}'
                   f'{scores["nmi"]:7.3f}{scores["ari"]:7.3f}')
     if len(result['restarts']) > 1:
-        select = result['select'] or 'objective'
+        select = result['chosen'].get('select', result['select'])
         # What joins all has none of its own.
         key = 'majority' if select == 'consensus' else select
         print(f'restarts by {select}: ' + ', '.join(

@@ -213,6 +213,8 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     args = parser.parse_args(argv)
     chosen = faithful(args.task) if args.faithful else {}
     parser.set_defaults(**chosen)
+    if args.faithful and args.task == 'clustering':
+        parser.set_defaults(mu=PAPER['mu'])
     if args.config:
         options = load_config(args.config)['options']
         check_config(args, options, kinds, undecided)

@@ -263,7 +263,7 @@ def about_group(title, members, points, certainty):
 
 def restarts_of(result):
     """The table of all restarts."""
-    keys = [key for key in ('seed', 'epochs', 'objective', 'agreement',
+    keys = [key for key in ('seed', 'epochs', 'mu', 'objective', 'agreement',
                             'majority', 'accuracy', 'seconds', 'kept')
             if any(restart.get(key) is not None
                    for restart in result['restarts'])]

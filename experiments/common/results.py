@@ -35,7 +35,8 @@ def training_results(args, model, scores=None):
              'kept': i == best}
             for i, restart in enumerate(restarts)],
         'chosen': {name: getattr(model, f'{name}_') for name in (
-            'batch_size', 'epochs', 'n_neighbors', 'select')
+            'batch_size', 'epochs', 'n_neighbors', 'select',
+            'mu')
             if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
         'versions': get_versions()}

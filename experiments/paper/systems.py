@@ -108,7 +108,7 @@ SYSTEMS = {
 
 
 # What is taken for data sets by name where an option could follow the data.
-PAPER = dict(xi=10., epochs=50, batch_size=250, neighbor=10)
+PAPER = dict(xi=10., mu=4., epochs=50, batch_size=250, neighbor=10)
 
 
 def get_system(task, name):

@@ -474,7 +474,9 @@ class Restarts:
             return Session(progress=progress)
         if current().rank:  # the first alone writes
             return Session(resume=model.resume)
-        folder = Path(folder) / f'restart-{i}' if self.n > 1 else Path(folder)
+        folder = Path(folder) / getattr(model, '_part', '')
+        if self.n > 1:
+            folder /= f'restart-{i}'
         folder.mkdir(parents=True, exist_ok=True)
         return Session(folder, model.resume, model.snapshot_seconds, progress,
                        {'random_state': seed, **model.made_with()})

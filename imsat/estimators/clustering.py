@@ -2,7 +2,7 @@
 import dataclasses
 import math
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 from sklearn.cluster import KMeans
@@ -10,8 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from typing_extensions import Self
 
+from imsat.errors import DivergenceError
 from imsat.estimators.base import Clusterer
-from imsat.estimators.imsat import IMSATEstimator
+from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
@@ -21,16 +22,20 @@ from imsat.metrics import (
     clustering_accuracy, neighbor_agreement, neighbor_information)
 from imsat.neighbors import MOST_EXACT, neighbors
 from imsat.parameters import (
-    AUTO, Choice, again, argument_error, documented, parameter)
+    AUTO, Auto, Choice, Number, again, argument_error, documented, parameter)
 from imsat.randomness import EVALUATION, generator
+from imsat.ranks import current
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
 # Neighbours that are looked at by select='agreement'.
 AGREEING = 10
 # Random points on which K-means is compared, how many there must be for each
-# cluster, and how much better it has to be to say so (docs/defaults.md).
-COMPARED, EACH, BETTER = 2000, 20, .1
+# cluster, and how much better it has to be to try another mu, and to say so:
+# docs/defaults.md.
+COMPARED, EACH, RETRY, BETTER = 2000, 20, .05, .1
+# The mu that is tried then, Eq. 7's.
+UNEVEN = 1.
 
 
 @documented
@@ -42,6 +47,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.
+        mu_ (float): What was taken.
 
     Example:
         >>> rng = numpy.random.default_rng(0)
@@ -53,7 +59,12 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         >>> imsat.clustering_accuracy([0] * 100 + [1] * 100, clusters)
         1.0
     """
-    mu: float = again(ClusteringObjective, 'mu')
+    mu: Any = again(
+        ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
+        help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code; '
+        'the penalty of Eq. 10 starts at lambda mu; "auto": 4, and where '
+        'K-means fits the nearest neighbours better after 1,000 steps, and '
+        'there is no prior, also 1, of which the better is kept')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
@@ -68,11 +79,26 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """``objective``, or else the ClusteringObjective of the arguments."""
         if self.objective is not None:
             return self.objective
-        return ClusteringObjective(self.lam, self.mu, self.prior, self.delta)
+        mu = getattr(self, 'mu_', ClusteringObjective.mu) \
+            if self.mu == AUTO else self.mu
+        return ClusteringObjective(self.lam, mu, self.prior, self.delta)
 
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
+        self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
         super().fit(X, y, sample_weight=sample_weight)
+        compared = self._compared
+        del self._compared
+        if compared and compared.theirs > compared.ours + RETRY \
+                and compared.steps >= LEAST_STEPS and self._may_retry():
+            compared = self._retry(compared, X, y, sample_weight)
+        if compared and compared.theirs > compared.ours + BETTER:
+            self._warn(
+                f'the clusters of K-means fit the nearest neighbours better: '
+                f'of {len(compared.chosen)} points one tells '
+                f'{compared.theirs:.0%} of what there is to tell about those '
+                f'of its neighbours, and one of these {compared.ours:.0%}; train longer, or, if '
+                f'groups may be of unlike sizes, take mu=1 or give a prior')
         self._keep(self.restarts_[self.best_restart_].logits)
         if self.batch_size_ < min(2 * self.n_clusters, len(self.labels_)):
             self._warn(
@@ -81,6 +107,49 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 f'{2 * self.n_clusters} or more, or "auto"')
         self._warn_of_empty()
         return self
+
+    def _may_retry(self):
+        """Whether nothing says how even the clusters are, or goes on."""
+        return self.mu == AUTO and self.prior is None and self.delta is None \
+            and self.objective is None and not self.warm_start \
+            and self.select != 'consensus'
+
+    def _retry(self, compared, X, y, sample_weight):
+        """Fits again with another mu, and keeps the better of both.
+
+        All restarts are in ``restarts_``, with their agreement on the points
+        that K-means was compared on.
+        """
+        first = dict(vars(self))
+        if self.verbose and not current().rank:
+            print(f'K-means fits the nearest neighbours better: once more '
+                  f'with mu = {UNEVEN:g}', flush=True)
+        self.mu_, self._part = UNEVEN, f'mu-{UNEVEN:g}'
+        try:
+            super().fit(X, y, sample_weight=sample_weight)
+            again = self._compared
+            del self._compared
+        except DivergenceError:
+            again = None
+        finally:
+            del self._part
+        second = dict(vars(self))
+        self.__dict__.clear()
+        self.__dict__.update(first)
+        if again is None:  # it diverged, or was stopped
+            return compared
+        for fitted in first, second:
+            for restart in fitted['restarts_']:
+                clusters = restart.logits[compared.chosen].argmax(axis=1)
+                restart.terms.update(
+                    mu=fitted['mu_'], agreement=neighbor_agreement(
+                        clusters, compared.nearest))
+        restarts = first['restarts_'] + second['restarts_']
+        second['best_restart_'] += len(first['restarts_'])
+        best = max(first, second, key=lambda fitted: restarts[
+            fitted['best_restart_']].terms['agreement'])
+        self.__dict__.update(best, restarts_=restarts, select_='agreement')
+        return again if best is second else compared
 
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
@@ -118,11 +187,18 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     def _warn_of_terms(self, objective, x):
         super()._warn_of_terms(objective, x)
-        index = generator(0, EVALUATION).permutation(x.shape[0])[:COMPARED]
-        if len(index) < EACH * self.n_clusters:
-            return
-        index.sort()
+        self._compared = self._compare(x)
+
+    def _compare(self, x):
+        """K-means' clusters and ours, by neighbours; None where it is too
+        soon or there are too few points."""
         best = self.restarts_[self.best_restart_]
+        index = generator(0, EVALUATION).permutation(x.shape[0])[:COMPARED]
+        if len(index) < EACH * self.n_clusters or not best.log \
+                or best.log[-1]['epoch'] < self.epochs_:
+            return None
+        index.sort()
+        steps = self.epochs_ * (x.shape[0] // self.batch_size_)
         x, logits = x[index], numpy.asarray(best.logits)[index]
         _, nearest = neighbors(x, AGREEING)
         # Threads of OpenMP would hang in what forks this process later.
@@ -131,15 +207,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             warnings.simplefilter('ignore', ConvergenceWarning)
             others = KMeans(self.n_clusters, n_init=3, random_state=0
                             ).fit_predict(x)
-        ours, theirs = (told_of_neighbors(clusters, nearest) for clusters in
-                        (logits.argmax(axis=1), others))
-        if theirs > ours + BETTER:
-            self._warn(
-                f'the clusters of K-means fit the nearest neighbours better: '
-                f'of {len(index)} points one tells {theirs:.0%} of what there '
-                f'is to tell about those of its neighbours, and one of these '
-                f'{ours:.0%}; train longer, or, if groups may be of unlike '
-                f'sizes, take mu=1 or give a prior')
+        return Compared(
+            steps, index, nearest,
+            told_of_neighbors(logits.argmax(axis=1), nearest),
+            told_of_neighbors(others, nearest))
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
@@ -211,6 +282,17 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
+
+
+class Compared(NamedTuple):
+    """Clusters after some steps beside those of K-means: on which points,
+    their neighbours among them, and the share that each tells of what there
+    is to tell about those of its neighbours."""
+    steps: int
+    chosen: numpy.ndarray
+    nearest: numpy.ndarray
+    ours: float
+    theirs: float
 
 
 def told_of_neighbors(clusters, indices):

@@ -204,25 +204,82 @@ def test_nothing_moves_near_0(offset):
     assert far == (offset > 2)
 
 
-def test_worse_than_k_means():
-    """Two crowds, 9 to 1: by default the larger is cut."""
+def two_crowds(d, distance):
+    """Nine to one."""
     rng = numpy.random.default_rng(0)
-    x = numpy.concatenate([rng.normal(size=(270, 2)),
-                           rng.normal(14, size=(30, 2))])
-    options = dict(hidden=(20,), epochs=30, random_state=0)
-    model = IMSATClustering(2, **options)
+    return numpy.concatenate([rng.normal(size=(270, d)),
+                              rng.normal(distance, size=(30, d))])
+
+
+UNLIKE = dict(hidden=(20,), epochs=30, random_state=0)
+CROWDS = [0] * 270 + [1] * 30
+
+
+def test_worse_than_k_means():
+    """By default the larger crowd is cut, here with mu = 1 too."""
+    x = two_crowds(2, 14)
+    model = IMSATClustering(2, **UNLIKE)
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
         model.fit(x)
-    assert min(numpy.bincount(model.labels_)) > 60
+    assert min(numpy.bincount(model.labels_)) > 60 and model.mu_ == 4
     told, = re.findall(r'one of these (\d+)%;', model.warnings_[-1])
     nearest = imsat.neighbors(x, 10)[1]
     of_neighbors = model.labels_[nearest].ravel()
     of_points = numpy.repeat(model.labels_, 10)
     assert int(told) == round(100 * mutual_info_score(of_points, of_neighbors)
                               / mutual_info_score(of_points, of_points))
-    good = IMSATClustering(2, prior=[.9, .1], **options).fit(x)
-    assert clustering_accuracy([0] * 270 + [1] * 30, good.labels_) == 1
-    assert good.warnings_ == []
+    good = IMSATClustering(2, prior=[.9, .1], **UNLIKE).fit(x)
+    assert clustering_accuracy(CROWDS, good.labels_) == 1
+    assert good.warnings_ == [] and len(good.restarts_) == 1
+
+
+@pytest.mark.parametrize('n_init', [1, 2])
+def test_another_mu_where_k_means_fits_better(n_init, tmp_path):
+    x = two_crowds(4, 15)
+    options = {**UNLIKE, 'n_init': n_init, 'epochs': 250}  # 1,000 steps
+    model = IMSATClustering(2, out=tmp_path, **options).fit(x)
+    assert clustering_accuracy(CROWDS, model.labels_) == 1
+    assert model.mu_ == 1 and model.warnings_ == []
+    numpy.testing.assert_array_equal(model.predict(x), model.labels_)
+    warnings.simplefilter('ignore', CollapseWarning)
+    alone = [IMSATClustering(2, mu=mu, **options).fit(x) for mu in (4, 1)]
+    assert [r.objective for r in model.restarts_] == [
+        r.objective for m in alone for r in m.restarts_]
+    assert model.best_restart_ == n_init + alone[1].best_restart_
+    assert model.objective_ == alone[1].objective_
+    _, nearest = imsat.neighbors(x, 10)
+    for m, best in zip(alone, (alone[0].best_restart_, model.best_restart_)):
+        assert model.restarts_[best].terms['mu'] == m.mu_ == m.mu
+        assert model.restarts_[best].terms['agreement'] == \
+            imsat.metrics.neighbor_agreement(m.labels_, nearest)
+    # Nothing of the first is lost, and neither is done again.
+    again = IMSATClustering(2, out=tmp_path, resume=True, **options).fit(x)
+    assert again.mu_ == 1 and again.objective_ == model.objective_
+    assert len(again.restarts_) == 2 * n_init
+    # Whoever says mu gets it, and so does who trains for less.
+    assert len(alone[0].restarts_) == n_init
+    less = IMSATClustering(2, **{**options, 'epochs': 249}).fit(x)
+    assert len(less.restarts_) == n_init and less.mu_ == 4
+
+
+def test_what_diverges_with_another_mu_loses_nothing(monkeypatch):
+    train = IMSATClustering._train
+
+    def diverge(self, *args, **options):
+        if self.mu_ == 1:
+            raise imsat.DivergenceError('no')
+        return train(self, *args, **options)
+    monkeypatch.setattr(IMSATClustering, '_train', diverge)
+    x = two_crowds(4, 15)
+    options = {**UNLIKE, 'epochs': 250}
+    with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
+        model = IMSATClustering(2, **options).fit(x)
+    assert model.mu_ == 4 and len(model.restarts_) == 1
+    with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
+        alone = IMSATClustering(2, mu=4, **options).fit(x)
+    assert vars(model).keys() == vars(alone).keys()
+    numpy.testing.assert_array_equal(model.predict_proba(x),
+                                     alone.predict_proba(x))
 
 
 def test_too_few_points_to_compare_with_k_means():

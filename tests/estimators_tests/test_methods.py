@@ -62,21 +62,21 @@ RIM = dict(regularizer='weight-decay', weight_decay=.005, lam=1)
     ('clustering', 'dec', dict(
         hidden=(500, 500, 2000), n_code=10, noise=.2, n_init=20, tol=.001,
         self_training_rate=.01)),
-    ('clustering', 'linear-rim', dict(RIM, hidden=(), mu=4)),
-    ('clustering', 'deep-rim', dict(RIM, hidden=(1200, 1200), mu=4)),
+    ('clustering', 'linear-rim', dict(RIM, hidden=(), mu='auto')),
+    ('clustering', 'deep-rim', dict(RIM, hidden=(1200, 1200), mu='auto')),
     ('clustering', 'linear-imsat-vat', dict(
-        regularizer='vat', hidden=(), lam=1.6, alpha=.4, mu=4)),
+        regularizer='vat', hidden=(), lam=1.6, alpha=.4, mu='auto')),
     ('clustering', 'imsat-rpt', dict(
-        regularizer='rpt', hidden=(1200, 1200), lam=.05, alpha=2.5, mu=4,
+        regularizer='rpt', hidden=(1200, 1200), lam=.05, alpha=2.5, mu='auto',
         n_neighbors='auto')),
     ('clustering', 'imsat-vat', dict(
-        regularizer='vat', hidden=(1200, 1200), lam=.1, alpha=.25, mu=4,
+        regularizer='vat', hidden=(1200, 1200), lam=.1, alpha=.25, mu='auto',
         n_neighbors='auto', xi='auto', power_iterations=1)),
     ('clustering', 'imsat-affine', dict(
-        regularizer='affine', hidden=(1200, 1200), lam=.1, mu=4)),
+        regularizer='affine', hidden=(1200, 1200), lam=.1, mu='auto')),
     ('clustering', 'imsat-vat-affine', dict(
         regularizer='vat-affine', hidden=(1200, 1200), lam=.1, alpha=.25,
-        mu=4, n_neighbors='auto')),
+        mu='auto', n_neighbors='auto')),
     ('hashing', 'linear-rim', dict(RIM, hidden=())),
     ('hashing', 'deep-rim', dict(RIM, hidden=(400, 400))),
     ('hashing', 'deep-hash', dict(hidden=(60, 30))),

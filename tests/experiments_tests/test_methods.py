@@ -33,7 +33,7 @@ def results(folder, task, method):
 @pytest.mark.parametrize('method,options,used', [
     ('kmeans', [], dict(restarts=12, lam=None, epochs=None, hidden=None)),
     ('linear-rim', ['--epochs', 2],
-     dict(lam=1, weight_decay=.005, hidden=None, epochs=2, mu=4)),
+     dict(lam=1, weight_decay=.005, hidden=None, epochs=2, mu='auto')),
     ('imsat-rpt', ['--epochs', 2, '--hidden', '9', '--alpha', 2],
      dict(lam=.05, alpha=2, hidden=[9])),
     ('dec', ['--epochs', 2, '--hidden', '9-7'],
