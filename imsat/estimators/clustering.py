@@ -186,20 +186,21 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         *first, last = numpy.atleast_1d(rank)
         return (*first, numpy.nan if numpy.isnan(last) else -agreement)
 
-    def _warn_of_terms(self, objective, x):
-        super()._warn_of_terms(objective, x)
-        self._compared = self._compare(x)
+    def _inspect(self, x):
+        self._compared = current().tell(lambda: self._compare(x))
 
     def _compare(self, x):
         """K-means' clusters and ours, by neighbours; None where it is too
         soon or there are too few points."""
         best = self.restarts_[self.best_restart_]
-        index = generator(0, EVALUATION).permutation(x.shape[0])[:COMPARED]
+        n = x.shape[0]
+        index = generator(0, EVALUATION).choice(
+            n, min(n, COMPARED), replace=False, shuffle=False)
         if len(index) < EACH * self.n_clusters or not best.log \
                 or best.log[-1]['epoch'] < self.epochs_:
             return None
         index.sort()
-        steps = self.epochs_ * (x.shape[0] // self.batch_size_)
+        steps = self.epochs_ * (n // self.batch_size_)
         x, logits = x[index], numpy.asarray(best.logits)[index]
         _, nearest = neighbors(x, AGREEING)
         # Threads of OpenMP would hang in what forks this process later.

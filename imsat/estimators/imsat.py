@@ -192,7 +192,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                     f'fit was stopped after {last} of {self.epochs_} epochs '
                     f'of restart {len(self.restarts_)} of {self.n_init}; what '
                     f'was learnt is kept')
-        self._warn_of_terms(objective, X)
+        self._warn_of_terms(objective)
+        self._inspect(X)
         return self
 
     def _train(self, seed, session, *, x, y, radius, indices, weight, start,
@@ -320,8 +321,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     def _least_batch(self):
         return 5 * self._n_outputs // 2  # clusters are seen in each
 
-    def _warn_of_terms(self, objective, x):
-        """Warns of a result that can't be good, on the points ``x``."""
+    def _inspect(self, x):
+        """Looks at the result beside the points, as they were learnt from."""
+
+    def _warn_of_terms(self, objective):
         best = self.restarts_[self.best_restart_]
         if not best.log:  # stopped in the first epoch
             return
