@@ -187,7 +187,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return (*first, numpy.nan if numpy.isnan(last) else -agreement)
 
     def _inspect(self, x):
-        self._compared = current().tell(lambda: self._compare(x))
+        compared = self._compare(x)
+        self._compared = current().tell(lambda: compared)
 
     def _compare(self, x):
         """K-means' clusters and ours, by neighbours; None where it is too
