@@ -183,7 +183,10 @@ def criteria_of(model, X, cache=None):
         model.prepare(X), min(NEIGHBORS, len(model.labels_) - 1),
         default_cache() if cache is True else cache,
         method=model.neighbor_search)
-    return criteria([restart.logits for restart in model.restarts_], nearest)
+    # Of the mu that was kept, if two were tried.
+    return criteria([
+        restart.logits for restart in model.restarts_
+        if restart.terms.get('mu', model.mu_) == model.mu_], nearest)
 
 
 def check_numbers(n_clusters):

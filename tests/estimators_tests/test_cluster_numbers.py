@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import imsat
 from imsat import ClusterNumbers, InputError, choose_n_clusters
-from imsat.estimators.cluster_numbers import criteria
+from imsat.estimators.cluster_numbers import criteria, criteria_of
 
 BOTH = 'information x neighbors'
 pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
@@ -89,3 +89,17 @@ def test_what_else_can_not_be():
         choose_n_clusters(imsat.IMSATHasher(), X, [2, 3])
     with pytest.raises(InputError, match='criterion is'):
         choose_n_clusters(imsat.IMSATClustering(), X, [2, 3], 'elbow')
+
+
+def test_of_two_mu_that_which_is_kept():
+    rng = numpy.random.default_rng(0)
+    x = numpy.concatenate([rng.normal(size=(270, 4)),
+                           rng.normal(15, size=(30, 4))])
+    model = imsat.IMSATClustering(2, hidden=20, epochs=250, n_init=2,
+                                  random_state=0).fit(x)
+    assert model.mu_ == 1 and len(model.restarts_) == 4
+    said = criteria_of(model, x)
+    alone = imsat.IMSATClustering(2, hidden=20, epochs=250, n_init=2, mu=1,
+                                  random_state=0).fit(x)
+    for name, values in criteria_of(alone, x).items():
+        numpy.testing.assert_array_equal(said[name], values)
