@@ -98,8 +98,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 f'of {len(compared.chosen)} points one tells '
                 f'{compared.theirs:.0%} of what there is to tell about those '
                 f'of its neighbours, and one of these {compared.ours:.0%}; '
-                f'train longer, or, if groups may be of unlike sizes, take '
-                f'mu=1 or give a prior')
+                f'train longer, from more seeds (n_init), or, if groups may '
+                f'be of unlike sizes, with mu=1 or a prior')
         self._keep(self.restarts_[self.best_restart_].logits)
         if self.batch_size_ < min(2 * self.n_clusters, len(self.labels_)):
             self._warn(
