@@ -85,12 +85,15 @@ def in_seconds(result):
 
 @functools.cache  # of the code that runs, whatever is checked out meanwhile
 def git_commit():
-    here = Path(__file__).parent
-    try:
+    def git(*args):
         return subprocess.run(
-            ['git', 'describe', '--always', '--dirty', '--abbrev=10'],
-            cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
+            ['git', '--no-optional-locks', *args], cwd=Path(__file__).parent,
+            capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        # What describe --dirty writes is left behind where a disk is full.
+        dirty = git('status', '--porcelain', '--untracked-files=no')
+        return git('describe', '--always', '--abbrev=10') + (
+            '-dirty' if dirty else '')
     except (OSError, subprocess.CalledProcessError):
         return None
 
