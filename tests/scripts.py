@@ -26,11 +26,10 @@ CONTEXT.set_forkserver_preload(['preloaded'])
 
 
 def says_nothing(stderr):
-    """Whether nothing is said, but what is true after a few steps: clusters
-    are empty, or those of K-means better."""
-    return all(line.startswith('warning: ') and (
-        'clusters are empty' in line or 'clusters of K-means fit' in line)
-        for line in stderr.splitlines())
+    """Whether nothing is said, but that after a few steps clusters are empty.
+    """
+    return all(line.startswith('warning: ') and 'clusters are empty' in line
+               for line in stderr.splitlines())
 
 
 def undrawn(figure, file, **options):

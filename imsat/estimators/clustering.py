@@ -90,7 +90,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         compared = self._compared
         del self._compared
         if compared and compared.theirs > compared.ours + RETRY \
-                and compared.steps >= LEAST_STEPS and self._may_retry():
+                and self._may_retry():
             compared = self._retry(compared, X, y, sample_weight)
         if compared and compared.theirs > compared.ours + BETTER:
             self._warn(
@@ -195,13 +195,14 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         soon or there are too few points."""
         best = self.restarts_[self.best_restart_]
         n = x.shape[0]
+        if self.epochs_ * (n // self.batch_size_) < LEAST_STEPS:
+            return None
         index = generator(0, EVALUATION).choice(
             n, min(n, COMPARED), replace=False, shuffle=False)
         if len(index) < EACH * self.n_clusters or not best.log \
                 or best.log[-1]['epoch'] < self.epochs_:
             return None
         index.sort()
-        steps = self.epochs_ * (n // self.batch_size_)
         x, logits = x[index], numpy.asarray(best.logits)[index]
         _, nearest = neighbors(x, AGREEING)
         # Threads of OpenMP would hang in what forks this process later.
@@ -211,7 +212,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             others = KMeans(self.n_clusters, n_init=3, random_state=0
                             ).fit_predict(x)
         return Compared(
-            steps, index, nearest,
+            index, nearest,
             told_of_neighbors(logits.argmax(axis=1), nearest),
             told_of_neighbors(others, nearest))
 
@@ -288,10 +289,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
 
 class Compared(NamedTuple):
-    """Clusters after some steps beside those of K-means: on which points,
-    their neighbours among them, and the share that each tells of what there
-    is to tell about those of its neighbours."""
-    steps: int
+    """Clusters beside those of K-means: on which points, their neighbours
+    among them, and the share that each tells of what there is to tell about
+    those of its neighbours."""
     chosen: numpy.ndarray
     nearest: numpy.ndarray
     ours: float

@@ -211,7 +211,7 @@ def two_crowds(d, distance):
                               rng.normal(distance, size=(30, d))])
 
 
-UNLIKE = dict(hidden=(20,), epochs=30, random_state=0)
+UNLIKE = dict(hidden=(20,), epochs=250, random_state=0)  # 1,000 steps
 CROWDS = [0] * 270 + [1] * 30
 
 
@@ -236,7 +236,7 @@ def test_worse_than_k_means():
 @pytest.mark.parametrize('n_init', [1, 2])
 def test_another_mu_where_k_means_fits_better(n_init, tmp_path):
     x = two_crowds(4, 15)
-    options = {**UNLIKE, 'n_init': n_init, 'epochs': 250}  # 1,000 steps
+    options = dict(n_init=n_init, **UNLIKE)
     model = IMSATClustering(2, out=tmp_path, **options).fit(x)
     assert clustering_accuracy(CROWDS, model.labels_) == 1
     assert model.mu_ == 1 and model.warnings_ == []
@@ -271,20 +271,21 @@ def test_what_diverges_with_another_mu_loses_nothing(monkeypatch):
         return train(self, *args, **options)
     monkeypatch.setattr(IMSATClustering, '_train', diverge)
     x = two_crowds(4, 15)
-    options = {**UNLIKE, 'epochs': 250}
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
-        model = IMSATClustering(2, **options).fit(x)
+        model = IMSATClustering(2, **UNLIKE).fit(x)
     assert model.mu_ == 4 and len(model.restarts_) == 1
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
-        alone = IMSATClustering(2, mu=4, **options).fit(x)
+        alone = IMSATClustering(2, mu=4, **UNLIKE).fit(x)
     assert vars(model).keys() == vars(alone).keys()
     numpy.testing.assert_array_equal(model.predict_proba(x),
                                      alone.predict_proba(x))
 
 
-def test_too_few_points_to_compare_with_k_means():
-    x = numpy.random.default_rng(0).normal(size=(39, 3))
-    IMSATClustering(2, hidden=(9,), epochs=1, random_state=0).fit(x)
-    with pytest.warns(CollapseWarning, match='of 40 points one tells'):
-        IMSATClustering(2, hidden=(9,), epochs=1, random_state=0).fit(
-            numpy.concatenate([x, x[:1] + .1]))
+def test_when_k_means_is_not_compared_with():
+    x = two_crowds(4, 15)
+    options = {**UNLIKE, 'mu': 4}
+    with pytest.warns(CollapseWarning, match='of 300 points one tells'):
+        IMSATClustering(2, **options).fit(x)
+    # After fewer steps, or with fewer points for each cluster.
+    IMSATClustering(2, **{**options, 'epochs': 249}).fit(x)
+    IMSATClustering(2, **{**options, 'batch_size': 9}).fit(x[-39:])
