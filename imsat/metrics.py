@@ -199,8 +199,8 @@ def neighbor_agreement(clusters: ArrayLike, indices: ArrayLike) -> float:
     I^2 / H(Y): I, the :func:`neighbor_information`, times the share of H(Y),
     of what there is to tell, that I is.  Many clusters of like sizes have
     much information even where they are cut through crowds, and few large
-    ones a large share.  By measurement it ranks clusterings of the same
-    points, by several methods, as labels do: docs/selection.md.
+    ones a large share.  On five data sets it ranked runs by accuracy better
+    than the objective did: docs/selection.md.
 
     Args:
         clusters, indices (array): As of :func:`neighbor_information`.
