@@ -40,6 +40,10 @@ CHUNK = 2000
 TILE = 16384
 # On the CPU: rows and columns of a tile of products.
 BLOCK = 1024
+# Of the pairs of a tile: one in so many may be measured one by one.
+MOST_HITS = 10
+SKIP = 16  # of its rows looked at for that
+NOTHING = numpy.empty((0, 0), numpy.float32)
 # Of distances that a thread keeps in float64.
 MOST = 1 << 24
 # Candidates beside the t + 1 nearest.
@@ -386,7 +390,7 @@ def _from_sample(x, t, progress):
         """What orders others by their distance to each of the rows."""
         rows, others = (((each - center) * scale).astype(numpy.float32)
                         for each in (rows, others))
-        return numpy.einsum('ij,ij->i', others, others) / 2 - rows @ others.T
+        return _norms(others) / 2 - rows @ others.T
     chunks = range(-(-n // CHUNK))[ranks.rank::ranks.size]
     right = _sigma_of(x, tested, t, chunks, halves)
     near = numpy.zeros((-(-n // CHUNK), CHUNK))
@@ -481,30 +485,46 @@ def _by_tiles(x, k, pool, progress, distances, indices):
     mean = x.mean(axis=0, dtype=numpy.float64)
     points, scale, error = _in_float32(x, mean)
     size = min(k + 1 + SPARE, n)
+    by_numba = _offer_by_numba()
+    offer = by_numba or _offer_by_numpy
+    shadows = by_numba and _shadows(points, pool)
     # What each row found among the columns of its tiles, and each column
     # among the rows: half the square of a distance, negative.
     values = numpy.full((2, n, size), -numpy.inf, numpy.float32)
     places = numpy.zeros((2, n, size), numpy.int64)
-    offer = _offer_by_numba() or _offer_by_numpy
     starts = range(0, n, BLOCK)
 
-    def tile(i, shift, cut):
-        j = (i + shift) % len(starts)
-        if 2 * shift == len(starts) and i > j:
-            return  # this pair of blocks has had its turn
-        a, b = (points[starts[block]:starts[block] + BLOCK]
+    def multiply(rows, i, j):
+        a, b = (rows[starts[block]:starts[block] + BLOCK]
                 for block in (i, j))
         b = b.copy()
         b[:, -2:] = b[:, :-3:-1]
-        offer(a @ b.T, cut, starts[i], starts[j], values, places)
+        return a @ b.T
+
+    def tile(i, shift, cut, low):
+        j = (i + shift) % len(starts)
+        if 2 * shift == len(starts) and i > j:
+            return True  # this pair of blocks has had its turn
+        if shadows is not None and shift >= trial and offer(
+                multiply(shadows, i, j), low, starts[i], starts[j],
+                values, places, points):
+            return True
+        offer(multiply(points, i, j), cut, starts[i], starts[j], values,
+              places, NOTHING)
+        return False
 
     # In each round each block is the rows of one tile, and the columns of
     # one, so that no two threads write to the same place.
     rounds = range(len(starts) // 2 + 1)[ranks.rank::ranks.size]
-    done = 0
+    # Shadows are tried from this round on.
+    trial, done = 1, 0
     for turn, shift in enumerate(rounds, 1):
         cut = values[:, :, -1].max(axis=0)
-        list(pool.map(lambda i: tile(i, shift, cut), range(len(starts))))
+        low = (cut - error).astype(numpy.float32)
+        spared = list(pool.map(lambda i: tile(i, shift, cut, low),
+                               range(len(starts))))
+        if shift >= trial and not any(spared):
+            trial = 2 * shift
         if progress is not None:
             progress(turn * n // len(rounds) - done)
             done = turn * n // len(rounds)
@@ -570,18 +590,59 @@ def _in_float32(x, mean):
     for rows in chunks:
         points[rows, :d] = (x[rows] - mean) * scale
         own = points[rows, :d].astype(numpy.float64)
-        points[rows, -1] = numpy.einsum('ij,ij->i', own, own) / -2
+        points[rows, -1] = _norms(own) / -2
     halves = points[:, -1].astype(numpy.float64)
     return points, scale, -2 * (halves + halves.min()) * (d + 8) * float(
         numpy.finfo(numpy.float32).eps)
 
 
-@compiled()
-def _offer_by_numba(products, cut, row, column, values, places):
-    """As :func:`_offer_by_numpy`."""
+def _shadows(points, pool):
+    """Rows as :func:`_in_float32` has them, of fewer columns: no two are
+    farther from each other than the points are.  None where it does not pay.
+
+    A point's place along the directions in which some points vary most, and
+    how far it is from all of these.
+    """
+    n, d = points.shape[0], points.shape[1] - 2
+    width = d // 8
+    if width < 8 or n < 8 * BLOCK:
+        return None
+    sample = points[::-(-n // AMONG), :d].astype(numpy.float64)
+    directions = numpy.linalg.eigh(sample.T @ sample)[1][:, -width:]
+    shadows = numpy.ones((n, width + 3), numpy.float32)
+
+    def cast(start):
+        rows = slice(start, start + CHUNK)
+        own = points[rows, :d].astype(numpy.float64)
+        shadows[rows, :width] = along = own @ directions
+        shadows[rows, width] = numpy.sqrt(numpy.maximum(
+            _norms(own) - _norms(along), 0))
+        shadows[rows, -1] = _norms(
+            shadows[rows, :-2].astype(numpy.float64)) / -2
+    list(pool.map(cast, range(0, n, CHUNK)))
+    return shadows
+
+
+@compiled(fastmath={'reassoc'})
+def _offer_by_numba(products, cut, row, column, values, places, points):
+    """As :func:`_offer_by_numpy`.
+
+    Where there are ``points``, the products are of their shadows, and those
+    of points are made where these exceed ``cut``.  Returns whether that are
+    few enough to be worth it; nothing is kept otherwise.
+    """
     height, width = products.shape
     last = values.shape[2] - 1
     both = row != column
+    measured = len(points) > 0
+    if measured:
+        hit = 0
+        for i in range(0, height, SKIP):
+            for j in range(width):
+                hit += products[i, j] > min(cut[row + i], cut[column + j])
+        if hit > height * width // (SKIP * MOST_HITS):
+            return False
+        d = points.shape[1] - 2
     for i in range(height):
         for start in range(0, width, 32):
             stop = min(start + 32, width)
@@ -592,6 +653,13 @@ def _offer_by_numba(products, cut, row, column, values, places):
                 continue
             for j in range(start, stop):
                 value = products[i, j]
+                if measured:
+                    if not value > min(cut[row + i], cut[column + j]):
+                        continue
+                    a, b = points[row + i], points[column + j]
+                    value = a[d + 1] + b[d + 1]
+                    for axis in range(d):
+                        value += a[axis] * b[axis]
                 for side in range(1 + both):
                     at = column + j if side else row + i
                     if not value > values[side, at, last]:
@@ -603,9 +671,10 @@ def _offer_by_numba(products, cut, row, column, values, places):
                         place -= 1
                     values[side, at, place] = value
                     places[side, at, place] = row + i if side else column + j
+    return True
 
 
-def _offer_by_numpy(products, cut, row, column, values, places):
+def _offer_by_numpy(products, cut, row, column, values, places, _):
     """Keeps the largest products of each row and of each column of a tile.
 
     Args:
@@ -701,8 +770,12 @@ def _squares(x, mean=0.):
         return numpy.asarray(x.multiply(x).sum(axis=1)).reshape(-1)
     parts = (x[start:start + CHUNK].astype(numpy.float64) - mean
              for start in range(0, len(x), CHUNK))
-    return numpy.concatenate([numpy.einsum('ij,ij->i', part, part)
-                              for part in parts])
+    return numpy.concatenate([_norms(part) for part in parts])
+
+
+def _norms(rows):
+    """The square of each row's length."""
+    return numpy.einsum('ij,ij->i', rows, rows)
 
 
 def _direct(a, b):
@@ -711,7 +784,7 @@ def _direct(a, b):
         squares = difference.multiply(difference).sum(axis=1)
         return numpy.sqrt(numpy.asarray(squares)).reshape(-1)
     difference = a.astype(numpy.float64, copy=False) - b
-    return numpy.sqrt(numpy.einsum('ij,ij->i', difference, difference))
+    return numpy.sqrt(_norms(difference))
 
 
 def _by_kernels(x, t, progress):

@@ -1,3 +1,4 @@
+import concurrent.futures
 import importlib
 import re
 import sys
@@ -255,6 +256,13 @@ TABLES = {
     'far': RNG.integers(-50, 50, (80, 4)) + 1e8,
     'bytes': RNG.integers(256, size=(90, 5), dtype='u1'),
     'no column': numpy.ones((30, 0), 'f'),
+    # Of few dimensions, nearly: there are shadows, which tell most apart, or
+    # nothing.
+    'flat': RNG.normal(size=(150, 6)) @ RNG.normal(size=(6, 64)) + RNG.normal(
+        size=(150, 64)) / 100,
+    'flat ties': numpy.repeat(RNG.normal(size=(50, 4)) @ RNG.normal(
+        size=(4, 70)) + 1000, 3, axis=0).astype('f'),
+    'round': RNG.normal(size=(150, 64)),
     'sparse': scipy.sparse.random_array((90, 20), density=.2, rng=0,
                                         format='csr'),
 }
@@ -280,6 +288,34 @@ def test_neighbors(monkeypatch, table, block, fast):
         # One engine.
         numpy.testing.assert_array_equal(
             neighbor_distance(x, k), distances[:, -1])
+
+
+@pytest.mark.parametrize('table,few', [('flat', True), ('round', False)])
+def test_shadows_spare_products(monkeypatch, table, few):
+    pytest.importorskip('numba', reason='numba is not installed')
+    monkeypatch.setattr(MODULE, 'BLOCK', 16)
+    offer, taken = MODULE._offer_by_numba(), []
+
+    def counted(*arguments):
+        kept = offer(*arguments)
+        if len(arguments[-1]):
+            taken.append(kept)
+        return kept
+    monkeypatch.setattr(MODULE, '_offer_by_numba', lambda: counted)
+    neighbors(TABLES[table], 2)
+    assert any(taken) == few and len(taken) > 9
+
+
+def test_shadows_are_no_farther_apart():
+    points, _, error = MODULE._in_float32(
+        TABLES['flat ties'].astype('d'), TABLES['flat ties'].mean(axis=0))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        shadows = MODULE._shadows(numpy.tile(points, (60, 1)), pool)[:150]
+
+    def squares(rows):
+        rows = rows[:, :-2].astype('d')
+        return ((rows[:, None] - rows) ** 2).sum(axis=2)
+    assert (squares(shadows) <= squares(points) + error / 9).all()
 
 
 def test_neighbors_on_a_gpu(device):
