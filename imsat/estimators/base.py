@@ -72,7 +72,7 @@ class Restart:
     steps_per_second: float | None = None
     step: str | None = None
     logits: numpy.ndarray | None = None
-    terms: dict[str, float] = dataclasses.field(default_factory=dict)
+    terms: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""

@@ -1,40 +1,32 @@
 """Clustering by IMSAT (section 3.3)."""
 import dataclasses
 import math
-import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 from typing_extensions import Self
 
 from imsat.errors import DivergenceError
 from imsat.estimators.base import Clusterer
+from imsat.estimators.beside_kmeans import AGREEING, compare, teach
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.links import Ensemble
 from imsat.losses.objectives import ClusteringObjective, Objective
-from imsat.metrics import (
-    clustering_accuracy, neighbor_agreement, neighbor_information)
-from imsat.neighbors import MOST_EXACT, neighbors
+from imsat.metrics import clustering_accuracy, neighbor_agreement
+from imsat.neighbors import MOST_EXACT
 from imsat.parameters import (
     AUTO, Auto, Choice, Number, again, argument_error, documented, parameter)
-from imsat.randomness import EVALUATION, generator
 from imsat.ranks import current
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
-# Neighbours that are looked at by select='agreement'.
-AGREEING = 10
-# Random points on which K-means is compared, how many there must be for each
-# cluster, and how much better it has to be to try another mu, and to say so:
-# docs/defaults.md.
-COMPARED, EACH, RETRY, BETTER = 2000, 20, .05, .1
-# The mu that is tried then, Eq. 7's.
+# How much better the clusters of K-means have to fit the neighbours to begin
+# with them, and to say so: docs/defaults.md.
+RETRY, BETTER = .05, .1
+# The mu that is taken then, Eq. 7's.
 UNEVEN = 1.
 
 
@@ -110,47 +102,63 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return self
 
     def _may_retry(self):
-        """Whether nothing says how even the clusters are, or goes on."""
-        return self.mu == AUTO and self.prior is None and self.delta is None \
+        """Whether nothing says how to train, or goes on."""
+        return self.mu == AUTO and self.delta is None \
             and self.objective is None and not self.warm_start \
             and self.select != 'consensus'
 
     def _retry(self, compared, X, y, sample_weight):
-        """Fits again with another mu, and keeps the better of both.
+        """Fits again, from the clusters of K-means and without a prior with
+        another mu, and keeps the better of both.
 
         All restarts are in ``restarts_``, with their agreement on the points
         that K-means was compared on.
         """
         first = dict(vars(self))
+        if self.prior is None:
+            self.mu_ = UNEVEN
         if self.verbose and not current().rank:
             print(f'K-means fits the nearest neighbours better: once more '
-                  f'with mu = {UNEVEN:g}', flush=True)
-        self.mu_, self._part = UNEVEN, f'mu-{UNEVEN:g}'
+                  f'from its clusters, with mu = {self.mu_:g}', flush=True)
+        self._centers, self._part = compared.centers, 'from-kmeans'
+        again = None
         try:
             super().fit(X, y, sample_weight=sample_weight)
             again = self._compared
-            del self._compared
         except DivergenceError:
-            again = None
-        finally:
-            del self._part
+            pass
+        except KeyboardInterrupt:
+            if self.out is not None:
+                raise
         second = dict(vars(self))
         self.__dict__.clear()
         self.__dict__.update(first)
         if again is None:  # it diverged, or was stopped
             return compared
-        for fitted in first, second:
+        for start, fitted in ('random', first), ('K-means', second):
             for restart in fitted['restarts_']:
                 clusters = restart.logits[compared.chosen].argmax(axis=1)
                 restart.terms.update(
-                    mu=fitted['mu_'], agreement=neighbor_agreement(
-                        clusters, compared.nearest))
+                    start=start, mu=fitted['mu_'],
+                    agreement=neighbor_agreement(clusters, compared.nearest))
         restarts = first['restarts_'] + second['restarts_']
         second['best_restart_'] += len(first['restarts_'])
         best = max(first, second, key=lambda fitted: restarts[
             fitted['best_restart_']].terms['agreement'])
         self.__dict__.update(best, restarts_=restarts, select_='agreement')
+        for name in '_centers', '_part', '_compared':
+            self.__dict__.pop(name, None)
         return again if best is second else compared
+
+    def _train(self, seed, session, *, x, start, scale, **others):
+        if hasattr(self, '_centers'):
+            start = self._network(numpy.random.RandomState(seed))
+            start.to_device(self._get_device())
+            teach(start, x, self._centers * scale, self.batch_size_,
+                  self.sampling, seed)
+            start.l1.W.array *= scale
+        return super()._train(seed, session, x=x, start=start, scale=scale,
+                              **others)
 
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
@@ -195,26 +203,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         soon or there are too few points."""
         best = self.restarts_[self.best_restart_]
         n = x.shape[0]
-        if self.epochs_ * (n // self.batch_size_) < LEAST_STEPS:
+        if self.epochs_ * (n // self.batch_size_) < LEAST_STEPS \
+                or not best.log or best.log[-1]['epoch'] < self.epochs_:
             return None
-        index = generator(0, EVALUATION).choice(
-            n, min(n, COMPARED), replace=False, shuffle=False)
-        if len(index) < EACH * self.n_clusters or not best.log \
-                or best.log[-1]['epoch'] < self.epochs_:
-            return None
-        index.sort()
-        x, logits = x[index], numpy.asarray(best.logits)[index]
-        _, nearest = neighbors(x, AGREEING)
-        # Threads of OpenMP would hang in what forks this process later.
-        with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
-            # Of points that are alike.
-            warnings.simplefilter('ignore', ConvergenceWarning)
-            others = KMeans(self.n_clusters, n_init=3, random_state=0
-                            ).fit_predict(x)
-        return Compared(
-            index, nearest,
-            told_of_neighbors(logits.argmax(axis=1), nearest),
-            told_of_neighbors(others, nearest))
+        return compare(x, numpy.asarray(best.logits))
 
     def check(self, X, y=None) -> None:
         super().check(X, y)
@@ -286,20 +278,3 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
-
-
-class Compared(NamedTuple):
-    """Clusters beside those of K-means: on which points, their neighbours
-    among them, and the share that each tells of what there is to tell about
-    those of its neighbours."""
-    chosen: numpy.ndarray
-    nearest: numpy.ndarray
-    ours: float
-    theirs: float
-
-
-def told_of_neighbors(clusters, indices):
-    """The share of H(Y) that a point's cluster tells about those of its
-    neighbours, from 0 to 1."""
-    information = neighbor_information(clusters, indices)
-    return information and neighbor_agreement(clusters, indices) / information

@@ -98,8 +98,6 @@ def test_of_two_mu_that_which_is_kept():
     model = imsat.IMSATClustering(2, hidden=20, epochs=250, n_init=2,
                                   random_state=0).fit(x)
     assert model.mu_ == 1 and len(model.restarts_) == 4
-    said = criteria_of(model, x)
-    alone = imsat.IMSATClustering(2, hidden=20, epochs=250, n_init=2, mu=1,
-                                  random_state=0).fit(x)
-    for name, values in criteria_of(alone, x).items():
-        numpy.testing.assert_array_equal(said[name], values)
+    clusters = [r.logits.argmax(axis=1) for r in model.restarts_[2:]]
+    assert criteria_of(model, x)['stability'] == pytest.approx(
+        [adjusted_rand_score(*clusters)] * 2)
