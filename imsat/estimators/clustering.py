@@ -7,8 +7,8 @@ import numpy
 from typing_extensions import Self
 
 from imsat.errors import DivergenceError
-from imsat.estimators.base import Clusterer
-from imsat.estimators.beside_kmeans import AGREEING, compare, teach
+from imsat.estimators.base import Clusterer, send
+from imsat.estimators.comparison import AGREEING, compare, judge, teach
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
@@ -23,10 +23,7 @@ from imsat.ranks import current
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
-# How much better the clusters of K-means have to fit the neighbours to begin
-# with them, and to say so: docs/defaults.md.
-RETRY, BETTER = .05, .1
-# The mu that is taken then, Eq. 7's.
+# The mu from the clusters of another method on, Eq. 7's.
 UNEVEN = 1.
 
 
@@ -55,8 +52,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
         help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code; '
         'the penalty of Eq. 10 starts at lambda mu; "auto": 4, and where '
-        'K-means fits the nearest neighbours better after 1,000 steps, and '
-        'there is no prior, also 1, of which the better is kept')
+        'K-means or spectral clustering fits the nearest neighbours better '
+        'after 1,000 steps, once more from its clusters, with 1 if there is '
+        'no prior; the better is kept')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
@@ -81,17 +79,17 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
         del self._compared
-        if compared and compared.theirs > compared.ours + RETRY \
-                and self._may_retry():
+        if compared and compared.is_better and self._may_retry():
             compared = self._retry(compared, X, y, sample_weight)
-        if compared and compared.theirs > compared.ours + BETTER:
+        if compared and compared.is_much_better:
             self._warn(
-                f'the clusters of K-means fit the nearest neighbours better: '
-                f'of {len(compared.chosen)} points one tells '
-                f'{compared.theirs:.0%} of what there is to tell about those '
-                f'of its neighbours, and one of these {compared.ours:.0%}; '
-                f'train longer, from more seeds (n_init), or, if groups may '
-                f'be of unlike sizes, with mu=1 or a prior')
+                f'the clusters of {compared.method} fit the nearest '
+                f'neighbours better: of {len(compared.chosen)} points one '
+                f'tells {compared.theirs.told:.0%} of what there is to tell '
+                f'about those of its neighbours, and one of these '
+                f'{compared.ours.told:.0%}; train longer, from more seeds '
+                f'(n_init), or, if groups may be of unlike sizes, with mu=1 '
+                f'or a prior')
         self._keep(self.restarts_[self.best_restart_].logits)
         if self.batch_size_ < min(2 * self.n_clusters, len(self.labels_)):
             self._warn(
@@ -108,19 +106,19 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             and self.select != 'consensus'
 
     def _retry(self, compared, X, y, sample_weight):
-        """Fits again, from the clusters of K-means and without a prior with
-        another mu, and keeps the better of both.
+        """Fits again from the clusters of another method, without a prior
+        with another mu, and keeps the better of both.
 
-        All restarts are in ``restarts_``, with their agreement on the points
-        that K-means was compared on.
+        All restarts are in ``restarts_``, with what was kept by.
         """
         first = dict(vars(self))
         if self.prior is None:
             self.mu_ = UNEVEN
         if self.verbose and not current().rank:
-            print(f'K-means fits the nearest neighbours better: once more '
-                  f'from its clusters, with mu = {self.mu_:g}', flush=True)
-        self._centers, self._part = compared.centers, 'from-kmeans'
+            print(f'{compared.method} fits the nearest neighbours better: '
+                  f'once more from its clusters, with mu = {self.mu_:g}',
+                  flush=True)
+        self._start, self._part = compared, 'second-start'
         again = None
         try:
             super().fit(X, y, sample_weight=sample_weight)
@@ -135,27 +133,35 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         self.__dict__.update(first)
         if again is None:  # it diverged, or was stopped
             return compared
-        for start, fitted in ('random', first), ('K-means', second):
+        for start, fitted in ('random', first), (compared.method, second):
             for restart in fitted['restarts_']:
                 clusters = restart.logits[compared.chosen].argmax(axis=1)
+                judged = judge(clusters, compared.nearest)
                 restart.terms.update(
-                    start=start, mu=fitted['mu_'],
-                    agreement=neighbor_agreement(clusters, compared.nearest))
+                    start=start, mu=fitted['mu_'], told=judged.told,
+                    agreement=judged.agreement)
         restarts = first['restarts_'] + second['restarts_']
         second['best_restart_'] += len(first['restarts_'])
-        best = max(first, second, key=lambda fitted: restarts[
-            fitted['best_restart_']].terms['agreement'])
+
+        def rank(fitted):
+            if self.prior is not None:  # which the same objective knows
+                return -fitted['objective_']
+            return compared.rank(judge(
+                restarts[fitted['best_restart_']].logits[
+                    compared.chosen].argmax(axis=1), compared.nearest))
+        best = max(first, second, key=rank)
         self.__dict__.update(best, restarts_=restarts, select_='agreement')
-        for name in '_centers', '_part', '_compared':
+        for name in '_start', '_part', '_compared':
             self.__dict__.pop(name, None)
         return again if best is second else compared
 
     def _train(self, seed, session, *, x, start, scale, **others):
-        if hasattr(self, '_centers'):
+        if hasattr(self, '_start'):
+            device = self._get_device()
             start = self._network(numpy.random.RandomState(seed))
-            start.to_device(self._get_device())
-            teach(start, x, self._centers * scale, self.batch_size_,
-                  self.sampling, seed)
+            start.to_device(device)
+            teach(start, send(self._start.points * scale, device),
+                  self._start.labels, self.batch_size_, seed)
             start.l1.W.array *= scale
         return super()._train(seed, session, x=x, start=start, scale=scale,
                               **others)

@@ -1,0 +1,170 @@
+"""Clusters of other methods beside ours: which fit the nearest neighbours
+better, and a network that begins with them."""
+import functools
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy
+import scipy.sparse
+from chainer import functions as F
+from scipy.sparse.linalg import ArpackError
+from sklearn.cluster import KMeans, SpectralClustering
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from imsat.metrics import neighbor_agreement, neighbor_information
+from imsat.neighbors import neighbors
+from imsat.randomness import EVALUATION, generator, restart_seeds
+from imsat.ranks import current
+from imsat.training.adam import Adam, forget_training
+from imsat.training.iterators import IndexIterator
+from imsat.training.session import Session
+from imsat.training.updater import Updater
+
+# Neighbours that are looked at.
+AGREEING = 10
+# Random points that others cluster, and how many there must be for each
+# cluster.
+COMPARED, EACH = 2000, 20
+# What clusters tell about those of neighbours where groups lie apart, and
+# how much more the others' have to tell to be better: docs/defaults.md.
+APART, BETTER, MUCH = .98, .05, .1
+# Steps in which a network learns their clusters, and the step size of Adam.
+LESSONS, RATE = 100, .01
+
+
+class Judged(NamedTuple):
+    """What neighbours say of clusters: how many there are, the share of H(Y)
+    that a point's cluster tells about those of its neighbours, from 0 to 1,
+    and neighbor_agreement, in nats."""
+    used: int
+    told: float
+    agreement: float
+
+
+def judge(labels: numpy.ndarray, nearest: numpy.ndarray) -> Judged:
+    """By indices of neighbours, shape (N, k)."""
+    information = neighbor_information(labels, nearest)
+    agreement = neighbor_agreement(labels, nearest)
+    return Judged(len(numpy.unique(labels)),
+                  information and agreement / information, agreement)
+
+
+class Compared(NamedTuple):
+    """Clusters beside those of another method.
+
+    Args:
+        method (str): Its name.
+        labels (array): What it says of some points, shape (n,).
+        theirs, ours (Judged): Of these points.
+        chosen (array): Their numbers, shape (n,).
+        points (array or sparse matrix): Themselves, shape (n, d).
+        nearest (array): Their neighbours among them, shape (n, k).
+    """
+    method: str
+    labels: numpy.ndarray
+    theirs: Judged
+    ours: Judged
+    chosen: numpy.ndarray
+    points: Any
+    nearest: numpy.ndarray
+
+    @property
+    def is_better(self) -> bool:
+        """Whether theirs tell more, or ours have lost some that agree."""
+        return self.theirs.told > self.ours.told + BETTER \
+            or self.theirs.used > self.ours.used \
+            and self.theirs.agreement > self.ours.agreement
+
+    @property
+    def is_much_better(self) -> bool:
+        return self.theirs.told > self.ours.told + MUCH
+
+    def rank(self, judged: Judged) -> tuple:
+        """What to compare clusters of these points by, the largest best.
+
+        Agreement wants even ones, and would cut the largest of groups that
+        lie apart.
+        """
+        return (judged.used, judged.told) if self.theirs.told > APART \
+            else (judged.agreement,)
+
+
+def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
+    """Clusters by logits, shape (N, K), of some points x, shape (N, d), beside
+    those of K-means or spectral clustering; None where there are too few
+    points.
+
+    The latter tells more about neighbours, of images and texts, than right
+    clusters do.  It counts where it finds groups that lie apart, or where
+    K-means, which looks at no neighbours, is better too.
+    """
+    n, k = logits.shape
+    chosen = generator(0, EVALUATION).choice(
+        n, min(n, COMPARED), replace=False, shuffle=False)
+    if len(chosen) < EACH * k:
+        return None
+    chosen.sort()
+    points = x[chosen]
+    _, nearest = neighbors(points, AGREEING)
+    ours = judge(logits[chosen].argmax(axis=1), nearest)
+    # Threads of OpenMP would hang in what forks this process later.
+    with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
+        # Of points that are alike, and of graphs in several parts.
+        warnings.simplefilter('ignore', ConvergenceWarning)
+        warnings.simplefilter('ignore', UserWarning)
+        kmeans, spectral = (
+            Compared(method, labels, judge(labels, nearest), ours, chosen,
+                     points, nearest) for method, labels in (
+                ('K-means', by_kmeans(points, k)),
+                ('spectral clustering', by_graph(nearest, k))))
+    if spectral.theirs.told > APART or kmeans.is_better:
+        return max(kmeans, spectral, key=lambda one: one.rank(one.theirs))
+    return kmeans
+
+
+def by_kmeans(points, k):
+    return KMeans(k, n_init=3, random_state=0).fit_predict(points)
+
+
+def by_graph(nearest, k):
+    """Spectral clustering of the graph of neighbours, shape (n, 10)."""
+    n = len(nearest)
+    graph = scipy.sparse.csr_matrix(
+        (numpy.full(nearest.size, .5), nearest.ravel().astype(numpy.int32),
+         numpy.arange(0, nearest.size + 1, nearest.shape[1],
+                      dtype=numpy.int32)), shape=(n, n))
+    try:
+        return SpectralClustering(
+            k, affinity='precomputed', assign_labels='cluster_qr',
+            random_state=0).fit_predict(graph + graph.T)
+    except ArpackError:
+        return numpy.zeros(n, int)
+
+
+def teach(network, points, labels, batch_size, seed):
+    """Trains a network in place to tell the labels of points.
+
+    Args:
+        network (Encoder): Of K outputs.
+        points (array or sparse matrix): Shape (n, d), on its device or in
+            the host's memory.
+        labels (array): Shape (n,), from 0 to K - 1.
+    """
+    n = len(labels)
+    size = min(batch_size, n - n % current().size)
+    iterator = IndexIterator(n, size, seed=restart_seeds(seed, 1)[-1])
+    labels = network.device.send(labels.astype(numpy.int32))
+    Session().run(
+        Updater(iterator, Adam(RATE).setup(network), points,
+                functools.partial(cross_entropy, labels), network.device),
+        math.ceil(LESSONS / (n // size)))
+    forget_training(network)
+
+
+def cross_entropy(labels, network, x, index, step):
+    """Of the labels of all points."""
+    rows = current().rows
+    return {'loss': F.softmax_cross_entropy(
+        network(rows(x)), labels[rows(index)])}

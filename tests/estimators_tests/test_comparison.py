@@ -1,0 +1,131 @@
+import warnings
+
+import numpy
+import pytest
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn import datasets
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, mutual_info_score
+
+import imsat
+from imsat.estimators import clustering, comparison
+
+RNG = numpy.random.default_rng(0)
+CENTERS = RNG.normal(0, 3, (4, 6)).astype('f')
+SIZES = 40, 120, 80, 60
+X = (numpy.repeat(CENTERS, SIZES, axis=0)
+     + RNG.normal(size=(300, 6))).astype('f')
+OPTIONS = dict(hidden=(20,), epochs=250, random_state=0)  # 1,000 steps
+
+
+@pytest.mark.parametrize('kind', [numpy.asarray, sparse.csr_array])
+def test_a_network_learns_labels(kind):
+    network = imsat.Encoder(6, 4, hidden=(30,))
+    labels = cdist(X, CENTERS).argmin(axis=1)
+    comparison.teach(network, kind(X), labels, 50, 0)
+    model = imsat.IMSATClustering.from_encoder(network)
+    assert (model.predict(X) == labels).mean() > .98
+
+
+def test_what_is_told_of_neighbors():
+    nearest = imsat.neighbors(X, 5)[1]
+    labels = numpy.arange(300) % 4 // 2 * 2
+    judged = comparison.judge(labels, nearest)
+    of_points, of_others = numpy.repeat(labels, 5), labels[nearest].ravel()
+    told = mutual_info_score(of_points, of_others)
+    assert judged.used == 2
+    numpy.testing.assert_allclose(judged.told, told / numpy.log(2))
+    numpy.testing.assert_allclose(
+        judged.agreement, told ** 2 / numpy.log(2))
+
+
+CIRCLES, RINGS = datasets.make_circles(300, noise=.05, factor=.3,
+                                       random_state=0)
+
+
+def test_spectral_clustering_counts_where_groups_lie_apart():
+    compared = comparison.compare(CIRCLES, RNG.normal(size=(300, 2)))
+    assert compared.method == 'spectral clustering'
+    assert adjusted_rand_score(RINGS, compared.labels) == 1
+    assert compared.is_much_better and compared.ours.told < .05
+    # Whoever finds them too is not outdone.
+    assert not comparison.compare(CIRCLES, numpy.eye(2)[RINGS]).is_better
+
+
+def test_k_means_counts_otherwise():
+    labels = numpy.repeat(range(4), SIZES)
+    compared = comparison.compare(X, numpy.eye(4)[labels])
+    assert compared.method == 'K-means' and not compared.is_better
+    assert adjusted_rand_score(KMeans(4, n_init=3, random_state=0).fit_predict(
+        X), compared.labels) == 1
+    # Where it is better, the better of both.
+    compared = comparison.compare(X, RNG.normal(size=(300, 4)))
+    assert compared.is_better
+    nearest = imsat.neighbors(X, 10)[1]
+    assert compared.theirs.agreement == max(
+        comparison.judge(each, nearest).agreement for each in (
+            comparison.by_kmeans(X, 4), comparison.by_graph(nearest, 4)))
+
+
+def test_groups_that_no_plane_parts():
+    model = imsat.IMSATClustering(2, **{**OPTIONS, 'hidden': (100,)})
+    model.fit(CIRCLES)
+    assert imsat.clustering_accuracy(RINGS, model.labels_) == 1
+    assert [r.terms['start'] for r in model.restarts_] == [
+        'random', 'spectral clustering']
+    assert model.warnings_ == []
+
+
+def test_outputs_that_were_lost(monkeypatch):
+    """Of 4 groups two are one: what is told is as much, but there are fewer
+    clusters."""
+    labels = numpy.repeat(range(4), SIZES)
+    nearest = imsat.neighbors(X, 10)[1]
+    right, merged = (comparison.judge(each, nearest)
+                     for each in (labels, labels // 2 * 2))
+    compared = comparison.Compared('', labels, right, merged, None, X, nearest)
+    assert merged.told + comparison.BETTER > right.told and compared.is_better
+    assert not compared._replace(theirs=merged, ours=right).is_better
+    # Half of a group is no cluster: it tells less.
+    halves = labels.copy()
+    halves[numpy.flatnonzero(labels == 1)[::2]] = 4
+    halves = comparison.judge(halves, nearest)
+    assert halves.used == 5
+    assert not compared._replace(theirs=halves, ours=right).is_better
+
+
+def test_with_a_prior_mu_stays(monkeypatch):
+    """As if others were always better."""
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+    prior = [.1, .2, .3, .4]
+    model = imsat.IMSATClustering(4, prior=prior, **OPTIONS).fit(X)
+    assert [(r.terms['mu'], r.terms['start']) for r in model.restarts_] == [
+        (4, 'random'), (4, 'K-means')]
+    # The same objective: the lower is kept.
+    assert model.objective_ == min(r.objective for r in model.restarts_)
+    # Whichever is kept, its clusters are in the prior's order.
+    assert list(numpy.bincount(model.labels_).argsort()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('error', [imsat.DivergenceError, KeyboardInterrupt])
+def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+
+    def stop(*args):
+        raise error
+    monkeypatch.setattr(clustering, 'teach', stop)
+    warnings.simplefilter('ignore', imsat.CollapseWarning)
+    model = imsat.IMSATClustering(4, **OPTIONS).fit(X)
+    alone = imsat.IMSATClustering(4, mu=4, **OPTIONS).fit(X)
+    assert vars(model).keys() == vars(alone).keys()
+    assert model.mu_ == 4 and len(model.restarts_) == 1
+    numpy.testing.assert_array_equal(model.predict_proba(X),
+                                     alone.predict_proba(X))
+    # What has snapshots goes on from them.
+    model.set_params(out=str(tmp_path))
+    if error is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X)
+    else:
+        model.fit(X)
