@@ -97,8 +97,9 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     points.
 
     The latter tells more about neighbours, of images and texts, than right
-    clusters do.  It counts where it finds groups that lie apart, or where
-    K-means, which looks at no neighbours, is better too.
+    clusters do.  It counts where it finds groups that lie apart, where
+    K-means, which looks at no neighbours, is better too, and where outputs
+    were lost.
     """
     n, k = logits.shape
     chosen = generator(0, EVALUATION).choice(
@@ -119,13 +120,13 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
                      points, nearest) for method, labels in (
                 ('K-means', by_kmeans(points, k)),
                 ('spectral clustering', by_graph(nearest, k))))
-    if spectral.theirs.told > APART or kmeans.is_better:
+    if spectral.theirs.told > APART or kmeans.is_better or ours.used < k:
         return max(kmeans, spectral, key=lambda one: one.rank(one.theirs))
     return kmeans
 
 
 def by_kmeans(points, k):
-    return KMeans(k, n_init=3, random_state=0).fit_predict(points)
+    return KMeans(k, n_init=10, random_state=0).fit_predict(points)
 
 
 def by_graph(nearest, k):
