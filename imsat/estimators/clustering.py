@@ -8,7 +8,8 @@ from typing_extensions import Self
 
 from imsat.errors import DivergenceError
 from imsat.estimators.base import Clusterer, send
-from imsat.estimators.comparison import AGREEING, compare, judge, teach
+from imsat.estimators.comparison import (
+    AGREEING, MUCH, compare, judge, teach)
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
@@ -81,7 +82,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         del self._compared
         if compared and compared.is_better and self._may_retry():
             compared = self._retry(compared, X, y, sample_weight)
-        if compared and compared.is_much_better:
+        if compared and compared.tells_more(MUCH):
             self._warn(
                 f'the clusters of {compared.method} fit the nearest '
                 f'neighbours better: of {len(compared.chosen)} points one '

@@ -72,14 +72,20 @@ class Compared(NamedTuple):
 
     @property
     def is_better(self) -> bool:
-        """Whether theirs tell more, or ours have lost some that agree."""
-        return self.theirs.told > self.ours.told + BETTER \
-            or self.theirs.used > self.ours.used \
-            and self.theirs.agreement > self.ours.agreement
+        """Whether theirs tell more, or are more and agree more."""
+        return self.tells_more(BETTER) \
+            or self.theirs.used > self.ours.used and self.agrees_more
+
+    def tells_more(self, margin: float) -> bool:
+        """A few points in a cluster of their own tell a large share of what
+        there is to tell, which is little.  So theirs have to agree more, or
+        to lie apart."""
+        return self.theirs.told > self.ours.told + margin \
+            and (self.agrees_more or self.theirs.told > APART)
 
     @property
-    def is_much_better(self) -> bool:
-        return self.theirs.told > self.ours.told + MUCH
+    def agrees_more(self) -> bool:
+        return self.theirs.agreement > self.ours.agreement
 
     def rank(self, judged: Judged) -> tuple:
         """What to compare clusters of these points by, the largest best.

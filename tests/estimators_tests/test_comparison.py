@@ -48,7 +48,7 @@ def test_spectral_clustering_counts_where_groups_lie_apart():
     compared = comparison.compare(CIRCLES, RNG.normal(size=(300, 2)))
     assert compared.method == 'spectral clustering'
     assert adjusted_rand_score(RINGS, compared.labels) == 1
-    assert compared.is_much_better and compared.ours.told < .05
+    assert compared.tells_more(.9) and compared.ours.told < .05
     # Whoever finds them too is not outdone.
     assert not comparison.compare(CIRCLES, numpy.eye(2)[RINGS]).is_better
 
@@ -66,6 +66,21 @@ def test_k_means_counts_otherwise():
     assert compared.theirs.agreement == max(
         comparison.judge(each, nearest).agreement for each in (
             comparison.by_kmeans(X, 4), comparison.by_graph(nearest, 4)))
+
+
+def test_a_large_share_of_little_is_not_better():
+    x = numpy.concatenate([RNG.normal(size=(388, 9)),
+                           RNG.normal(9, size=(12, 9))])
+    few = numpy.repeat([0, 1], [388, 12])
+    judged = comparison.judge(few, imsat.neighbors(x, 10)[1])
+    few = comparison.Compared('', few, judged._replace(told=.9), judged, None,
+                              x, None)
+    halves = comparison.Judged(2, .7, .34)
+    assert not few._replace(ours=halves).is_better
+    assert few._replace(ours=halves._replace(agreement=.01)).is_better
+    # But where groups lie apart it is.
+    assert judged.told > .99 and few._replace(
+        theirs=judged, ours=halves).is_better
 
 
 def test_groups_that_no_plane_parts():
