@@ -28,8 +28,9 @@ AGREEING = 10
 # cluster.
 COMPARED, EACH = 2000, 20
 # What clusters tell about those of neighbours where groups lie apart, and
-# how much more the others' have to tell to be better: docs/defaults.md.
-APART, BETTER, MUCH = .98, .05, .1
+# how much more the others' have to tell to be better, there and elsewhere,
+# and to be spoken of: docs/defaults.md.
+APART, SLIGHTLY, BETTER, MUCH = .98, .01, .05, .1
 # Steps in which a network learns their clusters, and the step size of Adam.
 LESSONS, RATE = 100, .01
 
@@ -73,7 +74,7 @@ class Compared(NamedTuple):
     @property
     def is_better(self) -> bool:
         """Whether theirs tell more, or are more and agree more."""
-        return self.tells_more(BETTER) \
+        return self.tells_more(SLIGHTLY if self.are_apart else BETTER) \
             or self.theirs.used > self.ours.used and self.agrees_more
 
     def tells_more(self, margin: float) -> bool:
@@ -81,7 +82,12 @@ class Compared(NamedTuple):
         there is to tell, which is little.  So theirs have to agree more, or
         to lie apart."""
         return self.theirs.told > self.ours.told + margin \
-            and (self.agrees_more or self.theirs.told > APART)
+            and (self.agrees_more or self.are_apart)
+
+    @property
+    def are_apart(self) -> bool:
+        """Whether hardly a neighbour is in another cluster of theirs."""
+        return self.theirs.told > APART
 
     @property
     def agrees_more(self) -> bool:
@@ -93,7 +99,7 @@ class Compared(NamedTuple):
         Agreement wants even ones, and would cut the largest of groups that
         lie apart.
         """
-        return (judged.used, judged.told) if self.theirs.told > APART \
+        return (judged.used, judged.told) if self.are_apart \
             else (judged.agreement,)
 
 
@@ -126,7 +132,7 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
                      points, nearest) for method, labels in (
                 ('K-means', by_kmeans(points, k)),
                 ('spectral clustering', by_graph(nearest, k))))
-    if spectral.theirs.told > APART or kmeans.is_better or ours.used < k:
+    if spectral.are_apart or kmeans.is_better or ours.used < k:
         return max(kmeans, spectral, key=lambda one: one.rank(one.theirs))
     return kmeans
 
