@@ -7,13 +7,14 @@ import pytest
 import benchmark_priors as benchmark
 
 
-def test_the_table_is_that_of_the_runs(monkeypatch, capsys):
+@pytest.mark.parametrize('told', [[], ['--no-prior']])
+def test_the_table_is_that_of_the_runs(monkeypatch, capsys, told):
     x = numpy.random.default_rng(0).normal(size=(90, 3))
     y = numpy.repeat([0, 1], [60, 30])
     x[y == 1] += 9
     monkeypatch.setitem(benchmark.DATA, 'two', lambda _: (x, y))
     benchmark.run(benchmark.get_options(
-        ['--datasets', 'two', '--seeds', '2', '--epochs', '20']))
+        ['--datasets', 'two', '--seeds', '2', '--epochs', '20', *told]))
     out = capsys.readouterr().out
     runs = re.findall(r'two, seed (\d): ACC ([\d.]+), sizes \[ *(\d+) +(\d+)',
                       out)
@@ -26,8 +27,9 @@ def test_the_table_is_that_of_the_runs(monkeypatch, capsys):
     by_seed = ', '.join(run[1] for run in runs)
     accuracies = [float(run[1]) for run in runs]
     mean = numpy.mean(accuracies)
-    row = re.search(r'\| two \| 60, 30 \| ([\d.]+) \| ([\d.]+) \| (.*) \|',
-                    out).groups()
+    row = re.search(
+        r'\| two \| 60, 30 \| 100.0 \| ([\d.]+) \| ([\d.]+) \| (.*) \|',
+        out).groups()
     assert row[1:] == (f'{min(accuracies):.1f}', by_seed)
     assert float(row[0]) == pytest.approx(mean, abs=.11)
 
