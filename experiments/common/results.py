@@ -34,10 +34,10 @@ def training_results(args, model, scores=None):
             {**restart.summary(), **(scores(restart.logits) if scores else {}),
              'kept': i == best}
             for i, restart in enumerate(restarts)],
-        'chosen': {name: getattr(model, f'{name}_') for name in (
-            'batch_size', 'epochs', 'n_neighbors', 'select',
-            'mu')
-            if hasattr(model, f'{name}_')},
+        'chosen': {name: numpy.asarray(getattr(model, f'{name}_')).tolist()
+                   for name in ('batch_size', 'epochs', 'n_neighbors',
+                                'select', 'mu', 'prior')
+                   if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
         'versions': get_versions()}
 

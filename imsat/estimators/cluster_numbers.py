@@ -183,10 +183,11 @@ def criteria_of(model, X, cache=None):
         model.prepare(X), min(NEIGHBORS, len(model.labels_) - 1),
         default_cache() if cache is True else cache,
         method=model.neighbor_search)
-    # Of the mu that was kept, if two were tried.
+    # Of the start that was kept, if there were two.
+    start = model.restarts_[model.best_restart_].terms.get('start')
     return criteria([
         restart.logits for restart in model.restarts_
-        if restart.terms.get('mu', model.mu_) == model.mu_], nearest)
+        if restart.terms.get('start') == start], nearest)
 
 
 def check_numbers(n_clusters):

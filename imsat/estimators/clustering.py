@@ -38,6 +38,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.
         mu_ (float): What was taken.
+        prior_ (array): What was taken, shape (K,), or None.
 
     Example:
         >>> rng = numpy.random.default_rng(0)
@@ -72,11 +73,14 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             return self.objective
         mu = getattr(self, 'mu_', ClusteringObjective.mu) \
             if self.mu == AUTO else self.mu
-        return ClusteringObjective(self.lam, mu, self.prior, self.delta)
+        prior = getattr(self, 'prior_', None) if self.prior is None \
+            else self.prior
+        return ClusteringObjective(self.lam, mu, prior, self.delta)
 
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
         self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
+        self.prior_ = self.prior
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
         del self._compared
@@ -107,18 +111,21 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             and self.select != 'consensus'
 
     def _retry(self, compared, X, y, sample_weight):
-        """Fits again from the clusters of another method, without a prior
-        with another mu, and keeps the better of both.
+        """Fits again from the clusters of another method and keeps the better
+        of both.
 
-        All restarts are in ``restarts_``, with what was kept by.
+        If there is no prior, that is with the sizes of groups that lie apart
+        for one, and else with another mu.  All restarts are in ``restarts_``,
+        with what was kept by.
         """
         first = dict(vars(self))
-        if self.prior is None:
+        if self.prior is None and compared.are_apart:
+            self.prior_ = compared.sizes
+        elif self.prior is None:
             self.mu_ = UNEVEN
         if self.verbose and not current().rank:
             print(f'{compared.method} fits the nearest neighbours better: '
-                  f'once more from its clusters, with mu = {self.mu_:g}',
-                  flush=True)
+                  f'once more from its clusters', flush=True)
         self._start, self._part = compared, 'second-start'
         again = None
         try:

@@ -30,7 +30,7 @@ COMPARED, EACH = 2000, 20
 # What clusters tell about those of neighbours where groups lie apart, and
 # how much more the others' have to tell to be better, there and elsewhere,
 # and to be spoken of: docs/defaults.md.
-APART, SLIGHTLY, BETTER, MUCH = .98, .01, .05, .1
+APART, SLIGHTLY, BETTER, MUCH = .98, .003, .05, .1
 # Steps in which a network learns their clusters, and the step size of Adam.
 LESSONS, RATE = 100, .01
 
@@ -92,6 +92,12 @@ class Compared(NamedTuple):
     @property
     def agrees_more(self) -> bool:
         return self.theirs.agreement > self.ours.agreement
+
+    @property
+    def sizes(self) -> numpy.ndarray:
+        """The share of the points in each of theirs, shape (K,)."""
+        return numpy.bincount(self.labels, minlength=self.theirs.used) \
+            / len(self.labels)
 
     def rank(self, judged: Judged) -> tuple:
         """What to compare clusters of these points by, the largest best.

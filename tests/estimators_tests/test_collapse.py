@@ -238,7 +238,8 @@ def test_another_start_where_k_means_fits_better(n_init, tmp_path):
     options = dict(n_init=n_init, **UNLIKE)
     model = IMSATClustering(2, out=tmp_path, **options).fit(x)
     assert clustering_accuracy(CROWDS, model.labels_) == 1
-    assert model.mu_ == 1 and model.warnings_ == []
+    assert model.warnings_ == [] and model.prior_.tolist() in (
+        [.1, .9], [.9, .1])
     numpy.testing.assert_array_equal(model.predict(x), model.labels_)
     warnings.simplefilter('ignore', CollapseWarning)
     alone = IMSATClustering(2, mu=4, **options).fit(x)
@@ -248,7 +249,7 @@ def test_another_start_where_k_means_fits_better(n_init, tmp_path):
     assert {(r.terms['mu'], r.terms['start']) for r in first} == {
         (4, 'random')}
     assert {(r.terms['mu'], r.terms['start']) for r in second} == {
-        (1, 'K-means')}
+        (4, 'K-means')}
     assert model.best_restart_ >= n_init
     _, nearest = imsat.neighbors(x, 10)
     for labels, best in ((alone.labels_, first[alone.best_restart_]),
@@ -258,26 +259,26 @@ def test_another_start_where_k_means_fits_better(n_init, tmp_path):
             imsat.metrics.neighbor_agreement(labels, nearest)
     # Nothing of the first is lost, and neither is done again.
     again = IMSATClustering(2, out=tmp_path, resume=True, **options).fit(x)
-    assert again.mu_ == 1 and again.objective_ == model.objective_
+    assert again.objective_ == model.objective_
     assert len(again.restarts_) == 2 * n_init
     # Whoever says mu gets it, and so does who trains for less.
     assert len(alone.restarts_) == n_init
     less = IMSATClustering(2, **{**options, 'epochs': 249}).fit(x)
-    assert len(less.restarts_) == n_init and less.mu_ == 4
+    assert len(less.restarts_) == n_init and less.prior_ is None
 
 
-def test_what_diverges_with_another_mu_loses_nothing(monkeypatch):
+def test_what_diverges_from_another_start_loses_nothing(monkeypatch):
     train = IMSATClustering._train
 
     def diverge(self, *args, **options):
-        if self.mu_ == 1:
+        if self.prior_ is not None:
             raise imsat.DivergenceError('no')
         return train(self, *args, **options)
     monkeypatch.setattr(IMSATClustering, '_train', diverge)
     x = two_crowds(4, 15)
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
         model = IMSATClustering(2, **UNLIKE).fit(x)
-    assert model.mu_ == 4 and len(model.restarts_) == 1
+    assert model.prior_ is None and len(model.restarts_) == 1
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
         alone = IMSATClustering(2, mu=4, **UNLIKE).fit(x)
     assert vars(model).keys() == vars(alone).keys()

@@ -124,6 +124,25 @@ def test_with_a_prior_mu_stays(monkeypatch):
 
 
 @pytest.mark.parametrize('error', [imsat.DivergenceError, KeyboardInterrupt])
+def test_groups_of_unlike_sizes_that_lie_apart():
+    """The objective alone would have halves: with mu = 1, too."""
+    x, y = datasets.make_moons(800, noise=.05, random_state=1)
+    index = numpy.concatenate([numpy.flatnonzero(y == 0),
+                               numpy.flatnonzero(y == 1)[:100]])
+    model = imsat.IMSATClustering(2, **{**OPTIONS, 'hidden': (100,)})
+    model.fit(x[index])
+    assert imsat.clustering_accuracy(y[index], model.labels_) == 1
+    assert sorted(model.prior_) == [.2, .8] and model.mu_ == 4
+
+
+def test_overlapping_groups_have_mu_1(monkeypatch):
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+    monkeypatch.setattr(comparison.Compared, 'agrees_more', True)
+    model = imsat.IMSATClustering(4, **OPTIONS).fit(X)
+    assert [r.terms['mu'] for r in model.restarts_] == [4, 1]
+    assert model.prior_ is None
+
+
 def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
     monkeypatch.setattr(comparison, 'BETTER', -1)
 
