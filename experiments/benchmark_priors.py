@@ -23,11 +23,12 @@ from common.scripts import a_path, main, parser_for, positive
 
 def zeros_and_ones(data_dir):
     """USPS' zeros, and about a ninth as many ones."""
-    return some_of(*usps(data_dir), {0: 1553, 1: 172})
+    return some_of(usps(data_dir), {0: 1553, 1: 172})
 
 
-def some_of(x, y, sizes):
+def some_of(data, sizes):
     """So many random points of some classes, which are numbered anew."""
+    x, y = data
     index = numpy.sort(numpy.concatenate([
         numpy.random.default_rng(0).permutation(numpy.flatnonzero(y == k))[:n]
         for k, n in sizes.items()]))
@@ -43,9 +44,9 @@ DATA = {
     # Nothing was chosen by these.
     'three': lambda _: blobs([800, 150, 50], 30, 9),
     'six': lambda _: blobs([400, 300, 150, 80, 50, 40], 15, 9),
-    'digits': lambda _: some_of(*load_digits(return_X_y=True),
+    'digits': lambda _: some_of(load_digits(return_X_y=True),
                                 {0: 170, 3: 80, 6: 30}),
-    'moons': lambda _: some_of(*make_moons(
+    'moons': lambda _: some_of(make_moons(
         2000, noise=.05, random_state=1), {0: 800, 1: 200}),
 }
 
