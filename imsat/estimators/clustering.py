@@ -24,8 +24,9 @@ from imsat.ranks import current
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
-# The mu from the clusters of another method on, Eq. 7's.
-UNEVEN = 1.
+# From the clusters of another method on: the mu, Eq. 7's, and by how much the
+# learning rate is less, since large networks wander off.
+UNEVEN, SLOWER = 1., 10
 
 
 @documented
@@ -173,6 +174,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             start.l1.W.array *= scale
         return super()._train(seed, session, x=x, start=start, scale=scale,
                               **others)
+
+    @property
+    def _rate(self):
+        return super()._rate / (SLOWER if hasattr(self, '_start') else 1)
 
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)

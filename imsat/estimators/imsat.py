@@ -218,7 +218,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         training = session.run(
             Updater(IndexIterator(len(radius), size, self.sampling, seed,
                                   weight),
-                    Adam(alpha=self.learning_rate).setup(network), x, loss,
+                    Adam(alpha=self._rate).setup(network), x, loss,
                     device, self.step),
             self.epochs_, self._extensions(
                 network, x, y, loss, weight, start is not None),
@@ -316,6 +316,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'{"-".join(map(str, encoder.sizes))} units, and '
                 f'{"-".join(map(str, widths))} are asked for; ask for the '
                 f'same to go on with it, or fit a new estimator')
+
+    @property
+    def _rate(self):
+        return self.learning_rate
 
     @property
     def _least_batch(self):
