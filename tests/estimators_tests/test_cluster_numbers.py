@@ -8,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import imsat
 from imsat import ClusterNumbers, InputError, choose_n_clusters
+from imsat.estimators import clustering
 from imsat.estimators.cluster_numbers import criteria, criteria_of
 
 BOTH = 'information x neighbors'
@@ -91,11 +92,12 @@ def test_what_else_can_not_be():
         choose_n_clusters(imsat.IMSATClustering(), X, [2, 3], 'elbow')
 
 
-def test_of_two_starts_that_which_is_kept():
+def test_of_two_starts_that_which_is_kept(monkeypatch):
+    monkeypatch.setattr(clustering, 'LEAST_STEPS', 200)
     rng = numpy.random.default_rng(0)
     x = numpy.concatenate([rng.normal(size=(270, 4)),
                            rng.normal(15, size=(30, 4))])
-    model = imsat.IMSATClustering(2, hidden=20, epochs=250, n_init=2,
+    model = imsat.IMSATClustering(2, hidden=20, epochs=50, n_init=2,
                                   random_state=0).fit(x)
     assert len(model.restarts_) == 4 and model.best_restart_ > 1
     clusters = [r.logits.argmax(axis=1) for r in model.restarts_[2:]]

@@ -14,6 +14,7 @@ from imsat import (
     DEC, CollapseWarning, DAEKMeans, DeepHasher, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher,
     clustering_accuracy)
+from imsat.estimators import clustering
 from imsat.retrieval import unpack_bits
 from imsat.storage import load_npz, save_npz
 
@@ -211,11 +212,17 @@ def two_crowds(d, distance):
                               rng.normal(distance, size=(30, d))])
 
 
-UNLIKE = dict(hidden=(20,), epochs=250, random_state=0)  # 1,000 steps
+UNLIKE = dict(hidden=(20,), epochs=50, random_state=0)  # 200 steps
 CROWDS = [0] * 270 + [1] * 30
 
 
-def test_worse_than_k_means():
+@pytest.fixture
+def early(monkeypatch):
+    """Others are compared with after 200 steps, where 1,000 take long."""
+    monkeypatch.setattr(clustering, 'LEAST_STEPS', 200)
+
+
+def test_worse_than_k_means(early):
     x = two_crowds(2, 14)
     model = IMSATClustering(2, mu=4, **UNLIKE)
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
@@ -233,7 +240,7 @@ def test_worse_than_k_means():
 
 
 @pytest.mark.parametrize('n_init', [1, 2])
-def test_another_start_where_k_means_fits_better(n_init, tmp_path):
+def test_another_start_where_k_means_fits_better(early, n_init, tmp_path):
     x = two_crowds(4, 15)
     options = dict(n_init=n_init, **UNLIKE)
     model = IMSATClustering(2, out=tmp_path, **options).fit(x)
@@ -263,11 +270,11 @@ def test_another_start_where_k_means_fits_better(n_init, tmp_path):
     assert len(again.restarts_) == 2 * n_init
     # Whoever says mu gets it, and so does who trains for less.
     assert len(alone.restarts_) == n_init
-    less = IMSATClustering(2, **{**options, 'epochs': 249}).fit(x)
+    less = IMSATClustering(2, **{**options, 'epochs': 49}).fit(x)
     assert len(less.restarts_) == n_init and less.prior_ is None
 
 
-def test_what_diverges_from_another_start_loses_nothing(monkeypatch):
+def test_what_diverges_from_another_start_loses_nothing(early, monkeypatch):
     train = IMSATClustering._train
 
     def diverge(self, *args, **options):
@@ -286,11 +293,11 @@ def test_what_diverges_from_another_start_loses_nothing(monkeypatch):
                                      alone.predict_proba(x))
 
 
-def test_when_k_means_is_not_compared_with():
+def test_when_k_means_is_not_compared_with(early):
     x = two_crowds(4, 15)
     options = {**UNLIKE, 'mu': 4}
     with pytest.warns(CollapseWarning, match='of 300 points one tells'):
         IMSATClustering(2, **options).fit(x)
     # After fewer steps, or with fewer points for each cluster.
-    IMSATClustering(2, **{**options, 'epochs': 249}).fit(x)
+    IMSATClustering(2, **{**options, 'epochs': 49}).fit(x)
     IMSATClustering(2, **{**options, 'batch_size': 9}).fit(x[-39:])

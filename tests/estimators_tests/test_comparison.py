@@ -16,7 +16,13 @@ CENTERS = RNG.normal(0, 3, (4, 6)).astype('f')
 SIZES = 40, 120, 80, 60
 X = (numpy.repeat(CENTERS, SIZES, axis=0)
      + RNG.normal(size=(300, 6))).astype('f')
-OPTIONS = dict(hidden=(20,), epochs=250, random_state=0)  # 1,000 steps
+OPTIONS = dict(hidden=(20,), epochs=50, random_state=0)  # 200 steps
+
+
+@pytest.fixture(autouse=True)
+def early(monkeypatch):
+    """Others are compared with after 200 steps, where 1,000 take long."""
+    monkeypatch.setattr(clustering, 'LEAST_STEPS', 200)
 
 
 @pytest.mark.parametrize('kind', [numpy.asarray, sparse.csr_array])
