@@ -40,6 +40,9 @@ CHUNK = 2000
 TILE = 16384
 # On the CPU: rows and columns of a tile of products.
 BLOCK = 1024
+# Points to a column from which on directions of most variance, which take the
+# cube of the columns, pay.
+PER_COLUMN = 8
 # Of the pairs of a tile: one in so many may be measured one by one.
 MOST_HITS = 10
 SKIP = 16  # of its rows looked at for that
@@ -605,7 +608,7 @@ def _shadows(points, pool):
     """
     n, d = points.shape[0], points.shape[1] - 2
     width = d // 8
-    if width < 8 or n < 8 * BLOCK:
+    if width < 8 or n < 8 * BLOCK or n < PER_COLUMN * d:
         return None
     sample = points[::-(-n // AMONG), :d].astype(numpy.float64)
     directions = numpy.linalg.eigh(sample.T @ sample)[1][:, -width:]
@@ -628,7 +631,7 @@ def _offer_by_numba(products, cut, row, column, values, places, points):
     """As :func:`_offer_by_numpy`.
 
     Where there are ``points``, the products are of their shadows, and those
-    of points are made where these exceed ``cut``.  Returns whether that are
+    of points are made where these exceed ``cut``.  Returns whether these are
     few enough to be worth it; nothing is kept otherwise.
     """
     height, width = products.shape

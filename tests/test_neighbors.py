@@ -276,6 +276,7 @@ def test_neighbors(monkeypatch, table, block, fast):
     x = TABLES[table]
     monkeypatch.setattr(MODULE, 'BLOCK', block)
     monkeypatch.setattr(MODULE, 'MANY', 11)
+    monkeypatch.setattr(MODULE, 'PER_COLUMN', 1)
     if fast:
         pytest.importorskip('numba', reason='numba is not installed')
     else:
@@ -294,6 +295,7 @@ def test_neighbors(monkeypatch, table, block, fast):
 def test_shadows_spare_products(monkeypatch, table, few):
     pytest.importorskip('numba', reason='numba is not installed')
     monkeypatch.setattr(MODULE, 'BLOCK', 16)
+    monkeypatch.setattr(MODULE, 'PER_COLUMN', 1)
     offer, taken = MODULE._offer_by_numba(), []
 
     def counted(*arguments):

@@ -20,7 +20,7 @@ from imsat.metrics import clustering_accuracy, neighbor_agreement
 from imsat.neighbors import MOST_EXACT
 from imsat.parameters import (
     AUTO, Auto, Choice, Number, again, argument_error, documented, parameter)
-from imsat.ranks import current
+from imsat.ranks import current, ranks_of
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
@@ -39,7 +39,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     Attributes:
         labels_ (array): Cluster of every training point, shape (N,), int64.
         mu_ (float): What was taken.
-        prior_ (array): What was taken, shape (K,), or None.
+        prior_ (array): ``prior``, or the sizes of groups that lie apart, if
+            these were taken, shape (K,); None for neither.
 
     Example:
         >>> rng = numpy.random.default_rng(0)
@@ -56,8 +57,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code; '
         'the penalty of Eq. 10 starts at lambda mu; "auto": 4, and where '
         'K-means or spectral clustering fits the nearest neighbours better '
-        'after 1,000 steps, once more from its clusters, with 1 if there is '
-        'no prior; the better is kept')
+        'after 1,000 steps, once more from its clusters: if there is no '
+        'prior, with the sizes of groups that lie apart for one, and else '
+        'with 1; the better is kept')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
@@ -80,8 +82,12 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
-        self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
-        self.prior_ = self.prior
+        goes_on = self.warm_start and hasattr(self, 'encoder_')
+        if not (goes_on and self.mu == AUTO and hasattr(self, 'mu_')):
+            self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
+        if not (goes_on and self.prior is None and hasattr(self, 'prior_')):
+            self.prior_ = self.prior
+        self._compared = None
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
         del self._compared
@@ -117,30 +123,38 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
         If there is no prior, that is with the sizes of groups that lie apart
         for one, and else with another mu.  All restarts are in ``restarts_``,
-        with what was kept by.
+        with what neighbours say of them.
         """
         first = dict(vars(self))
-        if self.prior is None and compared.are_apart:
+        if self.prior is None and compared.are_apart \
+                and compared.theirs.used == self.n_clusters \
+                and sample_weight is None:
             self.prior_ = compared.sizes
         elif self.prior is None:
             self.mu_ = UNEVEN
-        if self.verbose and not current().rank:
+        if self.verbose and not ranks_of(self.communicator).rank:
             print(f'{compared.method} fits the nearest neighbours better: '
                   f'once more from its clusters', flush=True)
         self._start, self._part = compared, 'second-start'
-        again = None
+        self._compared, has_diverged = None, False
         try:
             super().fit(X, y, sample_weight=sample_weight)
-            again = self._compared
         except DivergenceError:
-            pass
+            has_diverged = True
         except KeyboardInterrupt:
             if self.out is not None:
                 raise
-        second = dict(vars(self))
-        self.__dict__.clear()
-        self.__dict__.update(first)
-        if again is None:  # it diverged, or was stopped
+        finally:
+            second = {name: value for name, value in vars(self).items()
+                      if name not in ('_start', '_part')}
+            self.__dict__.clear()
+            self.__dict__.update(first)
+        again = second.pop('_compared')
+        if again is None:
+            if not has_diverged:
+                self._warn(f'fit was stopped on its way from the clusters of '
+                           f'{compared.method}; what was learnt before is '
+                           f'kept')
             return compared
         for start, fitted in ('random', first), (compared.method, second):
             for restart in fitted['restarts_']:
@@ -152,17 +166,36 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         restarts = first['restarts_'] + second['restarts_']
         second['best_restart_'] += len(first['restarts_'])
 
+        # With a prior both have the same objective.
+        select = 'objective' if self.prior is not None else \
+            'told' if compared.are_apart else 'agreement'
+
         def rank(fitted):
-            if self.prior is not None:  # which the same objective knows
+            if select == 'objective':
                 return -fitted['objective_']
             return compared.rank(judge(
                 restarts[fitted['best_restart_']].logits[
                     compared.chosen].argmax(axis=1), compared.nearest))
         best = max(first, second, key=rank)
-        self.__dict__.update(best, restarts_=restarts, select_='agreement')
-        for name in '_start', '_part', '_compared':
-            self.__dict__.pop(name, None)
+        self.__dict__.update(best, restarts_=restarts, select_=select)
         return again if best is second else compared
+
+    def made_with(self, *args, **kwargs):
+        """As of any estimator; and from where it began, if not at random."""
+        made = super().made_with(*args, **kwargs)
+        if hasattr(self, '_start'):
+            made.update(start=self._start.method, mu_=self.mu_,
+                        prior_=numpy.asarray(self.prior_).tolist())
+        return made
+
+    @property
+    def _has_estimated_prior(self):
+        return self.prior is None and self.prior_ is not None
+
+    def _check_chunk(self, X):
+        if self.prior is None:
+            self.prior_ = None  # it was of all data
+        return super()._check_chunk(X)
 
     def _train(self, seed, session, *, x, start, scale, **others):
         if hasattr(self, '_start'):
@@ -218,8 +251,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         self._compared = current().tell(lambda: compared)
 
     def _compare(self, x):
-        """K-means' clusters and ours, by neighbours; None where it is too
-        soon or there are too few points."""
+        """Others' clusters and ours, by neighbours; None where it is too soon
+        or there are too few points."""
         best = self.restarts_[self.best_restart_]
         n = x.shape[0]
         if self.epochs_ * (n // self.batch_size_) < LEAST_STEPS \

@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import numpy
 import scipy.sparse
 from chainer import functions as F
-from scipy.sparse.linalg import ArpackError
 from sklearn.cluster import KMeans, SpectralClustering
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from imsat.metrics import neighbor_agreement, neighbor_information
@@ -131,16 +129,16 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     # Threads of OpenMP would hang in what forks this process later.
     with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
         # Of points that are alike, and of graphs in several parts.
-        warnings.simplefilter('ignore', ConvergenceWarning)
-        warnings.simplefilter('ignore', UserWarning)
+        warnings.simplefilter('ignore')
         kmeans, spectral = (
             Compared(method, labels, judge(labels, nearest), ours, chosen,
                      points, nearest) for method, labels in (
                 ('K-means', by_kmeans(points, k)),
                 ('spectral clustering', by_graph(nearest, k))))
-    if spectral.are_apart or kmeans.is_better or ours.used < k:
-        return max(kmeans, spectral, key=lambda one: one.rank(one.theirs))
-    return kmeans
+    if not (spectral.are_apart or kmeans.is_better or ours.used < k):
+        return kmeans
+    return max(kmeans, spectral, key=lambda one: (
+        one.is_better, one.are_apart, one.rank(one.theirs)))
 
 
 def by_kmeans(points, k):
@@ -154,12 +152,9 @@ def by_graph(nearest, k):
         (numpy.full(nearest.size, .5), nearest.ravel().astype(numpy.int32),
          numpy.arange(0, nearest.size + 1, nearest.shape[1],
                       dtype=numpy.int32)), shape=(n, n))
-    try:
-        return SpectralClustering(
-            k, affinity='precomputed', assign_labels='cluster_qr',
-            random_state=0).fit_predict(graph + graph.T)
-    except ArpackError:
-        return numpy.zeros(n, int)
+    return SpectralClustering(
+        k, affinity='precomputed', assign_labels='cluster_qr',
+        random_state=0).fit_predict(graph + graph.T)
 
 
 def teach(network, points, labels, batch_size, seed):

@@ -193,7 +193,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                     f'of restart {len(self.restarts_)} of {self.n_init}; what '
                     f'was learnt is kept')
         self._warn_of_terms(objective)
-        self._inspect(X)
+        if not restarts.is_stopped:
+            self._inspect(X)
         return self
 
     def _train(self, seed, session, *, x, y, radius, indices, weight, start,
@@ -318,6 +319,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'same to go on with it, or fit a new estimator')
 
     @property
+    def _has_estimated_prior(self):
+        """Whether the objective's prior is nobody's word."""
+        return False
+
+    @property
     def _rate(self):
         return self.learning_rate
 
@@ -340,7 +346,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'{of_batches:.3g} in the batches: the running averages of '
                 f'the batch normalizations lag behind; {REMEDIES}')
         kl = best.terms.get('kl_to_prior', 0)
-        if objective.waits and kl > UNLIKE:
+        if objective.waits and kl > UNLIKE and not self._has_estimated_prior:
             self._warn(
                 f'KL[p(y) || q(y)] is {kl:.3g} nats: the clusters are not of '
                 f'the sizes of the prior; see whether it is right, take a '

@@ -26,9 +26,9 @@ MANY, WIDE = 10_000, 64
 class KMeansClustering(Clusterer, Estimator):
     """K-means, by scikit-learn.
 
-    The initialisations of 10,000 dense points or more, in 64 columns or more,
-    are compared along an eighth as many principal components.  The best goes
-    on in all columns.
+    The initialisations of 10,000 dense points or more, in 64 columns up to
+    a quarter as many, are compared along an eighth as many principal
+    components.  The best goes on in all columns.
 
     Attributes:
         centers_ (array): Shape (K, d), float32, or float64 where the data
@@ -66,7 +66,8 @@ class KMeansClustering(Clusterer, Estimator):
         n, d = X.shape
         kmeans = KMeans(self.n_clusters, n_init=self.n_init,
                         random_state=seed)
-        if scipy.sparse.issparse(X) or n < MANY or d < WIDE:
+        if self.n_init == 1 or scipy.sparse.issparse(X) or n < MANY \
+                or not WIDE <= d <= n // 4:
             return kmeans.fit(X)
         pca = PCA(d // 8, svd_solver='covariance_eigh')
         kmeans.fit(pca.fit_transform(X))

@@ -129,26 +129,79 @@ def test_with_a_prior_mu_stays(monkeypatch):
     assert list(numpy.bincount(model.labels_).argsort()) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize('error', [imsat.DivergenceError, KeyboardInterrupt])
 def test_groups_of_unlike_sizes_that_lie_apart():
     """The objective alone would have halves: with mu = 1, too."""
     x, y = datasets.make_moons(800, noise=.05, random_state=1)
     index = numpy.concatenate([numpy.flatnonzero(y == 0),
                                numpy.flatnonzero(y == 1)[:100]])
     model = imsat.IMSATClustering(2, **{**OPTIONS, 'hidden': (100,)})
-    model.fit(x[index])
-    assert imsat.clustering_accuracy(y[index], model.labels_) == 1
+    x, y = x[index], y[index]
+    model.fit(x)
+    assert imsat.clustering_accuracy(y, model.labels_) == 1
     assert sorted(model.prior_) == [.2, .8] and model.mu_ == 4
+    assert model.select_ == 'told' and not hasattr(model, '_start')
+    # What goes on keeps it, and what sees chunks can't.
+    model.set_params(warm_start=True).fit(x)
+    assert imsat.clustering_accuracy(y, model.labels_) == 1
+    model.partial_fit(x)
+    assert model.prior_ is None
+    # It would be that of the rows.
+    model = imsat.IMSATClustering(2, **OPTIONS).fit(
+        x, sample_weight=1. + 9 * y)
+    assert model.prior_ is None and len(model.restarts_) == 2
+
+
+def test_fewer_groups_than_clusters():
+    x = numpy.repeat(RNG.normal(0, 9, (6, 3)), 50, axis=0)
+    warnings.simplefilter('ignore', imsat.CollapseWarning)
+    for seed in range(4):
+        model = imsat.IMSATClustering(7, **{**OPTIONS, 'random_state': seed})
+        assert len(model.fit(x).labels_) == 300
+
+
+def test_other_errors_leave_nothing_behind(monkeypatch, tmp_path):
+    """KeyboardInterrupt with snapshots, and whatever else is raised."""
+    def stop(*args):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(clustering, 'teach', stop)
+        model = imsat.IMSATClustering(2, out=str(tmp_path), **{
+            **OPTIONS, 'hidden': (100,)})
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(CIRCLES)
+    assert not hasattr(model, '_start') and not hasattr(model, '_part')
+    model.set_params(resume=True).fit(CIRCLES)
+    assert imsat.clustering_accuracy(RINGS, model.labels_) == 1
+    snapshot, = (tmp_path / 'second-start').glob('snapshot*')
+    assert len(list(tmp_path.glob('snapshot*'))) == 1
+    # From something else it does not go on.
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison.Compared, 'sizes', numpy.array([.4, .6]))
+        with pytest.raises(imsat.InputError, match='prior_'):
+            model.fit(CIRCLES)
+
+
+def test_the_better_of_two_that_are_better(monkeypatch):
+    judged = {0: comparison.Judged(2, .84, 1.1), 1: comparison.Judged(
+        2, .87, 1.05), 2: comparison.Judged(2, .8, 1.)}
+    monkeypatch.setattr(comparison, 'judge',
+                        lambda labels, nearest: judged[labels[0]])
+    monkeypatch.setattr(comparison, 'by_graph', lambda *args: [0])
+    monkeypatch.setattr(comparison, 'by_kmeans', lambda *args: [1])
+    compared = comparison.compare(X, numpy.eye(3)[numpy.full(300, 2)])
+    assert compared.method == 'K-means' and compared.is_better
 
 
 def test_overlapping_groups_have_mu_1(monkeypatch):
     monkeypatch.setattr(comparison, 'BETTER', -1)
+    monkeypatch.setattr(comparison, 'APART', 2)
     monkeypatch.setattr(comparison.Compared, 'agrees_more', True)
     model = imsat.IMSATClustering(4, **OPTIONS).fit(X)
     assert [r.terms['mu'] for r in model.restarts_] == [4, 1]
     assert model.prior_ is None
 
 
+@pytest.mark.parametrize('error', [imsat.DivergenceError, KeyboardInterrupt])
 def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
     monkeypatch.setattr(comparison, 'BETTER', -1)
 
@@ -157,6 +210,8 @@ def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
     monkeypatch.setattr(clustering, 'teach', stop)
     warnings.simplefilter('ignore', imsat.CollapseWarning)
     model = imsat.IMSATClustering(4, **OPTIONS).fit(X)
+    assert ('fit was stopped on its way' in ' '.join(model.warnings_)) == (
+        error is KeyboardInterrupt)
     alone = imsat.IMSATClustering(4, mu=4, **OPTIONS).fit(X)
     assert vars(model).keys() == vars(alone).keys()
     assert model.mu_ == 4 and len(model.restarts_) == 1
