@@ -25,7 +25,8 @@ from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
 # From the clusters of another method on: the mu, Eq. 7's, and by how much the
-# learning rate is less, since large networks wander off.
+# learning rate is less where groups lie apart, from which large networks
+# would wander off.
 UNEVEN, SLOWER = 1., 10
 
 
@@ -171,11 +172,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             'told' if compared.are_apart else 'agreement'
 
         def rank(fitted):
-            if select == 'objective':
-                return -fitted['objective_']
-            return compared.rank(judge(
-                restarts[fitted['best_restart_']].logits[
-                    compared.chosen].argmax(axis=1), compared.nearest))
+            judged = judge(restarts[fitted['best_restart_']].logits[
+                compared.chosen].argmax(axis=1), compared.nearest)
+            return (judged.used, -fitted['objective_']) \
+                if select == 'objective' else compared.rank(judged)
         best = max(first, second, key=rank)
         self.__dict__.update(best, restarts_=restarts, select_=select)
         return again if best is second else compared
@@ -210,7 +210,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     @property
     def _rate(self):
-        return super()._rate / (SLOWER if hasattr(self, '_start') else 1)
+        is_there = hasattr(self, '_start') and self._start.are_apart
+        return super()._rate / (SLOWER if is_there else 1)
 
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
