@@ -8,8 +8,7 @@ from typing_extensions import Self
 
 from imsat.errors import DivergenceError
 from imsat.estimators.base import Clusterer, send
-from imsat.estimators.comparison import (
-    AGREEING, MUCH, compare, judge, teach)
+from imsat.estimators.comparison import AGREEING, MUCH, compare, teach
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
@@ -122,71 +121,48 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """Fits again from the clusters of another method and keeps the better
         of both.
 
-        If there is no prior, that is with the sizes of groups that lie apart
-        for one, and else with another mu.  All restarts are in ``restarts_``,
-        with what neighbours say of them.
+        All restarts are in ``restarts_``, with what neighbours say of them.
         """
-        first = dict(vars(self))
-        if self.prior is None and compared.are_apart \
-                and compared.theirs.used == self.n_clusters \
-                and sample_weight is None:
-            self.prior_ = compared.sizes
-        elif self.prior is None:
-            self.mu_ = UNEVEN
         if self.verbose and not ranks_of(self.communicator).rank:
             print(f'{compared.method} fits the nearest neighbours better: '
                   f'once more from its clusters', flush=True)
-        self._start, self._part = compared, 'second-start'
-        self._compared, has_diverged = None, False
+        second = SecondStart(**self.get_params(deep=False))
+        second.begin(self, compared, sample_weight)
         try:
-            super().fit(X, y, sample_weight=sample_weight)
+            super(IMSATClustering, second).fit(
+                X, y, sample_weight=sample_weight)
         except DivergenceError:
-            has_diverged = True
+            return compared
         except KeyboardInterrupt:
             if self.out is not None:
                 raise
-        finally:
-            second = {name: value for name, value in vars(self).items()
-                      if name not in ('_start', '_part')}
-            self.__dict__.clear()
-            self.__dict__.update(first)
-        again = second.pop('_compared')
-        if again is None:
-            if not has_diverged:
-                self._warn(f'fit was stopped on its way from the clusters of '
-                           f'{compared.method}; what was learnt before is '
-                           f'kept')
+        if second._compared is None:
+            self._warn(f'fit was stopped on its way from the clusters of '
+                       f'{compared.method}; what was learnt before is kept')
             return compared
-        for start, fitted in ('random', first), (compared.method, second):
-            for restart in fitted['restarts_']:
-                clusters = restart.logits[compared.chosen].argmax(axis=1)
-                judged = judge(clusters, compared.nearest)
+        for start, fitted in ('random', self), (compared.method, second):
+            for restart in fitted.restarts_:
+                judged = compared.judge(restart.logits)
                 restart.terms.update(
-                    start=start, mu=fitted['mu_'], told=judged.told,
+                    start=start, mu=fitted.mu_, told=judged.told,
                     agreement=judged.agreement)
-        restarts = first['restarts_'] + second['restarts_']
-        second['best_restart_'] += len(first['restarts_'])
-
         # With a prior both have the same objective.
         select = 'objective' if self.prior is not None else \
             'told' if compared.are_apart else 'agreement'
 
         def rank(fitted):
-            judged = judge(restarts[fitted['best_restart_']].logits[
-                compared.chosen].argmax(axis=1), compared.nearest)
-            return (judged.used, -fitted['objective_']) \
+            judged = compared.judge(
+                fitted.restarts_[fitted.best_restart_].logits)
+            return (judged.used, -fitted.objective_) \
                 if select == 'objective' else compared.rank(judged)
-        best = max(first, second, key=rank)
-        self.__dict__.update(best, restarts_=restarts, select_=select)
-        return again if best is second else compared
-
-    def made_with(self, *args, **kwargs):
-        """As of any estimator; and from where it began, if not at random."""
-        made = super().made_with(*args, **kwargs)
-        if hasattr(self, '_start'):
-            made.update(start=self._start.method, mu_=self.mu_,
-                        prior_=numpy.asarray(self.prior_).tolist())
-        return made
+        restarts = self.restarts_ + second.restarts_
+        if rank(second) > rank(self):
+            compared = second._compared
+            second.best_restart_ += len(self.restarts_)
+            del second._start, second._compared
+            vars(self).update(vars(second))
+        vars(self).update(restarts_=restarts, select_=select)
+        return compared
 
     @property
     def _has_estimated_prior(self):
@@ -196,22 +172,6 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if self.prior is None:
             self.prior_ = None  # it was of all data
         return super()._check_chunk(X)
-
-    def _train(self, seed, session, *, x, start, scale, **others):
-        if hasattr(self, '_start'):
-            device = self._get_device()
-            start = self._network(numpy.random.RandomState(seed))
-            start.to_device(device)
-            teach(start, send(self._start.points * scale, device),
-                  self._start.labels, self.batch_size_, seed)
-            start.l1.W.array *= scale
-        return super()._train(seed, session, x=x, start=start, scale=scale,
-                              **others)
-
-    @property
-    def _rate(self):
-        is_there = hasattr(self, '_start') and self._start.are_apart
-        return super()._rate / (SLOWER if is_there else 1)
 
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
@@ -331,3 +291,43 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
+
+
+class SecondStart(IMSATClustering):
+    """A fit from the clusters of another method."""
+    _part = 'second-start'
+
+    def begin(self, first, compared, sample_weight):
+        """Takes what a first fit took.
+
+        But where that had no prior, the sizes of groups that lie apart are
+        one, which ``sample_weight`` would make others, or mu is another.
+        """
+        self.mu_, self.prior_ = first.mu_, first.prior_
+        self._start, self._compared = compared, None
+        if self.prior is not None:
+            return
+        if compared.are_apart and compared.theirs.used == self.n_clusters \
+                and sample_weight is None:
+            self.prior_ = compared.sizes
+        else:
+            self.mu_ = UNEVEN
+
+    def made_with(self, *args, **kwargs):
+        return {**super().made_with(*args, **kwargs),
+                'start': self._start.method, 'mu_': self.mu_,
+                'prior_': numpy.asarray(self.prior_).tolist()}
+
+    def _train(self, seed, session, *, x, start, scale, **others):
+        device = self._get_device()
+        start = self._network(numpy.random.RandomState(seed))
+        start.to_device(device)
+        teach(start, send(self._start.points * scale, device),
+              self._start.labels, self.batch_size_, seed)
+        start.l1.W.array *= scale
+        return super()._train(seed, session, x=x, start=start, scale=scale,
+                              **others)
+
+    @property
+    def _rate(self):
+        return super()._rate / (SLOWER if self._start.are_apart else 1)

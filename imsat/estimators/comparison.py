@@ -97,6 +97,10 @@ class Compared(NamedTuple):
         return numpy.bincount(self.labels, minlength=self.theirs.used) \
             / len(self.labels)
 
+    def judge(self, logits: numpy.ndarray) -> Judged:
+        """Of other clusters of all data, by logits, shape (N, K)."""
+        return judge(logits[self.chosen].argmax(axis=1), self.nearest)
+
     def rank(self, judged: Judged) -> tuple:
         """What to compare clusters of these points by, the largest best.
 

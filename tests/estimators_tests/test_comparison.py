@@ -98,7 +98,7 @@ def test_groups_that_no_plane_parts():
     assert model.warnings_ == []
 
 
-def test_outputs_that_were_lost(monkeypatch):
+def test_outputs_that_were_lost():
     """Of 4 groups two are one: what is told is as much, but there are fewer
     clusters."""
     labels = numpy.repeat(range(4), SIZES)
@@ -149,6 +149,17 @@ def test_groups_of_unlike_sizes_that_lie_apart():
     model = imsat.IMSATClustering(2, **OPTIONS).fit(
         x, sample_weight=1. + 9 * y)
     assert model.prior_ is None and len(model.restarts_) == 2
+
+
+@pytest.mark.parametrize('told,rate', [(.99, .02), (.9, .2)])
+def test_groups_that_lie_apart_are_learnt_slowly(told, rate):
+    theirs = comparison.Judged(2, told, .5)
+    second = clustering.SecondStart(2, learning_rate=.2)
+    first = imsat.IMSATClustering(2)
+    first.mu_, first.prior_ = 4., None
+    second.begin(first, comparison.Compared(
+        '', RINGS, theirs, theirs, None, None, None), None)
+    assert second._rate == rate
 
 
 def test_fewer_groups_than_clusters():
