@@ -170,7 +170,7 @@ def save_results(out, args, data, model, more):
     names = [*save_log(out, model, result['most_information']),
              'cluster_sizes.png']
     pictures.cluster_sizes(out / names[-1], clusters, args.clusters,
-                           getattr(model, 'prior', None))
+                           result['chosen'].get('prior'))
     if data.y is not None:
         names.append('contingency.png')
         pictures.contingency(out / names[-1], data.y, clusters, args.clusters)
@@ -189,7 +189,8 @@ def save_results(out, args, data, model, more):
             result, f'{args.clusters} clusters', 'points are {}sure of their '
             'cluster', 'clusters are {}equally probable'),
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
-        f'are used.', *more_than_classes(result, data.y)]
+        f'are used.', *about_starts(result),
+        *more_than_classes(result, data.y)]
     if not args.quiet:
         print_summary(out, data, result, names, sentences)
     save_report(out, args, seen, clusters[rows], p, result, names,
@@ -242,6 +243,25 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
         uncertain=uncertain)
 
 
+def about_starts(result):
+    """What to say where others' clusters were begun with, too."""
+    method = result['restarts'][-1].get('start')
+    if method is None:
+        return []
+    said = (f'The clusters of {method} fit the nearest neighbours better than '
+            f'those from random weights, so that all was trained once more '
+            f'from there')
+    if result['start'] == 'random':
+        return [f'{said}; what came out was no better.']
+    if result['chosen']['prior'] is None:
+        return [f'{said}, with mu = {result["mu"]:g}.']
+    return [f'{said}, with {in_percent(result["chosen"]["prior"])} as prior.']
+
+
+def in_percent(sizes):
+    return ', '.join(f'{100 * size:.3g}' for size in sizes) + ' %'
+
+
 def more_than_classes(result, y):
     """What to say where a class may have several clusters."""
     classes = 0 if y is None else len(classes_of(y)[0])
@@ -271,7 +291,8 @@ def print_summary(out, data, result, names, sentences):
         select = result['chosen'].get('select', result['select'])
         # What joins all has none of its own.
         key = 'majority' if select == 'consensus' else select
-        print(f'restarts by {select}: ' + ', '.join(
+        rule = 'what they tell of neighbours' if select == 'told' else select
+        print(f'restarts by {rule}: ' + ', '.join(
             (f'{r[key]:.4f}' if key in r else 'all')
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None
                else '') + (' kept' if r['kept'] else '')

@@ -46,8 +46,8 @@ def judge(labels: numpy.ndarray, nearest: numpy.ndarray) -> Judged:
     """By indices of neighbours, shape (N, k)."""
     information = neighbor_information(labels, nearest)
     agreement = neighbor_agreement(labels, nearest)
-    return Judged(len(numpy.unique(labels)),
-                  information and agreement / information, agreement)
+    told = information and agreement / information
+    return Judged(len(numpy.unique(labels)), min(told, 1.), agreement)
 
 
 class Compared(NamedTuple):

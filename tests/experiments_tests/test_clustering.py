@@ -317,3 +317,45 @@ def test_pictures_are_of_the_assignments(half_learnt):
         members = {tuple(x) for x in data.data[clusters == k] / 8 - 1}
         shown = {tuple(x) for x in row if not numpy.isnan(x).any()}
         assert shown <= members and len(shown) == min(len(members), 15)
+
+
+def test_groups_that_lie_apart(tmp_path, monkeypatch, capsys):
+    """Rings of 150 and 50 points, within this process."""
+    import imsat
+    from sklearn.datasets import make_circles
+    x, y = make_circles(300, noise=.05, factor=.3, random_state=0)
+    rows = numpy.concatenate([numpy.flatnonzero(y == 0),
+                              numpy.flatnonzero(y == 1)[:50]])
+    numpy.save(tmp_path / 'rings.npy', x[rows])
+    figures = {}
+    monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(imsat.estimators.clustering, 'LEAST_STEPS', 200)
+    monkeypatch.setattr(imsat.pictures.clustering, 'save',
+                        lambda figure, path: figures.update(
+                            {path.stem: figure}))
+    clustering.run(clustering.get_options([
+        '--dataset', str(tmp_path / 'rings.npy'), '--clusters', '2',
+        '--hidden', '100', '--epochs', '50', '--threads', '1', '--no-kmeans',
+        '--out', str(tmp_path / 'out')]))
+    out = capsys.readouterr().out
+    assert ', with 25, 75 % as prior' in out or ', with 75, 25 %' in out
+    result = json.loads((tmp_path / 'out' / 'result.json').read_text())
+    assert sorted(result['sizes']) == [50, 150]
+    first, second = result['restarts']
+    assert f'restarts by what they tell of neighbours: {first["told"]:.4f}, ' \
+        f'1.0000 kept' in out and second['kept']
+    stairs, = figures['cluster_sizes'].axes[0].patches[2:]
+    assert stairs.get_data().values.tolist() == result['sizes']
+
+
+@pytest.mark.parametrize('start,mu,prior,words', [
+    ('random', 4, None, 'what came out was no better'),
+    ('K-means', 1, None, 'from there, with mu = 1.'),
+    ('K-means', 4, [.2, .8], 'from there, with 20, 80 % as prior.')])
+def test_what_is_said_of_starts(start, mu, prior, words):
+    result = dict(restarts=[{'start': 'random'}, {'start': 'K-means'}],
+                  start=start, mu=mu, chosen={'prior': prior})
+    sentence, = clustering.about_starts(result)
+    assert sentence.startswith('The clusters of K-means fit')
+    assert sentence.rstrip('.').endswith(words.rstrip('.'))
+    assert clustering.about_starts({'restarts': [{}]}) == []
