@@ -119,6 +119,9 @@ def test_outputs_that_were_lost():
 def test_with_a_prior_mu_stays(monkeypatch):
     """As if others were always better."""
     monkeypatch.setattr(comparison, 'BETTER', -1)
+    # And both used as many outputs.
+    monkeypatch.setattr(comparison.Compared, 'judge',
+                        lambda *args: comparison.Judged(4, .5, .5))
     prior = [.1, .2, .3, .4]
     model = imsat.IMSATClustering(4, prior=prior, **OPTIONS).fit(X)
     assert [(r.terms['mu'], r.terms['start']) for r in model.restarts_] == [
