@@ -69,7 +69,7 @@ def run(args):
                     times = time_in_turns(
                         {'ours': lambda: index.search(queries, k),
                          'theirs': lambda: flat.search(queries, k)},
-                        args.repeats, check=check, settle=.02)
+                        args.repeats, check=check, settle=True)
                 ours, theirs = (statistics.median(each) / len(queries) * 1e3
                                 for each in times.values())
                 print(markdown.row((

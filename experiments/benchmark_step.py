@@ -6,9 +6,10 @@
 Ours is the plan, and the same through Chainer's graph.  The plain step is
 that of benchmarks/plain.py, written as the authors' code writes it.
 PyTorch's, where it is installed, is that of benchmarks/pytorch.py, eager, of
-which the loss and the gradients are compared with ours first.  All take
-batches of the same data in turn, on a CPU each after a pause and a step that
-is not timed; printed are medians and their ratios.
+which the loss and the gradients are compared with ours first.  They take
+turns of ten batches of the same data, on a CPU once the threads of the one
+before sleep, and after a step that is not timed; printed are medians and
+their ratios.
 
 With --device N the plan as a CUDA graph, the same one launch after the other,
 Chainer's graph, and PyTorch eager and as a CUDA graph take turns on GPU N.
@@ -39,8 +40,8 @@ TASKS = {'clustering': (PlainClustering, imsat.IMSATClustering(xi=10),
                         'Clustering'),
          'hashing': (PlainHashing, imsat.IMSATHasher(xi=10), 'Hashing')}
 RATE = imsat.IMSATClustering.learning_rate
-# Until the threads of OpenBLAS and OpenMP sleep.
-PAUSE = .05
+# As in training, a step comes after another of the same.
+AT_ONCE = 10
 
 
 def get_parser(doc):
@@ -275,8 +276,8 @@ def run(args):
         contestants['matrix products alone'] = make_products(args, x)
         contestants["the plan's products"] = make_plan_products(args, x)
     times = time_in_turns(
-        contestants, args.steps, warm_up=5, wait=wait,
-        settle=PAUSE if args.device < 0 else None)
+        contestants, -(-args.steps // AT_ONCE), wait=wait,
+        settle=args.device < 0, at_once=AT_ONCE)
     print(f'{args.task}, {args.dim}-{args.hidden}-{args.hidden}-'
           f'{args.outputs}, batch {args.batch_size}, {args.threads} threads, '
           f'{devices.describe(device)}')
@@ -285,7 +286,7 @@ def run(args):
     ours = medians['imsat, plan']
     for name, seconds in times.items():
         print(f'{name:22} {medians[name] * 1e3:7.1f} ms (median of '
-              f'{args.steps}; {min(seconds) * 1e3:.1f} to '
+              f'{len(seconds)}; {min(seconds) * 1e3:.1f} to '
               f'{max(seconds) * 1e3:.1f})  plan {ours / medians[name]:.2f}x')
 
 

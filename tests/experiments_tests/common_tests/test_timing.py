@@ -2,7 +2,7 @@ import itertools
 import time
 
 import pytest
-from common.timing import time_in_turns
+from common.timing import rest, time_in_turns
 
 
 @pytest.fixture
@@ -43,6 +43,37 @@ def test_they_take_turns(clock):
     time_in_turns({name: lambda name=name: calls.append(name)
                    for name in 'abc'}, 2)
     assert ''.join(calls) == 'abcabcabc'
+
+
+def test_turns_of_several_calls(clock, monkeypatch):
+    calls = []
+    monkeypatch.setattr('common.timing.rest', lambda: calls.append(' '))
+
+    def contestant(name, *durations):
+        take = clock.take(*durations)
+        return lambda: calls.append(name) or take()
+    times = time_in_turns(
+        {'a': contestant('a', 100, 1, 2), 'b': contestant('b', 100, 5, 6)},
+        2, warm_up=1, settle=True, at_once=2)
+    assert times == {'a': [1, 2, 1, 2], 'b': [5, 6, 5, 6]}
+    assert ''.join(calls) == 3 * ' aaa bbb'
+
+
+@pytest.mark.parametrize('busy,most,waited', [
+    ([], 1, .01), ([.01, .009, .003, .001], 1, .04), (99 * [.01], .5, .5)])
+def test_rest_until_no_thread_is_busy(clock, monkeypatch, busy, most, waited):
+    # Seconds of the processor that each .01 s of sleep takes.
+    taken = iter(busy)
+    processor = 0
+
+    def sleep(seconds):
+        nonlocal processor
+        clock.now += seconds
+        processor += next(taken, 0)
+    monkeypatch.setattr(time, 'sleep', sleep)
+    monkeypatch.setattr(time, 'process_time', lambda: processor)
+    rest(most)
+    assert clock.now == pytest.approx(waited)
 
 
 def test_results_are_checked_outside_of_the_time(clock):
