@@ -602,9 +602,9 @@ class TrainedEstimator(Estimator):
         HIDDEN, Units(), 'units of the hidden layers (section 4.1), '
         'e.g. 1200-1200, or "linear"')
     n_init: int = parameter(
-        1, Whole(1), 'runs from different seeds, of which the one with the '
-        'lowest objective is kept, without labels; of K-means: '
-        'initialisations', option='restarts')
+        1, Whole(1), 'runs from different seeds, of which one is kept, '
+        'without labels: by select, where that is an option, or else by the '
+        'lowest objective; of K-means: initialisations', option='restarts')
     epochs: int | None = parameter(
         50, Whole(1), 'of floor(N / batch size) iterations each')
     batch_size: Any = parameter(
