@@ -31,6 +31,7 @@ from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.hints import Array, VariableOrArray
 from imsat.losses.augmentation import AffineDistortion, check_augmented
+from imsat.normal_numbers import standard_normal
 from imsat.parameters import (
     AUTO, FUNCTION, GENERATOR, Auto, Choice, Flag, Kind, Number, OneOf,
     Tensor, Whole, again, check_argument, check_value, checked, declarations,
@@ -277,7 +278,7 @@ def draw_rows(shape, dtype, rng, on_gpu=False):
     if on_gpu:
         # There from the start, by a generator keyed by this one.
         return directions.random(shape, dtype, seed=rng.integers(2 ** 63))
-    return rng.standard_normal(shape, dtype=dtype)
+    return standard_normal(rng, shape, dtype)
 
 
 class Regularizer:
