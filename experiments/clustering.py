@@ -19,19 +19,20 @@ import sys
 from pathlib import Path
 
 import numpy
+from scipy.stats import entropy
 
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.numbers import Numbers, check_numbers, range_of, run_numbers
+from common.numbers import Numbers, check_numbers, run_numbers
 from common.options import (
-    get_parser, make_model, parse, settle, table_options)
+    get_parser, make_model, parse, range_of, settle, table_options)
 from common.report import (
     Points, about_sample, named, sample_of, write_report)
 from common.results import (
     in_seconds, save_log, save_model, training_results)
 from common.scripts import main
-from common.words import about_information, information_of_run
+from common.words import about_information, from_to, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.estimators.cluster_numbers import criteria_of
@@ -116,23 +117,30 @@ def run(args):
             f'points of {args.dataset} have several labels each, and clusters '
             f'are scored by one; leave y out, or take hashing.py')
     if range_of(args.clusters):
-        run_numbers(args, data, functools.partial(
-            run_one, data=data, compares=True))
+        run_numbers(args, data, functools.partial(checked_model, data=data),
+                    functools.partial(run_one, data=data, compares=True))
         return
     if args.clusters is None:
         args.clusters = count_classes(data.y, args.dataset)
     run_one(args, data)
 
 
-def run_one(args, data, compares=False):
-    """A run; ``compares`` adds what speaks for its number of clusters."""
+def checked_model(args, data):
+    """The model of a run; InputError if it can't take the data."""
     prior = None if args.prior is None else read_prior(args.prior)
 
     # Affine distortion is made for one channel.
     shape = data.image_shape if len(data.image_shape or ()) == 2 else None
     model = make_model(args, prior=prior, image_shape=shape)
     model.check(data.x, data.y)
+    return model
+
+
+def run_one(args, data, compares=False):
+    """A run; ``compares`` adds what speaks for its number of clusters."""
+    model = checked_model(args, data)
     settle(args, model, data.x.shape[0])
+    prior = getattr(model, 'prior', None)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:
         model.fit(data.x, data.y)
@@ -143,8 +151,9 @@ def run_one(args, data, compares=False):
 
 
 def save_results(out, args, data, model, more):
-    clusters = model.labels_
-    kmeans = None
+    clusters, kmeans = model.labels_, None
+    # That of the options, or one that was estimated.
+    prior = getattr(model, 'prior_', None)
     if args.kmeans and data.y is not None and args.method != 'kmeans' \
             and not isinstance(data.x, OnDisk):
         kmeans = cluster_by_kmeans(data, args.clusters, args.seed,
@@ -155,8 +164,10 @@ def save_results(out, args, data, model, more):
         n=data.x.shape[0], clusters=args.clusters, select=args.select,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
-        **information_of_run(model.restarts_[model.best_restart_].log,
-                             math.log(args.clusters)),
+        **information_of_run(
+            model.restarts_[model.best_restart_].log,
+            math.log(args.clusters) if prior is None
+            else float(entropy(prior))),
         **training_results(args, model, lambda logits: clustering_scores(
             data.y, logits.argmax(axis=1))), **more)
 
@@ -167,10 +178,10 @@ def save_results(out, args, data, model, more):
         p = p[rows]
     elif hasattr(model, 'predict_proba'):
         p = model.predict_proba(seen.x)
-    names = [*save_log(out, model, result['most_information']),
+    names = [*save_log(out, model, math.log(args.clusters), prior),
              'cluster_sizes.png']
     pictures.cluster_sizes(out / names[-1], clusters, args.clusters,
-                           result['chosen'].get('prior'))
+                           prior)
     if data.y is not None:
         names.append('contingency.png')
         pictures.contingency(out / names[-1], data.y, clusters, args.clusters)
@@ -184,10 +195,13 @@ def save_results(out, args, data, model, more):
             out / names[-1], seen.x, data.image_shape, clusters[rows],
             args.clusters, args.seed)
     save_json(out / 'result.json', result)
+    shares = numpy.divide(result['sizes'], result['n'])
     sentences = [
         *about_information(
-            result, f'{args.clusters} clusters', 'points are {}sure of their '
-            'cluster', 'clusters are {}equally probable'),
+            result, f'{args.clusters} clusters'
+            + ('' if prior is None else ' of the sizes of the prior'),
+            'points are {}sure of their cluster',
+            f'a cluster has {from_to(shares)} of the points'),
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
         f'are used.', *about_starts(result),
         *more_than_classes(result, data.y)]

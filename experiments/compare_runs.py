@@ -4,6 +4,7 @@ far their clusters agree, and their learning curves in one picture.
     python experiments/compare_runs.py results/A results/B ... --out runs.png
 """
 import itertools
+import math
 import sys
 from pathlib import Path
 
@@ -92,6 +93,14 @@ def agreement(names, runs, folders):
                           padded=True)
 
 
+def most_entropy(result):
+    """What H(Y) of a run can be at most, in nats; None if it has none."""
+    if result.get('clusters'):
+        return math.log(result['clusters'])
+    return result.get('bits') and \
+        result['bits'] * math.log(result.get('values') or 2)
+
+
 def run(args):
     runs = [read_run(folder) for folder in args.runs]
     names = shorten(args.runs)
@@ -104,8 +113,10 @@ def run(args):
         print('\n' + agree)
     logs = [(name, log) for name, (_, _, log) in zip(names, runs) if log]
     if logs:
+        most = {most_entropy(result) for _, result, log in runs if log}
         pictures.learning_curves(
             args.out, [log for _, log in logs],
+            most_entropy=most.pop() if len(most) == 1 else None,
             names=[name for name, _ in logs])
         print(f'\nlearning curves in {args.out}')
 

@@ -31,7 +31,7 @@ from common.report import (
 from common.results import (
     in_seconds, save_log, save_model, training_results)
 from common.scripts import a_path, main
-from common.words import about_information, information_of_run
+from common.words import about_information, from_to, information_of_run
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.datasets.loading import read_file
@@ -53,7 +53,7 @@ TRAIN_ON = 'all', 'gallery'
 FREQUENT = 10  # codes that are shown
 # Of the options that only this script has.
 KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
-         'values': Whole(2, optional=True)}
+         'values': Whole(2, optional=True), 'map_at': Whole(1, optional=True)}
 
 
 def get_options(argv=None):
@@ -73,6 +73,8 @@ def get_options(argv=None):
         help='V values for each of the --bits outputs (section 3.2.1): codes '
              'are whole numbers from 0, compared by how many differ; default: '
              'bits')
+    add('--map-at', type=int, metavar='K',
+        help='mAP of the first K items as well')
     args = parse(parser, argv, KINDS)
     if args.values is not None:
         check_values(args)
@@ -193,7 +195,7 @@ def score(args, data, query, gallery, codes):
     sets = (codes[query], data.y[query], codes[gallery], data.y[gallery],
             args.bits if args.values is None else None)
     start = time.perf_counter()
-    scores = retrieval.retrieval_scores(*sets)
+    scores = retrieval.retrieval_scores(*sets, args.map_at)
     scores['seconds_evaluation'] = time.perf_counter() - start
     return scores, retrieval.calc_histograms(*sets)
 
@@ -203,9 +205,11 @@ def save_answers(out, args, data, query, gallery, codes):
     # Files of one's own are numbered each by itself.
     first = 0 if args.gallery is None else len(query)
     numbers = gallery - first if first else gallery
+    labels = {} if data.y is None or data.y.dtype.hasobject else {
+        'query_labels': data.y[query], 'gallery_labels': data.y[gallery]}
     save_npz(out / 'codes.npz', {
         'query_codes': codes[query], 'query_index': query,
-        'gallery_codes': codes[gallery], 'gallery_index': numbers})
+        'gallery_codes': codes[gallery], 'gallery_index': numbers, **labels})
     n_queries = len(query)
 
     def columns_of(part):
@@ -255,20 +259,28 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
         **information_of_run(model.restarts_[model.best_restart_].log, most),
         **training_results(args, model))
     save_json(out / 'result.json', result)
-    sentences = said_of(args, result)
+    outputs = answers.outputs_of(codes[rows], args.bits, args.values)
+    sentences = said_of(args, result, [
+        (outputs == value).mean(axis=0) for value in (
+            [1] if args.values is None else range(args.values))])
     if not args.quiet:
         print_summary(out, args, result, names, sentences)
     save_report(out, args, seen, len(query), codes[rows], p, result, names,
                 [*sentences, *about_sample(seen, data.x.shape[0])])
 
 
-def said_of(args, result):
-    """Sentences about the information of a result."""
-    outputs = outputs_of(args)
-    what = 'bits' if args.values is None else 'outputs'
+def said_of(args, result, shares):
+    """Sentences about the information of a result.
+
+    Args:
+        shares (list of array): How frequent each value is, or 1 alone, in
+            each output.
+    """
+    what, value = ('bits', 'a bit is 1 for') if args.values is None \
+        else ('outputs', 'a value of an output is that of')
     sentences = about_information(
-        result, outputs, f'{what} are {{}}sure',
-        f'the values of {what} are {{}}equally frequent')
+        result, outputs_of(args), f'{what} are {{}}sure',
+        f'{value} {from_to(numpy.ravel(shares))} of the points')
     if sentences:
         sentences.append(f'Pairs of {what} share '
                          f'{result["pairwise_information"]:.3f} nats; the '
@@ -288,7 +300,8 @@ def save_report(out, args, data, n_queries, codes, p, result, names,
         scores = ['score', ''], [
             [key.replace('map', 'mAP').replace('_', ' '),
              f'{result[key]:.1%}']
-            for key in SCORES if isinstance(result[key], float)]
+            for key in (*SCORES, f'map_at_{args.map_at}')
+            if isinstance(result.get(key), float)]
     outputs = answers.outputs_of(codes, args.bits, args.values)
 
     def text(i):
@@ -364,6 +377,9 @@ def print_summary(out, args, result, names, sentences):
               + (f' (of {possible:.1%} possible)' if possible < 1 else '')
               + f', at r = 2 {result["precision_at_r2"]:.1%} '
               f'({result["empty_balls"]} empty balls)')
+        if args.map_at is not None:
+            print(f'mAP of the first {args.map_at} '
+                  f'{result[f"map_at_{args.map_at}"]:.1%}')
     print(*sentences, sep='\n', end='\n' if sentences else '')
     print(f'results and pictures in {out}/: '
           + ', '.join(['report.html', *names]))

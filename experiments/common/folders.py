@@ -6,8 +6,10 @@ from pathlib import Path
 import filelock
 
 import imsat
-from common.options import RUN_OPTIONS, default_options, load_config
+from common.options import (
+    RUN_OPTIONS, default_options, load_config, range_of)
 from common.results import get_versions
+from imsat.parameters import is_number
 from imsat.ranks import ranks_of
 from imsat.storage import digest, remove_half_written, save_json
 from imsat.training.snapshot import snapshots
@@ -70,16 +72,26 @@ def run_folder(args, data):
         remove_all_but_last(out)
 
 
+def is_larger(value, other):
+    return is_number(value) and is_number(other) and value > other
+
+
+def is_wider(value, other):
+    """Whether a range holds all of another, and more."""
+    return 0 < len(range_of(other)) and \
+        set(range_of(value)) > set(range_of(other))
+
+
 # Options of which a resumed run may have more.
-EXTENDABLE = 'epochs', 'max_epochs'
+LENGTHS = 'epochs', 'max_epochs'
+EXTENDABLE = {**dict.fromkeys(LENGTHS, is_larger), 'clusters': is_wider}
 
 
 def is_more(before, now):
-    """Whether options go on to more epochs, and nowhere to less."""
+    """Whether options go on to more, and nowhere to less."""
     changed = [key for key in EXTENDABLE if before.get(key) != now.get(key)]
     return bool(changed) and all(
-        before.get(key) and now.get(key) and now[key] > before[key]
-        for key in changed)
+        EXTENDABLE[key](now.get(key), before.get(key)) for key in changed)
 
 
 def remove_leftovers(out):

@@ -1,17 +1,17 @@
 """How many clusters: a run for each number, below the folder of them all."""
 import argparse
-import re
 from pathlib import Path
 
 import numpy
 
 import imsat
-from common.folders import describe, run_folder
+from common.folders import LENGTHS, describe, run_folder
+from common.options import load_config, range_of
 from common.report import how_it_was_made, picture, table, tag, write_page
 from common.results import get_versions
 from imsat import pictures
 from imsat.estimators import ClusterNumbers, IMSATClustering
-from imsat.parameters import Whole
+from imsat.parameters import AUTO, Whole
 from imsat.ranks import ranks_of
 from imsat.storage import load_json, save_json
 from paper.systems import get_system
@@ -40,35 +40,35 @@ class Numbers(Whole):
         return text
 
 
-def range_of(value):
-    """The numbers of ``'5..15'``; () for anything else."""
-    match = re.fullmatch(r'(\d{1,6})\.\.(\d{1,6})', value) \
-        if isinstance(value, str) else None
-    first, last = map(int, match.groups()) if match else (0, 0)
-    return range(first, last + 1) if 2 <= first < last else ()
-
-
 def check_numbers(args):
     """Raises InputError unless a range suits the other options."""
     if not issubclass(get_system('clustering', args.method).estimator,
                       IMSATClustering):
         raise imsat.InputError(f'{args.method} trains no restarts to compare; '
                                f'give one number of --clusters')
+    if args.prior is not None:
+        raise imsat.InputError('--prior has a size for each of K clusters; '
+                               'leave it out, or give one number of '
+                               '--clusters')
     if ranks_of(args.communicator).size > 1:
         raise imsat.InputError('a range of --clusters runs on one rank; leave '
                                '--communicator and mpiexec out')
 
 
-def run_numbers(args, data, run):
+def run_numbers(args, data, check, run):
     """Runs each number, and says which it would take.
 
     Args:
         args: The options, ``clusters`` a range.
         data (Dataset): The points.
+        check: Function ``(args)`` of the options of one number, that raises
+            InputError if these can not be.
         run: Function ``(args)`` of the options of one number, that leaves
             ``criteria`` in its result.json.
     """
     numbers = list(range_of(args.clusters))
+    for k in numbers:
+        check(options_of_number(args, k))
     with run_folder(args, describe(data)) as out:
         results = [run_number(args, k, out, run) for k in numbers]
         for k, result in zip(numbers, results):
@@ -105,11 +105,23 @@ def run_number(args, k, out, run):
     """The result of one number, from its folder if it is finished."""
     folder = folder_of(out, k)
     path = folder / 'result.json'
-    if not path.is_file():
-        run(argparse.Namespace(**{
-            **vars(args), 'clusters': k, 'out': str(folder), 'resume': True,
-            'restarts': max(2, args.restarts)}))
+    if not (path.is_file() and has_all_epochs(folder, args)):
+        run(options_of_number(args, k, out))
     return load_json(path)
+
+
+def has_all_epochs(folder, args):
+    """Whether a finished run is as long as it is to be now."""
+    options = load_config(folder / 'config.json')['options']
+    return all(getattr(args, key, AUTO) in (AUTO, options.get(key))
+               for key in LENGTHS)
+
+
+def options_of_number(args, k, out=None):
+    return argparse.Namespace(**{
+        **vars(args), 'clusters': k, 'resume': True,
+        'out': str(folder_of(args.out if out is None else out, k)),
+        'restarts': max(2, args.restarts)})
 
 
 def print_numbers(out, result, chosen):

@@ -4,6 +4,7 @@ Every parameter of a system's estimator is an option, made from its
 declaration; see :mod:`imsat.parameters`.
 """
 import argparse
+import re
 import shlex
 import sys
 import warnings
@@ -25,7 +26,8 @@ NEEDED = {'clusters': 'how many clusters', 'bits': 'length of a code',
           'epochs': 'how long to train'}
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans', 'communicator', 'onnx', 'command')
+               'snapshot_seconds', 'kmeans', 'map_at', 'communicator', 'onnx',
+               'command')
 
 
 def get_parser(task, description, undecided=None, kinds=None):
@@ -38,11 +40,12 @@ def get_parser(task, description, undecided=None, kinds=None):
             what it chooses, in words.
         kinds (dict): Of options that the script takes otherwise.
     """
-    number = 'clusters' if task == 'clustering' else 'bits'
+    number, metavar = ('clusters', 'K|A..B') if task == 'clustering' \
+        else ('bits', 'N')
     parser = argparse.ArgumentParser(
         description=description, add_help=False,
-        usage=f'%(prog)s [--dataset NAME|FILE] [--{number} N] [--epochs N] '
-              f'[--seed N] [--out DIR] ...',
+        usage=f'%(prog)s [--dataset NAME|FILE] [--{number} {metavar}] '
+              f'[--epochs N] [--seed N] [--out DIR] ...',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(task=task)
     needed = parser.add_argument_group('what most runs need')
@@ -65,7 +68,8 @@ def get_parser(task, description, undecided=None, kinds=None):
              f'JPEG images; default digits')
     for option, users in parameters_of(task).items():
         add_parameter(
-            needed if option in NEEDED else of_method, option, users,
+            needed if option in NEEDED else
+            of_data if option == 'scale' else of_method, option, users,
             (undecided or {}).get(option), NEEDED.get(option),
             (kinds or {}).get(option))
     add('--seed', type=int, default=0, metavar='N',
@@ -352,6 +356,14 @@ def settle(args, model, n):
             setattr(model, name, value)
     if chosen and not args.quiet:
         print(f'for {n} points: {" ".join(chosen)}', flush=True)
+
+
+def range_of(value):
+    """The numbers of ``'5..15'``; () for anything else."""
+    match = re.fullmatch(r'(\d{1,6})\.\.(\d{1,6})', value) \
+        if isinstance(value, str) else None
+    first, last = map(int, match.groups()) if match else (0, 0)
+    return range(first, last + 1) if 2 <= first < last else ()
 
 
 def load_config(path):

@@ -223,9 +223,18 @@ def how_it_was_made(result, note):
         ['', ''], [
             ['seconds', f'{result["seconds"]:.0f}'],
             ['on', result['device']], ['threads', result['threads']],
+            *([name.replace('_', ' '), in_short(value)] for name, value in
+              result.get('chosen', {}).items() if value is not None),
             *result['versions'].items()]), tag('p', tag(
                 'small', f'config.json beside this file has all options; '
                 f'--config takes it. {note}'))
+
+
+def in_short(value):
+    """Numbers in few digits."""
+    if isinstance(value, list):
+        return ', '.join(map(in_short, value))
+    return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
 def write_page(path, title, body):

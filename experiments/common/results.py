@@ -35,7 +35,7 @@ def training_results(args, model, scores=None):
              'kept': i == best}
             for i, restart in enumerate(restarts)],
         'chosen': {name: numpy.asarray(getattr(model, f'{name}_')).tolist()
-                   for name in ('batch_size', 'epochs', 'n_neighbors',
+                   for name in ('batch_size', 'epochs', 'n_neighbors', 'xi',
                                 'select', 'mu', 'prior')
                    if hasattr(model, f'{name}_')},
         'warnings': model.warnings_,
@@ -54,14 +54,15 @@ def save_model(out, args, data, x, model):
     data.preparation.save(out / 'preprocessing.npz')
     if args.onnx:
         model.to_onnx(out / 'model.onnx', f'{data.name}, by {args.command}.',
-                      ' '.join(data.notes))
+                      ' '.join(data.notes), data.names)
 
 
-def save_log(out, model, most_entropy):
+def save_log(out, model, most_entropy, prior=None):
     """Writes the log and draws it, if the method has one.
 
     Args:
         most_entropy (float): What H(Y) can be at most.
+        prior (array): Of the clusters; None if uniform.
 
     Returns:
         list of str: The names of the pictures.
@@ -71,7 +72,7 @@ def save_log(out, model, most_entropy):
         return []
     save_json(out / 'log', logs[model.best_restart_])
     pictures.learning_curves(out / 'learning_curves.png', logs,
-                             model.best_restart_, most_entropy)
+                             model.best_restart_, most_entropy, prior=prior)
     return ['learning_curves.png']
 
 

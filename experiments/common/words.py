@@ -1,4 +1,6 @@
 """What a result means, in sentences."""
+from imsat.estimators.imsat import LEAST_STEPS
+
 ENTROPIES = 'all/marginal_entropy', 'all/conditional_entropy'
 SETTLED = .01  # of what H(Y) can be, the most that a converged run changes
 
@@ -13,11 +15,12 @@ def information_of_run(log, most):
     Returns:
         dict: ``most_information``, and ``information_change``, what the last
         fifth of the epochs added to I(X; Y), a share of the most; None where
-        the log has fewer than five with entropies.
+        the log has fewer than five with entropies, or the training was
+        shorter than the defaults make any.
     """
     change = None
     log = [entry for entry in log if ENTROPIES[0] in entry]
-    if most and len(log) >= 5:
+    if most and len(log) >= 5 and log[-1]['iteration'] >= LEAST_STEPS:
         last, before = (
             entry[ENTROPIES[0]] - entry[ENTROPIES[1]]
             for entry in (log[-1], log[-1 - len(log) // 5]))
@@ -25,14 +28,15 @@ def information_of_run(log, most):
     return dict(most_information=most, information_change=change)
 
 
-def about_information(result, of_what, sure, even):
+def about_information(result, of_what, sure, sizes):
     """Sentences about H(Y|X), H(Y) and I(X; Y) of a result.
 
     Args:
         result (dict): Of result.json.
         of_what (str): What has at most so much: ``'10 clusters'``.
-        sure, even (str): What a small H(Y|X) and a large H(Y) mean, with {}
-            for how far that is so: ``'points are {}sure'``.
+        sure (str): What a small H(Y|X) means, with {} for how far that is so:
+            ``'points are {}sure'``.
+        sizes (str): How even the answers are, on which H(Y) depends.
     """
     h, most = result.get('marginal_entropy'), result['most_information']
     if h is None or not most:
@@ -45,12 +49,11 @@ def about_information(result, of_what, sure, even):
         f'{most:.3f} that {of_what} can tell.',
         f'H(Y|X) is {conditional / most:.1%} of that: '
         + sure.format(_as_far_as(conditional / most)) + '.',
-        f'H(Y) is {h / most:.1%} of that: '
-        + even.format(_as_far_as(1 - h / most)) + '.']
+        f'H(Y) is {h / most:.1%} of that: {sizes}.']
     change = result['information_change']
     if change is None:
         sentences.append('Whether it has converged can not be told from so '
-                         'few epochs.')
+                         'few steps.')
     elif abs(change) < SETTLED:
         sentences.append('It has converged: in the last fifth of the epochs '
                          f'I(X; Y) moved by {abs(change):.2%} of that.')
@@ -65,3 +68,8 @@ def about_information(result, of_what, sure, even):
 def _as_far_as(lacking):
     """How far something holds that lacks a share of what it can be."""
     return '' if lacking < .05 else 'only partly ' if lacking < .3 else 'not '
+
+
+def from_to(shares):
+    """The least and the largest of some shares, in words."""
+    return f'{min(shares):.1%} to {max(shares):.1%}'

@@ -224,7 +224,8 @@ def embedding(path: AnyPath, x: Any, clusters: numpy.ndarray,
         grid[0].text(*numpy.median(z[clusters == k], axis=0), k, fontsize=9,
                      ha='center', va='center', bbox=dict(
                          boxstyle='round,pad=.1', color='white', alpha=.7))
-    grid[0].set_title('clusters', fontsize=10)
+    grid[0].set_title('clusters' if len(named) <= 20 else
+                      f'{len(named)} clusters in 20 colours', fontsize=10)
     if p is not None:
         # The least certain last, on top.
         certainty = p[chosen].max(axis=1)

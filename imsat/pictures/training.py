@@ -3,8 +3,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from scipy.stats import entropy
 
 from imsat.errors import InputError
+from imsat.functions.entropy import Prior
 from imsat.parameters import (
     PATH, Kind, Number, Whole, checked, is_finite, is_number, is_sequence,
     is_whole)
@@ -53,10 +56,11 @@ class Logs(Kind):
 
 
 @checked(path=PATH, logs=Logs(), best=Whole(0),
-         most_entropy=Number(optional=True))
+         most_entropy=Number(optional=True), prior=Prior(optional=True))
 def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
                     best: int = 0, most_entropy: float | None = None,
-                    names: Sequence[str] | None = None) -> Figure:
+                    names: Sequence[str] | None = None,
+                    prior: ArrayLike | None = None) -> Figure:
     """What every restart's log says after each epoch; the best in colour.
 
     Args:
@@ -68,6 +72,8 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
             None if that is not known.
         names (sequence of str): Of the logs, if they are of several runs:
             each has its colour then.
+        prior (array): What p(y) is held to, shape (K,), whose
+            entropy is shown as well; None if that is uniform.
     """
     if names is not None and not (
             is_sequence(names) and len(names) == len(logs)
@@ -77,18 +83,22 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
     panels = [key for key in PANELS
               if any(key in entry for log in logs for entry in log)]
     columns, lines = min(2, len(panels)), {}
+    marked = {} if most_entropy is None else {'at most': most_entropy}
+    if prior is not None:
+        marked["the prior's"] = float(entropy(prior))
     rows = -(-len(panels) // columns)
     figure = Figure((4 * columns, 2.7 * rows), layout='constrained')
     for number, key in enumerate(panels, 1):
         axes = figure.add_subplot(rows, columns, number)
         title, height = PANELS[key]
-        if key == 'all/marginal_entropy' and most_entropy is not None:
-            axes.axhline(most_entropy, color=ORANGE, linestyle=':')
-            axes.annotate(f'at most {most_entropy:.3g}', (0, most_entropy),
-                          (3, -10), xycoords=('axes fraction', 'data'),
+        marks = marked if key == 'all/marginal_entropy' else {}
+        for what, value in marks.items():
+            axes.axhline(value, color=ORANGE, linestyle=':')
+            axes.annotate(f'{what} {value:.3g}', (0, value), (3, 4),
+                          xycoords=('axes fraction', 'data'),
                           textcoords='offset points', fontsize=8)
-            height = max(height, most_entropy)
-        drawn = [0, height]
+        # Room for what stands above a line.
+        drawn = [0, height, *(1.1 * value for value in marks.values())]
         for i, log in enumerate(logs):
             is_best = i == best
             style = dict(color=f'C{i}', label=names[i]) if names else dict(

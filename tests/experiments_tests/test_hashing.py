@@ -12,8 +12,9 @@ from sklearn.metrics import average_precision_score
 
 import clustering
 import hashing
+import score_codes
 from imsat import IMSATHasher, InputError
-from imsat.storage import load_npz
+from imsat.storage import load_json, load_npz
 from imsat.retrieval.codes import unpack_bits
 
 QUICK = ['--hidden', '40-40', '--epochs', '2', '--threads', '1']
@@ -27,8 +28,8 @@ run = functools.partial(scripts.run, 'hashing')
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
     out = tmp_path_factory.mktemp('digits')
-    process = run(*QUICK, '--bits', 12, '--queries-per-class', 20, '--out',
-                  out, draw=True)
+    process = run(*QUICK, '--bits', 12, '--queries-per-class', 20,
+                  '--map-at', 50, '--out', out, draw=True)
     assert process.returncode == 0, process.stderr
     return out, process
 
@@ -64,6 +65,18 @@ def test_result(digits):
     sizes = numpy.bincount(data.target[gallery])
     numpy.testing.assert_allclose(
         result['precision_at_500_possible'], sizes.mean() / 500, 1e-12)
+
+
+def test_its_codes_can_be_scored(digits, tmp_path):
+    out, _ = digits
+    args = score_codes.get_options([
+        str(out / 'codes.npz'), '--bits', '12', '--map-at', '50', '--out',
+        str(tmp_path / 'scores.json')])
+    score_codes.run(args)
+    scores = load_json(tmp_path / 'scores.json')
+    result = load_json(out / 'result.json')
+    for key in 'map_trapezoid', 'map_step', 'precision_at_r2', 'map_at_50':
+        assert scores[key] == result[key]
 
 
 def test_summary(digits):

@@ -79,6 +79,40 @@ def test_a_run_for_each_number(options, capsys):
         run(*options, '--clusters', '2..5')
 
 
+def test_a_range_that_is_resumed_to_more(options):
+    options += ['--epochs', 2, '--quiet']
+    run(*options)
+    whole = [load_json(f'run/clusters-{k}/result.json') for k in (2, 3, 4)]
+    # To more numbers, of which the others are not run again,
+    run(*options, '--resume', '--clusters', '2..5')
+    assert [part['clusters'] for part in load_json('run/result.json')[
+        'numbers']] == [2, 3, 4, 5]
+    assert whole == [load_json(f'run/clusters-{k}/result.json')
+                     for k in (2, 3, 4)]
+    # to more epochs, which all are.
+    run(*options, '--resume', '--clusters', '2..5', '--epochs', 3)
+    for k in 2, 3, 4, 5:
+        entries = load_json(f'run/clusters-{k}/log')
+        assert [entry['epoch'] for entry in entries] == [1, 2, 3]
+        for name in 'run', f'run/clusters-{k}':
+            assert load_json(f'{name}/config.json')['options']['epochs'] == 3
+    for less in ['--clusters', '3..5'], ['--clusters', '2..4'], [
+            '--epochs', 2], ['--epochs', 'auto']:
+        with pytest.raises(InputError, match='holds a run with another'):
+            run(*options, '--resume', '--clusters', '2..5', '--epochs', 3,
+                *less)
+
+
+def test_nothing_is_run_before_all_is_checked(options):
+    numpy.save('eight.npy', X[:8])
+    with pytest.raises(InputError, match='is 9.*choose at most 8'):
+        run('--dataset', 'eight.npy', *options[2:], '--clusters', '2..9',
+            '--batch-size', 'auto')
+    assert not Path('run').exists()
+    with pytest.raises(InputError, match='one number of --clusters'):
+        run(*options, '--prior', 'prior.txt')
+
+
 @pytest.mark.parametrize('text', ['5..5', '7..5', '1..4', '2..', 'a..b'])
 def test_ranges_that_are_none(text, capsys):
     with pytest.raises(SystemExit):

@@ -207,8 +207,8 @@ def test_images_in_colour_are_as_they_are():
 
 
 def log_of(*information):
-    return [{'all/marginal_entropy': 2 * i, 'all/conditional_entropy': i}
-            for i in information]
+    return [{'all/marginal_entropy': 2 * i, 'all/conditional_entropy': i,
+             'iteration': 1000} for i in information]
 
 
 @pytest.mark.parametrize('values,change', [
@@ -220,18 +220,27 @@ def test_change_of_information(values, change):
         change and pytest.approx(change))
 
 
+def test_nothing_converges_in_a_few_steps():
+    log = log_of(*range(10))
+    for entry in log:
+        entry['iteration'] = 999
+    assert information_of_run(log, 2.)['information_change'] is None
+
+
 @pytest.mark.parametrize('h,conditional,change,words', [
-    (2, .01, .001, ['are sure', 'are equal', 'has converged']),
-    (1.5, .4, .02, ['only partly sure', 'only partly equal',
+    (2, .01, .001, ['are sure', '100.0% of that: all alike',
+                    'has converged']),
+    (1.5, .4, .02, ['only partly sure', '75.0% of that: all alike',
                     'not converged: in the last fifth of the epochs I(X; Y) '
                     'rose by 2.0%']),
-    (.6, 1.9, -.02, ['not sure', 'not equal', 'fell by 2.0%']),
-    (2, .01, None, ['are sure', 'are equal', 'so few epochs'])])
+    (.6, 1.9, -.02, ['not sure', '30.0% of that: all alike',
+                     'fell by 2.0%']),
+    (2, .01, None, ['are sure', 'all alike', 'so few steps'])])
 def test_words_about_information(h, conditional, change, words):
     first, *others = about_information(
         dict(marginal_entropy=h, conditional_entropy=conditional,
              most_information=2., information_change=change),
-        '7 clusters', 'they are {}sure', 'they are {}equal')
+        '7 clusters', 'they are {}sure', 'all alike')
     assert f'= {h - conditional:.3f} nats, {(h - conditional) / 2:.1%} of ' \
            f'the 2.000 that 7 clusters can tell' in first
     for sentence, wanted in zip(others, words, strict=True):

@@ -32,6 +32,21 @@ def test_learning_curves(drawn):
         'other restarts', 'kept']
 
 
+def test_what_h_y_can_be_is_above_its_lines(drawn):
+    entry = {'epoch': 1, 'all/marginal_entropy': .6}
+    axes, = drawn('learning_curves', [[entry]], most_entropy=numpy.log(3),
+                  prior=[.5, .25, .25])
+    lines = {text.get_text(): text for text in axes.texts}
+    # .5 of one and .5 of two nats of base 2.
+    for text, value in ('at most 1.1', numpy.log(3)), (
+            "the prior's 1.04", 1.5 * numpy.log(2)):
+        assert lines[text].xy[1] == pytest.approx(value)
+        assert lines[text].get_position()[1] > 0
+        assert any(line.get_ydata()[0] == pytest.approx(value)
+                   for line in axes.lines)
+    assert axes.get_ylim()[1] > 1.1 * numpy.log(3)
+
+
 def test_what_a_log_has_gets_a_panel(drawn):
     first, second = drawn('learning_curves', [
         log(.1, .2, **{'main/sat': .7, 'main/loss': 1, 'elapsed_time': 9})])
