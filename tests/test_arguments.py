@@ -270,7 +270,7 @@ CALLS = {
                              p=numpy.full((24, 3), .3), seed=0, most=9),
     pictures.learning_curves: dict(
         path='a.png', logs=[[{'epoch': 1, 'main/sat': .5}]], best=0,
-        most_entropy=1., names=['a']),
+        most_entropy=1., names=['a'], prior=[.2, .8]),
     pictures.nearest_images: dict(
         path='a.png', query_x=X[:2], query_labels=[0, 1], gallery_x=X[:4],
         gallery_labels=LABELS, neighbors=numpy.array([[0, 2], [3, 1]]),
@@ -444,6 +444,7 @@ def test_methods_of_an_index(method):
 # What methods take, by the names of their parameters.
 GIVEN_TO_METHODS = dict(
     X=X, y=None, path='missing', source='', preprocessing='',
+    features=[*'abcde'],
     encoder=NETWORK, sample_weight=None)
 
 

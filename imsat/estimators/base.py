@@ -5,6 +5,7 @@ import json
 import numbers
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,9 +34,9 @@ from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
-    AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Units,
-    Whole, argument_error, check_parameters, checked, declarations, documented,
-    parameter, plain)
+    AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, OneOf, Place, Seed,
+    Units, Whole, argument_error, check_parameters, checked, declarations,
+    documented, parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
@@ -462,6 +463,15 @@ class Restarts:
             progress.close()
         model.objective_ = model.restarts_[model.best_restart_].objective
 
+    def stop(self, restart, epochs):
+        """Makes one, after :meth:`add`, that Ctrl-C has ended the last."""
+        self.is_stopped = True
+        number = [each is restart for each in self.model.restarts_].index(True)
+        last = restart.log[-1]['epoch'] if restart.log else 0
+        self.model._warn(
+            f'fit was stopped after {last} of {epochs} epochs of restart '
+            f'{number + 1} of {self.n}; what was learnt is kept')
+
     def _begin(self, steps):
         """The first seed, and a bar of so many steps or None."""
         progress = Progress(steps) if steps and self.model.verbose \
@@ -674,9 +684,12 @@ class TrainedEstimator(Estimator):
         # Weights, gradients and what Adam gathers.
         check_memory(self._widths(X.shape[1]), numbers=4)
 
-    @checked(path=PATH, source=TEXT, preprocessing=TEXT)
+    @checked(path=PATH, source=TEXT, preprocessing=TEXT,
+             features=OneOf(Sequence, 'give the names of the columns, or None',
+                            optional=True))
     def to_onnx(self, path: AnyPath, source: str = '',
-                preprocessing: str = '') -> None:
+                preprocessing: str = '',
+                features: Sequence[str] | None = None) -> None:
         """Writes the fitted network as ONNX, with all that is done before and
         after it: centring, softmax or bits.
 
@@ -692,6 +705,9 @@ class TrainedEstimator(Estimator):
             source (str): Where data and model are from, for the metadata.
             preprocessing (str): What was done to the data before fit, for
                 the metadata.
+            features (sequence of str): What the columns are called, for the
+                metadata; by default as in the DataFrame that fit took, if it
+                did.
 
         Raises:
             InputError: Without the package onnx.
@@ -699,7 +715,7 @@ class TrainedEstimator(Estimator):
         from imsat.estimators.onnx import write_onnx
 
         check_is_fitted(self)
-        write_onnx(self, path, source, preprocessing)
+        write_onnx(self, path, source, preprocessing, features)
 
     def _get_device(self):
         ranks = ranks_of(self.communicator)

@@ -208,7 +208,14 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return (*first, numpy.nan if numpy.isnan(last) else -agreement)
 
     def _inspect(self, x):
-        compared = self._compare(x)
+        try:
+            compared = self._compare(x)
+        except KeyboardInterrupt:
+            if self.out is not None or current().size > 1:
+                raise
+            self._warn('fit was stopped before what was learnt, which is '
+                       'kept, had been compared with other methods')
+            compared = None
         self._compared = current().tell(lambda: compared)
 
     def _compare(self, x):

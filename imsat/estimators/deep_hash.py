@@ -71,7 +71,11 @@ class DeepHasher(Hasher, TrainedEstimator):
 
     @over_ranks
     def fit(self, X: Points, y: Labels = None) -> Self:
-        """Learns from X, shape (N, d); ignores ``y``."""
+        """Learns from X, shape (N, d); ignores ``y``.
+
+        Ctrl-C after the first epoch keeps what is learnt, with a warning,
+        unless ``out`` has snapshots to go on from.
+        """
         X, _ = self._check_data(X)
         device = self._get_device()
         first = self._network().l1
@@ -94,11 +98,15 @@ class DeepHasher(Hasher, TrainedEstimator):
                                       seed),
                         Adam(self.learning_rate).setup(network), x,
                         self.loss, device),
-                self.epochs, [Evaluator(network, x, count_codes)])
-            restarts.add(
-                Restart(seed, float(training.log[-1]['main/loss']),
-                        logits=predict_logits(network, x), **vars(training)),
-                encoder_=network)
+                self.epochs, [Evaluator(network, x, count_codes)], keeps=True)
+            if not training.log:  # nothing has been learnt
+                raise KeyboardInterrupt
+            restart = Restart(
+                seed, float(training.log[-1]['main/loss']),
+                logits=predict_logits(network, x), **vars(training))
+            restarts.add(restart, encoder_=network)
+            if session.is_stopped:
+                restarts.stop(restart, self.epochs)
         best = self.restarts_[self.best_restart_]
         self.codes_ = codes_of(best.logits)
         self._warn_of_constant(self.codes_, self.n_bits)

@@ -20,7 +20,7 @@ from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
     HashingObjective, Objective, is_shared)
-from imsat.losses.regularizers import RegularizerParameters
+from imsat.losses.regularizers import VAT, RegularizerParameters
 from imsat.neighbors import METHODS, neighbor_distance, neighbors
 from imsat.on_disk import OnDisk
 from imsat.parameters import (
@@ -36,6 +36,7 @@ from imsat.training.extensions import (
     Evaluator, GrowingPenalty, LatePenalty, sort_outputs)
 from imsat.training.iterators import (
     SAMPLINGS, IndexIterator, draw_neighbors)
+from imsat.training.plan import parts_of
 from imsat.training.updater import STEPS, Updater
 
 # The paper's, and what small data have at least: docs/defaults.md.
@@ -72,6 +73,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     Attributes:
         batch_size_, epochs_, n_neighbors_ (int): What was taken.
+        xi_ (float): Of VAT, the median over all points, in their units.
         encoder_ (Encoder): The network.
         objective_ (float): R plus the information term, of all data.
         restarts_ (list of Restart): Their ``terms`` are ``sat`` (R of Eq. 1)
@@ -169,6 +171,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         objective, regularizer = self.make_objective(), self.make_regularizer()
         sigma, indices = self._neighbors(X)
         radius, copies = self._radius(send(X, device), sigma)
+        for _, part in parts_of(regularizer):
+            if isinstance(part, VAT):
+                steps = part.step(radius, X.shape[1])
+                self.xi_ = float(backend.get_array_module(steps).median(steps))
         if copies:
             self._warn(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
@@ -186,12 +192,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             network.to_device(device)
             restarts.add(restart, rank, encoder_=network)
             if is_stopped:
-                restarts.is_stopped = True
-                last = restart.log[-1]['epoch'] if restart.log else 0
-                self._warn(
-                    f'fit was stopped after {last} of {self.epochs_} epochs '
-                    f'of restart {len(self.restarts_)} of {self.n_init}; what '
-                    f'was learnt is kept')
+                restarts.stop(restart, self.epochs_)
         self._warn_of_terms(objective)
         if not restarts.is_stopped:
             self._inspect(X)
@@ -287,11 +288,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """What ``'auto'`` comes to for ``n`` points, and what was given: a
         dict of ``batch_size``, ``epochs`` and ``n_neighbors``, and of
         ``select`` where there are restarts to select from."""
-        k, size = self._n_outputs, super().settle(n)['batch_size']
+        size = super().settle(n)['batch_size']
         epochs = max(EPOCHS, -(-LEAST_STEPS // max(1, n // size))) \
             if self.epochs == AUTO else self.epochs
-        # Of a cluster, half of its points or less.
-        t = max(1, min(NEIGHBOR, n // (2 * k), n - 1)) \
+        # Of a group, half of its points or less.
+        t = max(1, min(NEIGHBOR, n // (2 * self._n_groups), n - 1)) \
             if self.n_neighbors == AUTO else self.n_neighbors
         return dict(batch_size=size, epochs=epochs, n_neighbors=t)
 
@@ -326,6 +327,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     @property
     def _rate(self):
         return self.learning_rate
+
+    @property
+    def _n_groups(self):
+        """Into how many groups an answer parts the points."""
+        return self._n_outputs
 
     @property
     def _least_batch(self):
@@ -487,7 +493,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             raise InputError('all points are the same, so that there is '
                              'nothing to tell apart; give others')
         first = numpy.unique(inverse, return_index=True)[1]
-        t = max(1, min(t, m // (2 * self._n_outputs)))
+        t = max(1, min(t, m // (2 * self._n_groups)))
         return neighbor_distance(
             x[first], t, self._cache, method=self.neighbor_search)[inverse]
 

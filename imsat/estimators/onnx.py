@@ -33,7 +33,7 @@ def check_onnx() -> None:
                          "install it: pip install 'imsat[onnx]'")
 
 
-def write_onnx(model, path, source='', preprocessing=''):
+def write_onnx(model, path, source='', preprocessing='', features=None):
     """What ``to_onnx`` of a fitted estimator does."""
     check_onnx()
     graph = Graph()
@@ -45,7 +45,13 @@ def write_onnx(model, path, source='', preprocessing=''):
         x = graph('Cast', x, to=TensorProto.FLOAT)
     arrays = serializers.npz.serialize(model.encoder_)
     meaning = add_outputs(model, graph, x, arrays)
-    names = getattr(model, 'feature_names_in_', None)
+    names = getattr(model, 'feature_names_in_', None) \
+        if features is None else features
+    if names is not None and not (
+            not isinstance(names, str) and len(names) == model.n_features_in_
+            and all(isinstance(name, str) for name in names)):
+        raise InputError(f'features are no names of the {model.n_features_in_}'
+                         f' columns; give a list of these, or None')
     file = helper.make_model(
         helper.make_graph(
             graph.nodes, type(model).__name__,

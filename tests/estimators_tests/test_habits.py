@@ -1,5 +1,6 @@
 """What people know of scikit-learn's estimators, and expect of these."""
 import contextlib
+import itertools
 import pickle
 import warnings
 
@@ -14,6 +15,7 @@ import imsat
 from imsat import (
     DEC, CollapseWarning, DeepHasher, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering)
+from imsat.estimators import clustering
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 SMALL = dict(hidden=(30,), epochs=4, batch_size=50, random_state=1)
@@ -159,6 +161,52 @@ def test_a_later_restart_that_is_stopped_competes(tmp_path):
                             **SMALL).fit(X)
     assert len(model.restarts_) == 2
     assert model.objective_ == min(r.objective for r in model.restarts_)
+
+
+def test_which_of_those_that_halving_has_begun_was_stopped():
+    model = IMSATClustering(3, regularizer=Interrupted(15), n_init=4, xi=1.,
+                            halving=True, **{**SMALL, 'epochs': 20})
+    # Six epochs of five steps are the first round of the first.
+    with pytest.warns(CollapseWarning, match='after 2 of 20 epochs of restart '
+                                             '1 of 4'):
+        model.fit(X)
+    assert len(model.restarts_) == 1
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_others_are_compared(monkeypatch, tmp_path):
+    monkeypatch.setattr(clustering, 'compare', interrupt)
+    monkeypatch.setattr(clustering, 'LEAST_STEPS', 0)
+    with pytest.warns(CollapseWarning, match='stopped before'):
+        model = IMSATClustering(3, **SMALL).fit(X)
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    with pytest.raises(KeyboardInterrupt):
+        IMSATClustering(3, out=tmp_path, **SMALL).fit(X)
+
+
+@pytest.mark.parametrize('step', [3, 22])
+def test_ctrl_c_in_deep_hash(step):
+    class Stopped(DeepHasher):
+        def loss(self, *args):
+            if next(steps) == step:
+                raise KeyboardInterrupt
+            return super().loss(*args)
+    steps = itertools.count()
+    model = Stopped(2, hidden=(6,), epochs=4, batch_size=X.shape[0] // 10,
+                        random_state=0)
+    if step < 10:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X)
+        assert not hasattr(model, 'objective_')
+        return
+    with pytest.warns(CollapseWarning, match='after 2 of 4 epochs of restart '
+                                             '1 of 1'):
+        model.fit(X)
+    numpy.testing.assert_array_equal(model.codes_, model.transform(X))
 
 
 def test_snapshots_are_gone_on_from_instead(tmp_path):

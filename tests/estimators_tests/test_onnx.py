@@ -117,6 +117,17 @@ def test_metadata(tmp_path):
         'imsat', imsat.__version__)
 
 
+def test_names_of_columns(tmp_path):
+    model = imsat.IMSATClustering(3, hidden=(4,), **QUICK).fit(FAR)
+    model.to_onnx(tmp_path / 'model.onnx', features=[*'vwxyz'])
+    said = onnx.load(tmp_path / 'model.onnx').metadata_props
+    assert {prop.key: prop.value for prop in said}['features'] == \
+        '["v", "w", "x", "y", "z"]'
+    for features in 'vwxyz', [*'vwxy'], [*'vwxy', 1]:
+        with pytest.raises(imsat.InputError, match='names of the 5 columns'):
+            model.to_onnx(tmp_path / 'model.onnx', features=features)
+
+
 def test_without_onnx(tmp_path, monkeypatch):
     from imsat.estimators import onnx as module
     monkeypatch.setattr(module, 'helper', None)
