@@ -108,6 +108,11 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return self.n_bits if self._sizes is None else sum(self._sizes)
 
     @property
+    def _n_groups(self):
+        # An output is a bit, or one of several values.
+        return 2 if self._sizes is None else max(self._sizes)
+
+    @property
     def _n_features_out(self):
         if self._sizes is None:
             return super()._n_features_out

@@ -72,6 +72,26 @@ def test_whatever_the_unit(cls, options):
         assert other.objective_ == model.objective_
 
 
+def test_neighbours_with_the_same_bit():
+    for n, t in (8, 2), (32, 8), (150, 10):
+        assert IMSATHasher(16).settle(n)['n_neighbors'] == t
+    objective = imsat.CodeObjective((3, 3))
+    assert IMSATHasher(objective=objective).settle(30)['n_neighbors'] == 5
+
+
+def test_what_xi_comes_to():
+    for unit in 1., 2. ** 20:
+        model = IMSATClustering(3, alpha=.5, **SHORT).fit(unit * X)
+        sigma = imsat.neighbor_distance(unit * X, model.n_neighbors_)
+        assert model.xi_ == pytest.approx(
+            .19 * X.shape[1] ** .5 * .5 * numpy.median(sigma), 1e-5)
+    for regularizer in imsat.VAT(3.), imsat.Mean(imsat.VAT(3.), imsat.RPT()):
+        assert IMSATClustering(3, regularizer=regularizer, **SHORT).fit(
+            X).xi_ == 3
+    assert not hasattr(IMSATClustering(3, regularizer='rpt', **SHORT).fit(X),
+                       'xi_')
+
+
 def test_a_number_is_in_the_units_of_the_data():
     by_number, by_value = (
         IMSATClustering(3, **SHORT, **options).fit(X).objective_
