@@ -8,7 +8,7 @@ import pytest
 
 import imsat
 from imsat import InputError, clustering_accuracy
-from imsat.labels import number_labels
+from imsat.labels import classes_of, number_labels
 from imsat.metrics import clustering_scores
 from imsat.retrieval import pack_bits, retrieval_scores
 from imsat.retrieval.codes import distance_histograms
@@ -153,3 +153,15 @@ def test_text_is_no_number():
     for query, gallery in (['1'], [1]), ([b'1'], ['1']), (['1'], [1.]):
         with pytest.raises(InputError, match='no item of the gallery'):
             retrieval_scores(codes, query, codes, gallery, 8)
+
+
+@pytest.mark.parametrize('labels,classes', [
+    (['10', '2', '-1', '2'], ['-1', '2', '10']),
+    (['07', '7', '1'], ['1', '07', '7']),
+    (['10', '2', 'a'], ['10', '2', 'a']),
+    (['1.5', '10', '2'], ['1.5', '10', '2'])])
+def test_text_of_whole_numbers_is_in_their_order(labels, classes):
+    for array in numpy.array(labels), numpy.array(labels, object):
+        found, places = classes_of(array)
+        assert found == classes
+        assert [found[place] for place in places] == labels
