@@ -48,6 +48,12 @@ def load_run(folder):
                                  'preprocessing.npz')
                if not (folder / name).is_file()]
     if missing:
+        numbers = sorted(folder.glob('clusters-*/model.npz'))
+        if numbers:
+            raise imsat.InputError(
+                f'{folder} holds a run for each of several numbers of '
+                f'clusters; name the folder of one, such as '
+                f'{numbers[0].parent}')
         raise imsat.InputError(
             f'{folder} holds no finished run: {missing[0]} is not there; name '
             f'the folder that clustering.py or hashing.py has written, or run '

@@ -1,5 +1,7 @@
 """``python -m imsat`` says what there is to run."""
 import ast
+import os
+import sys
 from pathlib import Path
 
 import imsat
@@ -28,7 +30,10 @@ def main():
         said.append('The scripts that do it from the command line are in '
                     'experiments/ of the source code, and not in the '
                     'installed package.')
-    print('\n'.join(said))
+    try:
+        print('\n'.join(said), flush=True)
+    except BrokenPipeError:  # "| head" has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == '__main__':

@@ -1,5 +1,8 @@
 """What ``python -m imsat`` says."""
+import os
 import re
+import subprocess
+import sys
 
 import imsat
 from imsat.__main__ import main
@@ -15,6 +18,15 @@ def test_every_script_is_named_with_what_it_does(capsys):
     assert found['predict'] == ('Says of new points what a finished run says: '
                                 'clusters or codes, as CSV.')
     assert imsat.__version__ in said
+
+
+def test_who_reads_no_more(script=(sys.executable, '-m', 'imsat')):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(script, stdout=writer, stderr=subprocess.PIPE,
+                             text=True, cwd=EXPERIMENTS.parent)
+    os.close(writer)
+    assert process.stderr == ''
 
 
 def test_of_an_installed_package(capsys, monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 import csv
 import os
 import shutil
+from pathlib import Path
 
 import clustering
 import hashing
@@ -168,6 +169,8 @@ BAD = {
     'width': (['kmeans', '--dataset', 'wide.npz'], 'has 4 features, and what '
               'was learnt from 3'),
     'names': (['table', '--dataset', 'other.csv'], "has no column 'a'"),
+    'several': (['several'], 'name the folder of one, such as '
+                'several/clusters-3'),
     'no file': (['table', '--dataset', 'none.csv'], 'there is no file'),
     'damage': (['damaged', '--dataset', 'points.npz'], 'points has shape'),
 }
@@ -176,6 +179,8 @@ BAD = {
 @pytest.mark.parametrize('case', BAD)
 def test_bad_input(case, tmp_path, capsys):
     options, message = BAD[case]
+    Path('several/clusters-3').mkdir(parents=True, exist_ok=True)
+    Path('several/clusters-3/model.npz').touch()
     numpy.savez('wide.npz', x=numpy.eye(4))
     frame(X).rename(columns={'a': 'z'}).to_csv('other.csv', index=False)
     for name in 'half', 'damaged':
