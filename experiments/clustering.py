@@ -259,12 +259,14 @@ def save_report(out, args, data, clusters, p, result, names, sentences):
 
 def about_starts(result):
     """What to say where others' clusters were begun with, too."""
-    method = result['restarts'][-1].get('start')
-    if method is None:
+    last = result['restarts'][-1]
+    if last.get('start') is None:
         return []
-    said = (f'The clusters of {method} fit the nearest neighbours better than '
-            f'those from random weights, so that all was trained once more '
-            f'from there')
+    said = f'The clusters of {last["start"]} ' + (
+        'fit the nearest neighbours better than those from random weights'
+        if last['why'] == 'neighbors' else
+        'lie apart, and from random weights points were not sure of theirs'
+    ) + ', so that all was trained once more from there'
     if result['start'] == 'random':
         return [f'{said}; what came out was no better.']
     if result['chosen']['prior'] is None:

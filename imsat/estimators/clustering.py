@@ -8,7 +8,8 @@ from typing_extensions import Self
 
 from imsat.errors import DivergenceError
 from imsat.estimators.base import Clusterer, send
-from imsat.estimators.comparison import AGREEING, MUCH, compare, teach
+from imsat.estimators.comparison import (
+    AGREEING, MUCH, SLIGHTLY, compare, surety_of, teach)
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
@@ -91,7 +92,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
         del self._compared
-        if compared and compared.is_better and self._may_retry():
+        if compared and self._may_retry() and (
+                compared.is_better or compared.is_surer
+                and self.prior is None and sample_weight is None):
             compared = self._retry(compared, X, y, sample_weight)
         if compared and compared.tells_more(MUCH):
             self._warn(
@@ -125,7 +128,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """
         if self.verbose and not ranks_of(self.communicator).rank:
             print(f'{compared.method} fits the nearest neighbours better: '
-                  f'once more from its clusters', flush=True)
+                  f'once more from its clusters' if compared.is_better else
+                  'groups lie apart, and points are not sure of theirs: once '
+                  'more with the sizes of the groups', flush=True)
         second = SecondStart(**self.get_params(deep=False))
         second.begin(self, compared, sample_weight)
         try:
@@ -140,21 +145,28 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             self._warn(f'fit was stopped on its way from the clusters of '
                        f'{compared.method}; what was learnt before is kept')
             return compared
+        why = 'neighbors' if compared.is_better else 'surety'
         for start, fitted in ('random', self), (compared.method, second):
             for restart in fitted.restarts_:
                 judged = compared.judge(restart.logits)
                 restart.terms.update(
-                    start=start, mu=fitted.mu_, told=judged.told,
-                    agreement=judged.agreement)
+                    start=start, why=None if fitted is self else why,
+                    mu=fitted.mu_, told=judged.told,
+                    agreement=judged.agreement,
+                    surety=surety_of(restart.logits[compared.chosen]))
         # With a prior both have the same objective.
         select = 'objective' if self.prior is not None else \
             'told' if compared.are_apart else 'agreement'
 
         def rank(fitted):
-            judged = compared.judge(
-                fitted.restarts_[fitted.best_restart_].logits)
-            return (judged.used, -fitted.objective_) \
-                if select == 'objective' else compared.rank(judged)
+            best = fitted.restarts_[fitted.best_restart_]
+            judged = compared.judge(best.logits)
+            if select == 'objective':
+                return judged.used, -fitted.objective_
+            # Of what tells as much, the surer.
+            return (judged.used, round(judged.told / SLIGHTLY),
+                    best.terms['surety']) if compared.are_apart \
+                else compared.rank(judged)
         restarts = self.restarts_ + second.restarts_
         if rank(second) > rank(self):
             compared = second._compared

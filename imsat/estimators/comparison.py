@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy
 import scipy.sparse
 from chainer import functions as F
+from scipy.stats import entropy
 from sklearn.cluster import KMeans, SpectralClustering
 from threadpoolctl import threadpool_limits
 
@@ -16,6 +17,7 @@ from imsat.neighbors import neighbors
 from imsat.randomness import EVALUATION, generator, restart_seeds
 from imsat.ranks import current
 from imsat.training.adam import Adam, forget_training
+from imsat.training.evaluation import softmax
 from imsat.training.iterators import IndexIterator
 from imsat.training.session import Session
 from imsat.training.updater import Updater
@@ -29,6 +31,9 @@ COMPARED, EACH = 2000, 20
 # how much more the others' have to tell to be better, there and elsewhere,
 # and to be spoken of: docs/defaults.md.
 APART, SLIGHTLY, BETTER, MUCH = .98, .003, .05, .1
+# Of what clusters of their sizes can tell, the least that points tell which
+# are sure of theirs.
+SURE = .9
 # Steps in which a network learns their clusters, and the step size of Adam.
 LESSONS, RATE = 100, .01
 
@@ -60,6 +65,7 @@ class Compared(NamedTuple):
         chosen (array): Their numbers, shape (n,).
         points (array or sparse matrix): Themselves, shape (n, d).
         nearest (array): Their neighbours among them, shape (n, k).
+        surety (float): Of ours, see :func:`surety_of`.
     """
     method: str
     labels: numpy.ndarray
@@ -68,6 +74,7 @@ class Compared(NamedTuple):
     chosen: numpy.ndarray
     points: Any
     nearest: numpy.ndarray
+    surety: float = 1.
 
     @property
     def is_better(self) -> bool:
@@ -92,6 +99,14 @@ class Compared(NamedTuple):
         return self.theirs.agreement > self.ours.agreement
 
     @property
+    def is_surer(self) -> bool:
+        """Whether groups lie apart, and our points are not sure of theirs.
+
+        Then H(Y) wants clusters of like size where groups are of others.
+        """
+        return self.are_apart and self.surety < SURE
+
+    @property
     def sizes(self) -> numpy.ndarray:
         """The share of the points in each of theirs, shape (K,)."""
         return numpy.bincount(self.labels, minlength=self.theirs.used) \
@@ -111,6 +126,16 @@ class Compared(NamedTuple):
             else (judged.agreement,)
 
 
+def surety_of(logits: numpy.ndarray) -> float:
+    """I(X; Y) by logits, shape (n, K), as a share of the entropy of their
+    clusters' sizes: 1 where each point is sure of its cluster."""
+    p = softmax(logits)
+    sizes = numpy.bincount(logits.argmax(axis=1))
+    most = entropy(sizes)
+    return float(entropy(p.mean(axis=0)) - entropy(p, axis=1).mean()) / most \
+        if most else 0.
+
+
 def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     """Clusters by logits, shape (N, K), of some points x, shape (N, d), beside
     those of K-means or spectral clustering; None where there are too few
@@ -127,16 +152,16 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     if len(chosen) < EACH * k:
         return None
     chosen.sort()
-    points = x[chosen]
+    points, logits = x[chosen], logits[chosen]
     _, nearest = neighbors(points, AGREEING)
-    ours = judge(logits[chosen].argmax(axis=1), nearest)
+    ours, surety = judge(logits.argmax(axis=1), nearest), surety_of(logits)
     # Threads of OpenMP would hang in what forks this process later.
     with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
         # Of points that are alike, and of graphs in several parts.
         warnings.simplefilter('ignore')
         kmeans, spectral = (
             Compared(method, labels, judge(labels, nearest), ours, chosen,
-                     points, nearest) for method, labels in (
+                     points, nearest, surety) for method, labels in (
                 ('K-means', by_kmeans(points, k)),
                 ('spectral clustering', by_graph(nearest, k))))
     if not (spectral.are_apart or kmeans.is_better or ours.used < k):

@@ -154,6 +154,41 @@ def test_groups_of_unlike_sizes_that_lie_apart():
     assert model.prior_ is None and len(model.restarts_) == 2
 
 
+def test_groups_that_points_are_not_sure_of(monkeypatch):
+    """The clusters are right, but H(Y) wants them to be of like size."""
+    y = numpy.repeat([0, 1], [270, 30])
+    x = RNG.normal(size=(300, 10)) + 5. * y[:, None]
+    model = imsat.IMSATClustering(2, **OPTIONS)
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison, 'SURE', 0)
+        unsure = model.fit(x).predict_proba(x)
+    assert len(model.restarts_) == 1 and model.prior_ is None
+    assert imsat.clustering_accuracy(y, model.labels_) == 1
+    assert unsure.max(axis=1).mean() < .8
+    model.fit(x)
+    assert [r.terms['why'] for r in model.restarts_] == [None, 'surety']
+    assert model.best_restart_ == 1 and sorted(model.prior_) == [.1, .9]
+    assert imsat.clustering_accuracy(y, model.labels_) == 1
+    assert model.predict_proba(x).max(axis=1).mean() > .98
+    # A prior is kept to, and weights would make others of the sizes.
+    for options in dict(prior=[.5, .5]), {}:
+        model = imsat.IMSATClustering(2, **OPTIONS, **options).fit(
+            x, sample_weight=None if options else numpy.ones(300))
+        assert len(model.restarts_) == 1
+
+
+def test_how_sure_points_are():
+    p = numpy.array([[.5, .5], [.9, .1], [.8, .2], [.2, .8]])
+    most = numpy.log(4) - .75 * numpy.log(3)  # of three and one
+    mean = p.mean(axis=0)
+    told = (p * numpy.log(p / mean)).sum(axis=1).mean()
+    logits = numpy.log(p)
+    logits[0, 0] += 1e-9
+    assert comparison.surety_of(logits) == pytest.approx(told / most, 1e-6)
+    assert comparison.surety_of(99 * logits[1:]) == pytest.approx(1)
+    assert comparison.surety_of(logits[:3]) == 0
+
+
 @pytest.mark.parametrize('told,rate', [(.99, .02), (.9, .2)])
 def test_groups_that_lie_apart_are_learnt_slowly(told, rate):
     theirs = comparison.Judged(2, told, .5)

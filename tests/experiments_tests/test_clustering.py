@@ -348,14 +348,16 @@ def test_groups_that_lie_apart(tmp_path, monkeypatch, capsys):
     assert stairs.get_data().values.tolist() == result['sizes']
 
 
-@pytest.mark.parametrize('start,mu,prior,words', [
-    ('random', 4, None, 'what came out was no better'),
-    ('K-means', 1, None, 'from there, with mu = 1.'),
-    ('K-means', 4, [.2, .8], 'from there, with 20, 80 % as prior.')])
-def test_what_is_said_of_starts(start, mu, prior, words):
-    result = dict(restarts=[{'start': 'random'}, {'start': 'K-means'}],
+@pytest.mark.parametrize('start,why,mu,prior,words', [
+    ('random', 'neighbors', 4, None, 'what came out was no better'),
+    ('K-means', 'neighbors', 1, None, 'from there, with mu = 1.'),
+    ('K-means', 'surety', 4, [.2, .8], 'from there, with 20, 80 % as prior.')])
+def test_what_is_said_of_starts(start, why, mu, prior, words):
+    result = dict(restarts=[{'start': 'random', 'why': None},
+                            {'start': 'K-means', 'why': why}],
                   start=start, mu=mu, chosen={'prior': prior})
     sentence, = clustering.about_starts(result)
-    assert sentence.startswith('The clusters of K-means fit')
+    assert sentence.startswith('The clusters of K-means ' + (
+        'fit' if why == 'neighbors' else 'lie apart'))
     assert sentence.rstrip('.').endswith(words.rstrip('.'))
     assert clustering.about_starts({'restarts': [{}]}) == []
