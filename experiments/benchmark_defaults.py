@@ -2,13 +2,17 @@
 
     python experiments/benchmark_defaults.py --seeds 5 --datasets iris,moons
     python experiments/benchmark_defaults.py --seeds 5 --table docs/defaults.md
+    python experiments/benchmark_defaults.py --seeds 1 --rules
 
 Every method is told the number of clusters and nothing else, but for HDBSCAN,
 which finds it.  What was run before below --out is not run again; the last
 line also writes the table of all that is there between two marks of that
 file.  gemclus (pip install gemclus) is left out where it is not installed.
+--rules compares other steps xi of VAT, and prints a table.
 """
+import functools
 import importlib.util
+import operator
 import sys
 import time
 import warnings
@@ -92,6 +96,29 @@ METHODS = {
 ONCE = 'HDBSCAN',  # without random numbers
 
 
+class ByRule:
+    """A smaller network, mu = 4, and a step xi of VAT.
+
+    Args:
+        xi: Function of the median of sigma_10 to it.
+    """
+
+    def __init__(self, xi, k, seed):
+        self.xi, self.k, self.seed = xi, k, seed
+
+    def fit_predict(self, x):
+        sigma = numpy.median(imsat.neighbor_distance(x, 10))
+        return imsat.IMSATClustering(
+            self.k, hidden=(200, 200), mu=4., xi=self.xi(float(sigma)),
+            random_state=self.seed).fit_predict(x)
+
+
+RULES = {'xi auto': lambda sigma: 'auto', 'xi = 10': lambda sigma: 10., **{
+    f'{multiple:g} sigma': functools.partial(operator.mul, multiple)
+    for multiple in (1.3, .8, .5, .25, .1)}}
+RULES = {name: functools.partial(ByRule, xi) for name, xi in RULES.items()}
+
+
 def get_options(argv=None):
     parser = parser_for(__doc__)
     add = parser.add_argument
@@ -100,6 +127,9 @@ def get_options(argv=None):
         help='by their names without commas; default: all')
     add('--methods', default=','.join(METHODS), metavar='NAME,...',
         help='default: all')
+    add('--rules', action='store_true',
+        help=f'in place of methods, {", ".join(RULES)}, 200-200 units, mu 4; '
+             f'sigma is the median of sigma_10')
     add('--seeds', type=positive, default=5, metavar='N',
         help='0 to N - 1; default 5')
     add('--data-dir', type=a_path, metavar='DIR',
@@ -139,8 +169,9 @@ def score(model, x, y):
 
 
 def run(args):
-    names, methods = (chosen(args.datasets, DATA),
-                      chosen(args.methods, METHODS))
+    names = chosen(args.datasets, DATA)
+    methods = list(RULES) if args.rules else chosen(args.methods, METHODS)
+    makers = {**METHODS, **RULES}
     if importlib.util.find_spec('gemclus') is None:
         methods = [name for name in methods if name != 'GemClus']
     out = Path(args.out)
@@ -158,27 +189,29 @@ def run(args):
                 if data is None:
                     x, y = data = DATA[name](args.data_dir)
                 k = len(numpy.unique(y))
-                if hasattr(x, 'toarray') and method != 'imsat':
+                if hasattr(x, 'toarray') and method not in ('imsat', *RULES):
                     x = x.toarray()
-                done[seed] = score(METHODS[method](k, int(seed)), x, y)
+                done[seed] = score(makers[method](k, int(seed)), x, y)
                 print(f'{name}: {method}, seed {seed}, ACC '
                       f'{done[seed]["accuracy"]:.1%}, '
                       f'{done[seed]["seconds"]:.0f} s', flush=True)
                 save_json(path, results)
+    if args.rules:
+        print(table_of(RULES, out))
     if args.table:
-        write_table(args.table, out)
+        markdown.write_between(args.table, table_of(METHODS, out))
 
 
-def write_table(path, out):
-    """The table of all results, between the two marks of a file."""
+def table_of(methods, out):
+    """The table of all results."""
     rows = []
     for name in DATA:
         file = result_file(out, name)
         if file.exists():
             results = load_json(file)
             rows.append([name, *(cell(results.get(method))
-                                 for method in METHODS)])
-    markdown.write_between(path, markdown.table(['', *METHODS], rows))
+                                 for method in methods)])
+    return markdown.table(['', *methods], rows)
 
 
 def cell(runs):

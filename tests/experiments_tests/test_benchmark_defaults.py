@@ -7,6 +7,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 import benchmark_defaults as benchmark
+import imsat
 from benchmarks.data import blobs
 from common import markdown
 from imsat import InputError
@@ -63,6 +64,25 @@ def test_table(fits, tmp_path):
         run('--table', 'none.md')
     with pytest.raises(InputError, match="no 'x'; choose among a b, other"):
         run('--datasets', 'x')
+
+
+def test_rules_for_xi(fits, monkeypatch, capsys):
+    steps = []
+
+    class Model:
+        def __init__(self, k, **options):
+            steps.append(options['xi'])
+
+        def fit_predict(self, x):
+            return Y
+    monkeypatch.setattr(imsat, 'IMSATClustering', Model)
+    monkeypatch.setattr(benchmark, 'DATA', {'pairs': lambda _: (
+        numpy.arange(40.)[:, None], Y)})
+    run('--rules', '--datasets', 'pairs', '--seeds', '1')
+    # The 10th neighbour is 5 away of most on a line.
+    assert steps == ['auto', 10, *(5 * share for share in (
+        1.3, .8, .5, .25, .1))]
+    assert '| pairs | 100.0 /1 |' in capsys.readouterr().out
 
 
 def test_blobs():
