@@ -1,7 +1,10 @@
 """Data of which the answer is known, for the benchmarks of results."""
+import os
 from pathlib import Path
 
 import numpy
+
+from imsat.errors import InputError
 
 UNEQUAL = 500, 250, 125, 75, 50
 
@@ -18,7 +21,12 @@ def blobs(sizes, d, distance, offset=0., scale=1.):
 def usps(data_dir, n=None):
     """The 9,298 digits of 16 x 16, or n of them, from usps.h5."""
     import h5py
-    with h5py.File(Path(data_dir) / 'usps' / 'usps.h5') as file:
+    path = Path(data_dir or os.environ.get('IMSAT_DATA', '.'),
+                'usps', 'usps.h5')
+    if not path.is_file():
+        raise InputError(f'there is no {path}; let --data-dir or IMSAT_DATA '
+                         f'name the folder above it, or leave USPS out')
+    with h5py.File(path) as file:
         x, y = (numpy.concatenate([file[f'{half}/{name}'][:] for half in
                                    ('train', 'test')])
                 for name in ('data', 'target'))

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 
 import benchmark_defaults as benchmark
 import imsat
-from benchmarks.data import blobs
+from benchmarks.data import blobs, usps
 from common import markdown
 from imsat import InputError
 
@@ -83,6 +83,14 @@ def test_rules_for_xi(fits, monkeypatch, capsys):
     assert steps == ['auto', 10, *(5 * share for share in (
         1.3, .8, .5, .25, .1))]
     assert '| pairs | 100.0 /1 |' in capsys.readouterr().out
+
+
+def test_data_that_are_not_there(monkeypatch, tmp_path):
+    pytest.importorskip('h5py')
+    monkeypatch.setenv('IMSAT_DATA', str(tmp_path))
+    for folder in None, str(tmp_path / 'none'):
+        with pytest.raises(InputError, match='no .*usps.h5; let --data-dir'):
+            usps(folder)
 
 
 def test_blobs():
