@@ -113,10 +113,10 @@ class ByRule:
             random_state=self.seed).fit_predict(x)
 
 
-RULES = {'xi auto': lambda sigma: 'auto', 'xi = 10': lambda sigma: 10., **{
-    f'{multiple:g} sigma': functools.partial(operator.mul, multiple)
-    for multiple in (1.3, .8, .5, .25, .1)}}
-RULES = {name: functools.partial(ByRule, xi) for name, xi in RULES.items()}
+RULES = {name: functools.partial(ByRule, xi) for name, xi in {
+    'xi auto': lambda sigma: 'auto', 'xi = 10': lambda sigma: 10., **{
+        f'{multiple:g} sigma': functools.partial(operator.mul, multiple)
+        for multiple in (1.3, .8, .5, .25, .1)}}.items()}
 
 
 def get_options(argv=None):
@@ -125,8 +125,8 @@ def get_options(argv=None):
     add('--datasets', default=','.join(
         name.replace(',', '') for name in DATA), metavar='NAME,...',
         help='by their names without commas; default: all')
-    add('--methods', default=','.join(METHODS), metavar='NAME,...',
-        help='default: all')
+    add('--methods', metavar='NAME,...',
+        help=f'of {", ".join(METHODS)}; default: all')
     add('--rules', action='store_true',
         help=f'in place of methods, {", ".join(RULES)}, 200-200 units, mu 4; '
              f'sigma is the median of sigma_10')
@@ -138,7 +138,11 @@ def get_options(argv=None):
         help='default results/defaults')
     add('--table', type=a_path, metavar='FILE',
         help='a Markdown file to write the table into')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.rules and (args.methods or args.table):
+        raise imsat.InputError('--rules has methods and a table of its own; '
+                               'leave --methods and --table out')
+    return args
 
 
 def chosen(names, known):
@@ -170,7 +174,8 @@ def score(model, x, y):
 
 def run(args):
     names = chosen(args.datasets, DATA)
-    methods = list(RULES) if args.rules else chosen(args.methods, METHODS)
+    methods = list(RULES) if args.rules else chosen(
+        args.methods or ','.join(METHODS), METHODS)
     makers = {**METHODS, **RULES}
     if importlib.util.find_spec('gemclus') is None:
         methods = [name for name in methods if name != 'GemClus']

@@ -198,8 +198,8 @@ def save_results(out, args, data, model, more):
     shares = numpy.divide(result['sizes'], result['n'])
     sentences = [
         *about_information(
-            result, f'{args.clusters} clusters'
-            + ('' if prior is None else ' of the sizes of the prior'),
+            result, f'that {args.clusters} clusters can tell'
+            if prior is None else 'of clusters of the sizes of the prior',
             'points are {}sure of their cluster',
             f'a cluster has {from_to(shares)} of the points'),
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
@@ -307,7 +307,8 @@ def print_summary(out, data, result, names, sentences):
         select = result['chosen'].get('select', result['select'])
         # What joins all has none of its own.
         key = 'majority' if select == 'consensus' else select
-        rule = 'what they tell of neighbours' if select == 'told' else select
+        rule = {'told': 'what they tell of neighbours',
+                'surety': 'how sure points are'}.get(select, select)
         print(f'restarts by {rule}: ' + ', '.join(
             (f'{r[key]:.4f}' if key in r else 'all')
             + (f' (ACC {r["accuracy"]:.1%})' if r['accuracy'] is not None

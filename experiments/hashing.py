@@ -30,7 +30,7 @@ from common.report import (
     Points, about_sample, named, sample_of, write_report)
 from common.results import (
     in_seconds, save_log, save_model, training_results)
-from common.scripts import a_path, main
+from common.scripts import a_path, main, positive
 from common.words import about_information, from_to, information_of_run
 from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
@@ -51,9 +51,10 @@ SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
 
 TRAIN_ON = 'all', 'gallery'
 FREQUENT = 10  # codes that are shown
+PART = 1 << 16  # codes that are unpacked at a time
 # Of the options that only this script has.
 KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
-         'values': Whole(2, optional=True), 'map_at': Whole(1, optional=True)}
+         'values': Whole(2, optional=True)}
 
 
 def get_options(argv=None):
@@ -73,8 +74,8 @@ def get_options(argv=None):
         help='V values for each of the --bits outputs (section 3.2.1): codes '
              'are whole numbers from 0, compared by how many differ; default: '
              'bits')
-    add('--map-at', type=int, metavar='K',
-        help='mAP of the first K items as well')
+    add('--map-at', type=positive, metavar='K',
+        help='mAP of the first K items as well; needs labels')
     args = parse(parser, argv, KINDS)
     if args.values is not None:
         check_values(args)
@@ -205,7 +206,9 @@ def save_answers(out, args, data, query, gallery, codes):
     # Files of one's own are numbered each by itself.
     first = 0 if args.gallery is None else len(query)
     numbers = gallery - first if first else gallery
-    labels = {} if data.y is None or data.y.dtype.hasobject else {
+    # Codes of several values are not what score_codes.py takes.
+    labels = {} if data.y is None or data.y.dtype.hasobject \
+        or args.values is not None else {
         'query_labels': data.y[query], 'gallery_labels': data.y[gallery]}
     save_npz(out / 'codes.npz', {
         'query_codes': codes[query], 'query_index': query,
@@ -259,27 +262,34 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
         **information_of_run(model.restarts_[model.best_restart_].log, most),
         **training_results(args, model))
     save_json(out / 'result.json', result)
-    outputs = answers.outputs_of(codes[rows], args.bits, args.values)
-    sentences = said_of(args, result, [
-        (outputs == value).mean(axis=0) for value in (
-            [1] if args.values is None else range(args.values))])
+    sentences = said_of(args, result, frequencies(args, codes))
     if not args.quiet:
         print_summary(out, args, result, names, sentences)
     save_report(out, args, seen, len(query), codes[rows], p, result, names,
                 [*sentences, *about_sample(seen, data.x.shape[0])])
 
 
+def frequencies(args, codes):
+    """How frequent each value is in each output, shape (V, D); of bits 1."""
+    values = [1] if args.values is None else range(args.values)
+    return sum(
+        [(outputs == value).sum(axis=0) for value in values]
+        * numpy.array(1 / len(codes)) for outputs in (
+            answers.outputs_of(codes[start:start + PART], args.bits,
+                               args.values)
+            for start in range(0, len(codes), PART)))
+
+
 def said_of(args, result, shares):
     """Sentences about the information of a result.
 
     Args:
-        shares (list of array): How frequent each value is, or 1 alone, in
-            each output.
+        shares (array): Of :func:`frequencies`.
     """
     what, value = ('bits', 'a bit is 1 for') if args.values is None \
         else ('outputs', 'a value of an output is that of')
     sentences = about_information(
-        result, outputs_of(args), f'{what} are {{}}sure',
+        result, f'that {outputs_of(args)} can tell', f'{what} are {{}}sure',
         f'{value} {from_to(numpy.ravel(shares))} of the points')
     if sentences:
         sentences.append(f'Pairs of {what} share '

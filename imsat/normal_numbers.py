@@ -11,9 +11,7 @@ LEAST = 1 << 13
 # Where the ziggurat's lowest strip becomes the tail, and its strips.
 TAIL = 3.6541528853610087963519472518
 STRIPS = 256
-# Words of random bits that a number takes on average, and of how many pairs
-# of them the memory is at hand.
-WORDS = 1.0225
+# Pairs of words of random bits, of which the memory is at hand.
 BLOCK = 1 << 12
 
 
@@ -54,21 +52,23 @@ def _is_the_same():
 def _draw(rng, shape):
     out = numpy.empty(shape, 'f')
     numbers, bits = out.reshape(-1), rng.bit_generator
-    before = bits.state
-    # Half a word that was drawn before comes first.
-    words = numpy.array(before['has_uint32'] * [before['uinteger']], 'u4')
-    old, taken, filled = len(words), 0, 0
-    while filled < len(numbers):
-        more = int(WORDS / 2 * (len(numbers) - filled)) + 64
-        words = numpy.concatenate(
-            [words, bits.random_raw(min(more, BLOCK)).view('u4')])
-        filled, used = _ziggurat()(words, *_tables(), numbers, filled)
-        words, taken = words[used:], taken + used
-    taken -= old
-    bits.state = {**before, 'has_uint32': 0}
-    bits.advance(taken // 2)
-    if taken % 2:
-        rng.integers(1 << 32, dtype=numpy.uint32)
+    with bits.lock:
+        before = bits.state
+        # The half of a pair that was left comes first.
+        words = numpy.array(before['has_uint32'] * [before['uinteger']], 'u4')
+        taken, filled = -len(words), 0
+        try:
+            while filled < len(numbers):
+                words = numpy.concatenate(
+                    [words, bits.random_raw(BLOCK).view('u4')])
+                filled, used = _ziggurat()(words, *_tables(), numbers, filled)
+                words, taken = words[used:], taken + used
+        finally:
+            bits.state = before
+        bits.state = {**before, 'has_uint32': 0}
+        bits.advance(taken // 2)
+        if taken % 2:
+            rng.integers(1 << 32, dtype=numpy.uint32)
     return out
 
 

@@ -295,6 +295,15 @@ def is_finite(number):
         return False
 
 
+class Texts(Kind):
+    """A list of texts, or what else has them in its order."""
+    wanted = 'give a list of texts'
+
+    def allows(self, value):
+        return (is_sequence(value) or hasattr(value, 'to_numpy')) \
+            and all(isinstance(each, str) for each in value)
+
+
 def is_sequence(value):
     """Whether a value is a list, a tuple or an array of one dimension."""
     return isinstance(value, tuple | list) \

@@ -20,11 +20,12 @@ def test_every_script_is_named_with_what_it_does(capsys):
     assert imsat.__version__ in said
 
 
-def test_who_reads_no_more(script=(sys.executable, '-m', 'imsat')):
+def test_who_reads_no_more():
     reader, writer = os.pipe()
     os.close(reader)
-    process = subprocess.run(script, stdout=writer, stderr=subprocess.PIPE,
-                             text=True, cwd=EXPERIMENTS.parent)
+    process = subprocess.run(
+        [sys.executable, '-m', 'imsat'], stdout=writer,
+        stderr=subprocess.PIPE, text=True, cwd=EXPERIMENTS.parent)
     os.close(writer)
     assert process.stderr == ''
 

@@ -1,4 +1,6 @@
 """Normal numbers against NumPy's own."""
+import threading
+
 import numpy
 import pytest
 
@@ -56,6 +58,36 @@ def test_words_that_come_in_small_blocks(fast, monkeypatch, block):
     # All three ways to a number are taken.
     assert (abs(expected) > TAIL).any()
     assert_same(standard_normal(ours, (30000,), 'f'), expected)
+
+
+def test_threads_that_share_a_generator(fast):
+    ours, numpys = generators(5)
+    drawn = []
+    threads = [threading.Thread(target=lambda: drawn.extend(
+        standard_normal(ours, (LEAST,), 'f') for _ in range(20)))
+        for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = [numpys.standard_normal(LEAST, dtype='f') for _ in range(40)]
+    # Each of the draws is whole, whoever had it.
+    assert {each.tobytes() for each in drawn} == {
+        each.tobytes() for each in expected}
+
+
+def test_ctrl_c_leaves_the_generator_as_it_was(fast, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+    ours, numpys = generators(6)
+    ours.integers(9, dtype=numpy.uint32)
+    numpys.integers(9, dtype=numpy.uint32)
+    with monkeypatch.context() as patch:
+        patch.setattr(normal_numbers, '_tables', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            normal_numbers._draw(ours, (LEAST,))
+    assert_same(standard_normal(ours, (LEAST,), 'f'),
+                numpys.standard_normal(LEAST, dtype='f'))
 
 
 def test_others_are_drawn_by_numpy(monkeypatch):

@@ -9,7 +9,7 @@ import imsat
 from common.options import (
     RUN_OPTIONS, default_options, load_config, range_of)
 from common.results import get_versions
-from imsat.parameters import is_number
+from imsat.parameters import AUTO, is_number
 from imsat.ranks import ranks_of
 from imsat.storage import digest, remove_half_written, save_json
 from imsat.training.snapshot import snapshots
@@ -73,7 +73,9 @@ def run_folder(args, data):
 
 
 def is_larger(value, other):
-    return is_number(value) and is_number(other) and value > other
+    """Of a range "auto" is settled for each number, which looks again."""
+    return is_number(value) and (other == AUTO
+                                 or is_number(other) and value > other)
 
 
 def is_wider(value, other):

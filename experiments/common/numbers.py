@@ -11,7 +11,7 @@ from common.report import how_it_was_made, picture, table, tag, write_page
 from common.results import get_versions
 from imsat import pictures
 from imsat.estimators import ClusterNumbers, IMSATClustering
-from imsat.parameters import AUTO, Whole
+from imsat.parameters import AUTO, Whole, is_number
 from imsat.ranks import ranks_of
 from imsat.storage import load_json, save_json
 from paper.systems import get_system
@@ -69,6 +69,7 @@ def run_numbers(args, data, check, run):
     numbers = list(range_of(args.clusters))
     for k in numbers:
         check(options_of_number(args, k))
+        has_all_epochs(folder_of(args.out, k), args)
     with run_folder(args, describe(data)) as out:
         results = [run_number(args, k, out, run) for k in numbers]
         for k, result in zip(numbers, results):
@@ -105,22 +106,32 @@ def run_number(args, k, out, run):
     """The result of one number, from its folder if it is finished."""
     folder = folder_of(out, k)
     path = folder / 'result.json'
-    if not (path.is_file() and has_all_epochs(folder, args)):
-        run(options_of_number(args, k, out))
+    if not has_all_epochs(folder, args):
+        run(options_of_number(args, k))
     return load_json(path)
 
 
 def has_all_epochs(folder, args):
-    """Whether a finished run is as long as it is to be now."""
+    """Whether a run is finished, and as long as it is to be now."""
+    if not (folder / 'result.json').is_file():
+        return False
     options = load_config(folder / 'config.json')['options']
-    return all(getattr(args, key, AUTO) in (AUTO, options.get(key))
-               for key in LENGTHS)
+    for key in LENGTHS:
+        value, before = getattr(args, key, AUTO), options.get(key)
+        if value not in (AUTO, before):
+            if is_number(before) and is_number(value) and value < before:
+                raise imsat.InputError(
+                    f'{folder} holds a run with more {key} ({before} and not '
+                    f'{value}); ask for as many, choose another --out or '
+                    f'remove that folder')
+            return False
+    return True
 
 
-def options_of_number(args, k, out=None):
+def options_of_number(args, k):
     return argparse.Namespace(**{
         **vars(args), 'clusters': k, 'resume': True,
-        'out': str(folder_of(args.out if out is None else out, k)),
+        'out': str(folder_of(args.out, k)),
         'restarts': max(2, args.restarts)})
 
 

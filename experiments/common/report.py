@@ -273,8 +273,8 @@ def about_group(title, members, points, certainty):
 def restarts_of(result):
     """The table of all restarts."""
     keys = [key for key in ('seed', 'epochs', 'start', 'mu', 'objective',
-                            'told', 'agreement', 'majority', 'accuracy',
-                            'seconds', 'kept')
+                            'told', 'surety', 'agreement', 'majority',
+                            'accuracy', 'seconds', 'kept')
             if any(restart.get(key) is not None
                    for restart in result['restarts'])]
     return table(keys, [[_cell(restart.get(key)) for key in keys]

@@ -10,7 +10,8 @@ def information_of_run(log, most):
 
     Args:
         log (list of dict): Of the restart that was kept.
-        most (float): What I(X; Y) can be at most.
+        most (float): What I(X; Y) can be at most, or is with the sizes of a
+            prior.
 
     Returns:
         dict: ``most_information``, and ``information_change``, what the last
@@ -33,7 +34,7 @@ def about_information(result, of_what, sure, sizes):
 
     Args:
         result (dict): Of result.json.
-        of_what (str): What has at most so much: ``'10 clusters'``.
+        of_what (str): What has so much: ``'that 10 clusters can tell'``.
         sure (str): What a small H(Y|X) means, with {} for how far that is so:
             ``'points are {}sure'``.
         sizes (str): How even the answers are, on which H(Y) depends.
@@ -46,14 +47,14 @@ def about_information(result, of_what, sure, sizes):
     sentences = [
         f'I(X; Y) = H(Y) - H(Y|X) = {h:.3f} - {conditional:.3f} = '
         f'{information:.3f} nats, {information / most:.1%} of the '
-        f'{most:.3f} that {of_what} can tell.',
+        f'{most:.3f} {of_what}.',
         f'H(Y|X) is {conditional / most:.1%} of that: '
         + sure.format(_as_far_as(conditional / most)) + '.',
         f'H(Y) is {h / most:.1%} of that: {sizes}.']
     change = result['information_change']
     if change is None:
         sentences.append('Whether it has converged can not be told from so '
-                         'few steps.')
+                         'short a training.')
     elif abs(change) < SETTLED:
         sentences.append('It has converged: in the last fifth of the epochs '
                          f'I(X; Y) moved by {abs(change):.2%} of that.')

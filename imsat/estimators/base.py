@@ -34,7 +34,7 @@ from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
-    AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, OneOf, Place, Seed,
+    AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Texts,
     Units, Whole, argument_error, check_parameters, checked, declarations,
     documented, parameter, plain)
 from imsat.randomness import restart_seeds
@@ -685,8 +685,7 @@ class TrainedEstimator(Estimator):
         check_memory(self._widths(X.shape[1]), numbers=4)
 
     @checked(path=PATH, source=TEXT, preprocessing=TEXT,
-             features=OneOf(Sequence, 'give the names of the columns, or None',
-                            optional=True))
+             features=Texts(optional=True))
     def to_onnx(self, path: AnyPath, source: str = '',
                 preprocessing: str = '',
                 features: Sequence[str] | None = None) -> None:

@@ -58,9 +58,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code; '
         'the penalty of Eq. 10 starts at lambda mu; "auto": 4, and where '
         'K-means or spectral clustering fits the nearest neighbours better '
-        'after 1,000 steps, once more from its clusters: if there is no '
-        'prior, with the sizes of groups that lie apart for one, and else '
-        'with 1; the better is kept')
+        'after 1,000 steps, or points are unsure of groups that lie apart, '
+        'once more from its clusters: if there is no prior, with the sizes '
+        'of groups that lie apart for one, and else with 1; the better is '
+        'kept')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
@@ -93,8 +94,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         compared = self._compared
         del self._compared
         if compared and self._may_retry() and (
-                compared.is_better or compared.is_surer
-                and self.prior is None and sample_weight is None):
+                compared.is_better or compared.leaves_unsure
+                and self._takes_sizes(compared, sample_weight)):
             compared = self._retry(compared, X, y, sample_weight)
         if compared and compared.tells_more(MUCH):
             self._warn(
@@ -154,27 +155,36 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                     mu=fitted.mu_, told=judged.told,
                     agreement=judged.agreement,
                     surety=surety_of(restart.logits[compared.chosen]))
-        # With a prior both have the same objective.
-        select = 'objective' if self.prior is not None else \
-            'told' if compared.are_apart else 'agreement'
+        select = self._criterion(compared, second._compared)
 
-        def rank(fitted):
-            best = fitted.restarts_[fitted.best_restart_]
-            judged = compared.judge(best.logits)
-            if select == 'objective':
-                return judged.used, -fitted.objective_
-            # Of what tells as much, the surer.
-            return (judged.used, round(judged.told / SLIGHTLY),
-                    best.terms['surety']) if compared.are_apart \
-                else compared.rank(judged)
+        def rank(fitted, beside):
+            return {'objective': (beside.ours.used, -fitted.objective_),
+                    'surety': (beside.surety,)}.get(
+                        select, compared.rank(beside.ours))
         restarts = self.restarts_ + second.restarts_
-        if rank(second) > rank(self):
+        if rank(second, second._compared) > rank(self, compared):
             compared = second._compared
             second.best_restart_ += len(self.restarts_)
             del second._start, second._compared
             vars(self).update(vars(second))
         vars(self).update(restarts_=restarts, select_=select)
         return compared
+
+    def _criterion(self, first, second):
+        """By what the better of two is told, each Compared."""
+        if self.prior is not None:
+            return 'objective'  # the same of both
+        if not first.are_apart:
+            return 'agreement'
+        alike = first.ours.used == second.ours.used and abs(
+            first.ours.told - second.ours.told) <= SLIGHTLY
+        return 'surety' if alike else 'told'
+
+    def _takes_sizes(self, compared, sample_weight):
+        """Whether the sizes of others' clusters may be the prior; weights
+        would make others of them."""
+        return self.prior is None and sample_weight is None \
+            and compared.are_apart and compared.theirs.used == self.n_clusters
 
     @property
     def _has_estimated_prior(self):
@@ -324,13 +334,14 @@ class SecondStart(IMSATClustering):
         """
         self.mu_, self.prior_ = first.mu_, first.prior_
         self._start, self._compared = compared, None
-        if self.prior is not None:
-            return
-        if compared.are_apart and compared.theirs.used == self.n_clusters \
-                and sample_weight is None:
+        if self._takes_sizes(compared, sample_weight):
             self.prior_ = compared.sizes
-        else:
+        elif self.prior is None:
             self.mu_ = UNEVEN
+
+    def _inspect(self, x):
+        logits = numpy.asarray(self.restarts_[self.best_restart_].logits)
+        self._compared = self._start.beside(logits)
 
     def made_with(self, *args, **kwargs):
         return {**super().made_with(*args, **kwargs),

@@ -99,7 +99,7 @@ class Compared(NamedTuple):
         return self.theirs.agreement > self.ours.agreement
 
     @property
-    def is_surer(self) -> bool:
+    def leaves_unsure(self) -> bool:
         """Whether groups lie apart, and our points are not sure of theirs.
 
         Then H(Y) wants clusters of like size where groups are of others.
@@ -115,6 +115,11 @@ class Compared(NamedTuple):
     def judge(self, logits: numpy.ndarray) -> Judged:
         """Of other clusters of all data, by logits, shape (N, K)."""
         return judge(logits[self.chosen].argmax(axis=1), self.nearest)
+
+    def beside(self, logits: numpy.ndarray) -> 'Compared':
+        """The same clusters of theirs beside others of ours."""
+        return self._replace(ours=self.judge(logits),
+                             surety=surety_of(logits[self.chosen]))
 
     def rank(self, judged: Judged) -> tuple:
         """What to compare clusters of these points by, the largest best.

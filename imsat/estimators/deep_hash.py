@@ -100,7 +100,14 @@ class DeepHasher(Hasher, TrainedEstimator):
                         self.loss, device),
                 self.epochs, [Evaluator(network, x, count_codes)], keeps=True)
             if not training.log:  # nothing has been learnt
-                raise KeyboardInterrupt
+                if not self.restarts_:
+                    raise KeyboardInterrupt
+                restarts.is_stopped = True
+                self._warn(
+                    f'fit was stopped in the first epoch of restart '
+                    f'{len(self.restarts_) + 1} of {self.n_init}; what was '
+                    f'learnt before is kept')
+                continue
             restart = Restart(
                 seed, float(training.log[-1]['main/loss']),
                 logits=predict_logits(network, x), **vars(training))

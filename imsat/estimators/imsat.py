@@ -163,8 +163,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 self, 'sampling', f'is {self.sampling!r}, in which every '
                 f'point comes as often; take {SAMPLINGS[0]!r} with '
                 f'sample_weight')
-        if hasattr(self, '_stream'):
-            del self._stream
+        for name in '_stream', 'xi_':
+            if hasattr(self, name):
+                delattr(self, name)
         for name, value in self.settle(X.shape[0]).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()

@@ -47,11 +47,10 @@ def write_onnx(model, path, source='', preprocessing='', features=None):
     meaning = add_outputs(model, graph, x, arrays)
     names = getattr(model, 'feature_names_in_', None) \
         if features is None else features
-    if names is not None and not (
-            not isinstance(names, str) and len(names) == model.n_features_in_
-            and all(isinstance(name, str) for name in names)):
-        raise InputError(f'features are no names of the {model.n_features_in_}'
-                         f' columns; give a list of these, or None')
+    if names is not None and len(names) != model.n_features_in_:
+        raise InputError(f'features are {len(names)} names of '
+                         f'{model.n_features_in_} columns; give one of each, '
+                         f'or None')
     file = helper.make_model(
         helper.make_graph(
             graph.nodes, type(model).__name__,

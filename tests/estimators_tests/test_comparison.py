@@ -177,6 +177,31 @@ def test_groups_that_points_are_not_sure_of(monkeypatch):
         assert len(model.restarts_) == 1
 
 
+@pytest.mark.parametrize('told,used,select', [
+    ((.9976, .9974), (2, 2), 'surety'), ((.99, .994), (2, 2), 'told'),
+    ((.9976, .9974), (2, 3), 'told'), ((.9, .99), (2, 2), 'told')])
+def test_by_what_two_starts_are_told(told, used, select):
+    model = imsat.IMSATClustering(2)
+    first, second = (comparison.Compared(
+        '', RINGS, comparison.Judged(2, .99, .5), comparison.Judged(
+            used[i], told[i], .5), None, None, None) for i in range(2))
+    assert model._criterion(first, second) == select
+    together = first._replace(theirs=comparison.Judged(2, .9, .5))
+    assert model._criterion(together, second) == 'agreement'
+    model.prior = [.2, .8]
+    assert model._criterion(first, second) == 'objective'
+
+
+def test_the_surer_of_two_that_tell_alike():
+    """However little less it tells, and whichever came first."""
+    y = numpy.repeat([0, 1], [270, 30])
+    x = RNG.normal(size=(300, 10)) + 5. * y[:, None]
+    model = imsat.IMSATClustering(2, **OPTIONS).fit(x)
+    assert model.select_ == 'surety'
+    first, second = (r.terms['surety'] for r in model.restarts_)
+    assert first < .5 and second > .9 and model.best_restart_ == 1
+
+
 def test_how_sure_points_are():
     p = numpy.array([[.5, .5], [.9, .1], [.8, .2], [.2, .8]])
     most = numpy.log(4) - .75 * numpy.log(3)  # of three and one

@@ -188,8 +188,11 @@ def test_ctrl_c_while_others_are_compared(monkeypatch, tmp_path):
         IMSATClustering(3, out=tmp_path, **SMALL).fit(X)
 
 
-@pytest.mark.parametrize('step', [3, 22])
-def test_ctrl_c_in_deep_hash(step):
+@pytest.mark.parametrize('step,message', [
+    (3, None), (22, 'after 2 of 4 epochs of restart 1 of 2'),
+    (43, 'in the first epoch of restart 2 of 2'),
+    (65, 'after 2 of 4 epochs of restart 2 of 2')])
+def test_ctrl_c_in_deep_hash(step, message):
     class Stopped(DeepHasher):
         def loss(self, *args):
             if next(steps) == step:
@@ -197,15 +200,15 @@ def test_ctrl_c_in_deep_hash(step):
             return super().loss(*args)
     steps = itertools.count()
     model = Stopped(2, hidden=(6,), epochs=4, batch_size=X.shape[0] // 10,
-                        random_state=0)
-    if step < 10:
+                    n_init=2, random_state=0)
+    if message is None:
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)
         assert not hasattr(model, 'objective_')
         return
-    with pytest.warns(CollapseWarning, match='after 2 of 4 epochs of restart '
-                                             '1 of 1'):
+    with pytest.warns(CollapseWarning, match=message):
         model.fit(X)
+    assert model.objective_ == min(r.objective for r in model.restarts_)
     numpy.testing.assert_array_equal(model.codes_, model.transform(X))
 
 

@@ -2,6 +2,7 @@
 import json
 
 import numpy
+import pandas
 import pytest
 
 import imsat
@@ -101,7 +102,6 @@ def test_after_load(tmp_path):
 
 
 def test_metadata(tmp_path):
-    import pandas
     x = pandas.DataFrame(FAR, columns=[*'abcde'])
     imsat.IMSATClustering(3, hidden=(4,), lam=.2, **QUICK).fit(x).to_onnx(
         tmp_path / 'model.onnx', source='My points.',
@@ -119,12 +119,15 @@ def test_metadata(tmp_path):
 
 def test_names_of_columns(tmp_path):
     model = imsat.IMSATClustering(3, hidden=(4,), **QUICK).fit(FAR)
-    model.to_onnx(tmp_path / 'model.onnx', features=[*'vwxyz'])
-    said = onnx.load(tmp_path / 'model.onnx').metadata_props
-    assert {prop.key: prop.value for prop in said}['features'] == \
-        '["v", "w", "x", "y", "z"]'
-    for features in 'vwxyz', [*'vwxy'], [*'vwxy', 1]:
-        with pytest.raises(imsat.InputError, match='names of the 5 columns'):
+    for kind in list, tuple, numpy.array, pandas.Index:
+        model.to_onnx(tmp_path / 'model.onnx', features=kind([*'vwxyz']))
+        said = onnx.load(tmp_path / 'model.onnx').metadata_props
+        assert {prop.key: prop.value for prop in said}['features'] == \
+            '["v", "w", "x", "y", "z"]'
+    for features, message in ('vwxyz', 'a list of texts'), (
+            [*'vwxy'], '4 names of 5 columns'), (
+            [*'vwxy', 1], 'a list of texts'):
+        with pytest.raises(imsat.InputError, match=message):
             model.to_onnx(tmp_path / 'model.onnx', features=features)
 
 

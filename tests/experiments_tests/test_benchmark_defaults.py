@@ -83,6 +83,9 @@ def test_rules_for_xi(fits, monkeypatch, capsys):
     assert steps == ['auto', 10, *(5 * share for share in (
         1.3, .8, .5, .25, .1))]
     assert '| pairs | 100.0 /1 |' in capsys.readouterr().out
+    for option in ['--methods', 'halves'], ['--table', 'page.md']:
+        with pytest.raises(InputError, match='leave --methods and --table'):
+            run('--rules', *option)
 
 
 def test_data_that_are_not_there(monkeypatch, tmp_path):

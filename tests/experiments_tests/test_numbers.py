@@ -96,9 +96,20 @@ def test_a_range_that_is_resumed_to_more(options):
         assert [entry['epoch'] for entry in entries] == [1, 2, 3]
         for name in 'run', f'run/clusters-{k}':
             assert load_json(f'{name}/config.json')['options']['epochs'] == 3
+    shutil.rmtree('run')
+    # "auto" is settled for each number.
+    run(*options, '--epochs', 'auto', '--batch-size', 180, '--clusters',
+        '2..3')
+    config = load_json('run/clusters-2/config.json')
+    assert config['options']['epochs'] == 1000
+    run(*options, '--epochs', 1001, '--batch-size', 180, '--clusters', '2..3',
+        '--resume')
+    assert load_json('run/clusters-3/log')[-1]['epoch'] == 1001
+    shutil.rmtree('run')
+    run(*options, '--epochs', 3, '--clusters', '2..5')
     for less in ['--clusters', '3..5'], ['--clusters', '2..4'], [
             '--epochs', 2], ['--epochs', 'auto']:
-        with pytest.raises(InputError, match='holds a run with another'):
+        with pytest.raises(InputError, match='holds a run with '):
             run(*options, '--resume', '--clusters', '2..5', '--epochs', 3,
                 *less)
 

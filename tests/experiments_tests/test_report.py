@@ -235,12 +235,12 @@ def test_nothing_converges_in_a_few_steps():
                     'rose by 2.0%']),
     (.6, 1.9, -.02, ['not sure', '30.0% of that: all alike',
                      'fell by 2.0%']),
-    (2, .01, None, ['are sure', 'all alike', 'so few steps'])])
+    (2, .01, None, ['are sure', 'all alike', 'so short a training'])])
 def test_words_about_information(h, conditional, change, words):
     first, *others = about_information(
         dict(marginal_entropy=h, conditional_entropy=conditional,
              most_information=2., information_change=change),
-        '7 clusters', 'they are {}sure', 'all alike')
+        'that 7 clusters can tell', 'they are {}sure', 'all alike')
     assert f'= {h - conditional:.3f} nats, {(h - conditional) / 2:.1%} of ' \
            f'the 2.000 that 7 clusters can tell' in first
     for sentence, wanted in zip(others, words, strict=True):
