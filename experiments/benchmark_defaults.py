@@ -25,7 +25,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 import imsat
-from benchmarks.data import UNEQUAL, blobs, usps
+from benchmarks.data import HELD_OUT, UNEQUAL, blobs, usps
 from common import markdown
 from common.results import get_versions
 from common.scripts import a_path, main, parser_for, positive
@@ -76,7 +76,7 @@ DATA = {
     'moons': lambda _: datasets.make_moons(1000, noise=.05, random_state=0),
     'circles': lambda _: datasets.make_circles(1000, noise=.05, factor=.3,
                                                random_state=0),
-}
+    **HELD_OUT}
 
 
 def gemclus(k, seed):
