@@ -275,9 +275,10 @@ def run(args):
     if args.device < 0:
         contestants['matrix products alone'] = make_products(args, x)
         contestants["the plan's products"] = make_plan_products(args, x)
+    at_once = min(AT_ONCE, args.steps)
     times = time_in_turns(
-        contestants, -(-args.steps // AT_ONCE), wait=wait,
-        settle=args.device < 0, at_once=AT_ONCE)
+        contestants, -(-args.steps // at_once), wait=wait,
+        settle=args.device < 0, at_once=at_once)
     print(f'{args.task}, {args.dim}-{args.hidden}-{args.hidden}-'
           f'{args.outputs}, batch {args.batch_size}, {args.threads} threads, '
           f'{devices.describe(device)}')

@@ -29,9 +29,9 @@ import numpy
 from imsat.cuda import directions, runtime
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
+from imsat.functions.normal_numbers import standard_normal
 from imsat.hints import Array, VariableOrArray
 from imsat.losses.augmentation import AffineDistortion, check_augmented
-from imsat.normal_numbers import standard_normal
 from imsat.parameters import (
     AUTO, FUNCTION, GENERATOR, Auto, Choice, Flag, Kind, Number, OneOf,
     Tensor, Whole, again, check_argument, check_value, checked, declarations,

@@ -4,10 +4,9 @@ import threading
 import numpy
 import pytest
 
-from imsat import normal_numbers
-from imsat.functions import compiled
+from imsat.functions import compiled, normal_numbers
+from imsat.functions.normal_numbers import LEAST, TAIL, standard_normal
 from imsat.losses.regularizers import draw_rows
-from imsat.normal_numbers import LEAST, TAIL, standard_normal
 
 SHAPES = [(LEAST,), (LEAST + 1,), (250, 784), (3, 4, 1001)]
 

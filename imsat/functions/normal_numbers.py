@@ -29,6 +29,7 @@ def standard_normal(rng, shape, dtype):
         numpy.ndarray: Of this shape and dtype.
 
     Example:
+        >>> from imsat.functions.normal_numbers import standard_normal
         >>> rng = numpy.random.default_rng(0)
         >>> standard_normal(rng, (2, 3), 'f').shape
         (2, 3)
