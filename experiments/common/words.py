@@ -16,17 +16,17 @@ def information_of_run(log, most):
     Returns:
         dict: ``most_information``, and ``information_change``, what the last
         fifth of the epochs added to I(X; Y), a share of the most; None where
-        the log has fewer than five with entropies, or the training was
-        shorter than the defaults make any.
+        the log has fewer than five with entropies.  And ``steps``.
     """
-    change = None
+    change, steps = None, log[-1]['iteration'] if log else 0
     log = [entry for entry in log if ENTROPIES[0] in entry]
-    if most and len(log) >= 5 and log[-1]['iteration'] >= LEAST_STEPS:
+    if most and len(log) >= 5:
         last, before = (
             entry[ENTROPIES[0]] - entry[ENTROPIES[1]]
             for entry in (log[-1], log[-1 - len(log) // 5]))
         change = (last - before) / most
-    return dict(most_information=most, information_change=change)
+    return dict(most_information=most, information_change=change,
+                steps=steps)
 
 
 def about_information(result, of_what, sure, sizes):
@@ -55,6 +55,11 @@ def about_information(result, of_what, sure, sizes):
     if change is None:
         sentences.append('Whether it has converged can not be told from so '
                          'short a training.')
+    elif abs(change) < SETTLED and result['steps'] < LEAST_STEPS:
+        sentences.append(
+            f'In the last fifth of the epochs I(X; Y) moved by '
+            f'{abs(change):.2%} of that; {result["steps"]} steps are too few '
+            f'to say that it has converged.')
     elif abs(change) < SETTLED:
         sentences.append('It has converged: in the last fifth of the epochs '
                          f'I(X; Y) moved by {abs(change):.2%} of that.')
