@@ -18,8 +18,9 @@ def information_of_run(log, most):
         fifth of the epochs added to I(X; Y), a share of the most; None where
         the log has fewer than five with entropies.  And ``steps``.
     """
-    change, steps = None, log[-1]['iteration'] if log else 0
+    change = None
     log = [entry for entry in log if ENTROPIES[0] in entry]
+    steps = log[-1]['iteration'] if log else 0
     if most and len(log) >= 5:
         last, before = (
             entry[ENTROPIES[0]] - entry[ENTROPIES[1]]
