@@ -272,12 +272,12 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
 def frequencies(args, codes):
     """How frequent each value is in each output, shape (V, D); of bits 1."""
     values = [1] if args.values is None else range(args.values)
-    return sum(
-        [(outputs == value).sum(axis=0) for value in values]
-        * numpy.array(1 / len(codes)) for outputs in (
-            answers.outputs_of(codes[start:start + PART], args.bits,
-                               args.values)
-            for start in range(0, len(codes), PART)))
+    counts = numpy.zeros((len(values), args.bits))
+    for start in range(0, len(codes), PART):
+        outputs = answers.outputs_of(codes[start:start + PART], args.bits,
+                                     args.values)
+        counts += [(outputs == value).sum(axis=0) for value in values]
+    return counts / len(codes)
 
 
 def said_of(args, result, shares):
