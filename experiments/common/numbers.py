@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy
 
 import imsat
-from common.folders import LENGTHS, describe, run_folder
+from common.folders import LENGTHS, describe, is_larger, run_folder
 from common.options import load_config, range_of
 from common.report import how_it_was_made, picture, table, tag, write_page
 from common.results import get_versions
 from imsat import pictures
 from imsat.estimators import ClusterNumbers, IMSATClustering
-from imsat.parameters import AUTO, Whole, is_number
+from imsat.parameters import AUTO, Whole
 from imsat.ranks import ranks_of
 from imsat.storage import load_json, save_json
 from paper.systems import get_system
@@ -69,7 +69,8 @@ def run_numbers(args, data, check, run):
     numbers = list(range_of(args.clusters))
     for k in numbers:
         check(options_of_number(args, k))
-        has_all_epochs(folder_of(args.out, k), args)
+        if is_finished(folder_of(args.out, k)):
+            refuse_less(folder_of(args.out, k), args)
     with run_folder(args, describe(data)) as out:
         results = [run_number(args, k, out, run) for k in numbers]
         for k, result in zip(numbers, results):
@@ -105,27 +106,33 @@ def folder_of(out, k):
 def run_number(args, k, out, run):
     """The result of one number, from its folder if it is finished."""
     folder = folder_of(out, k)
-    path = folder / 'result.json'
-    if not has_all_epochs(folder, args):
+    if not is_finished(folder) or lengths_that_differ(folder, args):
         run(options_of_number(args, k))
-    return load_json(path)
+    return load_json(folder / 'result.json')
 
 
-def has_all_epochs(folder, args):
-    """Whether a run is finished, and as long as it is to be now."""
-    if not (folder / 'result.json').is_file():
-        return False
+def is_finished(folder):
+    return (folder / 'result.json').is_file()
+
+
+def lengths_that_differ(folder, args):
+    """Of a finished run's epochs those that are asked for otherwise: by
+    option, how many are now and were before."""
     options = load_config(folder / 'config.json')['options']
-    for key in LENGTHS:
-        value, before = getattr(args, key, AUTO), options.get(key)
-        if value not in (AUTO, before):
-            if is_number(before) and is_number(value) and value < before:
-                raise imsat.InputError(
-                    f'{folder} holds a run with more {key} ({before} and not '
-                    f'{value}); ask for as many, choose another --out or '
-                    f'remove that folder')
-            return False
-    return True
+    lengths = {key: (getattr(args, key, AUTO), options.get(key))
+               for key in LENGTHS}
+    return {key: (now, before) for key, (now, before) in lengths.items()
+            if now not in (AUTO, before)}
+
+
+def refuse_less(folder, args):
+    """Raises InputError if a finished run has more epochs than are asked."""
+    for key, (now, before) in lengths_that_differ(folder, args).items():
+        if is_larger(before, now):
+            raise imsat.InputError(
+                f'{folder} holds a run with more {key} ({before} and not '
+                f'{now}); ask for as many, choose another --out or remove '
+                f'that folder')
 
 
 def options_of_number(args, k):
