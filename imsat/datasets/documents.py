@@ -1,8 +1,6 @@
-"""Documents as tf-idf, and text files as text."""
-import gzip
+"""Documents as tf-idf."""
 import re
 import typing
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,8 +8,8 @@ import numpy
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.preparation import Preparation, Words
+from imsat.datasets.texts import read_text
 from imsat.datasets.vocabulary import most_frequent
-from imsat.devices import available_memory
 from imsat.errors import InputError
 
 WORDS = 2000
@@ -19,8 +17,6 @@ WORDS = 2000
 # share at most: those in more say little, in any language.  English stop words
 # are left out as well: K-means of five newsgroups has .86 without, .69 with.
 LEAST, MOST = 2, .5
-# Of memory, the share that a text may take before anything is made of it.
-SHARE = 1 / 8
 NUMBERS = re.compile(r'[\d\s.,;+e-]*\d[\d\s.,;+e-]*', re.I)
 
 
@@ -87,28 +83,3 @@ def read_documents(path: Path) -> list[str]:
         raise InputError(f'{path} holds numbers, and no documents, which is '
                          f'what a .txt file is read for; rename it to .csv')
     return lines
-
-
-def read_text(path: Path) -> str:
-    r"""A text in UTF-8, gzipped if its name ends in .gz, with \n alone at
-    the ends of lines and nothing in blank ones."""
-    limit = int(min(SHARE * available_memory(), 2 ** 60))
-    try:
-        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f:
-            content = f.read(limit + 1)
-        if len(content) > limit:
-            raise InputError(f'{path} holds more than {limit >> 20} MB of '
-                             f'text, which memory has no room to work on; '
-                             f'give a part of it')
-        text = content.decode('utf-8-sig')
-    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
-        raise InputError(f'{path} is damaged or cut short ({e}); write it '
-                         f'again') from e
-    except UnicodeDecodeError as e:
-        raise InputError(f'{path} is no text file in UTF-8 ({e}); save it as '
-                         f'UTF-8') from e
-    if '\0' in text:
-        raise InputError(f'{path} is no text file in UTF-8 (it has zero '
-                         f'bytes); save it as UTF-8')
-    text = text.replace('\r\n', '\n').replace('\r', '\n')
-    return re.sub(r'^ +$', '', text, flags=re.M)

@@ -16,6 +16,7 @@ from imsat.datasets.idx import read_idx
 from imsat.datasets.points import check_labels
 from imsat.datasets.preparation import Preparation
 from imsat.datasets.sources import SOURCES, Files
+from imsat.datasets.texts import read_text
 from imsat.errors import ArgumentError, InputError
 from imsat.on_disk import blocks_of
 from imsat.parameters import (
@@ -103,7 +104,7 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
             parts; ``FILE.h5``; a table, see
             :func:`imsat.datasets.tables.read_table`; ``FILE.txt``, a document
             a line; an IDX file as MNIST's, or a folder of these; a folder of
-            PNG or JPEG images.  The points of npy files and Parquet stay on
+            PNG or JPEG images.  The points of npy files and tables stay on
             disk, :class:`imsat.on_disk.OnDisk`, if they are 64 million
             numbers or more.
         label, index, columns, text: Of a table, see there.
@@ -199,7 +200,7 @@ def read_labels(path: Path) -> numpy.ndarray:
     if path.suffix == '.npy':
         return load_npy(path)
     if path.name.endswith(TEXTS):
-        return numpy.array([line.strip() for line in documents.read_text(
+        return numpy.array([line.strip() for line in read_text(
             path).rstrip('\n').split('\n')])
     if arrays.IDX.match(path.name):
         labels = read_idx(path)

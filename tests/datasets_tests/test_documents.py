@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 from imsat import InputError
-from imsat.datasets import Preparation, documents, load_dataset
+from imsat.datasets import Preparation, documents, load_dataset, texts
 
 TEXTS = ['The cat sat on the mat', 'A dog, a Dog and the dog!',
          'dog food; cat food', 'Éclairs for the cat', 'éclairs and food',
@@ -166,9 +166,9 @@ def test_bad_columns_of_text(tmp_path, content, options, message):
 
 
 def test_a_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, 'available_memory', lambda: 1e6)
+    monkeypatch.setattr(texts, 'available_memory', lambda: 1e6)
     content = gzip.compress(b'a cat\n' * 10 ** 6)
     assert len(content) < 1e5
-    for name in 'a.txt.gz', 'a.csv.gz':
+    for name, column in ('a.txt.gz', None), ('a.csv.gz', 'cat'):
         with pytest.raises(InputError, match='more than 0 MB of text'):
-            load(tmp_path / name, content)
+            load(tmp_path / name, content, text=column)

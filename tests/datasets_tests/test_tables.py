@@ -6,7 +6,8 @@ import pandas
 import pytest
 
 from imsat import InputError
-from imsat.datasets import load_dataset, tables
+from imsat.datasets import load_dataset, texts
+from imsat.datasets.tables import parquet, table, text as text_tables
 from imsat.errors import ArgumentError
 from imsat.on_disk import OnDisk
 
@@ -94,6 +95,12 @@ def test_damaged_npz(tmp_path, cut):
         load_dataset(str(path))
 
 
+@pytest.fixture(params=[text_tables.PART, 9], ids=['whole', 'in parts'])
+def parts(request, monkeypatch):
+    """A text is looked at as a whole, and in parts of a few bytes."""
+    monkeypatch.setattr(text_tables, 'PART', request.param)
+
+
 def read(path, text, **columns):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     data = load_dataset(str(path), **columns)
@@ -119,7 +126,7 @@ TWO = [[1.5, 2], [3, .25]]
     'a,b\n1,1.5,2\n2,3,.25\n', '"a" "b"\n"r 1" 1.5 2\n"r2" 3 .25\n',
     'Unnamed: 0,a,b\n0,1.5,2\n1,3,.25\n',
 ])
-def test_the_same_values(tmp_path, text):
+def test_the_same_values(parts, tmp_path, text):
     assert read(tmp_path / 'a.csv', text) == (TWO, None)
 
 
@@ -136,7 +143,7 @@ def test_the_same_values(tmp_path, text):
     ('a,b,y\n1.5,2,9007199254740993\n3,.25,9007199254740992\n',
      ['9007199254740993', '9007199254740992']),
 ])
-def test_labels(tmp_path, text, labels):
+def test_labels(parts, tmp_path, text, labels):
     assert read(tmp_path / 'a.csv', text) == (TWO, labels)
 
 
@@ -152,14 +159,14 @@ def test_labels(tmp_path, text, labels):
     ('b,city,a\n2,Rome,1.5\n.25,,3\n', dict(columns='a,b'), None),
     ('b,"a, m",c\n2,1.5,\n.25,3,\n', dict(columns='"a, m",b'), None),
 ])
-def test_columns(tmp_path, text, columns, labels):
+def test_columns(parts, tmp_path, text, columns, labels):
     assert read(tmp_path / 'a.csv', text, **columns) == (
         TWO, labels and list(labels))
 
 
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('name', ['a.csv', 'a.tsv', 'a.csv.gz', 'a.tsv.gz'])
-def test_kinds_of_text(tmp_path, name):
+def test_kinds_of_text(parts, tmp_path, name):
     text = 'b\ty\ta\n2\tu\t1.5\n.25\tv\t3\n'
     content = gzip.compress(text.encode()) if '.gz' in name else text
     assert read(tmp_path / name, content, columns=['a', 'b']) == (
@@ -226,7 +233,7 @@ def test_kinds_of_text(tmp_path, name):
     (gzip.compress(b'a,b\n1,2\n', mtime=0), 'UTF-8'),
     ('a,b\n1,2\n1,2\n', 'nothing to cluster'),
 ])
-def test_bad_csv(tmp_path, text, message):
+def test_bad_csv(parts, tmp_path, text, message):
     with pytest.raises(InputError, match=message) as info:
         read(tmp_path / 'a.csv', text)
     assert '\n' not in str(info.value) and 'a.csv' in str(info.value)
@@ -250,7 +257,7 @@ def test_bad_columns(tmp_path, columns, message):
 
 
 @pytest.mark.parametrize('cut', [-1, -9, 12])
-def test_damaged_gz(tmp_path, cut):
+def test_damaged_gz(parts, tmp_path, cut):
     with pytest.raises(InputError, match='damaged or cut short'):
         read(tmp_path / 'a.csv.gz', gzip.compress(b'1,2\n3,4\n')[:cut])
 
@@ -260,7 +267,7 @@ def test_damaged_gz(tmp_path, cut):
     ('id,a\n4,1\n3,2\n', "'id' is among the features"),
     ('a,y,y.1\n4,u,1\n3,v,2\n', "'y.1' is among the features"),
     ('0,.5\n1,.2\n2,.7\n', 'column 1 counts the lines')])
-def test_what_is_hardly_a_feature(tmp_path, text, message):
+def test_what_is_hardly_a_feature(parts, tmp_path, text, message):
     with pytest.warns(UserWarning, match=message):
         read(tmp_path / 'a.csv', text)
 
@@ -348,7 +355,8 @@ def row_groups(tmp_path, monkeypatch):
     """A Parquet file of which columns and row groups are read by themselves,
     and the frame in it."""
     pytest.importorskip('pyarrow')
-    monkeypatch.setattr(tables, 'LARGE', 30)
+    for module in parquet, table:
+        monkeypatch.setattr(module, 'LARGE', 20)
     frame = pandas.DataFrame({
         'a': RNG.normal(size=20), 'y': list('pq') * 10,
         'b': numpy.arange(20, dtype='f4') ** 2,
@@ -366,7 +374,7 @@ def test_row_groups(row_groups, columns, monkeypatch):
     assert data.y.tolist() == frame['y'].tolist()
     numpy.testing.assert_array_equal(
         numpy.asarray(data.x), frame[names].to_numpy('f4'))
-    monkeypatch.setattr(tables, 'atomic_write', None)  # it is there
+    monkeypatch.setattr(table, 'atomic_write', None)  # it is there
     again = load_dataset(str(path), columns=columns)
     numpy.testing.assert_array_equal(again.x[[7, 2]], data.x[[7, 2]])
 
@@ -383,6 +391,48 @@ def test_row_groups_are_refused(row_groups, tmp_path, monkeypatch):
     monkeypatch.setenv('IMSAT_CACHE', '/dev/full/there')
     with pytest.raises(InputError, match='let IMSAT_CACHE name another'):
         load_dataset(str(path), columns='a,b')
+
+
+def test_a_large_text_stays_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, 'LARGE', 40)
+    monkeypatch.setattr(text_tables, 'PART', 99)
+    frame = pandas.DataFrame(RNG.normal(size=(20, 2)), columns=['a', 'b'])
+    frame['y'] = ['p\nq', 'r'] * 10
+    path = tmp_path / 'a.csv'
+    frame.to_csv(path, sep=';', decimal=',')
+    data = load_dataset(str(path))
+    assert isinstance(data.x, OnDisk) and data.y.tolist() == ['p\nq', 'r'] * 10
+    assert data.index == list(map(str, range(20)))
+    numpy.testing.assert_array_equal(
+        numpy.asarray(data.x), frame[['a', 'b']].to_numpy('f4'))
+    monkeypatch.setattr(table, 'atomic_write', None)  # it is there
+    again = load_dataset(str(path))
+    numpy.testing.assert_array_equal(again.x[[17, 2]], data.x[[17, 2]])
+    # A fault far below is named by its line: three lines for two points.
+    path.write_text(path.read_text().replace(
+        str(frame['b'][18]).replace('.', ','), 'x'))
+    monkeypatch.undo()
+    monkeypatch.setattr(text_tables, 'PART', 99)
+    with pytest.raises(InputError, match="line 29 .* 'x' in column 'b'"):
+        load_dataset(str(path))
+    path.write_text(path.read_text() + '7;8\n')
+    with pytest.raises(InputError, match='line 32 .* has 2 values where line '
+                                         '1 has 4'):
+        load_dataset(str(path))
+
+
+@pytest.mark.parametrize('text,labels', [
+    # Quotes that are part of a value, and one that is never closed.
+    ('a,y\n1,5"\n2,6\n3,7\n4,8\n', ['5"', '6', '7', '8']),
+    ('a,y\n1,"5\n2,6\n3,7\n4,8\n', None)])
+def test_quotes_across_parts(tmp_path, monkeypatch, text, labels):
+    monkeypatch.setattr(text_tables, 'PART', 9)
+    monkeypatch.setattr(texts, 'QUOTED', 1)
+    if labels:
+        assert read(tmp_path / 'a.csv', text)[1] == labels
+    else:
+        with pytest.raises(InputError, match='line 2 .* close its quotes'):
+            read(tmp_path / 'a.csv', text)
 
 
 def test_parquet_with_checksums(tmp_path):

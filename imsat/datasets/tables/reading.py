@@ -1,0 +1,217 @@
+"""The points, labels and index of a table."""
+import csv
+import itertools
+import re
+import typing
+import unicodedata
+import warnings
+from decimal import Decimal
+from pathlib import Path
+
+import numpy
+
+from imsat.datasets import documents
+from imsat.datasets.dataset import Dataset
+from imsat.datasets.points import check_points, refuse_missing
+from imsat.datasets.preparation import Preparation
+from imsat.datasets.tables.parquet import read_parquet
+from imsat.datasets.tables.table import counts
+from imsat.datasets.tables.text import NUMBER, read_text_table
+from imsat.datasets.texts import most_bytes, too_large
+from imsat.errors import ArgumentError, InputError
+from imsat.storage import AnyPath
+
+SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
+LOOKED_AT = 1 << 20  # rows, to see whether a column counts them
+# Hardly ever those of features.
+SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
+ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
+
+
+def read_table(path: AnyPath, label: str | int | None = None,
+               index: str | int | None = None,
+               columns: typing.Any = None, text: str | int | None = None,
+               like: Preparation | None = None) -> Dataset:
+    """The data set in a table.
+
+    Args:
+        path (path): ``FILE.csv``, ``.tsv``, both also with ``.gz``, or
+            ``.parquet``, which hold a point a line.
+        label (str or int): The column of a table that holds the labels, by
+            name or by number from 1; by default that named ``y``, if any.
+        index (str or int): One that names the points and is no feature; by
+            default the first, if it has no name.
+        columns (sequence): Those that are features, in this order, by name or
+            number; or such names in a text, ``'a,b'``.  All others by
+            default.
+        text (str or int): The column that holds documents, whose words are
+            the features.
+        like (Preparation): Of an earlier file, whose columns are looked for
+            here by their names; its labels and index need not be there.
+
+    Raises:
+        InputError: In one sentence, for what can't be read or clustered.
+
+    Example:
+        >>> import os, tempfile
+        >>> from imsat.datasets.tables import read_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, 'points.csv')
+        ...     with open(path, 'w') as f:
+        ...         _ = f.write('a;b;kind\\n1,5;2;"x; y"\\n3;0,5;z\\n')
+        ...     data = read_table(path, label='kind')
+        >>> data.x.tolist(), data.y.tolist()
+        ([[1.5, 2.0], [3.0, 0.5]], ['x; y', 'z'])
+    """
+    path = Path(path)
+    try:
+        read = read_parquet if path.suffix == '.parquet' else read_text_table
+        table = read(path, [
+            label, index, text, *_as_list(columns), *(
+                [like.label, like.index, like.text, *(
+                    like.names or [])] if like else [])])
+        return _as_dataset(path, table, label, index, columns, text, like)
+    except MemoryError as e:
+        raise InputError(f'{path} does not fit into memory; give a part of '
+                         f'it') from e
+
+
+def _as_list(columns):
+    if columns is None:
+        return []
+    if isinstance(columns, str):
+        line = ' '.join(columns.splitlines())
+        return next(csv.reader([line], skipinitialspace=True), [''])
+    return numpy.atleast_1d(columns).tolist()
+
+
+def _as_dataset(path, table, label, index, columns, text, like):
+    names, width = table.names, table.width
+    numbers = [str(i + 1) for i in range(width)]
+    if like:
+        label, index, text = (
+            before if now is None and str(before).strip() in [
+                *(names or []), *numbers] else now
+            for now, before in ((label, like.label), (index, like.index),
+                                (text, like.text)))
+        if columns is None and not like.words:
+            columns = like.names if names and like.names else like.columns
+            missing = set(columns or []) - set(names) \
+                if columns is like.names and names else None
+            if missing:
+                raise InputError(
+                    f'{path} has no column {min(missing)!r}, which there was '
+                    f'where it was learnt from; name the columns alike')
+
+    def find(argument, column):
+        name = str(column).strip()
+        if name and names and name in names:
+            return names.index(name)
+        if name in numbers:
+            return numbers.index(name)
+        known = f'one of {", ".join(names)}, or ' if names else ''
+        raise ArgumentError(
+            argument, f'names {name!r}, which {path} has no column of; give '
+            f'{known}a number from 1 to {width}', f'--{argument}')
+
+    labels = names.index('y') if names and 'y' in names else None
+    if label is not None:
+        labels = find('label', label)
+    rows = None if index is None else find('index', index)
+    aside = {labels, rows, table.unnamed}
+    if text is not None and columns is not None:
+        raise ArgumentError(
+            'columns', 'are features, and so is the text; give only one of '
+            'them', '--columns')
+    features = [find('columns', column) for column in _as_list(columns)]
+    if text is not None:
+        features = [find('text', text)]
+    elif columns is None:
+        features = [i for i in range(width) if i not in aside]
+        _warn(path, table, features)
+    twice = len(set(features)) < len(features)
+    if twice or not features or labels in features:
+        argument = 'columns' if text is None else 'text'
+        raise ArgumentError(argument, f'of {path} ' + (
+            'name one twice; name each once' if twice else
+            'take in that of the labels; leave it out' if features else
+            'are none; give at least one beside labels and index'),
+            f'--{argument}')
+    titles = [repr(name) for name in names] if names else numbers
+    used = features if labels is None else [*features, labels]
+    for i in () if table.complete else used:
+        empty = numpy.concatenate([
+            part.isna().to_numpy() for part in table.column(i)])
+        if empty.any():
+            raise InputError(f'{table.place(empty.argmax())} of {path} has no '
+                             f'value in column {titles[i]}; fill it in or '
+                             f'remove it')
+    y = None
+    if labels is not None:
+        y = _labels(_values(path, table.column(labels)), path, table.place)
+    notes = []
+    if table.unnamed is not None and rows is None \
+            and table.unnamed not in [labels, *features]:
+        rows = table.unnamed
+        which = f'Column {rows + 1}' if rows else 'The first column'
+        notes = [f'{which}, which has no name, is the index.']
+    if rows is not None:
+        rows = _values(path, (part.astype(str)
+                              for part in table.column(rows)))
+    if text is not None:
+        texts = _values(path, table.column(features[0]))
+        if not all(isinstance(value, str) for value in texts):
+            raise ArgumentError('text', f'names a column of {path} that '
+                                f'holds no text; name another', '--text')
+        refuse_missing(texts, path, table.place, 'text')
+        data = documents.as_dataset(path, texts, like, table.place, y=y,
+                                    index=rows)
+        data.notes += notes
+        return data
+    x, y = check_points(table.numbers(features), y, path, table.place,
+                        [titles[i] for i in features])
+    return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
+                   notes=notes, names=names and [names[i] for i in features],
+                   index=rows)
+
+
+def _warn(path, table, features):
+    """Of what is among the features and hardly meant to be."""
+    for i in features:
+        if table.names and SUSPICIOUS.fullmatch(table.names[i]):
+            warnings.warn(f'{path}: column {table.names[i]!r} is among the '
+                          f'features; if it is none name it as label or '
+                          f'index')
+    first = itertools.chain.from_iterable(
+        part.astype(str) for i in features[:1] for part in table.column(i))
+    if counts(itertools.islice(first, LOOKED_AT), 3):
+        warnings.warn(f'{path}: column {features[0] + 1} counts the lines and '
+                      f'is among the features; if it is none name it as index')
+
+
+def _values(path, column):
+    """Those of all parts; InputError if memory has no room for them."""
+    values, limit = [], most_bytes()
+    left = limit
+    for part in column:
+        values += part.tolist()
+        left -= part.memory_usage(index=False, deep=True)
+        if left < 0:
+            raise too_large(path, limit)
+    return values
+
+
+def _labels(values, source, place):
+    if all(isinstance(value, str) for value in values):
+        values = [unicodedata.normalize(
+            'NFC', value.translate(ZERO_WIDTH).strip()) for value in values]
+        refuse_missing(values, source, place, 'label')
+        seen = {}
+        for text in dict.fromkeys(values):
+            value = Decimal(text) if NUMBER.fullmatch(text) \
+                and ',' not in text else text
+            if seen.setdefault(value, text) != text:
+                raise InputError(f'{source} has labels {seen[value]} and '
+                                 f'{text}, the same number written twice; '
+                                 f'write them alike')
+    return numpy.array(values)
