@@ -84,7 +84,9 @@ class DAEKMeans(Clusterer, TrainedEstimator):
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or scipy sparse.
 
-        ``y``, labels of shape (N,), never changes what is learnt.
+        ``y``, labels of shape (N,), never changes what is learnt.  After
+        Ctrl-C no further phase is trained, and K-means clusters what there
+        is, with a warning, unless ``out`` has snapshots to go on from.
         """
         X, y = self._check_data(X, y)
         device = self._get_device()
@@ -106,6 +108,10 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                 log=phases.log, steps_per_second=phases.steps_per_second,
                 logits=logits, terms=terms),
                 encoder_=network, labels_=logits.argmax(axis=1))
+            if phases.stopped is not None:
+                self._warn(f'fit was stopped in {phases.stopped}, after '
+                           f'{phases.epochs} epochs in all; what was learnt '
+                           f'is kept')
         self._warn_of_empty()
         return self
 
@@ -136,16 +142,18 @@ class DAEKMeans(Clusterer, TrainedEstimator):
                        half(epochs))
         phases.run('fine-tuning', autoencoder, Adam(self.learning_rate),
                    reconstruction_loss, epochs)
-        reconstruction = float(phases.log[-1]['main/reconstruction'])
-
+        if not phases.log:  # Ctrl-C came before anything was learnt
+            raise KeyboardInterrupt
+        last = phases.log[-1]
+        terms = {'reconstruction': float(last['main/reconstruction'])} \
+            if last['phase'] == 'fine-tuning' else {}
         encoder = autoencoder.encoder
         code = predict(functools.partial(encode, encoder), x, device)
         kmeans = current().tell(lambda: KMeans(
             self.n_clusters, n_init=self.n_init, random_state=seed).fit(code))
         network = StudentClusters(encoder.copy(), kmeans.cluster_centers_)
         network.to_device(device)
-        return network, {'reconstruction': reconstruction,
-                         'objective': float(kmeans.inertia_)}
+        return network, {**terms, 'objective': float(kmeans.inertia_)}
 
     @property
     def _last_epochs(self):
@@ -240,6 +248,8 @@ class DEC(DAEKMeans):
                    self.max_epochs, [training],
                    lambda: training.changed < self.tol,
                    self.made_with(('epochs', 'max_epochs'), DEC))
+        if phases.stopped is not None:
+            training.update(predict_logits(network, x))
         return {'objective': training.divergence,
                 'changed': training.changed}
 

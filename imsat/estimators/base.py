@@ -456,7 +456,16 @@ class Restarts:
                     '' if self.n == 1 else f'restart {i + 1} of {self.n}',
                     i * self.steps)
             self.start = time.perf_counter()
-            yield next(results)
+            try:
+                result = next(results)
+            except KeyboardInterrupt:
+                if n_jobs == 1 or not i or model.out is not None:
+                    raise
+                self.is_stopped = True
+                model._warn(f'fit was stopped after {i} of {self.n} '
+                            f'restarts; what was learnt is kept')
+                break
+            yield result
             if self.is_stopped:
                 break
         if progress is not None:

@@ -224,8 +224,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                     Adam(alpha=self._rate).setup(network), x, loss,
                     device, self.step),
             self.epochs_, self._extensions(
-                network, x, y, loss, weight, start is not None),
-            keeps=self._n_networks == 1)
+                network, x, y, loss, weight, start is not None), keeps=True)
         logits = predict_logits(network, x)
         information = information_of(loss.objective, logits, weight)
         if session.until in (None, self.epochs_) or session.is_stopped:

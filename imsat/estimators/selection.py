@@ -23,7 +23,8 @@ FIRST_CUT, LAST_CUT = .3, .7
 
 class All(Restarts):
     """Looks at all runs, once they are there: keeps that which agrees most
-    with the others (``'majority'``), or joins them (``'consensus'``)."""
+    with the others (``'majority'``), or joins them (``'consensus'``), unless
+    Ctrl-C has ended them before the last was there."""
 
     def __init__(self, model, n, steps):
         super().__init__(model, n, steps)
@@ -37,8 +38,12 @@ class All(Restarts):
         vars(model).update(self.fitted[best])
         if model.select == 'consensus':
             networks = [fitted['encoder_'] for fitted in self.fitted]
+            restarts = model.restarts_
+            if self.is_stopped:  # the best alone, in as many networks
+                networks = [networks[best].copy() for _ in range(self.n)]
+                restarts, best = [restarts[best]] * self.n, 0
             model.encoder_, restart = join(
-                networks, model.restarts_, best, model.make_objective())
+                networks, restarts, best, model.make_objective())
             model.best_restart_ = len(model.restarts_)
             model.restarts_.append(restart)
         model.objective_ = model.restarts_[model.best_restart_].objective

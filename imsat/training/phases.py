@@ -21,12 +21,14 @@ class Phases:
     Attributes:
         log (list of dict): Of all phases, the epochs counted through.
         seconds (float): Of all phases.
+        stopped (str): The phase that Ctrl-C has ended, after which none is
+            run; None if it did not.
     """
 
     def __init__(self, session, x, batch_size, sampling, seed):
         self.session, self.x, self.seed = session, x, seed
         self.batch_size, self.sampling = batch_size, sampling
-        self.log = []
+        self.log, self.stopped = [], None
         self.count = self.epochs = self.steps = 0
         self.seconds = self.update_seconds = 0.
 
@@ -35,6 +37,8 @@ class Phases:
         """Trains ``network`` in place; see :meth:`Session.run`, for ``loss``
         :class:`Updater`, and for ``made_with``, what this phase adds,
         :class:`Session`."""
+        if self.stopped is not None:
+            return
         self.count += 1
         session = dataclasses.replace(self.session.below(name), made_with={
             **(self.session.made_with or {}), **(made_with or {})})
@@ -49,7 +53,10 @@ class Phases:
                           device=network.device)
         if self.session.progress is not None:
             self.session.progress.start(name, self.steps)
-        training = session.run(updater, epochs, evaluators, is_done)
+        training = session.run(updater, epochs, evaluators, is_done,
+                               keeps=True)
+        if session.is_stopped:
+            self.stopped = name
         self.log += [{**entry, 'phase': name,
                       'epoch': self.epochs + entry['epoch']}
                      for entry in training.log]

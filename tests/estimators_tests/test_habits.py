@@ -15,7 +15,8 @@ import imsat
 from imsat import (
     DEC, CollapseWarning, DeepHasher, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering)
-from imsat.estimators import clustering
+from imsat.estimators import base, clustering
+from imsat.training import IndexIterator
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 SMALL = dict(hidden=(30,), epochs=4, batch_size=50, random_state=1)
@@ -210,6 +211,78 @@ def test_ctrl_c_in_deep_hash(step, message):
         model.fit(X)
     assert model.objective_ == min(r.objective for r in model.restarts_)
     numpy.testing.assert_array_equal(model.codes_, model.transform(X))
+
+
+@pytest.mark.parametrize('epoch,phase', [
+    (None, None), (1, 'layer-1'), (5, 'fine-tuning'), (8, 'self-training')])
+@pytest.mark.parametrize('make', [imsat.DAEKMeans, imsat.DEC])
+def test_ctrl_c_in_phases(make, epoch, phase, monkeypatch):
+    """Two layers of two epochs each, four of both, at most two of DEC."""
+    x = numpy.random.RandomState(0).normal(size=(300, 3))
+
+    def drawn(self):
+        if next(steps) == step:
+            raise KeyboardInterrupt
+        return draw(self)
+    draw = IndexIterator.__next__
+    monkeypatch.setattr(IndexIterator, '__next__', drawn)
+    steps, step = itertools.count(), 3 if epoch is None else 10 * epoch + 3
+    model = make(3, hidden=(6,), n_code=2, epochs=4, random_state=0,
+                 batch_size=30, learning_rate=.1, **dict(
+                     max_epochs=2, tol=0.) if make is imsat.DEC else {})
+    if epoch is None:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x)
+        assert not hasattr(model, 'objective_')
+        return
+    if phase == 'self-training' and make is imsat.DAEKMeans:
+        return
+    with pytest.warns(CollapseWarning, match=f'stopped in {phase}, after '
+                                             f'{epoch} epochs'):
+        model.fit(x)
+    assert model.n_iter_ == epoch
+    assert ('reconstruction' in model.restarts_[0].terms) == (epoch > 4)
+    numpy.testing.assert_array_equal(model.labels_, model.predict(x))
+    if make is imsat.DEC:
+        q = model.predict_proba(x)
+        p = q ** 2 / q.sum(axis=0)
+        p /= p.sum(axis=1, keepdims=True)
+        assert model.objective_ == pytest.approx(
+            (p * numpy.log(p / q)).sum() / len(q), rel=1e-4, abs=1e-6)
+
+
+def test_ctrl_c_among_those_to_join(tmp_path):
+    """In the second of three: one is kept, in an ensemble of three."""
+    model = IMSATClustering(3, regularizer=Interrupted(30), n_init=3, xi=1.,
+                            select='consensus', **SMALL)
+    with pytest.warns(CollapseWarning, match='epochs of restart 2 of 3'):
+        model.fit(X)
+    kept = max(model.restarts_[:-1], key=lambda r: r.terms['majority'])
+    assert len(model.restarts_) == 3
+    numpy.testing.assert_allclose(
+        model.predict_proba(X), scipy.special.softmax(
+            kept.logits, axis=1), rtol=1e-4, atol=1e-7)
+    model.regularizer = 'rpt'
+    model.save(tmp_path / 'm.npz')
+    numpy.testing.assert_array_equal(
+        IMSATClustering.load(tmp_path / 'm.npz').predict(X), model.labels_)
+
+
+def test_ctrl_c_among_restarts_at_once(monkeypatch, tmp_path):
+    def apart(train, tasks, n_jobs):
+        yield train(*tasks[0])
+        raise KeyboardInterrupt
+    monkeypatch.setattr(base, 'apart', apart)
+    options = dict(SMALL, n_init=2, n_jobs=2)
+    with pytest.warns(CollapseWarning, match='after 1 of 2 restarts'):
+        model = IMSATClustering(3, **options).fit(X)
+    assert len(model.restarts_) == 1
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    with pytest.raises(KeyboardInterrupt):
+        IMSATClustering(3, out=tmp_path, **options).fit(X)
+    monkeypatch.setattr(base, 'apart', lambda *args: iter(interrupt, None))
+    with pytest.raises(KeyboardInterrupt):
+        IMSATClustering(3, **options).fit(X)
 
 
 def test_snapshots_are_gone_on_from_instead(tmp_path):
