@@ -9,12 +9,14 @@ what each rule would pick of them.
 The runs of a data set have the seeds 0, 1, ... and the settings of
 clustering.py.  A run is a file below --out; what is there is not run again.
 The last command writes the tables of all that is there between two marks of
-that file, and what every run came to, without any data.
+that file, and what every run came to, without any data.  Of data sets whose
+runs are not there, what those files have stays.
 """
 import argparse
 import itertools
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -135,9 +137,16 @@ def run(args):
         save_json(folder / 'criteria.json', judged)
         save_json(folder / 'joined.json', joined(folder, judged, y))
     if args.table:
-        markdown.write_between(args.table, tables(Path(args.out)))
+        before = dict(re.findall(r'^### (.+)\n\n((?:(?!### ).*\n?)*)',
+                                 markdown.read_between(args.table), re.M))
+        markdown.write_between(args.table, '\n\n'.join(
+            f'### {name}\n\n{section.strip()}' for name, section in sorted({
+                **before, **sections(Path(args.out))}.items())))
     if args.record:
-        save_record(args.record, found_in(Path(args.out)))
+        path = Path(args.record)
+        save_record(path, {**(load_json(path) if path.exists() else {}), **{
+            name: [evaluations[-1] for evaluations in judged]
+            for name, judged in found_in(Path(args.out)).items()}})
 
 
 def load(name, data_dir):
@@ -328,16 +337,16 @@ def found_in(out):
 def save_record(path, found):
     """Writes what the runs of each data set came to, a run a line."""
     parts = (f'"{name}": [\n' + ',\n'.join(
-        json.dumps(strict({key: value for key, value in run[-1].items()
-                           if key != 'agreement_with'})) for run in judged)
-        + ']' for name, judged in found.items())
+        json.dumps(strict({key: value for key, value in run.items()
+                           if key != 'agreement_with'})) for run in runs)
+        + ']' for name, runs in sorted(found.items()))
     with atomic_write(path, 'w', encoding='utf-8') as f:
         f.write('{' + ',\n'.join(parts) + '}\n')
 
 
-def tables(out):
-    """Markdown of all that is known."""
-    parts = []
+def sections(out):
+    """Markdown of all that is known of each data set."""
+    parts = {}
     for name, judged in found_in(out).items():
         runs = [evaluations[-1] for evaluations in judged]
         accuracy = numpy.array([run['accuracy'] for run in runs])
@@ -345,17 +354,16 @@ def tables(out):
         early = [numpy.searchsorted(epochs, share * epochs[-1])
                  for share in (FIRST_CUT, LAST_CUT)]
         minutes = numpy.mean([run['seconds'] for run in runs]) / 60
-        parts += [
-            f'### {name}', '',
+        parts[name] = '\n\n'.join([
             f'{len(runs)} runs of {epochs[-1]} epochs, {minutes:.1f} minutes '
             f'each; ACC {100 * accuracy.mean():.1f} '
             f'({100 * accuracy.min():.1f} to {100 * accuracy.max():.1f}).',
-            '', markdown.table(
+            markdown.table(
                 ['', 'rho', *(f'rho at epoch {epochs[at]}' for at in early),
                  *(f'of {m}' for m in SIZES), f'of {HALVED} by halves'],
                 rows_of(judged, runs, accuracy, early, out / name),
-                numbers=4 + len(SIZES)), '']
-    return '\n'.join(parts).rstrip()
+                numbers=4 + len(SIZES))])
+    return parts
 
 
 def rows_of(judged, runs, accuracy, early, folder):

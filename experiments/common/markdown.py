@@ -46,10 +46,20 @@ def table(header, rows, numbers=0, padded=False):
 
 def write_between(path, text):
     """Puts a text between the lines BEGIN and END of a file."""
+    before, _, after = _parts(path)
+    with atomic_write(path, 'w', encoding='utf-8') as f:
+        f.write(f'{before}{BEGIN}\n{text}\n{END}{after}')
+
+
+def read_between(path):
+    """The text that stands there."""
+    return _parts(path)[1].strip('\n')
+
+
+def _parts(path):
     page = Path(path).read_text(encoding='utf-8')
     if not 0 <= page.find(BEGIN) < page.find(END):
         raise InputError(f'{path} has no lines {BEGIN} and {END}; write them '
                          f'where the table shall stand')
     before, rest = page.split(BEGIN)
-    with atomic_write(path, 'w', encoding='utf-8') as f:
-        f.write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')
+    return before, *rest.split(END)

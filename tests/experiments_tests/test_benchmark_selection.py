@@ -7,7 +7,7 @@ import pytest
 import benchmark_selection as benchmark
 from common import markdown
 from imsat import InputError
-from imsat.storage import load_json
+from imsat.storage import load_json, save_json
 
 RNG = numpy.random.default_rng(0)
 X = numpy.concatenate([RNG.normal(c, 1, (40, 3)) for c in (0, 6)])
@@ -48,6 +48,19 @@ def test_runs_and_tables(out, tmp_path):
     for title, _ in benchmark.CRITERIA.values():
         assert f'| {title} |' in text
     assert '| all of them joined |' in text
+    # Of others, which are not there, all stays.
+    others = '### three\n\nas it is\n\n| a |\n| --- |\n| 1 |\n\n### a\n\nb'
+    page.write_text(f'{markdown.BEGIN}\n{others}\n\n### two\n\nold\n'
+                    f'{markdown.END}\n')
+    save_json(tmp_path / 'runs.json', {'three': [{'seed': 7}], 'two': []})
+    run(out, '--table', str(page), '--record', str(tmp_path / 'runs.json'))
+    assert load_json(tmp_path / 'runs.json') == {
+        'three': [{'seed': 7}], 'two': record['two']}
+    again = page.read_text()
+    assert again.startswith(f'{markdown.BEGIN}\n### a\n\nb\n\n### three\n\nas '
+                            f'it is\n\n| a |\n| --- |\n| 1 |\n\n### two\n\n3 ')
+    assert text.split('### two')[1].split(markdown.END)[0] == again.split(
+        '### two')[1].split(markdown.END)[0]
     with pytest.raises(InputError, match="no 'x'; choose among"):
         run(out, 'x')
 
