@@ -130,11 +130,16 @@ class Auto(Kind):
 
 
 class Flag(Kind):
-    """True or False."""
-    wanted = 'give True or False'
+    """True or False; with ``level`` also how much, a whole number."""
+
+    def __init__(self, level=False):
+        super().__init__()
+        self.level = level
+        self.wanted = 'give True or False' + level * ', or a whole number'
 
     def allows(self, value):
-        return isinstance(value, bool | numpy.bool_)
+        return isinstance(value, bool | numpy.bool_) \
+            or self.level and is_whole(value) and value >= 0
 
 
 class Place(Kind):

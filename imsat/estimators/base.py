@@ -653,8 +653,8 @@ class TrainedEstimator(Estimator):
     snapshot_seconds: float = parameter(
         Session.snapshot_seconds, Number(), 'least time between two '
         'snapshots, at ends of epochs', how=True)
-    verbose: bool = parameter(
-        False, Flag(), 'show a progress bar', option='', how=True)
+    verbose: bool | int = parameter(
+        False, Flag(level=True), 'show a progress bar', option='', how=True)
 
     @property
     def n_iter_(self) -> int:

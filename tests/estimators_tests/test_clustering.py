@@ -381,7 +381,7 @@ def test_augmentation_needs_no_neighbours():
     (dict(objective=imsat.CodeObjective((2, 2))), 'sizes sum to 4'),
     (dict(objective=imsat.HashingObjective), 'give a value such as'),
     (dict(regularizer=imsat.VAT), 'give a value such as'),
-    (dict(epochs=True), 'epochs is True'), (dict(verbose=2), 'verbose is 2'),
+    (dict(epochs=True), 'epochs is True'), (dict(verbose=-1), 'verbose is -1'),
     (dict(batch_size=10 ** 30), 'batch_size'),
     (dict(random_state='a'), "random_state is 'a'"),
     (dict(out=''), "out is ''"), (dict(cache=3), 'cache is 3'),

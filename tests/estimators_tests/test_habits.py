@@ -122,6 +122,13 @@ def test_only_what_was_chosen_is_displayed():
         assert name not in text
 
 
+def test_verbose_may_be_a_level(capsys):
+    for verbose in 0, 1, 2, False, True:
+        IMSATClustering(3, verbose=verbose, **QUICK).fit(X)
+        out = capsys.readouterr()
+        assert bool(out.out + out.err) == bool(verbose)
+
+
 # --- Ctrl-C ----------------------------------------------------------------
 class Interrupted(imsat.RPT):
     """Ctrl-C comes in the step of that number."""
