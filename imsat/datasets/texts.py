@@ -74,7 +74,7 @@ def _decoded(content, path, start=0):
         text = content.decode('utf-8' if start else 'utf-8-sig')
     except UnicodeDecodeError as e:
         raise InputError(
-            f'{path} is no text file in UTF-8 (of byte {start + e.start + 1}: '
+            f'{path} is no text file in UTF-8 (byte {start + e.start + 1}: '
             f'{e.reason}); save it as UTF-8') from e
     if '\0' in text:
         raise InputError(f'{path} is no text file in UTF-8 (it has zero '
