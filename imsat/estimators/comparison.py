@@ -25,8 +25,11 @@ from imsat.training.updater import Updater
 # Neighbours that are looked at.
 AGREEING = 10
 # Random points that others cluster, and how many there must be for each
-# cluster.
+# cluster; of more than 100 clusters there are more.
 COMPARED, EACH = 2000, 20
+# The most clusters that spectral clustering finds: 500 take it half a minute,
+# 1,000 ten.
+GRAPHED = 500
 # What clusters tell about those of neighbours where groups lie apart, and
 # how much more the others' have to tell to be better, there and elsewhere,
 # and to be spoken of: docs/defaults.md.
@@ -153,7 +156,7 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     """
     n, k = logits.shape
     chosen = generator(0, EVALUATION).choice(
-        n, min(n, COMPARED), replace=False, shuffle=False)
+        n, min(n, max(COMPARED, EACH * k)), replace=False, shuffle=False)
     if len(chosen) < EACH * k:
         return None
     chosen.sort()
@@ -164,11 +167,15 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
         # Of points that are alike, and of graphs in several parts.
         warnings.simplefilter('ignore')
-        kmeans, spectral = (
-            Compared(method, labels, judge(labels, nearest), ours, chosen,
-                     points, nearest, surety) for method, labels in (
-                ('K-means', by_kmeans(points, k)),
-                ('spectral clustering', by_graph(nearest, k))))
+        found = {'K-means': by_kmeans(points, k)}
+        if k <= GRAPHED:
+            found['spectral clustering'] = by_graph(nearest, k)
+    kmeans, *others = (
+        Compared(method, labels, judge(labels, nearest), ours, chosen, points,
+                 nearest, surety) for method, labels in found.items())
+    if not others:
+        return kmeans
+    spectral, = others
     if not (spectral.are_apart or kmeans.is_better or ours.used < k):
         return kmeans
     return max(kmeans, spectral, key=lambda one: (

@@ -74,6 +74,19 @@ def test_k_means_counts_otherwise():
             comparison.by_kmeans(X, 4), comparison.by_graph(nearest, 4)))
 
 
+def test_many_clusters(monkeypatch):
+    """Of each some points, and no graph, which takes long."""
+    monkeypatch.setattr(comparison, 'COMPARED', 70)
+    monkeypatch.setattr(comparison, 'GRAPHED', 3)
+    monkeypatch.setattr(comparison, 'by_graph', None)
+    compared = comparison.compare(X, RNG.normal(size=(300, 4)))
+    assert compared.method == 'K-means' and len(compared.chosen) == 80
+    assert compared.is_better
+    kmeans = KMeans(4, n_init=10, random_state=0).fit(X[compared.chosen])
+    assert adjusted_rand_score(kmeans.labels_, compared.labels) == 1
+    assert comparison.compare(X[:79], RNG.normal(size=(79, 4))) is None
+
+
 def test_a_large_share_of_little_is_not_better():
     x = numpy.concatenate([RNG.normal(size=(388, 9)),
                            RNG.normal(9, size=(12, 9))])
