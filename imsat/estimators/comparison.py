@@ -27,12 +27,13 @@ AGREEING = 10
 # Random points that others cluster, and how many there must be for each
 # cluster; of more than 100 clusters there are more.
 COMPARED, EACH = 2000, 20
+MANY = COMPARED // EACH
 # The most clusters that spectral clustering finds: 500 take it half a minute,
 # 1,000 ten.
 GRAPHED = 500
 # What clusters tell about those of neighbours where groups lie apart, and
-# how much more the others' have to tell to be better, there and elsewhere,
-# and to be spoken of: docs/defaults.md.
+# how much more the others' have to tell to be better, there, or of many
+# clusters, and elsewhere, and to be spoken of: docs/defaults.md.
 APART, SLIGHTLY, BETTER, MUCH = .98, .003, .05, .1
 # Of what clusters of their sizes can tell, the least that points tell which
 # are sure of theirs.
@@ -82,7 +83,10 @@ class Compared(NamedTuple):
     @property
     def is_better(self) -> bool:
         """Whether theirs tell more, or are more and agree more."""
-        return self.tells_more(SLIGHTLY if self.are_apart else BETTER) \
+        # Two of many clusters that are one, and one that is two, say little.
+        least = SLIGHTLY if self.are_apart or self.theirs.used > MANY \
+            else BETTER
+        return self.tells_more(least) \
             or self.theirs.used > self.ours.used and self.agrees_more
 
     def tells_more(self, margin: float) -> bool:

@@ -85,6 +85,12 @@ def test_many_clusters(monkeypatch):
     kmeans = KMeans(4, n_init=10, random_state=0).fit(X[compared.chosen])
     assert adjusted_rand_score(kmeans.labels_, compared.labels) == 1
     assert comparison.compare(X[:79], RNG.normal(size=(79, 4))) is None
+    # Of many it is enough that they tell a little more.
+    little = compared._replace(theirs=comparison.Judged(4, .90, 1.2),
+                               ours=comparison.Judged(4, .89, 1.1))
+    assert not little.is_better
+    monkeypatch.setattr(comparison, 'MANY', 3)
+    assert little.is_better
 
 
 def test_a_large_share_of_little_is_not_better():
