@@ -143,7 +143,7 @@ def surety_of(logits: numpy.ndarray) -> float:
     clusters' sizes: 1 where each point is sure of its cluster."""
     p = softmax(logits)
     sizes = numpy.bincount(logits.argmax(axis=1))
-    most = entropy(sizes)
+    most = float(entropy(sizes))
     return float(entropy(p.mean(axis=0)) - entropy(p, axis=1).mean()) / most \
         if most else 0.
 
