@@ -52,7 +52,7 @@ def refuse_names(path: Path, names: list[str]) -> None:
 
 
 def counts(texts: Iterable[str], least: int = 1) -> bool:
-    """Whether they are the whole numbers from 0 or 1, and so many."""
+    """Whether they are the whole numbers from 0 or 1, and at least so many."""
     n = start = 0
     for n, text in enumerate(texts, 1):
         if n == 1:
