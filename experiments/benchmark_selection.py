@@ -16,7 +16,6 @@ import argparse
 import itertools
 import json
 import math
-import re
 import sys
 from pathlib import Path
 
@@ -137,11 +136,7 @@ def run(args):
         save_json(folder / 'criteria.json', judged)
         save_json(folder / 'joined.json', joined(folder, judged, y))
     if args.table:
-        before = dict(re.findall(r'^### (.+)\n\n((?:(?!### ).*\n?)*)',
-                                 markdown.read_between(args.table), re.M))
-        markdown.write_between(args.table, '\n\n'.join(
-            f'### {name}\n\n{section.strip()}' for name, section in sorted({
-                **before, **sections(Path(args.out))}.items())))
+        markdown.write_sections(args.table, sections(Path(args.out)))
     if args.record:
         path = Path(args.record)
         save_record(path, {**(load_json(path) if path.exists() else {}), **{

@@ -51,9 +51,14 @@ def write_between(path, text):
         f.write(f'{before}{BEGIN}\n{text}\n{END}{after}')
 
 
-def read_between(path):
-    """The text that stands there."""
-    return _parts(path)[1].strip('\n')
+def write_sections(path, sections):
+    """Puts sections there, a dict from titles to texts, in the order of their
+    titles; of those that are there the others stay."""
+    before = dict(section.split('\n', 1) for section in
+                  f'\n{_parts(path)[1]}'.split('\n### ')[1:])
+    write_between(path, '\n\n'.join(
+        f'### {title}\n\n{text.strip()}'
+        for title, text in sorted({**before, **sections}.items())))
 
 
 def _parts(path):

@@ -42,8 +42,11 @@ def read_text(path: Path) -> str:
 
 
 def read_parts(path: Path, size: int) -> Iterator[str]:
-    """The same in parts of whole lines, of about so many bytes, within each
-    of which quotes are closed, unless they are not within a megabyte."""
+    """A text as :func:`read_text` has it, in parts of whole lines of about
+    ``size`` bytes.
+
+    Quotes are closed within a part, unless they are not within a megabyte.
+    """
     limit, start = most_bytes(), 0
     with _opened(path) as f:
         while content := f.read(size) + f.readline(limit):

@@ -11,7 +11,7 @@ from imsat.storage import reason_of
 INDEX = re.compile(r'__index_level_\d+__')  # that of pandas
 
 
-def read_parquet(path: Path, _given: list) -> Table:
+def read_parquet(path: Path) -> Table:
     """The table in a Parquet file.
 
     Raises:

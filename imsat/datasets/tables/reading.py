@@ -65,11 +65,11 @@ def read_table(path: AnyPath, label: str | int | None = None,
     """
     path = Path(path)
     try:
-        read = read_parquet if path.suffix == '.parquet' else read_text_table
-        table = read(path, [
-            label, index, text, *_as_list(columns), *(
-                [like.label, like.index, like.text, *(
-                    like.names or [])] if like else [])])
+        table = read_parquet(path) if path.suffix == '.parquet' else \
+            read_text_table(path, [
+                label, index, text, *_as_list(columns), *(
+                    [like.label, like.index, like.text, *(
+                        like.names or [])] if like else [])])
         return _as_dataset(path, table, label, index, columns, text, like)
     except MemoryError as e:
         raise InputError(f'{path} does not fit into memory; give a part of '
@@ -148,7 +148,7 @@ def _as_dataset(path, table, label, index, columns, text, like):
                              f'remove it')
     y = None
     if labels is not None:
-        y = _labels(_values(path, table.column(labels)), path, table.place)
+        y = _labels(_collected(path, table.column(labels)), path, table.place)
     notes = []
     if table.unnamed is not None and rows is None \
             and table.unnamed not in [labels, *features]:
@@ -156,10 +156,10 @@ def _as_dataset(path, table, label, index, columns, text, like):
         which = f'Column {rows + 1}' if rows else 'The first column'
         notes = [f'{which}, which has no name, is the index.']
     if rows is not None:
-        rows = _values(path, (part.astype(str)
+        rows = _collected(path, (part.astype(str)
                               for part in table.column(rows)))
     if text is not None:
-        texts = _values(path, table.column(features[0]))
+        texts = _collected(path, table.column(features[0]))
         if not all(isinstance(value, str) for value in texts):
             raise ArgumentError('text', f'names a column of {path} that '
                                 f'holds no text; name another', '--text')
@@ -189,7 +189,7 @@ def _warn(path, table, features):
                       f'is among the features; if it is none name it as index')
 
 
-def _values(path, column):
+def _collected(path, column):
     """Those of all parts; InputError if memory has no room for them."""
     values, limit = [], most_bytes()
     left = limit
