@@ -459,7 +459,7 @@ class Restarts:
             try:
                 result = next(results)
             except KeyboardInterrupt:
-                if n_jobs == 1 or not i or model.out is not None:
+                if not i or getattr(model, 'out', None) is not None:
                     raise
                 self.is_stopped = True
                 model._warn(f'fit was stopped after {i} of {self.n} '
