@@ -128,8 +128,9 @@ def run(args):
             train(model, x, y, args.threads, path)
             judged = judge(folder, indices, y)
             save_json(folder / 'criteria.json', judged)
+            run = judged[runs_in(folder).index(path)][-1]
             print(f'{name}, seed {seed}: ' + ', '.join(
-                f'{key} {judged[-1][-1][key]:.4f}' for key in (
+                f'{key} {run[key]:.4f}' for key in (
                     'accuracy', 'objective', 'agreement_10', 'seconds')),
                 flush=True)
         judged = judge(folder, indices, y)

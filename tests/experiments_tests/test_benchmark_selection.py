@@ -25,7 +25,7 @@ def run(out, *options):
     benchmark.run(benchmark.get_options(['--out', str(out), *options]))
 
 
-def test_runs_and_tables(out, tmp_path):
+def test_runs_and_tables(out, tmp_path, capsys):
     run(out, 'two', '--runs', '2', '--epochs', '4')
     first = (out / 'two/seed-0.npz').read_bytes()
     run(out, 'two', '--runs', '3', '--epochs', '4')
@@ -35,6 +35,13 @@ def test_runs_and_tables(out, tmp_path):
     assert [entry['epoch'] for entry in judged[0]] == [1, 2, 3, 4]
     with pytest.raises(InputError, match='another epochs .4 and not 5'):
         run(out, 'two', '--epochs', '5')
+    # One that was lost is run again, and what is printed is its own.
+    (out / 'two/seed-1.npz').unlink()
+    capsys.readouterr()
+    run(out, 'two', '--runs', '3', '--epochs', '4')
+    printed, = capsys.readouterr().out.splitlines()
+    assert f'seed 1: accuracy {judged[1][-1]["accuracy"]:.4f}, objective ' \
+        f'{judged[1][-1]["objective"]:.4f}' in printed
     page = tmp_path / 'page.md'
     page.write_text(f'before\n{markdown.BEGIN}\n{markdown.END}\nafter\n')
     run(out, '--table', str(page), '--record', str(tmp_path / 'runs.json'))
