@@ -59,6 +59,6 @@ setup(
         'faiss': ['faiss-cpu>=1.9'],
         'hdf5': ['h5py>=3.8'],
         'parquet': ['pyarrow>=18.1'],
-        'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
+        'onnx': ['onnx>=1.17', 'onnxruntime>=1.21'],
     },
 )

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from common.scripts import a_path, main, parser_for, positive
 from imsat.datasets.features.gist import KINDS, NOTES, gist
-from imsat.datasets.features.loaders import save_features
+from imsat.datasets.features.loaders import check_output, save_features
 from imsat.datasets.features.onnx import (
     LAYOUTS, POOLS, PRESETS, SIZE, ONNXFeatures)
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
@@ -167,16 +167,17 @@ def onnx_features(args):
     """As :func:`gist_features`."""
     features = ONNXFeatures(
         args.model, args.layer, args.size, args.layout, args.preset,
-        args.mean, args.std, args.channels, args.pool)
+        args.mean, args.std, args.channels, args.pool, args.device)
     return features, features.kind, features.note, features.size
 
 
 def run(args):
+    check_output(args.out)
     compute, kind, note, size = args.features(args)
-    images, labels = load_images(args.dataset, args.data_dir, size,
-                                 not args.quiet)
-    save_features(args.out, images, labels, compute, kind, [note], args.chunk,
-                  verbose=not args.quiet)
+    n, d = save_features(
+        args.out, *load_images(args.dataset, args.data_dir, size), compute,
+        kind, [note], args.chunk, verbose=not args.quiet)
+    print(f'{args.out} has {d} features of each of {n} images')
 
 
 if __name__ == '__main__':

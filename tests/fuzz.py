@@ -493,7 +493,7 @@ def saved(folder, x, stack):
         with extract(x, numpy.negative, 'fuzz', 20, False) as negative:
             # The chunks go when all is done.
             kept.update((path, path.read_bytes()) for path in
-                        storage.default_cache().glob('fuzz-*/*.npz'))
+                        storage.default_cache().glob('fuzz/*.npz'))
             return negative
     kept = {}
     features()

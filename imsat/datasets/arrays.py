@@ -28,14 +28,25 @@ PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
 
 def read_npz(path: Path) -> Dataset:
     """``x`` or ``X`` and, where they are, ``y`` or ``target``,
-    ``image_shape`` and ``notes``; or a matrix of scipy.sparse.save_npz."""
-    arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'notes'))
+    ``image_shape``, ``index``, what the points are called, and ``notes``; or
+    a matrix of scipy.sparse.save_npz."""
+    arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'index',
+                             'notes'))
     x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
     if x is None:
         x = _read_sparse(path)
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
-    return as_dataset(path, x, y, arrays.get('image_shape'), notes)
+    data = as_dataset(path, x, y, arrays.get('image_shape'), notes)
+    if 'index' in arrays:
+        index = arrays['index']
+        if index.shape != data.x.shape[:1] or index.dtype.kind not in 'Uiu':
+            raise InputError(
+                f'index of {path} has shape {index.shape} and dtype '
+                f'{index.dtype} for {data.x.shape[0]} points; give a name or '
+                f'whole number for each, or leave index out')
+        data.index = [str(name) for name in index]
+    return data
 
 
 def read_npy(path: Path) -> Dataset:

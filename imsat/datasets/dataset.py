@@ -21,7 +21,7 @@ class Dataset:
         notes (list of str): How the points were prepared: seeds, rules, and
             what differs from the paper; a sentence each.
         names (list of str): Those of the columns of x, or None.
-        index (list of str): What the table calls its rows, or None.
+        index (list of str): What the rows are called, or None.
         documents (list of str): The texts that x weighs the words of, or None.
         preparation (Preparation): How all that was made, to make others
             alike; see there.

@@ -43,48 +43,74 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
     Raises:
         InputError: For what is damaged, or where the classes are not clear.
     """
-    # Of each number four bytes more, and what is made of them.
-    images, labels, paths, note = read_images(folder, size, channels, verbose,
-                                              15)
+    images = Images(folder, size, channels)
+    height, width = images.size
+    # A byte a number, four more as float32, and what is made of them.
+    if 15 * len(images) * height * width > available_memory():
+        raise ArgumentError(
+            'image_size', f'is {height} x {width}, and {len(images)} images '
+            f'of that do not fit into memory; take a smaller one',
+            '--image-size')
+    pixels = numpy.empty((len(images), height, width, 3), numpy.uint8)
+    with ProgressBar(len(images), folder.name, 'image',
+                     disable=not verbose) as bar:
+        for i in range(len(images)):
+            pixels[i] = images[i:i + 1]
+            bar.update(1)
     in_colour = channels == 3 if channels else bool(
-        (images != images[..., :1]).any())
+        (pixels != pixels[..., :1]).any())
     if not in_colour:
-        images = images[..., 0]
-    x = scale_pixels(images).reshape(len(images), -1)
+        pixels = pixels[..., 0]
+    x = scale_pixels(pixels).reshape(len(pixels), -1)
     return Dataset(
-        folder.resolve().name, x, labels, images.shape[1:],
-        [f'{len(paths)} images in {"colour" if in_colour else "grey"}, '
-         f'{note}.', PIXELS],
-        index=[path.relative_to(folder).as_posix() for path in paths])
+        folder.resolve().name, x, images.labels, pixels.shape[1:],
+        [f'{len(images)} images in {"colour" if in_colour else "grey"}, '
+         f'{images.note} {height} x {width}.', PIXELS], index=images.names)
 
 
-def read_images(folder, size, channels, verbose, bytes_a_pixel=3):
-    """The images in a folder, shape (N, height, width, 3), uint8, their
-    labels or None, their paths, and a note; arguments as for
-    :func:`read_folder`."""
-    paths, labels, left_out = _find(folder)
-    if left_out:
-        warnings.warn(f'{folder}: {len(left_out)} files or folders that are '
-                      f'or hold no PNG or JPEG are left out, such as '
-                      f'{left_out[0]}')
-    with warnings.catch_warnings():
-        warnings.simplefilter('error', Image.DecompressionBombWarning)
-        (height, width), note = (
-            (size, 'resized to') if size else _common_size(paths))
-        if bytes_a_pixel * len(paths) * height * width > available_memory():
-            raise ArgumentError(
-                'image_size', f'is {height} x {width}, and {len(paths)} '
-                f'images of that do not fit into memory; take a smaller one',
-                '--image-size')
-        images = numpy.empty((len(paths), height, width, 3), numpy.uint8)
-        mode = 'L' if channels == 1 else 'RGB'
-        with ProgressBar(len(paths), folder.name, 'image',
-                         disable=not verbose) as bar:
-            for image, path in zip(images, paths):
-                pixels = read_image(path, (height, width), mode)
-                image[...] = pixels.reshape(height, width, -1)
-                bar.update(1)
-    return images, labels, paths, f'{note} {height} x {width}'
+class Images:
+    """The images in a folder, read when a slice of them is taken.
+
+    Args:
+        folder, size, channels: As for :func:`read_folder`.
+        resample (PIL.Image.Resampling): How they are resized.
+
+    Attributes:
+        labels (numpy.ndarray): Names of the folders below, or None.
+        names (list of str): Paths below the folder.
+        size (tuple): (height, width) of all.
+        note (str): How they come to it.
+
+    Raises:
+        InputError: As :func:`read_folder`; for a damaged image, when it is
+            read.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int] | None = None,
+                 channels: int | None = None,
+                 resample: Image.Resampling = Image.Resampling.BILINEAR
+                 ) -> None:
+        self._paths, self.labels, left_out = _find(folder)
+        self._mode = 'L' if channels == 1 else 'RGB'
+        self._resample = resample
+        if left_out:
+            warnings.warn(f'{folder}: {len(left_out)} files or folders that '
+                          f'are or hold no PNG or JPEG are left out, such as '
+                          f'{left_out[0]}')
+        self.names = [path.relative_to(folder).as_posix()
+                      for path in self._paths]
+        self.size, self.note = (size, 'resized to') if size \
+            else _common_size(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, part: slice) -> numpy.ndarray:
+        """Shape (n, height, width, 3), uint8."""
+        return numpy.stack([numpy.broadcast_to(
+            read_image(path, self.size, self._mode, self._resample).reshape(
+                *self.size, -1), (*self.size, 3))
+            for path in self._paths[part]])
 
 
 def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
@@ -141,8 +167,9 @@ def _size_of(image):
     return image.size[::-1] if lies else image.size
 
 
-def read_image(path: AnyPath, size: tuple[int, int],
-               mode: str = 'RGB') -> numpy.ndarray:
+def read_image(path: AnyPath, size: tuple[int, int], mode: str = 'RGB',
+               resample: Image.Resampling = Image.Resampling.BILINEAR
+               ) -> numpy.ndarray:
     """A PNG or JPEG file as an array, (height, width) or with 3 behind, uint8.
 
     Turned as its EXIF says, on white where it is transparent.
@@ -151,6 +178,7 @@ def read_image(path: AnyPath, size: tuple[int, int],
         path (path): Of the file.
         size (tuple): (height, width) to which it is resized.
         mode (str): ``'RGB'``, or ``'L'`` for grey.
+        resample (PIL.Image.Resampling): How.
 
     Raises:
         InputError: If it is damaged.
@@ -169,15 +197,17 @@ def read_image(path: AnyPath, size: tuple[int, int],
                 Image.new('RGBA', image.size, 'white'), image)
         image = image.convert(mode)
         if image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+            image = image.resize(size[::-1], resample)
         return numpy.asarray(image)
     return _open(path, decode)
 
 
 def _open(path, function: typing.Callable):
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            return function(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                return function(image)
     except FAULTS as e:
         if isinstance(e, OSError) and e.errno is not None:
             raise

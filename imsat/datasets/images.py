@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import numpy
+from PIL import Image
 
 from imsat.datasets import folders
 from imsat.datasets.cifar import read_cifar10, read_cifar100
@@ -16,9 +17,11 @@ IMAGES = {'cifar10': read_cifar10, 'cifar100': read_cifar100,
 
 
 def load_images(name: str, data_dir: AnyPath | None = None,
-                size: tuple[int, int] | None = None, verbose: bool = True
-                ) -> tuple[numpy.ndarray, numpy.ndarray | None]:
-    """Images, shape (N, height, width, 3), uint8, and labels or None.
+                size: tuple[int, int] | None = None
+                ) -> tuple[numpy.ndarray | folders.Images,
+                           numpy.ndarray | None, list[str] | None]:
+    """Images, shape (N, height, width, 3), uint8, labels or None, and the
+    names of files or None.
 
     Args:
         name (str): A name in :data:`IMAGES`; ``FILE.npz`` with ``images``
@@ -27,16 +30,17 @@ def load_images(name: str, data_dir: AnyPath | None = None,
         data_dir (path): The folder above the publishers' files; by default
             what ``IMSAT_DATA`` names.
         size (tuple): (height, width) to which those of a folder are scaled.
-        verbose (bool): Whether to show the progress of reading a folder.
+            They are read when slices of them are taken.
 
     Raises:
         InputError: In one sentence, for what is missing, damaged or no
             images.
     """
     if name in IMAGES:
-        return IMAGES[name](Files(data_dir))
+        return *IMAGES[name](Files(data_dir)), None
     if Path(name).is_dir():
-        return folders.read_images(Path(name), size, 3, verbose)[:2]
+        found = folders.Images(Path(name), size, 3, Image.Resampling.BICUBIC)
+        return found, found.labels, found.names
     if Path(name).suffix != '.npz':
         raise InputError(f'the images {name!r} are not known; give one of '
                          f'{", ".join(IMAGES)}, a file that ends in .npz, or '
@@ -54,4 +58,4 @@ def load_images(name: str, data_dir: AnyPath | None = None,
         raise InputError(f'y of {name} has shape {labels.shape} for '
                          f'{len(images)} images; give one label for each, or '
                          f'leave y out')
-    return images, labels
+    return images, labels, None

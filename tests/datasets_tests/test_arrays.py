@@ -93,6 +93,21 @@ def test_no_points(tmp_path, x, suffix):
     refused('x of .* (shape|dtype)', path)
 
 
+def test_what_points_are_called(tmp_path):
+    path = tmp_path / 'a.npz'
+    numpy.savez(path, x=X, index=[f'{i}.png' for i in range(len(X))])
+    assert load_dataset(str(path)).index == [
+        f'{i}.png' for i in range(len(X))]
+    numpy.savez(path, x=X, index=numpy.arange(len(X)))
+    assert load_dataset(str(path)).index == [str(i) for i in range(len(X))]
+    for index in numpy.arange(len(X) - 1), numpy.zeros(X.shape, int), \
+            numpy.zeros(len(X)), 'name':
+        numpy.savez(path, x=X, index=index)
+        with pytest.raises(InputError, match='give a name or whole number '
+                                             'for each, or leave index out'):
+            load_dataset(str(path))
+
+
 def test_pickles_are_refused(tmp_path):
     numpy.save(tmp_path / 'a.npy', numpy.array([{}, []], dtype=object))
     refused('without pickle', tmp_path / 'a.npy')

@@ -70,7 +70,10 @@ def test_a_network_on_a_folder(tmp_path):
     process = run('onnx', *options, killed=(
         'imsat.datasets.features.onnx', 'ONNXFeatures.__call__', 2))
     assert process.returncode == 0, 'it began anew'
+    assert process.stdout == f'{out} has 3 features of each of 3 images\n'
     data = load_dataset(str(out))
+    assert data.index == [path.relative_to(tmp_path / 'photos').as_posix()
+                          for path in sorted(tmp_path.glob('photos/*/*'))]
     order = sorted([0, 1], key=lambda i: str(IMAGES[i, 0, 0, 0])) + [2]
     numpy.testing.assert_allclose(
         data.x, IMAGES[order].mean(axis=(1, 2)) / 255, rtol=1e-5)
@@ -83,6 +86,8 @@ def test_a_network_on_a_folder(tmp_path):
     (['gist', '--dataset', 'svhn', '--data-dir', '.', '--out', 'b.npz'],
      'train_32x32.mat'),
     (['gist', '--dataset', 'IMAGES', '--out', 'none/b.npz'], 'no folder'),
+    (['resnet50', '--dataset', 'none', '--weights', 'none', '--out', 'b.csv'],
+     'b.csv is no name'),  # before anything is read
     (['gist', '--dataset', 'IMAGES', '--out', 'b.npz', '--device', '99'],
      'no GPU 99'),
     (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',

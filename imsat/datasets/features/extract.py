@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 
 import numpy
 
+from imsat.datasets.folders import Images
+from imsat.devices import available_memory
+from imsat.errors import InputError
 from imsat.progress import ProgressBar
 from imsat.storage import default_cache, digest, is_table, keep, look_up
 
 
 @contextlib.contextmanager
-def extract(images: numpy.ndarray,
+def extract(images: numpy.ndarray | Images,
             compute: Callable[[numpy.ndarray], typing.Any], kind: str,
             chunk: int = 1000, verbose: bool = True
             ) -> Iterator[numpy.ndarray]:
@@ -21,7 +24,8 @@ def extract(images: numpy.ndarray,
     was.  Processes that extract the same at a time share their chunks.
 
     Args:
-        images (numpy.ndarray): Shape (N, ...).
+        images (numpy.ndarray or Images): Shape (N, ...); of those in a folder
+            no more than a chunk is in memory.
         compute: Gives the features, shape (n, d), of n images.
         kind (str): What ``compute`` depends on: other chunks for another.
         chunk (int): Images at a time.
@@ -29,25 +33,40 @@ def extract(images: numpy.ndarray,
 
     Yields:
         numpy.ndarray: Shape (N, d), float32.
-    """
-    folder = default_cache() / f'{kind}-{digest(images)}'
 
-    def features_from(start):
-        part = images[start:start + chunk]
-        path = folder / f'{start}-{start + len(part)}.npz'
-        kept = look_up(path, lambda arrays: is_table(arrays['x'], len(part)))
-        if kept is None:
-            kept = {'x': numpy.asarray(compute(part), numpy.float32)}
-            keep(path, kept)
-        return kept['x']
-    parts = []
+    Raises:
+        InputError: If the features don't fit into memory.
+    """
+    folder, kept = default_cache() / kind, set()
+
+    def features_of(part):
+        path = folder / f'{digest(part)}.npz'
+        kept.add(path)
+        found = look_up(path, lambda arrays: is_table(arrays['x'], len(part)))
+        if found is None:
+            found = {'x': numpy.asarray(compute(part), numpy.float32)}
+            keep(path, found)
+        return found['x']
+    x: typing.Any = None
     with ProgressBar(len(images), kind, 'image', disable=not verbose) as bar:
         for start in range(0, len(images), chunk):
-            parts.append(features_from(start))
-            bar.update(len(parts[-1]))
-    yield numpy.concatenate(parts)
+            features = features_of(images[start:start + chunk])
+            if x is None:
+                x = _room_for(len(images), features.shape[1])
+            x[start:start + chunk] = features
+            bar.update(len(features))
+    yield x
     # What another process writes there stays until it ends as well.
-    for path in folder.glob('*.npz'):
-        path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
+        for path in kept:
+            path.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _room_for(n, d):
+    if 4 * n * d > available_memory() / 2:
+        raise InputError(
+            f'{n} images with {d} features each take {4 * n * d / 1e9:.0f} '
+            f'GB, which do not fit into memory; give a part of the images, or '
+            f'choose a layer (--layer) or --pool with fewer numbers')
+    return numpy.empty((n, d), numpy.float32)

@@ -11,6 +11,7 @@ from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.features.extract import extract
 from imsat.datasets.features.gist import NOTES, gist
+from imsat.datasets.folders import Images
 from imsat.datasets.sources import Files
 from imsat.errors import InputError
 from imsat.storage import AnyPath, save_npz
@@ -29,31 +30,44 @@ def load_gist(name: str, images: numpy.ndarray, labels: numpy.ndarray,
     return prepared(name, [images, labels], {'kind': kind}, prepare)
 
 
-def save_features(
-        path: AnyPath, images: numpy.ndarray, labels: numpy.ndarray | None,
-        compute: Callable[[numpy.ndarray], typing.Any], kind: str,
-        notes: Sequence[str], chunk: int = 1000, verbose: bool = True) -> None:
-    """Writes x, y and notes to an npz file.
-
-    ``compute``, ``kind``, ``chunk`` and ``verbose`` are those of
-    :func:`extract`.
-
-    Raises:
-        InputError: If ``path`` can not be written, or there are no images.
-    """
+def check_output(path: AnyPath) -> None:
+    """Raises InputError unless features can be saved there."""
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f'there is no folder {path.parent}; create it')
     if path.is_dir() or path.suffix != '.npz':
         raise InputError(f'{path} is no name of a file that can be clustered; '
                          f'give one that ends in .npz')
+
+
+def save_features(
+        path: AnyPath, images: numpy.ndarray | Images,
+        labels: numpy.ndarray | None, names: list[str] | None,
+        compute: Callable[[numpy.ndarray], typing.Any], kind: str,
+        notes: Sequence[str], chunk: int = 1000, verbose: bool = True
+        ) -> tuple[int, int]:
+    """Writes x, y, index and notes to an npz file.
+
+    ``compute``, ``kind``, ``chunk`` and ``verbose`` are those of
+    :func:`extract`.
+
+    Returns:
+        tuple: The shape of x.
+
+    Raises:
+        InputError: If ``path`` can not be written, or there are no images.
+    """
+    check_output(path)
     if not len(images):
         raise InputError('there are no images; give a data set that has some')
     with extract(images, compute, kind, chunk, verbose) as x:
         arrays = {'x': x, 'notes': numpy.array(notes)}
         if labels is not None:
             arrays['y'] = labels
+        if names is not None:
+            arrays['index'] = numpy.array(names)
         save_npz(path, arrays)
+    return x.shape
 
 
 def load_resnet50(name: str, files: Files, points: int, classes: int

@@ -23,6 +23,7 @@ PRESETS = {
               (1 / 255,) * 3)}
 LAYOUTS, POOLS = ('nchw', 'nhwc'), ('first', 'mean', 'flatten')
 DTYPES = {'tensor(float)': numpy.float32, 'tensor(float16)': numpy.float16}
+CUDA = 'CUDAExecutionProvider'
 SIZE = 224  # where neither the network nor the user says one
 
 
@@ -30,7 +31,8 @@ class ONNXFeatures:
     """Calls with images give what a layer of a network says of them.
 
     Args:
-        path (path): The ONNX file, with one input for images.
+        path (path): The ONNX file, with one input for images.  Weights in
+            files beside it belong to it.
         layer (str): Whose output is taken, by the name that it has in the
             file; by default the network's first.
         size (tuple): (height, width) to which images are scaled, by default
@@ -46,6 +48,7 @@ class ONNXFeatures:
         pool (str): What is taken of a layer with many numbers a place or a
             token: ``'first'``, those of the first token, which stands for the
             image; ``'mean'`` over all; ``'flatten'``, all of them.
+        device (int): -1 the CPU, N the GPU number N of ONNX Runtime.
 
     Attributes:
         size (tuple): What was taken.
@@ -62,7 +65,7 @@ class ONNXFeatures:
                  size: tuple[int, int] | None = None,
                  layout: str | None = None, preset: str = 'imagenet',
                  mean=None, std=None, channels: str | None = None,
-                 pool: str | None = None) -> None:
+                 pool: str | None = None, device: int = -1) -> None:
         of_preset = PRESETS[preset]
         self.channels = channels or of_preset[0]
         self.mean, self.std = (
@@ -71,8 +74,7 @@ class ONNXFeatures:
         if not (self.std > 0).all():
             raise ArgumentError('std', 'has a number that is not above 0; '
                                 'give three that are', '--std')
-        content = Path(path).read_bytes()
-        self.session, self.layer = _open(path, content, layer)
+        self.session, self.layer, sha = _open(Path(path), layer, device)
         self.pool = pool
         inputs = self.session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 \
@@ -106,7 +108,6 @@ class ONNXFeatures:
             layer=self.layer, size=self.size, layout=self.layout,
             channels=self.channels, mean=self.mean.tolist(),
             std=self.std.tolist(), pool=pool)
-        sha = hashlib.sha256(content).hexdigest()
         self.kind = 'onnx-' + hashlib.sha256(
             (sha + json.dumps(settings)).encode()).hexdigest()[:16]
         self.note = (
@@ -176,35 +177,75 @@ class ONNXFeatures:
         return y.reshape(len(y), -1)
 
 
-def _open(path, content, layer):
-    """A session of ONNX Runtime, and the name of its layer."""
+def _open(path, layer, device):
+    """A session of ONNX Runtime, the name of its layer, and the SHA-256 of
+    the file and those with its weights."""
     try:
         import onnx
         import onnxruntime
+        from google.protobuf.message import DecodeError
     except ImportError as e:
         raise InputError(f"an ONNX network needs more packages ({e}); install "
                          f"them: pip install 'imsat[onnx]'") from e
+    content = path.read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_threads()
-    start = functools.partial(
-        onnxruntime.InferenceSession, sess_options=options,
-        providers=['CPUExecutionProvider'])
+    # Where weights are that aren't in what is given as bytes.
+    options.add_session_config_entry(
+        'session.model_external_initializers_file_folder_path',
+        str(path.absolute().parent))
+    start = functools.partial(onnxruntime.InferenceSession,
+                              sess_options=options,
+                              providers=_providers(onnxruntime, device))
+    sha = hashlib.sha256(content)
     try:
-        session = start(str(path))
+        model = onnx.load_from_string(content)
+        for beside in _files_beside(onnx, path, model):
+            with open(beside, 'rb') as f:
+                while block := f.read(1 << 20):
+                    sha.update(block)
+        session = start(content)
         names = [output.name for output in session.get_outputs()]
-        if layer is None or layer in names:
-            return session, layer or names[0]
-        model = onnx.load(str(path))
-        known = [name for node in model.graph.node for name in node.output]
-        if layer not in known:
-            raise InputError(f'{path} has no layer {layer!r}; choose among '
-                             f'{", ".join(known[-8:])}, ...')
-        model.graph.output.append(
-            onnx.helper.make_empty_tensor_value_info(layer))
-        return start(model.SerializeToString()), layer
-    except _faults() as e:
+        if layer is not None and layer not in names:
+            known = [name for node in model.graph.node for name in node.output]
+            if layer not in known:
+                raise InputError(f'{path} has no layer {layer!r}; choose '
+                                 f'among {", ".join(known[-8:])}, ...')
+            model.graph.output.append(
+                onnx.helper.make_empty_tensor_value_info(layer))
+            session = start(model.SerializeToString())
+    except (*_faults(), DecodeError) as e:
         raise InputError(f'{path} is no ONNX network that can be run '
                          f'({_reason(e)}); export it again') from e
+    if device >= 0 and session.get_providers()[0] != CUDA:
+        raise ArgumentError('device', f'is {device}, which ONNX Runtime can '
+                            f'not use; give another, or -1 for the CPU',
+                            '--device')
+    return session, layer or names[0], sha.hexdigest()
+
+
+def _providers(onnxruntime, device):
+    if device < 0:
+        return ['CPUExecutionProvider']
+    if CUDA not in onnxruntime.get_available_providers():
+        raise ArgumentError(
+            'device', f'is {device}, and this ONNX Runtime is for CPUs alone; '
+            f'install onnxruntime-gpu in its place, or give -1', '--device')
+    return [(CUDA, {'device_id': device}), 'CPUExecutionProvider']
+
+
+def _files_beside(onnx, path, model):
+    """Where else the weights of a network are."""
+    helper = onnx.external_data_helper
+    paths = [path.parent / name for name in sorted({
+        helper.ExternalDataInfo(tensor).location
+        for tensor in model.graph.initializer
+        if helper.uses_external_data(tensor)})]
+    for beside in paths:
+        if not beside.is_file():
+            raise InputError(f'weights of {path} are in {beside.name}, which '
+                             f'is not beside it; put it there')
+    return paths
 
 
 def _faults():

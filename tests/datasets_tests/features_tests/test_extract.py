@@ -1,7 +1,11 @@
 import numpy
 import pytest
+from PIL import Image
 
+from imsat import InputError
+from imsat.datasets.features import extract as module
 from imsat.datasets.features.extract import extract
+from imsat.datasets.folders import Images
 
 IMAGES = numpy.arange(25.).reshape(5, 5)
 
@@ -46,6 +50,37 @@ def test_chunks_stay_until_they_are_saved():
     compute = Compute()
     run(compute)
     assert not compute.calls
+
+
+def test_a_damaged_image_costs_no_more_than_its_chunk(tmp_path):
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    for i in range(5):
+        Image.new('RGB', (2, 2), (i, 0, 0)).save(folder / f'{i}.png')
+    whole = (folder / '3.png').read_bytes()
+    (folder / '3.png').write_bytes(whole[:20])
+    with pytest.raises(InputError, match='3.png is damaged'):
+        with extract(Images(folder, (2, 2)), Reds(), 'reds', 2, False):
+            pass
+    (folder / '3.png').write_bytes(whole)
+    reds = Reds()
+    with extract(Images(folder, (2, 2)), reds, 'reds', 2, False) as x:
+        assert x.tolist() == [[i] for i in range(5)]
+    assert reds.calls == [2, 1]
+
+
+class Reds(Compute):
+    def __call__(self, part):
+        self.calls.append(len(part))
+        return part[:, 0, 0, :1]
+
+
+def test_beyond_memory(monkeypatch):
+    monkeypatch.setattr(module, 'available_memory', lambda: 199)
+    with pytest.raises(InputError, match='5 images with 5 features each'):
+        run(Compute())
+    monkeypatch.setattr(module, 'available_memory', lambda: 200)
+    run(Compute())
 
 
 def test_damaged_chunk(tmp_path):

@@ -132,6 +132,44 @@ def test_what_features_depend_on(network):
     assert ONNXFeatures(network).kind in kinds
 
 
+def test_weights_in_another_file(network, tmp_path):
+    def save(factor):
+        model = onnx.load(network)
+        weights, = model.graph.initializer
+        weights.raw_data = (factor * W).tobytes()
+        (tmp_path / 'weights').unlink(missing_ok=True)
+        onnx.save(model, path, save_as_external_data=True, location='weights',
+                  size_threshold=0)
+    path = tmp_path / 'graph.onnx'
+    kinds, graphs = set(), set()
+    for factor in 1, 2:
+        save(factor)
+        graphs.add(path.read_bytes())
+        features = ONNXFeatures(path, size=(6, 4))
+        kinds.add(features.kind)
+        numpy.testing.assert_allclose(
+            features(IMAGES), expected(IMAGES, w=factor * W), rtol=1e-4,
+            atol=1e-4)
+        inner = ONNXFeatures(path, 'pixels', (6, 4), pool='mean')
+        numpy.testing.assert_allclose(
+            inner(IMAGES), expected(IMAGES, w=factor * W), rtol=1e-4,
+            atol=1e-4)
+    assert len(graphs) == 1 and len(kinds) == 2
+    (tmp_path / 'weights').unlink()
+    with pytest.raises(InputError, match='are in weights, which is not '
+                                         'beside it; put it there'):
+        ONNXFeatures(path)
+
+
+def test_no_gpu(network):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    if 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
+        pytest.skip('this ONNX Runtime has GPUs')
+    with pytest.raises(InputError, match='device is 0, and this ONNX Runtime '
+                                         'is for CPUs alone'):
+        ONNXFeatures(network, device=0)
+
+
 @pytest.mark.parametrize('shape,options,message', [
     (('N', 3, 8, 5), dict(size=(6, 4)), '6 x 4, but .* takes 8 x 5'),
     (('N', 'c', 'h', 'w'), {}, 'is not known: .*; give nchw or nhwc'),
