@@ -21,6 +21,8 @@ OURS = ('Ours: mean (standard deviation, of n - 1) over n seeds, /n. Next to '
         'it the paper\'s, over {} trials. {}')
 BEGIN, END = '<!-- table: {} -->', '<!-- end of table -->'
 MARKED = re.compile(f"({BEGIN.format('([^ ]+)')}\\n).*?({END}\\n)", re.DOTALL)
+# How the name of a CPU ends, see devices.describe.
+CORES = ' cores'
 # So many seeds are looked for.
 SEEDS = 100
 
@@ -32,9 +34,12 @@ class Cell:
     Args:
         values (dict): In %, by seed.
         paper (Figure): None where the paper has none.
+        times (tuple of float): Seconds of those runs that were timed on a
+            CPU.
     """
     values: dict
     paper: Figure
+    times: tuple = ()
 
     @property
     def mean(self):
@@ -62,6 +67,10 @@ class Cell:
     def papers(self):
         return '' if self.paper is None else number(
             self.paper.mean, self.paper.deviation) + self.paper.mark
+
+    def seconds(self):
+        """The median, for a GPU's would say nothing beside a CPU's."""
+        return f'{numpy.median(self.times):,.0f}' if self.times else ''
 
 
 def number(mean, deviation):
@@ -92,7 +101,10 @@ class Report:
         runs = self.results.get((i, dataset), {})
         return Cell({seed: 100 * runs[seed][metric] for seed in sorted(runs)
                      if runs[seed].get(metric) is not None},
-                    self.table.rows[i].figures.get((dataset, metric)))
+                    self.table.rows[i].figures.get((dataset, metric)),
+                    tuple(known((run for run in runs.values()
+                                 if run['device'].endswith(CORES)),
+                                'seconds')))
 
     def write(self, out):
         """Writes below the folder ``out``; returns the paths."""
@@ -133,11 +145,12 @@ class Report:
             '', *self._circumstances(), ''])
 
     def compact(self):
-        """The table alone in Markdown: its first metric, no footnotes."""
+        """The table alone in Markdown: its first metric, no footnotes, but
+        what a run of the first data set takes."""
         metric = next(iter(self.table.metrics))
-        return self._beside_papers([(dataset, metric, dataset)
-                                    for dataset in self.datasets],
-                                   self.table.title_of)
+        return self._beside_papers(
+            [(dataset, metric, dataset) for dataset in self.datasets],
+            self.table.title_of, timed=self.datasets[:1])
 
     def csv(self):
         text = io.StringIO()
@@ -169,14 +182,17 @@ class Report:
         """A column is a data set, a metric and titles of what is shown."""
         return markdown.table(
             ['', *(title for _, _, *titles in columns for title in titles)],
-            [[title_of(row), *(text for column in columns for text in
-                               show(self.cell(i, *column[:2])))]
+            [[title_of(row), *(
+                text for dataset, metric, *titles in columns for text, _ in
+                zip(show(self.cell(i, dataset, metric)), titles))]
              for i, row in self.rows])
 
-    def _beside_papers(self, columns, title_of):
-        return self._table([(*column, 'paper') for column in columns],
-                           title_of,
-                           lambda cell: (cell.ours(), cell.papers()))
+    def _beside_papers(self, columns, title_of, timed=()):
+        """Also the seconds of the data sets that are named."""
+        return self._table(
+            [(*column, 'paper', *['seconds'] * (column[0] in timed))
+             for column in columns], title_of,
+            lambda cell: (cell.ours(), cell.papers(), cell.seconds()))
 
     def _dataset(self, dataset):
         notes = next((result['notes'] for (_, name), runs in

@@ -408,17 +408,20 @@ MARKED = 'before\n<!-- table: 4 -->\n{}<!-- end of table -->\nafter\n'
 @pytest.mark.parametrize('stale', ['', '| old | 1 |\n\nand more\n'])
 def test_what_is_marked_is_made_again(tmp_path, stale):
     record = Record(tmp_path / 'runs.json')
-    result = dict(seconds=1., device='cpu', threads=1, notes=['a note'],
-                  versions={'commit': None})
-    for seed, accuracy in enumerate((.25, .35)):
+    for seed, (accuracy, seconds, device) in enumerate([
+            (.25, 1030., 'One, 2 cores'), (.35, 1042., 'Other, 8 cores'),
+            (.3, 9., 'A GPU'), (.3, None, 'One, 2 cores')]):
         record.add(Run('clustering', 'omniglot', 'imsat-affine', {}, seed),
-                   {**result, 'accuracy': accuracy})
-    # The paper has 45.1 (2.0); neither other row has been run.
+                   dict(accuracy=accuracy, seconds=seconds, device=device,
+                        threads=1, notes=['a note'],
+                        versions={'commit': None}))
+    # The paper has 45.1 (2.0); neither other row has been run.  The seconds
+    # are the median of those on a CPU.
     assert fill_tables(MARKED.format(stale), record) == MARKED.format(
-        '|  | omniglot | paper |\n| --- | --- | --- |\n'
-        '| IMSAT (VAT) |  | 24.0 (0.9) |\n'
-        '| IMSAT (affine) | 30.0 (7.1) /2* | 45.1 (2.0) |\n'
-        '| IMSAT (VAT & affine) |  | 70.0 (2.0) |\n')
+        '|  | omniglot | paper | seconds |\n| --- | --- | --- | --- |\n'
+        '| IMSAT (VAT) |  | 24.0 (0.9) |  |\n'
+        '| IMSAT (affine) | 30.0 (4.1) /4* | 45.1 (2.0) | 1,036 |\n'
+        '| IMSAT (VAT & affine) |  | 70.0 (2.0) |  |\n')
 
 
 @pytest.mark.parametrize('text,sentence', [
