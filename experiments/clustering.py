@@ -189,11 +189,10 @@ def save_results(out, args, data, model, more):
         names.append('embedding.png')
         pictures.embedding(out / names[-1], seen.x, clusters[rows], p,
                            args.seed)
-    if data.image_shape is not None:
+    if seen.images is not None:
         names.append('cluster_samples.png')
-        pictures.cluster_samples(
-            out / names[-1], seen.x, data.image_shape, clusters[rows],
-            args.clusters, args.seed)
+        pictures.cluster_samples(out / names[-1], *seen.images,
+                                 clusters[rows], args.clusters, args.seed)
     save_json(out / 'result.json', result)
     shares = numpy.divide(result['sizes'], result['n'])
     sentences = [

@@ -152,9 +152,18 @@ def read_points(args):
         gallery.name, x, y, gallery.image_shape,
         names=query.names or gallery.names,
         index=None if None in (query.index, gallery.index)
-        else query.index + gallery.index, preparation=gallery.preparation)
+        else query.index + gallery.index, thumbnails=joined_thumbnails(
+            query, gallery), preparation=gallery.preparation)
     rows, n = numpy.arange(data.x.shape[0]), query.x.shape[0]
     return data, rows[:n], rows[n:]
+
+
+def joined_thumbnails(*datasets):
+    """Those of all, or None where one has none or others of another size."""
+    parts = [data.thumbnails for data in datasets]
+    sizes = {None if part is None else part.shape[1:] for part in parts}
+    return numpy.concatenate(parts) if None not in sizes \
+        and len(sizes) == 1 else None
 
 
 def run(args):
@@ -255,7 +264,7 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
         names.append('retrieval.png')
         pictures.retrieval(out / names[-1],
                            *retrieval.eval_curves(*histograms))
-    if data.image_shape is not None and data.y is not None:
+    if data.images is not None and data.y is not None:
         names.append('nearest.png')
         draw_nearest(out / names[-1], args, data, query, gallery, codes)
     result.update(
@@ -367,9 +376,9 @@ def draw_nearest(path, args, data, query, gallery, codes):
     else:
         distances, neighbors = nearest_head_codes(
             codes[shown], codes[gallery], k)
-    pictures.nearest_images(
-        path, data.x[shown], data.y[shown], data.x, data.y,
-        gallery[neighbors], distances, data.image_shape)
+    x, shape = data.images
+    pictures.nearest_images(path, x[shown], data.y[shown], x, data.y,
+                            gallery[neighbors], distances, shape)
 
 
 def print_summary(out, args, result, names, sentences):

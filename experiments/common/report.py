@@ -84,7 +84,8 @@ def sample_of(data, seed):
     rows = numpy.sort(numpy.random.default_rng(seed).choice(n, most, False))
     return dataclasses.replace(
         data, x=data.x[rows], y=None if data.y is None else data.y[rows],
-        index=named(data, rows)), rows
+        index=named(data, rows), thumbnails=None if data.thumbnails is None
+        else data.thumbnails[rows]), rows
 
 
 class Points:
@@ -96,14 +97,17 @@ class Points:
     """
 
     def __init__(self, data, names):
-        self.x, self.shape, self.titles = data.x, data.image_shape, data.names
+        self.x, self.titles = data.x, data.names
         self.names, self.documents = names, data.documents
-        self.low, self.high = float(self.x.min()), float(self.x.max())
-        self.are_strokes = self.shape is not None and len(
-            self.shape) == 2 and are_strokes(self.x, (self.low, self.high))
+        self.pixels, self.shape = data.images or (None, None)
+        if self.shape is not None:
+            self.darkest, self.brightest = (
+                float(self.pixels.min()), float(self.pixels.max()))
+            self.are_strokes = len(self.shape) == 2 and are_strokes(
+                self.pixels, (self.darkest, self.brightest))
         sparse = scipy.sparse.issparse(self.x)
         # Counts of words, or what is made of them.
-        self.are_texts = self.titles is not None and self.low >= 0 and (
+        self.are_texts = self.titles is not None and self.x.min() >= 0 and (
             self.x.nnz if sparse else numpy.count_nonzero(self.x)
         ) < numpy.prod(self.x.shape) / 2
         self.mean, variance = moments(self.x)
@@ -117,8 +121,8 @@ class Points:
         if self.shape is None or not len(rows):
             return []
         height, width, *colours = self.shape
-        values = (self.x[rows].astype(float) - self.low) \
-            / ((self.high - self.low) or 1)
+        values = (self.pixels[rows].astype(float) - self.darkest) \
+            / ((self.brightest - self.darkest) or 1)
         tiles = numpy.ones((len(rows), height + 1, width + 1, *colours))
         tiles[:, :height, :width] = \
             (1 - values if self.are_strokes else values).reshape(

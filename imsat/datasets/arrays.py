@@ -28,10 +28,11 @@ PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
 
 def read_npz(path: Path) -> Dataset:
     """``x`` or ``X`` and, where they are, ``y`` or ``target``,
-    ``image_shape``, ``index``, what the points are called, and ``notes``; or
-    a matrix of scipy.sparse.save_npz."""
+    ``image_shape``, ``index``, what the points are called, ``thumbnails``,
+    what they look like, and ``notes``; or a matrix of
+    scipy.sparse.save_npz."""
     arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'index',
-                             'notes'))
+                             'thumbnails', 'notes'))
     x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
     if x is None:
         x = _read_sparse(path)
@@ -46,6 +47,15 @@ def read_npz(path: Path) -> Dataset:
                 f'{index.dtype} for {data.x.shape[0]} points; give a name or '
                 f'whole number for each, or leave index out')
         data.index = [str(name) for name in index]
+    if 'thumbnails' in arrays:
+        data.thumbnails = arrays['thumbnails']
+        shape, dtype = data.thumbnails.shape, data.thumbnails.dtype
+        if shape[:1] != data.x.shape[:1] or len(shape) != 4 \
+                or shape[3] != 3 or 0 in shape or dtype != numpy.uint8:
+            raise InputError(
+                f'thumbnails of {path} have shape {shape} and dtype {dtype} '
+                f'for {data.x.shape[0]} points; give (N, height, width, 3) '
+                f'and uint8, or leave them out')
     return data
 
 

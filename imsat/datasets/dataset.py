@@ -23,6 +23,8 @@ class Dataset:
         names (list of str): Those of the columns of x, or None.
         index (list of str): What the rows are called, or None.
         documents (list of str): The texts that x weighs the words of, or None.
+        thumbnails (numpy.ndarray): Small images, shape (N, height, width, 3),
+            uint8, of points that are features of images, or None.
         preparation (Preparation): How all that was made, to make others
             alike; see there.
 
@@ -40,4 +42,15 @@ class Dataset:
     names: list[str] | None = None
     index: list[str] | None = None
     documents: list[str] | None = None
+    thumbnails: numpy.ndarray | None = None
     preparation: Preparation | None = None
+
+    @property
+    def images(self) -> tuple[typing.Any, tuple[int, ...]] | None:
+        """What the points look like: rows of numbers, and the shape of the
+        image that a row is; None where they are no images."""
+        if self.thumbnails is not None:
+            n, *shape = self.thumbnails.shape
+            return self.thumbnails.reshape(n, -1), tuple(shape)
+        return None if self.image_shape is None else (
+            self.x, self.image_shape)

@@ -108,6 +108,20 @@ def test_what_points_are_called(tmp_path):
             load_dataset(str(path))
 
 
+def test_what_points_look_like(tmp_path):
+    path = tmp_path / 'a.npz'
+    small = RNG.integers(0, 256, (len(X), 2, 4, 3)).astype('u1')
+    numpy.savez(path, x=X, thumbnails=small)
+    rows, shape = load_dataset(str(path)).images
+    numpy.testing.assert_array_equal(rows.reshape(-1, *shape), small)
+    for wrong in small[1:], small[..., :1], small / 2., small[:, :, 0], \
+            small[:, :0]:
+        numpy.savez(path, x=X, thumbnails=wrong)
+        with pytest.raises(InputError, match='thumbnails of .* or leave them '
+                                             'out'):
+            load_dataset(str(path))
+
+
 def test_pickles_are_refused(tmp_path):
     numpy.save(tmp_path / 'a.npy', numpy.array([{}, []], dtype=object))
     refused('without pickle', tmp_path / 'a.npy')

@@ -72,9 +72,10 @@ def test_a_network_on_a_folder(tmp_path):
     assert process.returncode == 0, 'it began anew'
     assert process.stdout == f'{out} has 3 features of each of 3 images\n'
     data = load_dataset(str(out))
+    order = sorted([0, 1], key=lambda i: str(IMAGES[i, 0, 0, 0])) + [2]
     assert data.index == [path.relative_to(tmp_path / 'photos').as_posix()
                           for path in sorted(tmp_path.glob('photos/*/*'))]
-    order = sorted([0, 1], key=lambda i: str(IMAGES[i, 0, 0, 0])) + [2]
+    numpy.testing.assert_array_equal(data.thumbnails, IMAGES[order])
     numpy.testing.assert_allclose(
         data.x, IMAGES[order].mean(axis=(1, 2)) / 255, rtol=1e-5)
     assert data.y.tolist() == ['a', 'a', 'b'] and 'SHA-256' in data.notes[0]

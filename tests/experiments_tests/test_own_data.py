@@ -1,5 +1,8 @@
 """Data of one's own in the scripts, called in this process."""
 import argparse
+import base64
+import io
+import re
 from pathlib import Path
 
 import clustering
@@ -54,6 +57,41 @@ def test_a_table_gives_the_same_run_as_its_arrays():
     assert (config['options']['label'], config['options']['columns']) == (
         'kind', 'a,b')
     assert result['clusters'] == 2 and result['dataset'] == 'points'
+
+
+@pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+def test_features_are_shown_as_the_images_that_they_are_of():
+    red, blue = (200, 0, 0), (0, 0, 200)
+    thumbnails = numpy.empty((80, 2, 3, 3), 'u1')
+    thumbnails[:40], thumbnails[40:] = red, blue
+    names = [f'photos/{i}.jpg' for i in range(80)]
+    numpy.savez('f.npz', x=X, y=numpy.repeat([0, 1], 40), index=names,
+                thumbnails=thumbnails)
+    clustering.run(clustering.get_options(
+        ['--dataset', 'f.npz', '--out', 'c', *QUICK]))
+    assert Path('c/cluster_samples.png').exists()
+    assert Path('c/assignments.csv').read_text().splitlines()[1].startswith(
+        '0,photos/0.jpg,')
+    report = Path('c/report.html').read_text()
+    images = re.findall('<img src="data:image/png;base64,([^"]*)" alt="photos'
+                        '/[0-9]*.jpg, [^"]*" class="images"', report)
+    # Of each cluster, and of the points that are least certain.
+    assert len(images) == 3
+    colours = set()
+    for png in images:
+        with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+            colours.update(colour for _, colour in image.getcolors())
+    assert colours == {(255, 0, 0), (0, 0, 255), (255, 255, 255)}, \
+        'of 0 to 200'
+
+    hashing.run(hashing.get_options(
+        ['--dataset', 'f.npz', '--bits', '4', '--out', 'h', *QUICK]))
+    assert Path('h/nearest.png').exists()
+    data, query, _ = read('f.npz', 'f.npz')
+    assert data.thumbnails[query[-1]].tolist() == 2 * [3 * [list(blue)]]
+    numpy.savez('g.npz', x=X, y=numpy.repeat([0, 1], 40),
+                thumbnails=thumbnails[:, :1])
+    assert read('f.npz', 'g.npz')[0].images is None
 
 
 def test_options_are_named_as_a_user_knows_them(capsys, monkeypatch):

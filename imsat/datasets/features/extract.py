@@ -5,17 +5,23 @@ from collections.abc import Callable, Iterator
 
 import numpy
 
-from imsat.datasets.folders import Images
 from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.progress import ProgressBar
 from imsat.storage import default_cache, digest, is_table, keep, look_up
 
 
+class Sliced(typing.Protocol):
+    """What is there in parts, such as an array or the images in a folder."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> numpy.ndarray: ...
+
+
 @contextlib.contextmanager
-def extract(images: numpy.ndarray | Images,
-            compute: Callable[[numpy.ndarray], typing.Any], kind: str,
-            chunk: int = 1000, verbose: bool = True
+def extract(images: Sliced, compute: Callable[[numpy.ndarray], typing.Any],
+            kind: str, chunk: int = 1000, verbose: bool = True
             ) -> Iterator[numpy.ndarray]:
     """Features of images, for a block that saves them.
 
@@ -24,8 +30,8 @@ def extract(images: numpy.ndarray | Images,
     was.  Processes that extract the same at a time share their chunks.
 
     Args:
-        images (numpy.ndarray or Images): Shape (N, ...); of those in a folder
-            no more than a chunk is in memory.
+        images (numpy.ndarray, or what has a length and slices as it has):
+            Shape (N, ...).  No more than a chunk is asked for at a time.
         compute: Gives the features, shape (n, d), of n images.
         kind (str): What ``compute`` depends on: other chunks for another.
         chunk (int): Images at a time.

@@ -5,17 +5,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
+from PIL import Image
 
 from imsat.datasets.arrays import read_npz
 from imsat.datasets.cache import prepared
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.features.extract import extract
+from imsat.datasets.features.extract import Sliced, extract
 from imsat.datasets.features.gist import NOTES, gist
-from imsat.datasets.folders import Images
 from imsat.datasets.sources import Files
 from imsat.errors import InputError
 from imsat.storage import AnyPath, save_npz
 
+# (height, width) of the images that go with features, and of how many.
+THUMBNAIL, MOST_THUMBNAILS = (32, 32), 100_000
 # Of what ResNet-50 gives before its last layer.
 RESNET50_DIMENSION = 2048
 
@@ -40,16 +42,42 @@ def check_output(path: AnyPath) -> None:
                          f'give one that ends in .npz')
 
 
+class Shrunk:
+    """Images that keep small copies of those that were asked for.
+
+    Args:
+        images (Sliced): Shape (N, height, width, 3), uint8.
+
+    Attributes:
+        thumbnails (numpy.ndarray): Shape (N, *THUMBNAIL, 3), uint8.
+    """
+
+    def __init__(self, images: Sliced) -> None:
+        self.images = images
+        self.thumbnails = numpy.zeros((len(images), *THUMBNAIL, 3),
+                                      numpy.uint8)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, part: slice) -> numpy.ndarray:
+        images = self.images[part]
+        self.thumbnails[part] = [
+            numpy.asarray(Image.fromarray(image).resize(THUMBNAIL[::-1]))
+            for image in images]
+        return images
+
+
 def save_features(
-        path: AnyPath, images: numpy.ndarray | Images,
+        path: AnyPath, images: Sliced,
         labels: numpy.ndarray | None, names: list[str] | None,
         compute: Callable[[numpy.ndarray], typing.Any], kind: str,
         notes: Sequence[str], chunk: int = 1000, verbose: bool = True
         ) -> tuple[int, int]:
-    """Writes x, y, index and notes to an npz file.
+    """Writes x, y, index, thumbnails and notes to an npz file.
 
-    ``compute``, ``kind``, ``chunk`` and ``verbose`` are those of
-    :func:`extract`.
+    More than MOST_THUMBNAILS images have no thumbnails.  ``compute``,
+    ``kind``, ``chunk`` and ``verbose`` are those of :func:`extract`.
 
     Returns:
         tuple: The shape of x.
@@ -60,8 +88,11 @@ def save_features(
     check_output(path)
     if not len(images):
         raise InputError('there are no images; give a data set that has some')
-    with extract(images, compute, kind, chunk, verbose) as x:
+    shrunk = Shrunk(images) if len(images) <= MOST_THUMBNAILS else None
+    with extract(shrunk or images, compute, kind, chunk, verbose) as x:
         arrays = {'x': x, 'notes': numpy.array(notes)}
+        if shrunk is not None:
+            arrays['thumbnails'] = shrunk.thumbnails
         if labels is not None:
             arrays['y'] = labels
         if names is not None:
