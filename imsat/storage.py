@@ -320,7 +320,11 @@ MAPPED = 1 << 16  # bytes; of less there is nothing to gain
 
 def _read_member(archive, name):
     """An array; its bytes are compared with their checksum first."""
-    return array_from(archive.read(_member_of(archive, name)))
+    content = archive.read(_member_of(archive, name))
+    if _read_header(io.BytesIO(content))[2].hasobject:
+        raise ValueError(f'{name} is of Python objects; make it numbers or '
+                         f'text, by {name}.astype(str) for example')
+    return array_from(content)
 
 
 def _member_of(archive, name):

@@ -84,8 +84,7 @@ def sample_of(data, seed):
     rows = numpy.sort(numpy.random.default_rng(seed).choice(n, most, False))
     return dataclasses.replace(
         data, x=data.x[rows], y=None if data.y is None else data.y[rows],
-        index=named(data, rows), thumbnails=None if data.thumbnails is None
-        else data.thumbnails[rows]), rows
+        index=named(data, rows)), rows
 
 
 class Points:

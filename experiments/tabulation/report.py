@@ -34,8 +34,8 @@ class Cell:
     Args:
         values (dict): In %, by seed.
         paper (Figure): None where the paper has none.
-        times (tuple of float): Seconds of those runs that were timed on a
-            CPU.
+        times (tuple of float): Seconds of those runs that were timed on one
+            thread of a CPU: a GPU's would say nothing beside them.
     """
     values: dict
     paper: Figure
@@ -68,9 +68,9 @@ class Cell:
         return '' if self.paper is None else number(
             self.paper.mean, self.paper.deviation) + self.paper.mark
 
-    def seconds(self):
-        """The median, for a GPU's would say nothing beside a CPU's."""
-        return f'{numpy.median(self.times):,.0f}' if self.times else ''
+    def seconds(self, form=',.0f'):
+        """The median."""
+        return format(numpy.median(self.times), form) if self.times else ''
 
 
 def number(mean, deviation):
@@ -103,7 +103,8 @@ class Report:
                      if runs[seed].get(metric) is not None},
                     self.table.rows[i].figures.get((dataset, metric)),
                     tuple(known((run for run in runs.values()
-                                 if run['device'].endswith(CORES)),
+                                 if run['device'].endswith(CORES)
+                                 and run['threads'] == 1),
                                 'seconds')))
 
     def write(self, out):
@@ -166,8 +167,6 @@ class Report:
 
     def _record(self, i, row, dataset, metric):
         cell = self.cell(i, dataset, metric)
-        seconds = known(self.results.get((i, dataset), {}).values(),
-                        'seconds')
         paper = cell.paper or Figure(None)
         return [dataset, row.method,
                 ' '.join(f'{k}={v}' for k, v in row.options.items()), metric,
@@ -176,7 +175,7 @@ class Report:
                 len(cell.values), ' '.join(map(str, cell.values)),
                 ' '.join(f'{v:.4f}' for v in cell.values.values()),
                 paper.mean, paper.deviation,
-                f'{numpy.mean(seconds):.1f}' if seconds else '']
+                cell.seconds('.1f')]
 
     def _table(self, columns, title_of, show):
         """A column is a data set, a metric and titles of what is shown."""

@@ -1,4 +1,5 @@
 """A folder of images, PNG or JPEG."""
+import contextlib
 import os
 import struct
 import typing
@@ -19,6 +20,7 @@ FORMATS = 'PNG', 'JPEG'
 SUFFIXES = '.png', '.jpg', '.jpeg'
 # To which images are resized that are larger than LARGEST or not all alike.
 DEFAULT, LARGEST = (32, 32), (64, 64)
+AT_A_TIME = 100  # images that are read between two looks at the bar
 ORIENTATION = 0x112  # the tag of EXIF
 PIXELS = 'Pixels x / 128 - 1.'
 # What Pillow raises for a damaged file.
@@ -54,9 +56,10 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
     pixels = numpy.empty((len(images), height, width, 3), numpy.uint8)
     with ProgressBar(len(images), folder.name, 'image',
                      disable=not verbose) as bar:
-        for i in range(len(images)):
-            pixels[i] = images[i:i + 1]
-            bar.update(1)
+        for start in range(0, len(images), AT_A_TIME):
+            part = images[start:start + AT_A_TIME]
+            pixels[start:start + len(part)] = part
+            bar.update(len(part))
     in_colour = channels == 3 if channels else bool(
         (pixels != pixels[..., :1]).any())
     if not in_colour:
@@ -99,18 +102,29 @@ class Images:
                           f'{left_out[0]}')
         self.names = [path.relative_to(folder).as_posix()
                       for path in self._paths]
-        self.size, self.note = (size, 'resized to') if size \
-            else _common_size(self._paths)
+        with bombs_refused():
+            self.size, self.note = (size, 'resized to') if size \
+                else _common_size(self._paths)
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, part: slice) -> numpy.ndarray:
         """Shape (n, height, width, 3), uint8."""
-        return numpy.stack([numpy.broadcast_to(
-            read_image(path, self.size, self._mode, self._resample).reshape(
-                *self.size, -1), (*self.size, 3))
-            for path in self._paths[part]])
+        with bombs_refused():
+            return numpy.stack([numpy.broadcast_to(
+                read_image(path, self.size, self._mode, self._resample
+                           ).reshape(*self.size, -1), (*self.size, 3))
+                for path in self._paths[part]])
+
+
+@contextlib.contextmanager
+def bombs_refused():
+    """Images so large that Pillow warns are errors.  Not of one image at a
+    time, for what is warned of once would be so of each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', Image.DecompressionBombWarning)
+        yield
 
 
 def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
@@ -204,10 +218,8 @@ def read_image(path: AnyPath, size: tuple[int, int], mode: str = 'RGB',
 
 def _open(path, function: typing.Callable):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('error', Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                return function(image)
+        with Image.open(path, formats=FORMATS) as image:
+            return function(image)
     except FAULTS as e:
         if isinstance(e, OSError) and e.errno is not None:
             raise

@@ -108,6 +108,14 @@ def test_what_points_are_called(tmp_path):
             load_dataset(str(path))
 
 
+def test_names_that_are_objects(tmp_path):
+    path = tmp_path / 'a.npz'
+    numpy.savez(path, x=X, index=numpy.array([*'abcdef'], object))
+    with pytest.raises(InputError, match='index is of Python objects; make '
+                                         'it numbers or text'):
+        load_dataset(str(path))
+
+
 def test_what_points_look_like(tmp_path):
     path = tmp_path / 'a.npz'
     small = RNG.integers(0, 256, (len(X), 2, 4, 3)).astype('u1')

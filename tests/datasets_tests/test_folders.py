@@ -1,5 +1,6 @@
 import io
 import struct
+import warnings
 import zlib
 
 import numpy
@@ -136,6 +137,18 @@ def flipped():
     content = bytearray(png(GREY[0]))
     content[content.index(b'IDAT') + 12] ^= 1
     return bytes(content)
+
+
+def test_what_is_wrong_with_many_images_is_said_once(tmp_path):
+    exif = Image.Exif()
+    exif[0x10e] = 'a description'
+    for i in range(5):
+        save(tmp_path / f'{i}.jpg', GREY[i % 3] // (i + 1),
+             exif=exif.tobytes()[:-9])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('default')
+        load(tmp_path, image_size='5x4')
+    assert len(caught) == 1 and caught[0].category is UserWarning
 
 
 @pytest.mark.parametrize('content', [

@@ -89,9 +89,11 @@ def test_features_are_shown_as_the_images_that_they_are_of():
     assert Path('h/nearest.png').exists()
     data, query, _ = read('f.npz', 'f.npz')
     assert data.thumbnails[query[-1]].tolist() == 2 * [3 * [list(blue)]]
+    assert data.index == 2 * names
     numpy.savez('g.npz', x=X, y=numpy.repeat([0, 1], 40),
                 thumbnails=thumbnails[:, :1])
-    assert read('f.npz', 'g.npz')[0].images is None
+    data, _, _ = read('f.npz', 'g.npz')
+    assert data.images is None and data.index is None
 
 
 def test_options_are_named_as_a_user_knows_them(capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """Features of many images, chunk by chunk, with progress."""
 import contextlib
+import time
 import typing
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,10 @@ from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.progress import ProgressBar
 from imsat.storage import default_cache, digest, is_table, keep, look_up
+
+
+# Seconds after which chunks of a run that did not end go: a week.
+FORGOTTEN = 7 * 86400
 
 
 class Sliced(typing.Protocol):
@@ -66,6 +71,10 @@ def extract(images: Sliced, compute: Callable[[numpy.ndarray], typing.Any],
     with contextlib.suppress(OSError):
         for path in kept:
             path.unlink(missing_ok=True)
+        # Those of other chunks, which nobody may ask for again.
+        for path in folder.iterdir():
+            if path.stat().st_mtime < time.time() - FORGOTTEN:
+                path.unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -83,16 +83,19 @@ def save_features(
         tuple: The shape of x.
 
     Raises:
-        InputError: If ``path`` can not be written, or there are no images.
+        InputError: If there are no images.
     """
-    check_output(path)
     if not len(images):
         raise InputError('there are no images; give a data set that has some')
     shrunk = Shrunk(images) if len(images) <= MOST_THUMBNAILS else None
     with extract(shrunk or images, compute, kind, chunk, verbose) as x:
-        arrays = {'x': x, 'notes': numpy.array(notes)}
-        if shrunk is not None:
+        arrays = {'x': x}
+        if shrunk is None:
+            notes = [*notes, f'More than {MOST_THUMBNAILS:,} images, so '
+                             f'without thumbnails.']
+        else:
             arrays['thumbnails'] = shrunk.thumbnails
+        arrays['notes'] = numpy.array(notes)
         if labels is not None:
             arrays['y'] = labels
         if names is not None:

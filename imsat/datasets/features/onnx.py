@@ -108,6 +108,8 @@ class ONNXFeatures:
             layer=self.layer, size=self.size, layout=self.layout,
             channels=self.channels, mean=self.mean.tolist(),
             std=self.std.tolist(), pool=pool)
+        if device >= 0:  # whose sums are rounded otherwise
+            settings['device'] = 'GPU'
         self.kind = 'onnx-' + hashlib.sha256(
             (sha + json.dumps(settings)).encode()).hexdigest()[:16]
         self.note = (
@@ -150,7 +152,8 @@ class ONNXFeatures:
             raise InputError(
                 f'the network can not take images of {self.size[0]} x '
                 f'{self.size[1]} ({_reason(e)}); give another --size or '
-                f'--layout') from e
+                f'--layout, or a smaller --chunk where memory is short'
+            ) from e
         if not isinstance(y, numpy.ndarray) or y.dtype.kind != 'f' \
                 or y.shape[:1] != x.shape[:1]:
             raise InputError(f'{self.layer} gives no numbers for each image; '
@@ -190,29 +193,31 @@ def _open(path, layer, device):
     content = path.read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_threads()
-    # Where weights are that aren't in what is given as bytes.
-    options.add_session_config_entry(
-        'session.model_external_initializers_file_folder_path',
-        str(path.absolute().parent))
     start = functools.partial(onnxruntime.InferenceSession,
                               sess_options=options,
                               providers=_providers(onnxruntime, device))
-    sha = hashlib.sha256(content)
     try:
         model = onnx.load_from_string(content)
+        sha = hashlib.sha256(content)
+        del content  # a network takes gigabytes
         for beside in _files_beside(onnx, path, model):
             with open(beside, 'rb') as f:
                 while block := f.read(1 << 20):
                     sha.update(block)
-        session = start(content)
-        names = [output.name for output in session.get_outputs()]
-        if layer is not None and layer not in names:
-            known = [name for node in model.graph.node for name in node.output]
-            if layer not in known:
-                raise InputError(f'{path} has no layer {layer!r}; choose '
-                                 f'among {", ".join(known[-8:])}, ...')
+        names = [output.name for output in model.graph.output]
+        known = [name for node in model.graph.node for name in node.output]
+        if layer is None or layer in names:
+            del model
+            session = start(str(path))
+        elif layer not in known:
+            raise InputError(f'{path} has no layer {layer!r}; choose among '
+                             f'{", ".join(known[-8:])}, ...')
+        else:
             model.graph.output.append(
                 onnx.helper.make_empty_tensor_value_info(layer))
+            options.add_session_config_entry(
+                'session.model_external_initializers_file_folder_path',
+                str(_follow_links(onnx, path, model)))
             session = start(model.SerializeToString())
     except (*_faults(), DecodeError) as e:
         raise InputError(f'{path} is no ONNX network that can be run '
@@ -225,27 +230,63 @@ def _open(path, layer, device):
 
 
 def _providers(onnxruntime, device):
-    if device < 0:
+    if device == -1:
         return ['CPUExecutionProvider']
+    if device < -1:
+        raise ArgumentError('device', f'is {device}; give the number of a '
+                            f'GPU, or -1 for the CPU', '--device')
     if CUDA not in onnxruntime.get_available_providers():
         raise ArgumentError(
             'device', f'is {device}, and this ONNX Runtime is for CPUs alone; '
             f'install onnxruntime-gpu in its place, or give -1', '--device')
-    return [(CUDA, {'device_id': device}), 'CPUExecutionProvider']
+    return [(CUDA, {'device_id': device, 'use_tf32': 0}),
+            'CPUExecutionProvider']
 
 
 def _files_beside(onnx, path, model):
     """Where else the weights of a network are."""
-    helper = onnx.external_data_helper
-    paths = [path.parent / name for name in sorted({
-        helper.ExternalDataInfo(tensor).location
-        for tensor in model.graph.initializer
-        if helper.uses_external_data(tensor)})]
+    paths = [path.parent / name for name in sorted(
+        {info.location for _, info in _weights_beside(onnx, model)})]
     for beside in paths:
         if not beside.is_file():
-            raise InputError(f'weights of {path} are in {beside.name}, which '
-                             f'is not beside it; put it there')
+            raise InputError(f'weights of {path} are in {beside}, which is '
+                             f'not there; put it there, or export the network '
+                             f'again')
     return paths
+
+
+def _follow_links(onnx, path, model):
+    """Names the files that links beside a network lead to, as Hugging Face's
+    cache has them, and which ONNX Runtime refuses; returns their folder."""
+    folder = path.absolute().parent
+    for tensor, info in _weights_beside(onnx, model):
+        beside = (path.parent / info.location).resolve()
+        if (path.parent / info.location).is_symlink():
+            folder = beside.parent
+            for entry in tensor.external_data:
+                if entry.key == 'location':
+                    entry.value = beside.name
+    return folder
+
+
+def _weights_beside(onnx, model):
+    """Tensors that are in other files, and where."""
+    helper = onnx.external_data_helper
+    nodes = [*model.graph.node, *(node for function in model.functions
+                                  for node in function.node)]
+    for tensor in (*model.graph.initializer, *_tensors(nodes)):
+        if helper.uses_external_data(tensor):
+            yield tensor, helper.ExternalDataInfo(tensor)
+
+
+def _tensors(nodes):
+    """Those that nodes, and the graphs within them, have for attributes."""
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in attribute.g, *attribute.graphs:
+                yield from graph.initializer
+                yield from _tensors(graph.node)
 
 
 def _faults():

@@ -1,3 +1,5 @@
+import os
+
 import numpy
 import pytest
 from PIL import Image
@@ -73,6 +75,16 @@ class Reds(Compute):
     def __call__(self, part):
         self.calls.append(len(part))
         return part[:, 0, 0, :1]
+
+
+def test_chunks_that_nobody_asks_for_again(tmp_path):
+    with pytest.raises(RuntimeError):
+        run(Compute(stop=3))
+    first, second = sorted((tmp_path / 'cache').glob('double/*.npz'))
+    aged = first.stat().st_mtime - 8 * 86400
+    os.utime(first, (aged, aged))
+    run(Compute(), IMAGES + 1)
+    assert list((tmp_path / 'cache').glob('double/*.npz')) == [second]
 
 
 def test_beyond_memory(monkeypatch):

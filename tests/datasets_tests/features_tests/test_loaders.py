@@ -1,5 +1,6 @@
 import numpy
 import pytest
+from PIL import Image
 
 from imsat import InputError
 from imsat.datasets import Files, load_dataset
@@ -40,6 +41,25 @@ def test_features_of_another_data_set(tmp_path, name, shape, classes):
     with pytest.raises(InputError) as e:
         load_dataset(name, tmp_path)
     assert f'not {shape} with labels of {classes} classes' in str(e.value)
+
+
+@pytest.mark.parametrize('most', [3, 2])
+def test_thumbnails(tmp_path, monkeypatch, most):
+    monkeypatch.setattr(loaders, 'MOST_THUMBNAILS', most)
+    images = RNG.integers(0, 256, (3, 50, 40, 3)).astype('u1')
+    path = tmp_path / 'f.npz'
+    shape = loaders.save_features(
+        path, images, None, ['a', 'b', 'c'], lambda part: part[:, 0, :4, 0],
+        'corner', ['a note'], 2, False)
+    data = load_dataset(str(path))
+    assert shape == data.x.shape == (3, 4) and data.index == ['a', 'b', 'c']
+    if most < 3:
+        assert data.thumbnails is None
+        assert data.notes == ['a note', 'More than 2 images, so without '
+                              'thumbnails.']
+        return
+    numpy.testing.assert_array_equal(data.thumbnails, numpy.stack([
+        Image.fromarray(image).resize((32, 32)) for image in images]))
 
 
 def test_gist_goes_on_after_an_interruption(tmp_path, monkeypatch):

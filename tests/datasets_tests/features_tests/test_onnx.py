@@ -155,14 +155,50 @@ def test_weights_in_another_file(network, tmp_path):
             inner(IMAGES), expected(IMAGES, w=factor * W), rtol=1e-4,
             atol=1e-4)
     assert len(graphs) == 1 and len(kinds) == 2
-    (tmp_path / 'weights').unlink()
-    with pytest.raises(InputError, match='are in weights, which is not '
-                                         'beside it; put it there'):
-        ONNXFeatures(path)
+
+    # As links lead to them from Hugging Face's cache.
+    blobs, snapshot = tmp_path / 'blobs', tmp_path / 'snapshot'
+    blobs.mkdir()
+    snapshot.mkdir()
+    for name in 'graph.onnx', 'weights':
+        (tmp_path / name).rename(blobs / f'hash of {name}')
+        (snapshot / name).symlink_to(blobs / f'hash of {name}')
+    for layer, pool in (None, None), ('pixels', 'mean'):
+        linked = ONNXFeatures(snapshot / 'graph.onnx', layer, (6, 4),
+                              pool=pool)
+        numpy.testing.assert_allclose(linked(IMAGES), expected(
+            IMAGES, w=2 * W), rtol=1e-4, atol=1e-4)
+        assert linked.kind == (inner if layer else features).kind
+    (snapshot / 'weights').unlink()
+    with pytest.raises(InputError, match='are in .*snapshot/weights, which '
+                                         'is not there; put it there'):
+        ONNXFeatures(snapshot / 'graph.onnx')
+
+
+def test_weights_within_a_node_in_another_file(tmp_path):
+    path, kinds = tmp_path / 'network.onnx', set()
+    for factor in 1, 2:
+        value = onnx.numpy_helper.from_array(factor * W[:, :, None, None])
+        write(path, [helper.make_node('Constant', [], ['W'], value=value),
+                     helper.make_node('Conv', ['x', 'W'], ['pixels']),
+                     helper.make_node('GlobalAveragePool', ['pixels'], ['y'])],
+              ('N', 3, 6, 4))
+        model = onnx.load(path)
+        (tmp_path / 'weights').unlink(missing_ok=True)
+        onnx.save(model, path, save_as_external_data=True, location='weights',
+                  size_threshold=0, convert_attribute=True)
+        features = ONNXFeatures(path)
+        kinds.add(features.kind)
+        numpy.testing.assert_allclose(
+            features(IMAGES), expected(IMAGES, w=factor * W), rtol=1e-4,
+            atol=1e-4)
+    assert len(kinds) == 2
 
 
 def test_no_gpu(network):
     onnxruntime = pytest.importorskip('onnxruntime')
+    with pytest.raises(InputError, match='device is -3; give the number'):
+        ONNXFeatures(network, device=-3)
     if 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
         pytest.skip('this ONNX Runtime has GPUs')
     with pytest.raises(InputError, match='device is 0, and this ONNX Runtime '
