@@ -266,6 +266,14 @@ def about_starts(result):
         if last['why'] == 'neighbors' else
         'lie apart, and from random weights points were not sure of theirs'
     ) + ', so that all was trained once more from there'
+    tried = {restart['mu']: None for restart in result['restarts']
+             if restart['start'] == last['start']}
+    if len(tried) > 1:
+        said += ', with mu = {:g}, which lost clusters, and {:g}'.format(
+            *tried)
+        return [said + (
+            '; what came out was no better.' if result['start'] == 'random'
+            else f'; that with {result["mu"]:g} is kept.')]
     if result['start'] == 'random':
         return [f'{said}; what came out was no better.']
     if result['chosen']['prior'] is None:

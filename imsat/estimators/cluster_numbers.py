@@ -183,11 +183,12 @@ def criteria_of(model, X, cache=None):
         model.prepare(X), min(NEIGHBORS, len(model.labels_) - 1),
         default_cache() if cache is True else cache,
         method=model.neighbor_search)
-    # Of the start that was kept, if there were two.
-    start = model.restarts_[model.best_restart_].terms.get('start')
-    return criteria([
-        restart.logits for restart in model.restarts_
-        if restart.terms.get('start') == start], nearest)
+    def start_of(restart):
+        return restart.terms.get('start'), restart.terms.get('mu')
+    # Of the start that was kept, if there were several.
+    kept = start_of(model.restarts_[model.best_restart_])
+    return criteria([restart.logits for restart in model.restarts_
+                     if start_of(restart) == kept], nearest)
 
 
 def check_numbers(n_clusters):

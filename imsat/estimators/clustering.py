@@ -1,5 +1,6 @@
 """Clustering by IMSAT (section 3.3)."""
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -60,8 +61,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         'K-means or spectral clustering fits the nearest neighbours better '
         'after 1,000 steps, or points are unsure of groups that lie apart, '
         'once more from its clusters: if there is no prior, with the sizes '
-        'of groups that lie apart for one, and else with 1; the better is '
-        'kept')
+        'of groups that lie apart for one, and else with 1, and with 4 where '
+        'that loses clusters; the best is kept')
     prior: Any = again(ClusteringObjective, 'prior')
     delta: float | None = again(ClusteringObjective, 'delta')
     select: str = parameter(
@@ -127,27 +128,22 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
         All restarts are in ``restarts_``, with what neighbours say of them.
         """
-        if self.verbose and not ranks_of(self.communicator).rank:
-            print(f'{compared.method} fits the nearest neighbours better: '
-                  f'once more from its clusters' if compared.is_better else
-                  'groups lie apart, and points are not sure of theirs: once '
-                  'more with the sizes of the groups', flush=True)
-        second = SecondStart(**self.get_params(deep=False))
-        second.begin(self, compared, sample_weight)
-        try:
-            super(IMSATClustering, second).fit(
-                X, y, sample_weight=sample_weight)
-        except DivergenceError:
-            return compared
-        except KeyboardInterrupt:
-            if self.out is not None:
-                raise
-        if second._compared is None:
-            self._warn(f'fit was stopped on its way from the clusters of '
-                       f'{compared.method}; what was learnt before is kept')
+        self._tell(f'{compared.method} fits the nearest neighbours better: '
+                   f'once more from its clusters' if compared.is_better else
+                   'groups lie apart, and points are not sure of theirs: '
+                   'once more with the sizes of the groups')
+        fit = functools.partial(self._fit_from, compared, X, y, sample_weight)
+        others = fit(SecondStart)
+        if others and others[0].mu_ != self.mu_ \
+                and others[0]._compared.lost_outputs:
+            self._tell(f'clusters were lost: once more from those of '
+                       f'{compared.method} with mu = {self.mu_:g}')
+            others += fit(ThirdStart)
+        if not others:
             return compared
         why = 'neighbors' if compared.is_better else 'surety'
-        for start, fitted in ('random', self), (compared.method, second):
+        for start, fitted in [('random', self), *(
+                (compared.method, other) for other in others)]:
             for restart in fitted.restarts_:
                 judged = compared.judge(restart.logits)
                 restart.terms.update(
@@ -155,20 +151,46 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                     mu=fitted.mu_, told=judged.told,
                     agreement=judged.agreement,
                     surety=surety_of(restart.logits[compared.chosen]))
-        select = self._criterion(compared, second._compared)
+        best, beside, restarts = self, compared, list(self.restarts_)
+        for other in others:
+            select = self._criterion(beside, other._compared)
 
-        def rank(fitted, beside):
-            return {'objective': (beside.ours.used, -fitted.objective_),
-                    'surety': (beside.surety,)}.get(
-                        select, compared.rank(beside.ours))
-        restarts = self.restarts_ + second.restarts_
-        if rank(second, second._compared) > rank(self, compared):
-            compared = second._compared
-            second.best_restart_ += len(self.restarts_)
-            del second._start, second._compared
-            vars(self).update(vars(second))
-        vars(self).update(restarts_=restarts, select_=select)
-        return compared
+            def rank(fitted, beside):
+                return {'objective': (beside.ours.used, -fitted.objective_),
+                        'surety': (beside.surety,)}.get(
+                            select, compared.rank(beside.ours))
+            if rank(other, other._compared) > rank(best, beside):
+                best, beside = other, other._compared
+                best.best_restart_ += len(restarts)
+            restarts += other.restarts_
+        if best is not self:
+            del best._start, best._compared
+            self.__dict__.update(vars(best))
+        self.restarts_, self.select_ = restarts, select
+        return beside
+
+    def _fit_from(self, compared, X, y, sample_weight, kind):
+        """A list of one more fit, a ``kind`` of SecondStart; empty if there
+        was none to the end."""
+        other = kind(**self.get_params(deep=False))
+        other.begin(self, compared, sample_weight)
+        try:
+            super(IMSATClustering, other).fit(
+                X, y, sample_weight=sample_weight)
+        except DivergenceError:
+            return []
+        except KeyboardInterrupt:
+            if self.out is not None:
+                raise
+        if other._compared is None:
+            self._warn(f'fit was stopped on its way from the clusters of '
+                       f'{compared.method}; what was learnt before is kept')
+            return []
+        return [other]
+
+    def _tell(self, what):
+        if self.verbose and not ranks_of(self.communicator).rank:
+            print(what, flush=True)
 
     def _criterion(self, first, second):
         """By what the better of two is told, each Compared."""
@@ -361,3 +383,13 @@ class SecondStart(IMSATClustering):
     @property
     def _rate(self):
         return super()._rate / (SLOWER if self._start.are_apart else 1)
+
+
+class ThirdStart(SecondStart):
+    """Another with the weight of H(Y) that the first fit had, for with less of
+    it outputs were lost."""
+    _part = 'third-start'
+
+    def begin(self, first, compared, sample_weight):
+        super().begin(first, compared, sample_weight)
+        self.mu_ = first.mu_

@@ -114,6 +114,11 @@ class Compared(NamedTuple):
         return self.are_apart and self.surety < SURE
 
     @property
+    def lost_outputs(self) -> bool:
+        """Whether ours are fewer, of not too many."""
+        return self.ours.used < self.theirs.used <= MANY
+
+    @property
     def sizes(self) -> numpy.ndarray:
         """The share of the points in each of theirs, shape (K,)."""
         return numpy.bincount(self.labels, minlength=self.theirs.used) \
@@ -132,10 +137,12 @@ class Compared(NamedTuple):
         """What to compare clusters of these points by, the largest best.
 
         Agreement wants even ones, and would cut the largest of groups that
-        lie apart.
+        lie apart.  Of many clusters a few less say little.
         """
-        return (judged.used, judged.told) if self.are_apart \
-            else (judged.agreement,)
+        if self.are_apart:
+            return judged.used, judged.told
+        return (judged.used if self.theirs.used <= MANY else 0,
+                judged.agreement)
 
 
 def surety_of(logits: numpy.ndarray) -> float:
