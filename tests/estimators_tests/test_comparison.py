@@ -294,6 +294,48 @@ def test_overlapping_groups_have_mu_1(monkeypatch):
     assert model.prior_ is None
 
 
+def test_clusters_that_a_second_start_loses_come_back(monkeypatch, tmp_path,
+                                                      capsys):
+    """Without H(Y) long perturbations make clusters one."""
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+    monkeypatch.setattr(comparison, 'APART', 2)
+    monkeypatch.setattr(comparison.Compared, 'agrees_more', True)
+    monkeypatch.setattr(clustering, 'UNEVEN', 0.)
+    warnings.simplefilter('ignore', imsat.CollapseWarning)
+    options = dict(OPTIONS, alpha=3., out=str(tmp_path))
+    model = imsat.IMSATClustering(4, verbose=True, **options).fit(X)
+    assert [(r.terms['start'], r.terms['mu']) for r in model.restarts_] == [
+        ('random', 4), ('K-means', 0), ('K-means', 4)]
+    used = [len(numpy.unique(r.logits.argmax(axis=1)))
+            for r in model.restarts_]
+    assert used[1] < 4 and model.mu_ == 4
+    assert model.best_restart_ == max(range(3), key=lambda i: (
+        used[i], model.restarts_[i].terms['agreement'])) != 1
+    assert 'clusters were lost: once more from those of K-means with mu = 4' \
+        in capsys.readouterr().out
+    # What was made goes on from there.
+    labels = model.labels_
+    model.set_params(resume=True, verbose=False).fit(X)
+    numpy.testing.assert_array_equal(model.labels_, labels)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()
+                  ) == ['second-start', 'third-start']
+    assert not {'_start', '_compared', '_part'} & vars(model).keys()
+
+
+def test_outputs_that_are_used_count_first():
+    nearest = imsat.neighbors(X, 10)[1]
+    right, fewer = (comparison.judge(numpy.repeat(range(4), SIZES) // by,
+                                     nearest) for by in (1, 2))
+    fewer = fewer._replace(agreement=right.agreement + .1)
+    compared = comparison.Compared(
+        '', None, right._replace(told=.5), fewer, None, X, nearest)
+    assert compared.lost_outputs
+    assert compared.rank(right) > compared.rank(fewer)
+    many = compared._replace(theirs=right._replace(used=101, told=.5))
+    assert not many.lost_outputs
+    assert many.rank(fewer) > many.rank(right)
+
+
 @pytest.mark.parametrize('error', [imsat.DivergenceError, KeyboardInterrupt])
 def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
     monkeypatch.setattr(comparison, 'BETTER', -1)

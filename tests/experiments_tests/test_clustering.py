@@ -353,11 +353,24 @@ def test_groups_that_lie_apart(tmp_path, monkeypatch, capsys):
     ('K-means', 'neighbors', 1, None, 'from there, with mu = 1.'),
     ('K-means', 'surety', 4, [.2, .8], 'from there, with 20, 80 % as prior.')])
 def test_what_is_said_of_starts(start, why, mu, prior, words):
-    result = dict(restarts=[{'start': 'random', 'why': None},
-                            {'start': 'K-means', 'why': why}],
+    result = dict(restarts=[{'start': 'random', 'why': None, 'mu': 4},
+                            {'start': 'K-means', 'why': why, 'mu': 1}],
                   start=start, mu=mu, chosen={'prior': prior})
     sentence, = clustering.about_starts(result)
     assert sentence.startswith('The clusters of K-means ' + (
         'fit' if why == 'neighbors' else 'lie apart'))
     assert sentence.rstrip('.').endswith(words.rstrip('.'))
     assert clustering.about_starts({'restarts': [{}]}) == []
+
+
+@pytest.mark.parametrize('start,words', [
+    ('random', '; what came out was no better.'),
+    ('K-means', '; that with 4 is kept.')])
+def test_what_is_said_of_a_third_start(start, words):
+    others = [{'start': 'K-means', 'why': 'neighbors', 'mu': mu}
+              for mu in (1., 1., 4., 4.)]
+    sentence, = clustering.about_starts(dict(
+        restarts=[{'start': 'random', 'why': None, 'mu': 4.}, *others],
+        start=start, mu=4., chosen={'prior': None}))
+    assert sentence.endswith(
+        f'with mu = 1, which lost clusters, and 4{words}')
