@@ -1,4 +1,4 @@
-"""Computes features of images: x and y in one npz file.
+"""Computes features of images: an npz file that can be clustered.
 
     python experiments/features.py gist --dataset cifar10 \\
         --out cifar10-gist.npz

@@ -70,6 +70,8 @@ def test_page(page, folder, monkeypatch, capsys):
         assert result['accuracy' if script == 'clustering'
                       else 'map_step'] > 0
     for block in after:
+        if 'torch.onnx' in block:  # its packages are not here either
+            continue
         exec(compile(block, page, 'exec'), {})
 
 

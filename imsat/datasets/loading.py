@@ -99,13 +99,13 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
 
     Args:
         name (path): ``FILE.npz`` with ``x``, shape (N, d), or images, and
-            optionally ``y`` and ``image_shape``, or of
-            ``scipy.sparse.save_npz``; ``FILE.npy``, or a folder of these
-            parts; ``FILE.h5``; a table, see
-            :func:`imsat.datasets.tables.read_table`; ``FILE.txt``, a document
-            a line; an IDX file as MNIST's, or a folder of these; a folder of
-            PNG or JPEG images.  The points of npy files and tables stay on
-            disk, :class:`imsat.on_disk.OnDisk`, if they are 64 million
+            optionally ``y``, ``image_shape``, ``index`` and ``thumbnails``,
+            see :class:`Dataset`, or of ``scipy.sparse.save_npz``;
+            ``FILE.npy``, or a folder of these parts; ``FILE.h5``; a table,
+            see :func:`imsat.datasets.tables.read_table`; ``FILE.txt``, a
+            document a line; an IDX file as MNIST's, or a folder of these; a
+            folder of PNG or JPEG images.  The points of npy files and tables
+            stay on disk, :class:`imsat.on_disk.OnDisk`, if they are 64 million
             numbers or more.
         label, index, columns, text: Of a table, see there.
         labels (path): ``.npy``, ``.txt`` (a label a line) or IDX, where the
