@@ -154,12 +154,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         best, beside, restarts = self, compared, list(self.restarts_)
         for other in others:
             select = self._criterion(beside, other._compared)
-
-            def rank(fitted, beside):
-                return {'objective': (beside.ours.used, -fitted.objective_),
-                        'surety': (beside.surety,)}.get(
-                            select, compared.rank(beside.ours))
-            if rank(other, other._compared) > rank(best, beside):
+            if _worth(select, other, other._compared) \
+                    > _worth(select, best, beside):
                 best, beside = other, other._compared
                 best.best_restart_ += len(restarts)
             restarts += other.restarts_
@@ -342,6 +338,15 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
+
+
+def _worth(criterion, fitted, compared):
+    """What to tell the best of several fits by, the largest."""
+    if criterion == 'objective':
+        return compared.ours.used, -fitted.objective_
+    if criterion == 'surety':
+        return (compared.surety,)
+    return compared.rank(compared.ours)
 
 
 class SecondStart(IMSATClustering):
