@@ -102,7 +102,7 @@ class Images:
                           f'{left_out[0]}')
         self.names = [path.relative_to(folder).as_posix()
                       for path in self._paths]
-        with bombs_refused():
+        with _bombs_refused():
             self.size, self.note = (size, 'resized to') if size \
                 else _common_size(self._paths)
 
@@ -111,7 +111,7 @@ class Images:
 
     def __getitem__(self, part: slice) -> numpy.ndarray:
         """Shape (n, height, width, 3), uint8."""
-        with bombs_refused():
+        with _bombs_refused():
             return numpy.stack([numpy.broadcast_to(
                 read_image(path, self.size, self._mode, self._resample
                            ).reshape(*self.size, -1), (*self.size, 3))
@@ -119,7 +119,7 @@ class Images:
 
 
 @contextlib.contextmanager
-def bombs_refused():
+def _bombs_refused():
     """Images so large that Pillow warns are errors.  Not of one image at a
     time, for what is warned of once would be so of each."""
     with warnings.catch_warnings():
