@@ -31,8 +31,10 @@ from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
 from imsat.estimators.cluster_numbers import agreement as above_chance
+from imsat.estimators.comparison import teach
 from imsat.estimators.selection import (
     FIRST_CUT, LAST_CUT, mean_of, pairwise_agreement, rounds)
+from imsat.links import Encoder
 from imsat.metrics import (
     clustering_scores, neighbor_agreement, neighbor_information)
 from imsat.parameters import declarations, option_of
@@ -40,6 +42,7 @@ from imsat.randomness import EVALUATION, generator
 from imsat.storage import (
     atomic_write, default_cache, load_json, load_npz, save_json, save_npz,
     strict)
+from imsat.training.evaluation import predict_logits
 from paper.systems import PAPER
 
 OTHERS = {'usps': usps, 'blobs': lambda data_dir: blobs(UNEQUAL, 10, 8)}
@@ -50,7 +53,7 @@ JOINED = 50  # subsets of each size that are joined
 MOST = 20_000  # subsets that are looked at
 
 # How a criterion is called, and whether more is better.  All are of the
-# clusters or the terms of one run, but for the last two.
+# clusters or the terms of one run, but for the last.
 CRITERIA = {
     'objective': ('objective', False),
     'conditional_entropy': ('H(Y\\|X)', False),
@@ -62,8 +65,10 @@ CRITERIA = {
     'information': ('I(Y; Y of 10 neighbours)', True),
     'agreement': ('its square / H(Y)', True),
     'held_out': ('held-out half by neighbours', True),
+    'learnt': ('learnt from a half', True),
     'consensus': ('mean ARI to the others', True),
 }
+AT_END = 'learnt',  # and not at each evaluation
 
 
 class Recorded(IMSATClustering):
@@ -113,7 +118,9 @@ def run(args):
                 f'there is no {name!r}; choose among '
                 f'{", ".join([*SOURCES, *OTHERS])}')
     for name in args.datasets:
-        folder = Path(args.out) / name
+        # Runs of fewer epochs are other runs.
+        folder = Path(args.out) / '-'.join(
+            [name, *([str(args.epochs)] if args.epochs else [])])
         folder.mkdir(parents=True, exist_ok=True)
         x, y = load(name, args.data_dir)
         _, indices = imsat.neighbors(x, min(NEIGHBORS, len(x) - 1),
@@ -179,13 +186,15 @@ def train(model, x, y, threads, path):
     """Writes all that a run gives to one file."""
     model.fit(x, y)
     restart, = model.restarts_
+    clusters = numpy.array(model.history_, numpy.uint16)
     evaluated = [entry for entry in restart.log if 'all/accuracy' in entry]
     save_npz(path, {
         'about': json.dumps(dict(
             restart.summary(), made_with=model.made_with(()), log=evaluated,
             warnings=model.warnings_, threads=threads, versions=get_versions(),
+            learnt=learnt(clusters[-1].astype(int), model.prepare(x)),
             device=devices.describe(devices.get_device(model.device)))),
-        'clusters': numpy.array(model.history_, numpy.uint16),
+        'clusters': clusters,
         'probability': model.predict_proba(x).astype(numpy.float16)})
 
 
@@ -218,7 +227,8 @@ def judge(folder, indices, y):
         # At the end it is known for all data.
         judged[-1][-1].update(
             objective=told['objective'], seconds=told['seconds'],
-            device=told['device'], commit=told['versions']['commit'])
+            device=told['device'], commit=told['versions']['commit'],
+            learnt=told['learnt'])
     for at in range(len(judged[0])):
         agreement = pairwise_agreement(
             [arrays['clusters'][at] for arrays in runs])
@@ -262,8 +272,7 @@ def of_neighbors(clusters, indices):
 def held_out(clusters, indices, k=10):
     """How many points have the cluster that most of their k nearest have, of
     those neighbours that are in the other half of the points."""
-    n = len(clusters)
-    half = generator(0, EVALUATION).permutation(n) < n / 2
+    n, half = len(clusters), half_of(len(clusters))
     other = half[indices] != half[:, None]
     nearest = other & (other.cumsum(axis=1) <= k)
     width = int(clusters.max()) + 1
@@ -271,6 +280,23 @@ def held_out(clusters, indices, k=10):
         (width * numpy.arange(n)[:, None] + clusters[indices])[nearest],
         minlength=n * width).reshape(n, width)
     return float((votes.argmax(axis=1) == clusters).mean())
+
+
+def half_of(n):
+    return generator(0, EVALUATION).permutation(n) < n / 2
+
+
+def learnt(clusters, x):
+    """Of how many points a network says the cluster that has learnt those of
+    the other half of the points x, shape (N, d)."""
+    half, right = half_of(len(clusters)), 0
+    for seen in half, ~half:
+        network = Encoder(x.shape[1], clusters.max() + 1,
+                          rng=numpy.random.RandomState(0))
+        teach(network, x[seen], clusters[seen], PAPER['batch_size'], seed=0)
+        said = predict_logits(network, x[~seen]).argmax(axis=1)
+        right += (said == clusters[~seen]).sum()
+    return float(right / len(clusters))
 
 
 def subsets(n, m):
@@ -372,13 +398,15 @@ def rows_of(judged, runs, accuracy, early, folder):
         return [shown(picks(values_of_subsets(index), accuracy[index]))
                 for index in indices] + [''] * (len(SIZES) - len(sizes))
     for criterion, (title, _) in CRITERIA.items():
+        is_early = criterion not in AT_END
         yield [title, number(correlation(runs, criterion, accuracy)), *(
             number(correlation([run[at] for run in judged], criterion,
-                               accuracy)) for at in early),
+                               accuracy)) if is_early else ''
+            for at in early),
             *of_sizes(lambda index: values_of(runs, criterion, index)),
             shown(accuracy[halve(judged, criterion,
                                  subsets(len(runs), HALVED))])
-            if len(runs) >= HALVED else '']
+            if is_early and len(runs) >= HALVED else '']
     if (folder / 'joined.json').exists():
         yield ['all of them joined', '', '', '', *(
             shown(numpy.array(accuracies)) for accuracies in

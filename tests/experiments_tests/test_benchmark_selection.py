@@ -7,6 +7,7 @@ import pytest
 import benchmark_selection as benchmark
 from common import markdown
 from imsat import InputError
+from imsat.estimators import comparison
 from imsat.storage import load_json, save_json
 
 RNG = numpy.random.default_rng(0)
@@ -17,6 +18,7 @@ Y = numpy.repeat([0, 1], 40)
 @pytest.fixture
 def out(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, 'OTHERS', {'two': lambda _: (X, Y)})
+    monkeypatch.setattr(comparison, 'LESSONS', 2)
     monkeypatch.setenv('IMSAT_CACHE', str(tmp_path / 'cache'))
     return tmp_path / 'out'
 
@@ -27,16 +29,19 @@ def run(out, *options):
 
 def test_runs_and_tables(out, tmp_path, capsys):
     run(out, 'two', '--runs', '2', '--epochs', '4')
-    first = (out / 'two/seed-0.npz').read_bytes()
+    first = (out / 'two-4/seed-0.npz').read_bytes()
     run(out, 'two', '--runs', '3', '--epochs', '4')
-    assert (out / 'two/seed-0.npz').read_bytes() == first
-    judged = load_json(out / 'two/criteria.json')
+    assert (out / 'two-4/seed-0.npz').read_bytes() == first
+    judged = load_json(out / 'two-4/criteria.json')
     assert [run[-1]['seed'] for run in judged] == [0, 1, 2]
     assert [entry['epoch'] for entry in judged[0]] == [1, 2, 3, 4]
+    # Those of other epochs are others, of other settings refused.
+    (out / 'two-5').symlink_to('two-4')
     with pytest.raises(InputError, match='another epochs .4 and not 5'):
         run(out, 'two', '--epochs', '5')
+    (out / 'two-5').unlink()
     # One that was lost is run again, and what is printed is its own.
-    (out / 'two/seed-1.npz').unlink()
+    (out / 'two-4/seed-1.npz').unlink()
     capsys.readouterr()
     run(out, 'two', '--runs', '3', '--epochs', '4')
     printed, = capsys.readouterr().out.splitlines()
@@ -46,10 +51,10 @@ def test_runs_and_tables(out, tmp_path, capsys):
     page.write_text(f'before\n{markdown.BEGIN}\n{markdown.END}\nafter\n')
     run(out, '--table', str(page), '--record', str(tmp_path / 'runs.json'))
     record = load_json(tmp_path / 'runs.json')
-    assert [run['seed'] for run in record['two']] == [0, 1, 2]
-    assert [run['accuracy'] for run in record['two']] == [
+    assert [run['seed'] for run in record['two-4']] == [0, 1, 2]
+    assert [run['accuracy'] for run in record['two-4']] == [
         run[-1]['accuracy'] for run in judged]
-    assert all(run['device'] and run['commit'] for run in record['two'])
+    assert all(run['device'] and run['commit'] for run in record['two-4'])
     text = page.read_text()
     assert '3 runs of 4 epochs' in text
     for title, _ in benchmark.CRITERIA.values():
@@ -57,17 +62,18 @@ def test_runs_and_tables(out, tmp_path, capsys):
     assert '| all of them joined |' in text
     # Of others, which are not there, all stays.
     others = '### three\n\nas it is\n\n| a |\n| --- |\n| 1 |\n\n### a\n\nb'
-    page.write_text(f'{markdown.BEGIN}\n{others}\n\n### two\n\nold\n'
+    page.write_text(f'{markdown.BEGIN}\n{others}\n\n### two-4\n\nold\n'
                     f'{markdown.END}\n')
-    save_json(tmp_path / 'runs.json', {'three': [{'seed': 7}], 'two': []})
+    save_json(tmp_path / 'runs.json', {'three': [{'seed': 7}], 'two-4': []})
     run(out, '--table', str(page), '--record', str(tmp_path / 'runs.json'))
     assert load_json(tmp_path / 'runs.json') == {
-        'three': [{'seed': 7}], 'two': record['two']}
+        'three': [{'seed': 7}], 'two-4': record['two-4']}
     again = page.read_text()
-    assert again.startswith(f'{markdown.BEGIN}\n### a\n\nb\n\n### three\n\nas '
-                            f'it is\n\n| a |\n| --- |\n| 1 |\n\n### two\n\n3 ')
-    assert text.split('### two')[1].split(markdown.END)[0] == again.split(
-        '### two')[1].split(markdown.END)[0]
+    assert again.startswith(
+        f'{markdown.BEGIN}\n### a\n\nb\n\n### three\n\nas it is\n\n'
+        f'| a |\n| --- |\n| 1 |\n\n### two-4\n\n3 ')
+    assert text.split('### two-4')[1].split(markdown.END)[0] == again.split(
+        '### two-4')[1].split(markdown.END)[0]
     with pytest.raises(InputError, match="no 'x'; choose among"):
         run(out, 'x')
 
@@ -109,6 +115,14 @@ def test_held_out():
     assert .9 < benchmark.held_out(numpy.arange(n) // 50, indices) < 1
     clusters = RNG.integers(0, 2, n)
     assert .3 < benchmark.held_out(clusters, indices) < .7
+
+
+def test_what_a_network_learns_of_a_half(monkeypatch):
+    monkeypatch.setattr(comparison, 'LESSONS', 20)
+    assert benchmark.learnt(Y, X.astype('f')) == 1
+    # What is by chance can be learnt by heart, and tells of no others.
+    x = RNG.normal(size=(100, 50)).astype('f')
+    assert .3 < benchmark.learnt(RNG.integers(0, 2, 100), x) < .7
 
 
 def test_picks():
