@@ -68,7 +68,6 @@ CRITERIA = {
     'learnt': ('learnt from a half', True),
     'consensus': ('mean ARI to the others', True),
 }
-AT_END = 'learnt',  # and not at each evaluation
 
 
 class Recorded(IMSATClustering):
@@ -119,8 +118,8 @@ def run(args):
                 f'{", ".join([*SOURCES, *OTHERS])}')
     for name in args.datasets:
         # Runs of fewer epochs are other runs.
-        folder = Path(args.out) / '-'.join(
-            [name, *([str(args.epochs)] if args.epochs else [])])
+        folder = Path(args.out) / (
+            f'{name}-{args.epochs}' if args.epochs else name)
         folder.mkdir(parents=True, exist_ok=True)
         x, y = load(name, args.data_dir)
         _, indices = imsat.neighbors(x, min(NEIGHBORS, len(x) - 1),
@@ -131,8 +130,10 @@ def run(args):
                                args.device)
             if path.exists():
                 check_same(path, model)
+                complete(path, x)
                 continue
             train(model, x, y, args.threads, path)
+            complete(path, x)
             judged = judge(folder, indices, y)
             save_json(folder / 'criteria.json', judged)
             run = judged[runs_in(folder).index(path)][-1]
@@ -186,16 +187,24 @@ def train(model, x, y, threads, path):
     """Writes all that a run gives to one file."""
     model.fit(x, y)
     restart, = model.restarts_
-    clusters = numpy.array(model.history_, numpy.uint16)
     evaluated = [entry for entry in restart.log if 'all/accuracy' in entry]
     save_npz(path, {
         'about': json.dumps(dict(
             restart.summary(), made_with=model.made_with(()), log=evaluated,
             warnings=model.warnings_, threads=threads, versions=get_versions(),
-            learnt=learnt(clusters[-1].astype(int), model.prepare(x)),
             device=devices.describe(devices.get_device(model.device)))),
-        'clusters': clusters,
+        'clusters': numpy.array(model.history_, numpy.uint16),
         'probability': model.predict_proba(x).astype(numpy.float16)})
+
+
+def complete(path, x):
+    """Adds to a run what was not measured with it."""
+    arrays = load_npz(path)
+    told = about(arrays)
+    if 'learnt' not in told:
+        told['learnt'] = learnt(arrays['clusters'][-1].astype(int),
+                                x.astype(numpy.float32))
+        save_npz(path, {**arrays, 'about': json.dumps(told)})
 
 
 def about(arrays):
@@ -398,7 +407,7 @@ def rows_of(judged, runs, accuracy, early, folder):
         return [shown(picks(values_of_subsets(index), accuracy[index]))
                 for index in indices] + [''] * (len(SIZES) - len(sizes))
     for criterion, (title, _) in CRITERIA.items():
-        is_early = criterion not in AT_END
+        is_early = criterion in judged[0][0]  # and not only at the end
         yield [title, number(correlation(runs, criterion, accuracy)), *(
             number(correlation([run[at] for run in judged], criterion,
                                accuracy)) if is_early else ''

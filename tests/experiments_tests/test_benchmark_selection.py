@@ -1,5 +1,6 @@
 """The benchmark of selection: what it keeps, and what each rule picks."""
 import itertools
+import json
 
 import numpy
 import pytest
@@ -8,7 +9,7 @@ import benchmark_selection as benchmark
 from common import markdown
 from imsat import InputError
 from imsat.estimators import comparison
-from imsat.storage import load_json, save_json
+from imsat.storage import load_json, load_npz, save_json, save_npz
 
 RNG = numpy.random.default_rng(0)
 X = numpy.concatenate([RNG.normal(c, 1, (40, 3)) for c in (0, 6)])
@@ -35,6 +36,14 @@ def test_runs_and_tables(out, tmp_path, capsys):
     judged = load_json(out / 'two-4/criteria.json')
     assert [run[-1]['seed'] for run in judged] == [0, 1, 2]
     assert [entry['epoch'] for entry in judged[0]] == [1, 2, 3, 4]
+    # What was not measured then is added.
+    path = out / 'two-4/seed-0.npz'
+    arrays = load_npz(path)
+    told = benchmark.about(arrays)
+    del told['learnt']
+    save_npz(path, {**arrays, 'about': json.dumps(told)})
+    run(out, 'two', '--runs', '3', '--epochs', '4')
+    assert load_json(out / 'two-4/criteria.json') == judged
     # Those of other epochs are others, of other settings refused.
     (out / 'two-5').symlink_to('two-4')
     with pytest.raises(InputError, match='another epochs .4 and not 5'):
