@@ -75,6 +75,11 @@ class Encoder(chainer.Chain):
                     setattr(self, f'bn{i}', L.BatchNormalization(
                         units, decay=.9, eps=2e-5, initial_avg_var=0))
 
+    @property
+    def last(self) -> L.Linear:
+        """The linear layer of the outputs."""
+        return self[f'l{self.n_hidden + 1}']
+
     def forward(self, x: VariableOrArray,
                 update_statistics: bool = True) -> chainer.Variable:
         """Logits, shape (B, M), of x, shape (B, d).
@@ -99,4 +104,4 @@ class Encoder(chainer.Chain):
                                              bn.avg_mean, bn.avg_var, bn.decay)
             else:
                 h = batch_normalization_relu(h, bn.gamma, bn.beta, bn.eps)
-        return self[f'l{self.n_hidden + 1}'](h)
+        return self.last(h)

@@ -35,6 +35,7 @@ class TanhNetwork(chainer.Chain):
         super().__init__()
         inputs = n_in, *layers(sizes)
         check_memory(inputs)
+        self.n_layers = len(inputs) - 1
         with self.init_scope():
             for i, (fan_in, units) in enumerate(zip(inputs, inputs[1:])):
                 setattr(self, f'l{i + 1}', L.Linear(
@@ -43,6 +44,7 @@ class TanhNetwork(chainer.Chain):
 
     def forward(self, x: VariableOrArray) -> chainer.Variable:
         """H of Erin Liong et al., shape (B, D), within (-1, 1)."""
-        for layer in self.children():
-            x = F.tanh(layer(x))
+        # children() has l10 before l2.
+        for i in range(1, self.n_layers + 1):
+            x = F.tanh(self[f'l{i}'](x))
         return x

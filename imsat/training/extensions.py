@@ -1,6 +1,7 @@
 """What is done around the steps: evaluation, Eq. 10's penalty, a bar, and a
 look at whether all is finite."""
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -172,6 +173,13 @@ class LatePenalty(extension.Extension):
 
     def serialize(self, serializer):
         self.loss.penalty = serializer('penalty', self.loss.penalty)
+        epochs = int(serializer('epochs', self.epochs))
+        if epochs != self.epochs:
+            warnings.warn(
+                f'the prior came or comes in after {epochs} epochs, as in the '
+                f'run that goes on, and not after {self.epochs}, as in one of '
+                f'so many epochs from the start')
+            self.epochs = epochs
 
 
 def sort_outputs(network, x, prior, weight=None):
@@ -180,7 +188,7 @@ def sort_outputs(network, x, prior, weight=None):
     order = numpy.empty(len(p), int)
     order[numpy.argsort(prior, kind='stable')] = \
         numpy.argsort(p, kind='stable')
-    reorder(list(network.children())[-1], order)
+    reorder(network.last, order)
 
 
 def refill(network, x, prior, rng, weight=None):
@@ -200,7 +208,7 @@ def refill(network, x, prior, rng, weight=None):
     chance = excess / max(excess.sum(), 1e-9) + ~lost / (~lost).sum()
     order = numpy.arange(len(p))
     order[lost] = rng.choice(len(p), lost.sum(), p=chance / chance.sum())
-    layer = list(network.children())[-1]
+    layer = network.last
     reorder(layer, order)
     W = layer.W.array
     noise = .01 * W.std() * rng.standard_normal(W.shape)

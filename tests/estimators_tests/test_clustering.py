@@ -407,3 +407,14 @@ def test_constant_features_do_no_harm():
     model = IMSATClustering(3, **SMALL).fit(x)
     assert numpy.isfinite(model.objective_)
     assert numpy.isfinite(model.transform(x)).all()
+
+
+def test_a_prior_comes_when_it_did_where_a_run_goes_on(tmp_path):
+    options = dict(SMALL, prior=[.5, .3, .2], out=tmp_path, epochs=4,
+                   snapshot_seconds=0)
+    IMSATClustering(3, **options).fit(X)
+    options.update(epochs=12, resume=True)
+    with pytest.warns(UserWarning, match='after 2 epochs.* not after 6'):
+        model = IMSATClustering(3, **options).fit(X)
+    weights = [entry['all/penalty'] for entry in model.restarts_[0].log]
+    assert weights == [0.] * 2 + [.4] * 10

@@ -110,3 +110,12 @@ def test_network_of_more_units_than_inputs():
     numpy.testing.assert_allclose(
         y.array, numpy.tanh(numpy.tanh([[.3, -.2]])), 1e-6)
     assert isinstance(y, chainer.Variable)
+
+
+def test_ten_layers_in_their_order():
+    # Where names are sorted, l10 comes before l2.
+    network = TanhNetwork(3, list(range(4, 14)))
+    x = h = numpy.random.default_rng(0).normal(size=(5, 3)).astype('f')
+    for i in range(1, 11):
+        h = numpy.tanh(h @ network[f'l{i}'].W.array.T)
+    numpy.testing.assert_allclose(network(x).array, h, atol=1e-6)
