@@ -259,7 +259,7 @@ def joined(folder, judged, y):
             # Called as the clusters of that most like the others.
             best = values_of(runs, 'consensus', index).argmax(axis=1)
             accuracies[m] = [clustering_scores(y, mean_of(
-                [p[i] for i in chosen], reference)[0].argmax(
+                (p[i] for i in chosen), p[chosen[reference]])[0].argmax(
                     axis=1))['accuracy']
                 for chosen, reference in zip(index, best)]
     return accuracies

@@ -35,7 +35,7 @@ from common.scripts import main
 from common.words import about_information, from_to, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
-from imsat.estimators.cluster_numbers import criteria_of
+from imsat.estimators.cluster_numbers import check_comparable, criteria_of
 from imsat.labels import classes_of
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
@@ -117,12 +117,17 @@ def run(args):
             f'points of {args.dataset} have several labels each, and clusters '
             f'are scored by one; leave y out, or take hashing.py')
     if range_of(args.clusters):
-        run_numbers(args, data, functools.partial(checked_model, data=data),
+        run_numbers(args, data, functools.partial(check_number, data=data),
                     functools.partial(run_one, data=data, compares=True))
         return
     if args.clusters is None:
         args.clusters = count_classes(data.y, args.dataset)
     run_one(args, data)
+
+
+def check_number(args, data):
+    """InputError if a run can't be one of several numbers of clusters."""
+    check_comparable(checked_model(args, data), data.x)
 
 
 def checked_model(args, data):
@@ -139,7 +144,7 @@ def checked_model(args, data):
 def run_one(args, data, compares=False):
     """A run; ``compares`` adds what speaks for its number of clusters."""
     model = checked_model(args, data)
-    settle(args, model, data.x.shape[0])
+    settle(args, model, data.x)
     prior = getattr(model, 'prior', None)
     given = {} if prior is None else {'prior': prior.tolist()}
     with run_folder(args, describe(data, **given)) as out:

@@ -184,7 +184,7 @@ def run(args):
     model = make_model(args) if sizes is None else make_model(
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
-    settle(args, model, x.shape[0])
+    settle(args, model, x)
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
         if out is not None:

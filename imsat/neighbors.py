@@ -13,7 +13,7 @@ import threadpoolctl
 from chainer import backend
 
 from imsat.cuda import nearest, runtime
-from imsat.devices import usable_threads
+from imsat.devices import available_memory, usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.on_disk import LARGE, OnDisk
@@ -139,8 +139,7 @@ def neighbor_distance(
         >>> imsat.neighbor_distance(numpy.array([[0.], [1.], [3.]]), t=1)
         array([1., 1., 2.])
     """
-    if isinstance(x, OnDisk) and method == 'auto' \
-            and x.shape[0] * x.shape[1] >= LARGE:
+    if is_sampled(x, method):
         method = 'sampled'
     if method in ('approximate', 'sampled') and runtime.current.holds(x):
         x = to_numpy(x)
@@ -150,6 +149,13 @@ def neighbor_distance(
     return _find(x, t, cache, progress, method, 't sigma',
                  {'sigma': Like((n,), numpy.float64, 0)},
                  lambda distances, _: {'sigma': distances[:, -1]})['sigma']
+
+
+def is_sampled(x: Any, method: str) -> bool:
+    """Whether distances of points, shape (N, d), are estimated by a method,
+    so that no more is told of neighbours."""
+    return method == 'sampled' or method == 'auto' \
+        and isinstance(x, OnDisk) and x.shape[0] * x.shape[1] >= LARGE
 
 
 def _find(x, k, cache, progress, method, name, like, select):
@@ -218,6 +224,11 @@ def _check_points(x):
     if runtime.current.holds(x):
         return x
     if isinstance(x, OnDisk):
+        if x.shape[0] * x.shape[1] * x.dtype.itemsize > available_memory():
+            raise InputError(
+                f'{x.shape[0]:,} points of {x.shape[1]} features do not fit '
+                f'into memory, into which a search for neighbours reads '
+                f"them; take the method 'sampled'")
         x = numpy.asarray(x)
     if scipy.sparse.issparse(x):
         x = x.tocsr()

@@ -66,6 +66,10 @@ class OnDisk:
         self._maps = [(getattr(part, 'filename', None), found, found.size())
                       for part, found in maps.values()]
 
+    def __reduce__(self) -> tuple:
+        # What maps the files does not go to other processes.
+        return OnDisk, (self.parts, self.make, self.dtype)
+
     def __len__(self) -> int:
         return self.shape[0]
 

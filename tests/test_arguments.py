@@ -319,6 +319,7 @@ WITHOUT = {
     'imsat.datasets.dataset.Dataset': 'holds what loaders have checked',
     'imsat.datasets.sources.register': 'decorates loaders where they are',
     'imsat.neighbors.by_float64': 'a step of neighbors',
+    'imsat.neighbors.is_sampled': 'a step of neighbor_distance',
     'imsat.devices.how_many': 'words for a number that was counted',
     'imsat.devices.describe': 'of what get_device returns',
     'imsat.devices.weights_of': 'of the widths of a network',

@@ -345,17 +345,17 @@ def make_model(args, **arguments):
                           if argument in chosen})
 
 
-def settle(args, model, n):
-    """Puts what "auto" comes to for n points into options and model."""
+def settle(args, model, x):
+    """Puts what "auto" comes to for some points into options and model."""
     chosen = []
-    for name, value in getattr(model, 'settle', lambda n: {})(n).items():
+    for name, value in getattr(model, 'settle', lambda x: {})(x).items():
         option = option_of(name, declarations(model)[name])
         if getattr(args, option) == AUTO:
             chosen.append(f'--{option.replace("_", "-")} {value}')
             setattr(args, option, value)
             setattr(model, name, value)
     if chosen and not args.quiet:
-        print(f'for {n} points: {" ".join(chosen)}', flush=True)
+        print(f'for {x.shape[0]} points: {" ".join(chosen)}', flush=True)
 
 
 def range_of(value):

@@ -92,7 +92,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         device = self._get_device()
         self._fit_scale(X)
         x = send(self._scale(X), device)
-        self.batch_size_ = self.settle(X.shape[0])['batch_size']
+        self.batch_size_ = self.settle(X)['batch_size']
         steps = X.shape[0] // self.batch_size_
         epochs = self.epochs or -(-ITERATIONS // steps)
         total = epochs + len(self._sizes) * half(epochs) + self._last_epochs

@@ -1,4 +1,5 @@
 """What the estimators of all methods share."""
+import contextlib
 import dataclasses
 import functools
 import json
@@ -30,6 +31,7 @@ from imsat.errors import (
 from imsat.estimators.centering import (
     LEAST, TINY, centred, check_range, find_center, find_scale)
 from imsat.labels import classes_of
+from imsat.links import Ensemble
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
 from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
@@ -42,6 +44,7 @@ from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
 from imsat.storage import (
     AnyPath, Like, check_arrays, digest, load_npz, reason_of, save_npz)
+from imsat.training.adam import forget_training
 from imsat.training.configuration import own_configuration
 from imsat.training.extensions import Progress
 from imsat.training.iterators import SAMPLINGS, stays
@@ -64,6 +67,7 @@ class Restart:
         step (str): How they were computed, ``'plan'`` or ``'graph'``.
         logits (array): Of all data, shape (N, M); None without.
         terms (dict): What the method adds: the terms of its objective.
+        is_joined (bool): Whether it is no run but several as one.
     """
     seed: int
     objective: float
@@ -74,6 +78,7 @@ class Restart:
     step: str | None = None
     logits: numpy.ndarray | None = None
     terms: dict[str, Any] = dataclasses.field(default_factory=dict)
+    is_joined: bool = False
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
@@ -154,6 +159,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         Arguments that only say how to run (device, out, ...) are left out.
         A network's arrays have Chainer's names, so that Chainer, 1.x
         included, loads it from there by ``serializers.load_npz``.
+
+        Raises:
+            InputError: If parameters were changed after ``fit``, so that
+                what is fitted is not what they ask for.
         """
         check_is_fitted(self)
         arguments = {
@@ -162,11 +171,20 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             if not declaration.how}
         if hasattr(self, 'restarts_'):
             arguments['random_state'] = self.restarts_[0].seed
-        arrays = {name: getattr(self, name) for name in self._like()}
+        encoder = getattr(self, 'encoder_', None)
+        n_networks = len(encoder) if isinstance(encoder, Ensemble) else 1
+        like = self._like()
+        arrays = {name: numpy.asarray(getattr(self, name)) for name in like}
+        if encoder is not None:
+            arrays.update(serializers.npz.serialize(encoder))
+            like.update(serializers.npz.serialize(
+                self._networks(n_networks)))
+        check_arrays(arrays, like, 'what is fitted', 'set the parameters to '
+                     'what they were in fit, or fit again')
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
-        if self._network() is not None:
-            arrays.update(serializers.npz.serialize(self.encoder_))
+        if n_networks > 1:
+            arrays['n_networks'] = numpy.asarray(n_networks)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=to_json),
@@ -195,13 +213,15 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if not 0 < d <= MOST:
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
+        n_networks = int(_number(arrays, 'n_networks', 'iu', path)) \
+            if 'n_networks' in arrays else 1
         widths = self._widths(d)
-        if self._n_networks * weights_of(widths) > sum(
+        if not 0 < n_networks * max(1, weights_of(widths)) <= sum(
                 array.size for array in arrays.values()):
             raise InputError(
-                f"{path} can't be used: it has not the weights of a network "
-                f'of {"-".join(map(str, widths))} units, which its arguments '
-                f'ask for; save it again')
+                f"{path} can't be used: it has not the weights of "
+                f'{n_networks} networks of {"-".join(map(str, widths))} '
+                f'units, which its arguments ask for; save it again')
         names = arrays.pop('feature_names_in', None)
         if names is not None:
             check_arrays({'feature_names_in': names},
@@ -211,7 +231,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             arrays = {'center_': numpy.zeros(d), 'deviation_': numpy.ones(d),
                       **arrays}
         self.warnings_ = []
-        network, like = self._network(), self._like()
+        network, like = self._networks(n_networks), self._like()
         weights = {} if network is None else \
             serializers.npz.serialize(network)
         check_arrays(arrays, {**like, **weights}, path)
@@ -242,21 +262,19 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return self
 
     def __getstate__(self):
-        """For pickle and copies: without the logits of all data, and of the
-        network its arrays alone, which need no GPU."""
+        """For pickle and copies: without the logits of all data, and the
+        network without what training needs, as one that needs no GPU."""
         state = dict(super().__getstate__())
         if 'restarts_' in state:
             state['restarts_'] = [dataclasses.replace(restart, logits=None)
                                   for restart in state['restarts_']]
         if 'encoder_' in state:
-            state['encoder_'] = serializers.npz.serialize(self.encoder_)
+            network = state['encoder_'] = self.encoder_.copy('copy')
+            network.to_device('@numpy')
+            forget_training(network)
+            for param in network.params():
+                param.initializer = None  # has a random state
         return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if 'encoder_' in state:
-            self.encoder_ = self._network()
-            serializers.NpzDeserializer(state['encoder_']).load(self.encoder_)
 
     def _get_params_html(self, *args, **kwargs):
         # scikit-learn's table in a notebook: what is not as by default.
@@ -275,14 +293,14 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         first; () for none."""
         return ()
 
-    @property
-    def _n_networks(self):
-        """How many of them the fitted estimator has."""
-        return 1
-
     def _network(self, rng=None):
         """A network with new weights from ``rng``; None for none."""
         return None
+
+    def _networks(self, n):
+        """One network as n joined ones have it; None for none."""
+        return self._network() if n == 1 else \
+            Ensemble(*(self._network() for _ in range(n)))
 
     def _check_data(self, X, y=None):
         """X as fit has it, and y as numbers, once all is checked.
@@ -379,11 +397,13 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return json.loads(json.dumps(
             {'estimator': cls.__name__, **arguments}, default=described))
 
-    def restarts(self, n=1, steps=0):
+    def restarts(self, n=1, steps=0, weight=None):
         """Seeds and sessions of ``n`` runs, to be told what they came to.
 
         Args:
             steps (int): Iterations of each; 0 shows no progress.
+            weight (array): Of the points, shape (N,), for what looks at all
+                runs together; None for all alike.
 
         Returns:
             Restarts: To iterate over; see there.
@@ -550,8 +570,27 @@ def with_threads(threads, function, *args):
         return function(*args)
 
 
+def all_or_nothing(fit):
+    """Decorator of a ``fit`` after which the estimator is as before where it
+    has failed: what is fitted belongs together."""
+    @functools.wraps(fit)
+    def fit_or_leave(self, *args, **kwargs):
+        before = dict(vars(self))
+
+        def leave():
+            vars(self).clear()
+            vars(self).update(before)
+        with contextlib.ExitStack() as stack:
+            stack.callback(leave)
+            fitted = fit(self, *args, **kwargs)
+            stack.pop_all()
+        return fitted
+    return fit_or_leave
+
+
 def over_ranks(fit):
     """Decorator of a ``fit`` that the ranks of ``communicator`` share."""
+    @all_or_nothing
     @functools.wraps(fit)
     def fit_over_ranks(self, X, y=None, **more):
         with own_configuration(), sharing(self.communicator):
@@ -662,9 +701,10 @@ class TrainedEstimator(Estimator):
         log = self.restarts_[self.best_restart_].log
         return log[-1]['epoch'] if log else 0
 
-    def settle(self, n: int) -> dict:
-        """What is taken for ``n`` points, by name, where that may be left to
-        them."""
+    def settle(self, X: Any) -> dict:
+        """What is taken for the points X, shape (N, d), by name, where that
+        may be left to them."""
+        n = X.shape[0]
         # A batch is not all points.
         return dict(batch_size=min(n, max(min(
             self._batch, n // 4), LEAST_BATCH, self._least_batch))
@@ -684,7 +724,7 @@ class TrainedEstimator(Estimator):
             raise InputError('resume goes on from the snapshots below out; '
                              'give out, the folder that has them')
         size = ranks_of(self.communicator).size
-        batch_size = self.settle(X.shape[0])['batch_size']
+        batch_size = self.settle(X)['batch_size']
         if batch_size % size:
             raise argument_error(
                 self, 'batch_size', f'is {batch_size}, which {size} ranks '

@@ -13,7 +13,8 @@ from imsat.estimators.clustering import IMSATClustering
 from imsat.hints import Points
 from imsat.metrics import adjusted_rand
 from imsat.neighbors import neighbors
-from imsat.parameters import Choice, OneOf, checked, is_whole, shown
+from imsat.parameters import (
+    Choice, OneOf, argument_error, checked, is_whole, shown)
 from imsat.storage import default_cache
 from imsat.training.evaluation import softmax
 
@@ -164,17 +165,30 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
         3
     """
     numbers = check_numbers(n_clusters)
-    models, values = [], []
     with contextlib.ExitStack() as stack:
         cache = estimator.cache or stack.enter_context(
             tempfile.TemporaryDirectory())
-        for k in numbers:
-            model = clone(estimator).set_params(
-                n_clusters=k, n_init=max(2, estimator.n_init), cache=cache)
-            model.fit(X).set_params(cache=estimator.cache)
-            models.append(model)
-            values.append(criteria_of(model, X, cache))
+        models = [clone(estimator).set_params(
+            n_clusters=k, n_init=max(2, estimator.n_init), cache=cache)
+            for k in numbers]
+        points = models[0]._validated(X, ensure_min_samples=2)
+        for model in models:
+            check_comparable(model, points)
+        values = [criteria_of(model.fit(X), X, cache) for model in models]
+        for model in models:
+            model.set_params(cache=estimator.cache)
     return ClusterNumbers(numbers, values, criterion, models)
+
+
+def check_comparable(model, X):
+    """Raises InputError unless a model can be fitted to X, as its ``check``
+    has it, and its restarts compared by :func:`criteria_of`."""
+    model.check(X)
+    if model.halving:
+        raise argument_error(
+            model, 'halving', 'is on, which trains one restart to the end, '
+            'and numbers of clusters are compared by several; leave it out')
+    model._check_search(X, 'numbers of clusters are told by neighbours')
 
 
 def criteria_of(model, X, cache=None):
@@ -188,7 +202,8 @@ def criteria_of(model, X, cache=None):
     # Of the start that was kept, if there were several.
     kept = start_of(model.restarts_[model.best_restart_])
     return criteria([restart.logits for restart in model.restarts_
-                     if start_of(restart) == kept], nearest)
+                     if not restart.is_joined
+                     and start_of(restart) == kept], nearest)
 
 
 def check_numbers(n_clusters):

@@ -8,19 +8,19 @@ import numpy
 from typing_extensions import Self
 
 from imsat.errors import DivergenceError
-from imsat.estimators.base import Clusterer, send
+from imsat.estimators.base import Clusterer, all_or_nothing, send
 from imsat.estimators.comparison import (
     AGREEING, MUCH, SLIGHTLY, compare, surety_of, teach)
 from imsat.estimators.imsat import LEAST_STEPS, IMSATEstimator
 from imsat.estimators.selection import SELECTIONS, All
 from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
-from imsat.links import Ensemble
 from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy, neighbor_agreement
-from imsat.neighbors import MOST_EXACT
+from imsat.neighbors import MOST_EXACT, is_sampled
 from imsat.parameters import (
-    AUTO, Auto, Choice, Number, again, argument_error, documented, parameter)
+    AUTO, Auto, Choice, Number, again, argument_error, check_parameters,
+    documented, parameter)
 from imsat.ranks import current, ranks_of
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
@@ -70,8 +70,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         'kept, without labels: that with the lowest objective; whose clusters '
         'fit the 10 nearest neighbours best ("agreement"); '
         'whose clusters are most like the other restarts\' ("majority"); or '
-        '"consensus", the mean of what all say; "auto": by agreement, beyond '
-        f'{MOST_EXACT:,} points, whose neighbours take long, by the objective')
+        '"consensus", the mean of what all say; "auto": by agreement, or by '
+        'the objective where neighbours take long or are not told, beyond '
+        f'{MOST_EXACT:,} points and 256 MB on disk')
 
     def make_objective(self) -> Objective:
         """``objective``, or else the ClusteringObjective of the arguments."""
@@ -83,8 +84,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             else self.prior
         return ClusteringObjective(self.lam, mu, prior, self.delta)
 
+    @all_or_nothing
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
+        check_parameters(self)
         goes_on = self.warm_start and hasattr(self, 'encoder_')
         if not (goes_on and self.mu == AUTO and hasattr(self, 'mu_')):
             self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
@@ -161,6 +164,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             restarts += other.restarts_
         if best is not self:
             del best._start, best._compared
+            best.random_state = self.random_state
             self.__dict__.update(vars(best))
         self.restarts_, self.select_ = restarts, select
         return beside
@@ -168,7 +172,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _fit_from(self, compared, X, y, sample_weight, kind):
         """A list of one more fit, a ``kind`` of SecondStart; empty if there
         was none to the end."""
-        other = kind(**self.get_params(deep=False))
+        other = kind(**{**self.get_params(deep=False),
+                        'random_state': self.restarts_[0].seed})
         other.begin(self, compared, sample_weight)
         try:
             super(IMSATClustering, other).fit(
@@ -216,29 +221,29 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _keep(self, logits):
         self.labels_ = logits.argmax(axis=1)
 
-    def settle(self, n: int) -> dict:
-        settled = super().settle(n)
+    def settle(self, X: Any) -> dict:
+        settled = super().settle(X)
         if self.n_init > 1:
             settled['select'] = self.select if self.select != AUTO else (
-                'agreement' if n <= MOST_EXACT else 'objective')
+                'objective' if X.shape[0] > MOST_EXACT
+                or is_sampled(X, self.neighbor_search) else 'agreement')
         return settled
 
-    def restarts(self, n=1, steps=0):
+    def restarts(self, n=1, steps=0, weight=None):
         """As of any estimator; what looks at all together is told of all.
         """
         if n > 1 and not self.halving and self.select in (
                 'majority', 'consensus'):
-            return All(self, n, steps)
-        return super().restarts(n, steps)
+            return All(self, n, steps, weight)
+        return super().restarts(n, steps, weight)
 
     @property
-    def _most_neighbors(self):
-        asked = AGREEING if self.n_init > 1 and self.select_ == 'agreement' \
+    def _n_asked(self):
+        return AGREEING if self.n_init > 1 and self.select_ == 'agreement' \
             else 0
-        return max(asked, super()._most_neighbors)
 
     def _rank(self, restart, rank, indices):
-        if self.n_init == 1 or self.select_ != 'agreement':
+        if not self._n_asked:
             return rank
         agreement = neighbor_agreement(
             restart.logits.argmax(axis=1), indices[:, :AGREEING])
@@ -275,6 +280,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 self, 'select', 'is "consensus", which joins all restarts, '
                 'of which halving leaves one; leave halving out, or choose '
                 'another')
+        if self.n_init > 1 and self.select == 'agreement':
+            self._check_search(X, 'select="agreement" asks neighbours')
 
     def transform(self, X: Points) -> numpy.ndarray:
         """Logits, shape (N, K), float32; with ``select='consensus'``
@@ -315,16 +322,6 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         mutual = information.marginal_entropy - information.conditional_entropy
         return mutual ** 2 / math.log(self.n_clusters) \
             if self.n_clusters > 1 else 0.
-
-    @property
-    def _n_networks(self):
-        return self.n_init if self.select == 'consensus' else 1
-
-    def _network(self, rng=None):
-        if rng is not None or self._n_networks == 1:
-            return super()._network(rng)
-        return Ensemble(*(super(IMSATClustering, self)._network()
-                          for _ in range(self.n_init)))
 
     @property
     def _n_outputs(self):

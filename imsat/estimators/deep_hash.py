@@ -86,7 +86,7 @@ class DeepHasher(Hasher, TrainedEstimator):
         spread = numpy.sqrt(numpy.mean(spread ** 2))
         self.scale_ = numpy.float32(1 / spread if spread else 1)
         x = device.send(self._scale(X))
-        self.batch_size_ = self.settle(X.shape[0])['batch_size']
+        self.batch_size_ = self.settle(X)['batch_size']
         restarts = self.restarts(
             self.n_init, self.epochs * (X.shape[0] // self.batch_size_))
         for seed, session in restarts:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy
 from typing_extensions import Self
 
-from imsat.estimators.base import Hasher
+from imsat.estimators.base import Hasher, all_or_nothing
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.functions.probabilities import bit_log_softmax, log_softmax
@@ -48,6 +48,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
             return self.objective
         return HashingObjective(self.lam)
 
+    @all_or_nothing
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
         super().fit(X, y, sample_weight=sample_weight)

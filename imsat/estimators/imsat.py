@@ -21,7 +21,8 @@ from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
     HashingObjective, Objective, is_shared)
 from imsat.losses.regularizers import VAT, RegularizerParameters
-from imsat.neighbors import METHODS, neighbor_distance, neighbors
+from imsat.neighbors import (
+    METHODS, is_sampled, neighbor_distance, neighbors)
 from imsat.on_disk import OnDisk
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
@@ -157,6 +158,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """
         before = self._fitted_network() if self.warm_start else None
         X, y = self._check_data(X, y)
+        if before is not None:
+            self._check_widths(before[0])
         weight = self._check_weight(sample_weight, X.shape[0])
         if weight is not None and self.sampling != SAMPLINGS[0]:
             raise argument_error(
@@ -166,11 +169,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         for name in '_stream', 'xi_':
             if hasattr(self, name):
                 delattr(self, name)
-        for name, value in self.settle(X.shape[0]).items():
+        for name, value in self.settle(X).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        sigma, indices = self._neighbors(X)
+        sigma, indices = self._neighbors(X, max(
+            regularizer.needs_neighbors, self._n_asked))
         radius, copies = self._radius(send(X, device), sigma)
         for _, part in parts_of(regularizer):
             if isinstance(part, VAT):
@@ -184,7 +188,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         x, radius = send(X * scale if scale != 1 else X, device), \
             device.send(radius * numpy.float32(scale))
         restarts = self.restarts(
-            self.n_init, self.epochs_ * (X.shape[0] // self.batch_size_))
+            self.n_init, self.epochs_ * (X.shape[0] // self.batch_size_),
+            weight)
         train = functools.partial(
             self._train, x=x, y=y, radius=radius, indices=indices,
             weight=weight, start=before and self._moved(*before), scale=scale)
@@ -274,7 +279,6 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """A copy of a network that was fitted with another ``center_`` and
         ``deviation_``, which says the same of points as they are moved now.
         """
-        self._check_widths(encoder)
         network = self._network()
         serializers.NpzDeserializer(
             serializers.npz.serialize(encoder)).load(network)
@@ -284,11 +288,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         layer.W.array[...] = W * self.deviation_
         return network
 
-    def settle(self, n: int) -> dict:
-        """What ``'auto'`` comes to for ``n`` points, and what was given: a
-        dict of ``batch_size``, ``epochs`` and ``n_neighbors``, and of
-        ``select`` where there are restarts to select from."""
-        size = super().settle(n)['batch_size']
+    def settle(self, X: Any) -> dict:
+        """What ``'auto'`` comes to for the points X, shape (N, d), and what
+        was given: a dict of ``batch_size``, ``epochs`` and ``n_neighbors``,
+        and of ``select`` where there are restarts to select from."""
+        n, size = X.shape[0], super().settle(X)['batch_size']
         epochs = max(EPOCHS, -(-LEAST_STEPS // max(1, n // size))) \
             if self.epochs == AUTO else self.epochs
         # Of a group, half of its points or less.
@@ -296,10 +300,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             if self.n_neighbors == AUTO else self.n_neighbors
         return dict(batch_size=size, epochs=epochs, n_neighbors=t)
 
-    def restarts(self, n=1, steps=0):
+    def restarts(self, n=1, steps=0, weight=None):
         """As of any estimator; by halves if so asked."""
         return Halving(self, n, steps) if self.halving and n > 1 \
-            else super().restarts(n, steps)
+            else super().restarts(n, steps, weight)
 
     def _rank(self, restart, rank, indices):
         """What restarts are compared by, from the objective's own rank."""
@@ -439,22 +443,24 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         return self._radius(X)[0]
 
     @property
-    def _most_neighbors(self):
-        """How many of each point something needs to know, but for sigma."""
-        return self.make_regularizer().needs_neighbors
+    def _n_asked(self):
+        """How many neighbours of each point are asked what they say of a
+        restart."""
+        return 0
 
-    def _neighbors(self, X):
-        """sigma_t(x) and the indices of neighbours, shape (N, k); None for
-        both if nothing but sigma_t(x) needs them."""
-        k, n = self._most_neighbors, X.shape[0]
+    def _neighbors(self, X, k):
+        """sigma_t(x), None if nothing needs it, and the indices of at least k
+        neighbours; None for both if k is 0."""
+        n = X.shape[0]
         if not k:
             return None, None
-        t = self.settle(n)['n_neighbors']
+        t = self.settle(X)['n_neighbors'] \
+            if self.make_regularizer().needs_radius else 0
         with self._bar(n, 'neighbours') as bar:
             distances, indices = neighbors(
                 X, min(max(k, t), n - 1), self._cache, bar.update,
                 self.neighbor_search)
-        return distances[:, t - 1], indices
+        return distances[:, t - 1] if t else None, indices
 
     def _bar(self, n, title):
         return ProgressBar(n, title, 'point',
@@ -468,7 +474,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """The radius, and how many points are copies too many."""
         if not self.make_regularizer().needs_radius:
             return numpy.zeros(x.shape[0], numpy.float32), 0
-        t = self.settle(x.shape[0])['n_neighbors']
+        t = self.settle(x)['n_neighbors']
         if sigma is None:
             with self._bar(x.shape[0], 'sigma') as bar:
                 sigma = neighbor_distance(
@@ -499,7 +505,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
-        self._check_neighbors(X.shape[0])
+        self._check_neighbors(X)
         self.make_regularizer().check(X.shape[1])
         objective = self.make_objective()
         objective.check(self._n_outputs)
@@ -519,8 +525,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'from a batch, which is not shared out to ranks; leave the '
                 f'communicator out, or take a function of imsat.functions')
 
-    def _check_neighbors(self, n):
-        t = self.settle(n)['n_neighbors']
+    def _check_neighbors(self, X):
+        n, t = X.shape[0], self.settle(X)['n_neighbors']
         if self.make_regularizer().needs_radius and t >= n:
             raise argument_error(
                 self, 'n_neighbors', f'is {t}, but {n} points have no '
@@ -530,3 +536,14 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             raise InputError(
                 f'{n} points have no {k} others to take as neighbours; let '
                 f'the regulariser take at most {n - 1} (nearest, --nearest)')
+        if k:
+            self._check_search(X, 'the regulariser takes neighbours')
+
+    def _check_search(self, X, why):
+        """InputError where it is not told which points are the nearest."""
+        if is_sampled(X, self.neighbor_search):
+            raise argument_error(
+                self, 'neighbor_search', f'is {self.neighbor_search!r}, which '
+                f'says of these points how far a neighbour is and not which '
+                f'it is, but {why}; take "exact" or "approximate", which '
+                f'read all points into memory')

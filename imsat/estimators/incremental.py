@@ -7,7 +7,8 @@ from chainer import serializers
 from typing_extensions import Self
 
 from imsat.errors import InputError
-from imsat.estimators.base import Restart, TrainedEstimator, send
+from imsat.estimators.base import (
+    Restart, TrainedEstimator, all_or_nothing, send)
 from imsat.hints import Labels, Points
 from imsat.losses.loss import IMSATLoss
 from imsat.parameters import check_parameters
@@ -25,6 +26,7 @@ MOST_ENTRIES = 999  # of the log of a stream, beside the last
 class Incremental(TrainedEstimator):
     """A method that can go on with what was learnt, chunk by chunk."""
 
+    @all_or_nothing
     @own_configuration()
     def partial_fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from a chunk of a stream, shape (N, d), going on from what
@@ -50,14 +52,15 @@ class Incremental(TrainedEstimator):
         X = self._check_chunk(X)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        sigma, indices = self._neighbors(X)
+        sigma, indices = self._neighbors(X, regularizer.needs_neighbors)
         radius, _ = self._radius(send(X, device), sigma)
         if not stream:
             stream.update(seed=self._seed(), chunks=0, steps=0, log=[],
                           scale=self._unit(regularizer, radius))
         seed, scale = stream['seed'], stream['scale']
-        if hasattr(self, 'encoder_'):
-            network = self.encoder_.copy('copy')
+        encoder = getattr(self, 'encoder_', None)
+        if encoder is not None:
+            network = encoder.copy('copy')
             network.l1.W.array /= scale
         else:
             network = self._network(numpy.random.RandomState(seed))
@@ -116,9 +119,9 @@ class Incremental(TrainedEstimator):
             if X.shape[0] < 2:
                 raise InputError('a chunk has a single point, n_samples = 1, '
                                  'and no neighbours; give two or more')
-            self._check_neighbors(X.shape[0])
+            self._check_neighbors(X)
         if is_first or not hasattr(self, 'batch_size_'):
-            for name, value in self.settle(X.shape[0]).items():
+            for name, value in self.settle(X).items():
                 setattr(self, f'{name}_', value)
         return X
 

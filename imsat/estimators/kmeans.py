@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from typing_extensions import Self
 
 from imsat.estimators.base import (
-    Clusterer, Estimator, Restart, TrainedEstimator)
+    Clusterer, Estimator, Restart, TrainedEstimator, all_or_nothing)
 from imsat.estimators.centering import centred
 from imsat.hints import Labels, Points
 from imsat.parameters import again, documented
@@ -47,6 +47,7 @@ class KMeansClustering(Clusterer, Estimator):
 
     n_init: int = again(TrainedEstimator, 'n_init', default=12)
 
+    @all_or_nothing
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d), dense or sparse; ignores ``y``."""
         X, _ = self._check_data(X)

@@ -6,7 +6,7 @@ import numpy
 from typing_extensions import Self
 
 from imsat.estimators.base import (
-    Estimator, Hasher, Restart, TrainedEstimator)
+    Estimator, Hasher, Restart, TrainedEstimator, all_or_nothing)
 from imsat.hints import Labels, Points
 from imsat.parameters import (
     Whole, again, argument_error, documented, parameter)
@@ -85,6 +85,7 @@ class ITQHasher(ProjectionHasher):
         50, Whole(1), 'of PCA-ITQ: alternating codes and rotation, 50 in '
         'Gong et al.')
 
+    @all_or_nothing
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
@@ -162,6 +163,8 @@ class SpectralHasher(ProjectionHasher):
         >>> imsat.SpectralHasher(12).fit(x).codes_.shape
         (60, 2)
     """
+
+    @all_or_nothing
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)

@@ -26,9 +26,9 @@ class All(Restarts):
     with the others (``'majority'``), or joins them (``'consensus'``), unless
     Ctrl-C has ended them before the last was there."""
 
-    def __init__(self, model, n, steps):
+    def __init__(self, model, n, steps, weight=None):
         super().__init__(model, n, steps)
-        self.fitted = []
+        self.fitted, self.weight = [], weight
 
     def run(self, train, n_jobs=1):
         yield from super().run(train, n_jobs)
@@ -43,7 +43,8 @@ class All(Restarts):
                 networks = [networks[best].copy() for _ in range(self.n)]
                 restarts, best = [restarts[best]] * self.n, 0
             model.encoder_, restart = join(
-                networks, restarts, best, model.make_objective())
+                networks, restarts, best, model.make_objective(),
+                self.weight)
             model.best_restart_ = len(model.restarts_)
             model.restarts_.append(restart)
         model.objective_ = model.restarts_[model.best_restart_].objective
@@ -169,31 +170,42 @@ def pairwise_agreement(clusterings):
     return agreement
 
 
-def mean_of(p, reference):
-    """The mean of R tables of probabilities, shape (N, K), whose clusters are
-    first called as those of one of them are, with which they have most in
-    common, by the Hungarian algorithm; and the R orders of that, (K,)."""
-    orders = [linear_sum_assignment(p[reference].T @ q, maximize=True)[1]
-              for q in p]
-    return sum(q[:, order] for q, order in zip(p, orders)) / len(p), orders
+def mean_of(tables, reference, weight=None):
+    """The mean of some tables of probabilities, shape (N, K), whose clusters
+    are first called as those of ``reference`` are, with which they have most
+    in common, by the Hungarian algorithm; and the orders of that, each (K,).
+
+    Args:
+        tables (iterable): They are taken one at a time.
+        weight (array): Of the points, shape (N,); None for all alike.
+    """
+    if weight is not None:
+        reference = reference * weight[:, None]
+    mean, orders = numpy.zeros(reference.shape, reference.dtype), []
+    for p in tables:
+        orders.append(linear_sum_assignment(
+            reference.T @ p, maximize=True)[1])
+        mean += p[:, orders[-1]]
+    mean /= len(orders)
+    return mean, orders
 
 
-def join(networks, restarts, reference, objective):
+def join(networks, restarts, reference, objective, weight=None):
     """One network whose probabilities are the mean of those of all.
 
     Returns:
         tuple: The Ensemble, and the Restart of what it says.
     """
-    p, orders = mean_of([softmax(restart.logits) for restart in restarts],
-                        reference)
+    p, orders = mean_of((softmax(restart.logits) for restart in restarts),
+                        softmax(restarts[reference].logits), weight)
     for network, order in zip(networks, orders):
-        reorder(list(network.children())[-1], order)
+        reorder(network.last, order)
     logits = numpy.log(p.clip(1e-30)).astype(numpy.float32)
-    information = information_of(objective, logits)
+    information = information_of(objective, logits, weight)
     # R of the mean is at most the mean of R, as the KL is convex.
     sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))
     joined = copy.copy(restarts[reference])
     joined.objective = sat + objective.combine(information)
-    joined.logits, joined.seconds = logits, 0.
+    joined.logits, joined.seconds, joined.is_joined = logits, 0., True
     joined.terms = dict(sat=sat, **information._asdict())
     return Ensemble(*networks), joined

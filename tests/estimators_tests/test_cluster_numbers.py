@@ -103,3 +103,31 @@ def test_of_two_starts_that_which_is_kept(monkeypatch):
     clusters = [r.logits.argmax(axis=1) for r in model.restarts_[2:]]
     assert criteria_of(model, x)['stability'] == pytest.approx(
         [adjusted_rand_score(*clusters)] * 2)
+
+
+def test_what_is_joined_is_no_seed_more():
+    options = dict(n_clusters=4, hidden=10, epochs=5, batch_size=60,
+                   random_state=0, n_init=3)
+    nearest = imsat.neighbors(X.astype('f'), 10)[1]
+    for select in 'objective', 'consensus':
+        model = imsat.IMSATClustering(select=select, **options).fit(X)
+        found = criteria_of(model, X)
+        expected = criteria([restart.logits for restart
+                             in model.restarts_[:3]], nearest)
+        for name in expected:
+            numpy.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize('options,numbers,match', [
+    (dict(halving=True), [2, 3], 'halving is on'),
+    ({}, [2, 3, 500], 'n_clusters is 500'),
+    (dict(prior=[.5, .3, .2]), [3, 4], '3 entries for 4 clusters'),
+    (dict(neighbor_search='sampled'), [2, 3], 'neighbor_search'),
+    (dict(mu=numpy.ones(2)), [2, 3], 'mu is')])
+def test_no_number_is_tried_where_another_can_not_be(
+        monkeypatch, options, numbers, match):
+    def train(*args, **kwargs):
+        raise AssertionError('a number was tried')
+    monkeypatch.setattr(imsat.IMSATClustering, 'fit', train)
+    with pytest.raises(InputError, match=match):
+        choose_n_clusters(imsat.IMSATClustering(**options), X, numbers)

@@ -359,3 +359,14 @@ def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
             model.fit(X)
     else:
         model.fit(X)
+
+
+def test_a_seed_that_was_drawn_makes_both_starts_again():
+    options = {**OPTIONS, 'random_state': numpy.random.RandomState(7)}
+    model = imsat.IMSATClustering(4, **options).fit(X)
+    seeds = [restart.seed for restart in model.restarts_]
+    assert len(seeds) > 1 and len(set(seeds)) == 1
+    assert model.random_state is options['random_state']
+    again = imsat.IMSATClustering(
+        4, **{**OPTIONS, 'random_state': seeds[0]}).fit(X)
+    assert again.objective_ == model.objective_

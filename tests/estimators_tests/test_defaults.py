@@ -26,10 +26,10 @@ SHORT = dict(SMALL, epochs=3, batch_size=50)
     (150, 3, 37, 250, 10), (100, 10, 32, 334, 5), (8, 2, 8, 1000, 2),
     (3, 3, 3, 1000, 1), (20000, 1000, 2500, 125, 10)])
 def test_sizes_follow_n_and_k(n, k, size, epochs, t):
-    assert IMSATClustering(k).settle(n) == dict(
+    assert IMSATClustering(k).settle(numpy.empty((n, 1))) == dict(
         batch_size=size, epochs=epochs, n_neighbors=t)
     given = dict(batch_size=5, epochs=6, n_neighbors=7)
-    assert IMSATClustering(k, **given).settle(n) == given
+    assert IMSATClustering(k, **given).settle(numpy.empty((n, 1))) == given
 
 
 def test_iris_and_eight_points_without_an_argument():
@@ -51,8 +51,9 @@ def test_iris_and_eight_points_without_an_argument():
     (lambda **options: imsat.DeepHasher(2, **options), 250)])
 def test_batches_of_other_methods(make, most):
     for n, size in (70000, most), (1200, most), (600, 150), (150, 37), (8, 8):
-        assert make().settle(n)['batch_size'] == size
-        assert make(batch_size=5).settle(n)['batch_size'] == 5
+        x = numpy.empty((n, 1))
+        assert make().settle(x)['batch_size'] == size
+        assert make(batch_size=5).settle(x)['batch_size'] == 5
     model = make(hidden=8, epochs=1, random_state=0).fit(X[:150])
     assert model.batch_size_ == 37
 
@@ -74,9 +75,10 @@ def test_whatever_the_unit(cls, options):
 
 def test_neighbours_with_the_same_bit():
     for n, t in (8, 2), (32, 8), (150, 10):
-        assert IMSATHasher(16).settle(n)['n_neighbors'] == t
+        assert IMSATHasher(16).settle(numpy.empty((n, 1)))['n_neighbors'] == t
     objective = imsat.CodeObjective((3, 3))
-    assert IMSATHasher(objective=objective).settle(30)['n_neighbors'] == 5
+    assert IMSATHasher(objective=objective).settle(
+        numpy.empty((30, 1)))['n_neighbors'] == 5
 
 
 def test_what_xi_comes_to():

@@ -14,7 +14,7 @@ from sklearn.datasets import make_blobs
 import imsat
 from imsat import (
     DEC, CollapseWarning, DeepHasher, IMSATClustering,
-    IMSATHasher, InputError, ITQHasher, KMeansClustering)
+    IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher)
 from imsat.estimators import base, clustering
 from imsat.training import IndexIterator
 
@@ -522,3 +522,64 @@ def test_a_hasher_with_weights():
     numpy.testing.assert_allclose(
         model.restarts_[0].terms['conditional_entropy'],
         conditional.sum(axis=1).mean(), 1e-6)
+
+
+MAKERS = [
+    lambda: IMSATClustering(3, **SMALL), lambda: IMSATHasher(3, **SMALL),
+    lambda: DEC(3, hidden=8, n_code=2, max_epochs=1, **QUICK),
+    lambda: DeepHasher(2, hidden=8, **QUICK),
+    lambda: ITQHasher(2, random_state=0), lambda: SpectralHasher(2),
+    lambda: KMeansClustering(3, random_state=0)]
+RESULTS = 'labels_', 'codes_', 'encoder_', 'restarts_', 'center_', 'mu_'
+
+
+@pytest.mark.parametrize('make', MAKERS)
+def test_a_fit_that_fails_leaves_what_was_fitted(make):
+    model = make().fit(X)
+    before = dict(vars(model))
+    far = numpy.concatenate([X + 1000, X[:, :1]], axis=1)
+    far[-1] = numpy.nan
+    with pytest.raises(InputError):
+        model.fit(far)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is before[name] for name in before)
+    if isinstance(model, (DEC, DeepHasher, IMSATClustering, IMSATHasher)):
+        model.set_params(learning_rate=1e30)
+        with pytest.raises(imsat.DivergenceError):
+            model.fit(X + 1000)
+        assert all(vars(model)[name] is before[name] for name in RESULTS
+                   if name in before)
+    if isinstance(model, (IMSATClustering, IMSATHasher)):
+        for fails in (lambda: model.fit(X + 1000, sample_weight=[1]),
+                      lambda: model.partial_fit(X[:1])):
+            with pytest.raises(InputError):
+                fails()
+            assert all(vars(model)[name] is before[name] for name in RESULTS
+                       if name in before)
+
+
+@pytest.mark.parametrize('make', MAKERS)
+def test_parameters_that_are_changed_after_fit(make, tmp_path):
+    model = make().fit(X)
+    expected = model.transform(X)
+    model.set_params(**{name: value for name, value in dict(
+        n_clusters=2, n_bits=1).items() if name in model.get_params()})
+    with pytest.raises(InputError, match='set the parameters to what they '):
+        model.save(tmp_path / 'model.npz')
+    assert not list(tmp_path.iterdir())
+    if isinstance(model, (IMSATClustering, IMSATHasher)):
+        other = pickle.loads(pickle.dumps(model))
+        numpy.testing.assert_array_equal(other._logits(X), model._logits(X))
+    model.set_params(**make().get_params()).save(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(
+        type(model).load(tmp_path / 'model.npz').transform(X), expected)
+
+
+def test_other_units_are_seen_before_neighbours_are_looked_for(monkeypatch):
+    model = IMSATClustering(3, **SMALL).fit(X)
+
+    def look(*args, **kwargs):
+        raise AssertionError('neighbours were looked for')
+    monkeypatch.setattr('imsat.estimators.imsat.neighbor_distance', look)
+    with pytest.raises(InputError, match='2-30-3 units, and 2-31-3'):
+        model.set_params(hidden=31, warm_start=True).fit(X)

@@ -13,6 +13,7 @@ from imsat.estimators import base, centering
 from imsat.on_disk import OnDisk
 from imsat.training import evaluation
 
+neighbors = importlib.import_module('imsat.neighbors')  # not the function
 X, Y = make_blobs(330, 6, centers=4, random_state=0)
 SHORT = dict(hidden=(10,), epochs=2, batch_size=50, random_state=0)
 MAKERS = {
@@ -157,3 +158,34 @@ def test_cut_short_while_it_trains(mapped, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, 'predict', cut)
     with pytest.raises(InputError, match='was cut short'):
         MAKERS['clusters'](regularizer='weight-decay').fit(x)
+
+
+@pytest.mark.filterwarnings('ignore:the distances of')
+@pytest.mark.filterwarnings('ignore:the sampling')
+def test_several_restarts_of_points_that_stay_on_disk(mapped, monkeypatch):
+    for module in base, neighbors:
+        monkeypatch.setattr(module, 'LARGE', X.size)
+    x = mapped(X.astype('f'))
+    model = MAKERS['clusters'](n_init=2).fit(x)
+    assert model.select_ == 'objective'
+    same(model, MAKERS['clusters'](n_init=2, select='objective').fit(x), X)
+    for options in dict(n_init=2, select='agreement'), \
+            dict(regularizer='neighbor'):
+        with pytest.raises(InputError, match='read all points into memory'):
+            MAKERS['clusters'](**options).fit(x)
+    with pytest.raises(InputError, match='read all points into memory'):
+        imsat.choose_n_clusters(MAKERS['clusters'](), x, [2, 3])
+
+
+def test_neighbours_of_more_than_memory_holds(mapped, monkeypatch):
+    monkeypatch.setattr(neighbors, 'available_memory', lambda: X.size)
+    with pytest.raises(InputError, match='do not fit into memory'):
+        imsat.neighbors(OnDisk([mapped(X.astype('f'))]), 3)
+
+
+@pytest.mark.parametrize('name', ['clusters', 'bits'])
+def test_restarts_at_once_of_points_on_disk(tmp_path, name):
+    numpy.save(tmp_path / 'x.npy', X.astype('f'))
+    x = numpy.load(tmp_path / 'x.npy', mmap_mode='r')
+    same(MAKERS[name](n_init=2, n_jobs=2).fit(x),
+         MAKERS[name](n_init=2).fit(x), X)

@@ -1,6 +1,7 @@
 """Which of several runs is kept, what joins them, and halving."""
 import collections
 import itertools
+import pickle
 
 import numpy
 import pytest
@@ -12,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 import imsat
 from imsat import IMSATClustering, InputError
 from imsat.estimators import clustering
-from imsat.estimators.selection import rounds
+from imsat.estimators.selection import mean_of, rounds
 
 X, Y = make_blobs(200, centers=[[0, 0], [3, 0], [0, 3], [3, 3]],
                   random_state=0)
@@ -204,3 +205,76 @@ def test_neighbours_as_augmentation(method):
     assert model.restarts_[0].step == 'plan'
     with pytest.raises(InputError, match='299'):
         model.set_params(nearest=300).fit(x)
+
+
+def test_weights_count_in_what_is_joined():
+    w = numpy.where(Y == 0, 9., 1.)
+    model = IMSATClustering(4, **SMALL, n_init=3, mu=1, select='consensus')
+    model.fit(X, sample_weight=w)
+    p = model.predict_proba(X)
+    mean = (w[:, None] * p).sum(axis=0) / w.sum()
+    terms = model.restarts_[-1].terms
+    assert terms['marginal_entropy'] == pytest.approx(
+        -(mean * numpy.log(mean)).sum(), rel=1e-5)
+    assert terms['conditional_entropy'] == pytest.approx(
+        -(w @ (p * numpy.log(p)).sum(axis=1)) / w.sum(), rel=1e-5)
+
+
+def test_clusters_are_called_alike_by_weight():
+    # The first two points would decide, but the third weighs more.
+    first = numpy.array([[1., 0], [1, 0], [0, 1]])
+    second = numpy.array([[1., 0], [1, 0], [1, 0]])
+    for weight, order in (None, [0, 1]), (numpy.array([1., 1, 9]), [1, 0]):
+        mean, orders = mean_of([first, second], first, weight)
+        assert orders[1].tolist() == order
+        numpy.testing.assert_array_equal(
+            mean, (first + second[:, order]) / 2)
+
+
+def test_the_last_layer_is_that_of_the_outputs():
+    # Where names are sorted, l10 comes before l9.
+    options = dict(SMALL, hidden=(4,) * 9)
+    model = IMSATClustering(4, **options, n_init=3, select='consensus').fit(X)
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    numpy.testing.assert_allclose(
+        numpy.exp(model.restarts_[-1].logits), model.predict_proba(X),
+        atol=1e-6)
+    encoder = imsat.Encoder(2, 4, (3,) * 10)
+    assert encoder.last is encoder.l11
+
+
+@pytest.mark.parametrize('select', ['consensus', 'auto'])
+def test_what_is_fitted_is_saved_whatever_would_be_asked(select, tmp_path):
+    model = fit(n_init=3, select=select)
+    model.set_params(n_init=2, select='consensus')
+    model.save(tmp_path / 'model.npz')
+    for other in IMSATClustering.load(tmp_path / 'model.npz'), \
+            pickle.loads(pickle.dumps(model)):
+        numpy.testing.assert_array_equal(other.transform(X),
+                                         model.transform(X))
+    chunk = IMSATClustering(4, **SMALL, n_init=3, select='consensus')
+    chunk.partial_fit(X).save(tmp_path / 'model.npz')
+    for other in IMSATClustering.load(tmp_path / 'model.npz'), \
+            pickle.loads(pickle.dumps(chunk)):
+        numpy.testing.assert_array_equal(other.transform(X),
+                                         chunk.transform(X))
+
+
+def test_neighbours_that_nothing_asks_for():
+    alone = fit(regularizer='weight-decay', n_init=2)
+    for options in dict(regularizer='neighbor'), dict(
+            regularizer='weight-decay', n_init=2):
+        model = fit(n_neighbors=500, **options)  # of 200 points
+        assert model.objective_ == fit(**options).objective_
+    assert alone.select_ == 'agreement'
+    # A chunk has no restarts to choose from.
+    model = fit().set_params(n_init=2, neighbor_search='sampled')
+    assert model.partial_fit(X).n_iter_ == 1
+
+
+def test_where_neighbours_are_not_told():
+    assert fit(n_init=2, neighbor_search='sampled').select_ == 'objective'
+    for options in dict(n_init=2, select='agreement'), \
+            dict(regularizer='neighbor'):
+        with pytest.raises(InputError, match='neighbor_search is'):
+            fit(neighbor_search='sampled', **options)
