@@ -22,14 +22,17 @@ import math
 import sys
 from pathlib import Path
 
-from common.scripts import a_path, main, parser_for, positive
+import imsat
+from common.scripts import (
+    a_path, main, parser_for, positive, refuse_inputs)
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import check_output, save_features
 from imsat.datasets.features.onnx import (
     LAYOUTS, POOLS, PRESETS, SIZE, ONNXFeatures)
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
+from imsat.datasets.folders import Images
 from imsat.datasets.images import IMAGES, load_images
-from imsat.devices import get_device
+from imsat.devices import available_memory, get_device
 
 RESUME = 'the same command goes on where it was'
 GIST = """GIST of square images.
@@ -94,6 +97,10 @@ def get_options(argv=None):
     add('--pool', choices=POOLS,
         help='of a layer with many tokens or places: those of the first '
              'token, the mean, or all')
+    add('--axis', type=positive, metavar='N',
+        help='which axis of that layer has the numbers of a token or place, '
+             'counted from the images, which are 0; default: the last of '
+             'tokens, and of places as their sides tell')
     add('--chunk', type=positive, default=100, metavar='N',
         help='images at a time; default 100')
     argv = sys.argv[1:] if argv is None else argv
@@ -167,17 +174,33 @@ def onnx_features(args):
     """As :func:`gist_features`."""
     features = ONNXFeatures(
         args.model, args.layer, args.size, args.layout, args.preset,
-        args.mean, args.std, args.channels, args.pool, args.device)
+        args.mean, args.std, args.channels, args.pool, args.axis,
+        args.device)
     return features, features.kind, features.note, features.size
 
 
 def run(args):
     check_output(args.out)
+    refuse_inputs(args.out, args.dataset, getattr(args, 'weights', None))
     compute, kind, note, size = args.features(args)
+    images, labels, names = load_images(args.dataset, args.data_dir, size)
+    check_room(args.chunk, size or (
+        images.size if isinstance(images, Images) else images.shape[1:3]))
     n, d = save_features(
-        args.out, *load_images(args.dataset, args.data_dir, size), compute,
-        kind, [note], args.chunk, verbose=not args.quiet)
-    print(f'{args.out} has {d} features of each of {n} images')
+        args.out, images, labels, names, compute, kind, [note], args.chunk,
+        verbose=not args.quiet, on_gpu=args.device >= 0)
+    reading = getattr(compute, 'reading', '')
+    print(f'{args.out} has {d} features of each of {n} images'
+          + (f', {reading}' if reading else ''))
+
+
+def check_room(chunk, size):
+    """InputError where a chunk of images of a size does not fit into memory:
+    bytes, and as they are prepared and as a network takes them."""
+    if 9 * 3 * chunk * math.prod(size) > available_memory():
+        raise imsat.InputError(
+            f'{chunk} images of {size[0]} x {size[1]} at a time do not fit '
+            f'into memory; take a smaller --chunk or --size')
 
 
 if __name__ == '__main__':

@@ -14,7 +14,8 @@ from pathlib import Path
 import imsat
 from common import answers
 from common.options import add_table_options, load_config, table_options
-from common.scripts import a_path, main, parser_for, positive
+from common.scripts import (
+    a_path, main, parser_for, positive, refuse_inputs)
 from common.unlike import is_unlike, load_reference
 from imsat.datasets import Preparation, load_dataset
 from imsat.estimators.base import Hasher
@@ -91,6 +92,9 @@ def answer(model, x, options, all_of_them, top):
 
 def run(args):
     options, model, reference, like = load_run(Path(args.run))
+    if args.out is not None:
+        refuse_inputs(args.out, args.dataset, args.labels,
+                      *Path(args.run).iterdir())
     if args.top is not None and (isinstance(model, Hasher)
                                  or not hasattr(model, 'predict_proba')):
         raise imsat.InputError(f'{options["method"]} has no probabilities of '

@@ -50,6 +50,16 @@ def a_path(text):
     return text
 
 
+def refuse_inputs(out, *inputs):
+    """Raises InputError if a file that would be written is there as one of
+    those that are read; what is None or no file is none."""
+    for path in inputs:
+        if path is not None and os.path.exists(out) \
+                and os.path.exists(path) and os.path.samefile(out, path):
+            raise imsat.InputError(f'{out} is what is read, and would be '
+                                   f'lost; choose another --out')
+
+
 def fail(message):
     message = ' '.join(str(message).split())
     print(f'{Path(sys.argv[0]).name}: {message}', file=sys.stderr)

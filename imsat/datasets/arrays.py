@@ -8,6 +8,7 @@ import numpy
 import scipy.sparse
 
 from imsat.datasets.dataset import Dataset
+from imsat.datasets.preparation import Preparation
 from imsat.datasets.folders import PIXELS, SUFFIXES, scale_pixels
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
@@ -29,16 +30,19 @@ PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
 def read_npz(path: Path) -> Dataset:
     """``x`` or ``X`` and, where they are, ``y`` or ``target``,
     ``image_shape``, ``index``, what the points are called, ``thumbnails``,
-    what they look like, and ``notes``; or a matrix of
-    scipy.sparse.save_npz."""
+    what they look like, ``notes``, and the ``kind`` of features; or a matrix
+    of scipy.sparse.save_npz."""
     arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'index',
-                             'thumbnails', 'notes'))
+                             'thumbnails', 'notes', 'kind'))
     x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
     if x is None:
         x = _read_sparse(path)
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
     data = as_dataset(path, x, y, arrays.get('image_shape'), notes)
+    kind = arrays.get('kind')
+    if kind is not None and not kind.shape and kind.dtype.kind == 'U':
+        data.preparation = Preparation(data.x.shape[1], kind=str(kind))
     if 'index' in arrays:
         index = arrays['index']
         if index.shape != data.x.shape[:1] or index.dtype.kind not in 'Uiu':

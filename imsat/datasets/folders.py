@@ -25,7 +25,7 @@ ORIENTATION = 0x112  # the tag of EXIF
 PIXELS = 'Pixels x / 128 - 1.'
 # What Pillow raises for a damaged file.
 FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError,
-          KeyError, MemoryError, OverflowError, struct.error, zlib.error,
+          KeyError, OverflowError, struct.error, zlib.error,
           Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 

@@ -264,6 +264,12 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} has {data.x.shape[1]} features, and what was learnt from '
             f'{like.dimension}; give points as those')
+    kind = data.preparation and data.preparation.kind
+    if None not in (kind, like.kind) and kind != like.kind:
+        raise InputError(
+            f'{name} holds features that were made otherwise than those that '
+            f'were learnt from ({kind} and not {like.kind}, see their notes); '
+            f'make them by the same command')
     if None not in (data.image_shape, like.image_shape) \
             and tuple(data.image_shape) != tuple(like.image_shape):
         raise InputError(

@@ -143,6 +143,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Raises InputError for arguments that don't go with X, y or here.
         """
         check_parameters(self)
+        if X.shape[0] < 2:
+            raise InputError(f'n_samples = {X.shape[0]}, and one point has no '
+                             f'others to be told from; give two or more')
         if y is not None and len(y) != X.shape[0]:
             raise InputError(f'there are {len(y)} labels for {X.shape[0]} '
                              f'points; give one for each point, or none')

@@ -583,3 +583,10 @@ def test_other_units_are_seen_before_neighbours_are_looked_for(monkeypatch):
     monkeypatch.setattr('imsat.estimators.imsat.neighbor_distance', look)
     with pytest.raises(InputError, match='2-30-3 units, and 2-31-3'):
         model.set_params(hidden=31, warm_start=True).fit(X)
+
+
+@pytest.mark.parametrize('make', MAKERS)
+def test_one_point(make):
+    for x in X[:1], X[:0]:
+        with pytest.raises(InputError, match='n_samples = .*two or more'):
+            make().check(x)

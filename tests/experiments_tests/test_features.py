@@ -96,9 +96,12 @@ def test_a_network_on_a_folder(tmp_path):
     (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz',
       '--weights', 'IMAGES'], 'ResNet50Layers'),
     (['onnx', '--dataset', 'IMAGES', '--out', 'b.npz', '--model', 'IMAGES'],
-     'no ONNX network')])
-def test_errors(images, options, message):
-    options = [images if option == 'IMAGES' else option for option in options]
+     'no ONNX network'),
+    (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz', '--weights',
+      'WEIGHTS', '--size', '200000'], 'smaller --chunk or --size')])
+def test_errors(images, resnet_weights, options, message):
+    options = [dict(IMAGES=images, WEIGHTS=resnet_weights).get(option, option)
+               for option in options]
     process = run(*options)
     assert process.returncode == 2 and message in process.stderr
     assert process.stderr.count('\n') == 1 and 'Traceback' not in \
@@ -118,3 +121,17 @@ def test_quiet(images, tmp_path):
     process = scripts.run_anew('features', 'gist', '--dataset', images,
                                '--out', tmp_path / 'a.npz', '--quiet')
     assert (process.returncode, process.stderr) == (0, '')
+
+
+def test_what_is_read_is_not_written_over(images, tmp_path, resnet_weights):
+    link = tmp_path / 'link.npz'
+    link.symlink_to(images)
+    for out in images, link:
+        before = images.read_bytes()
+        process = run('gist', '--dataset', images, '--out', out)
+        assert process.returncode == 2
+        assert 'is what is read, and would be lost' in process.stderr
+        assert images.read_bytes() == before
+    process = run('resnet50', '--dataset', images, '--weights',
+                  resnet_weights, '--out', resnet_weights)
+    assert process.returncode == 2 and 'would be lost' in process.stderr

@@ -268,3 +268,35 @@ def test_no_best_clusters_without_probabilities(folder):
         predict.run(predict.get_options(
             [str(folder / 'kmeans'), '--dataset', str(folder / 'points.npz'),
              '--top', '2']))
+
+
+def test_what_is_read_is_not_written_over(folder, tmp_path):
+    new = tmp_path / 'new.csv'
+    frame(X).to_csv(new, index=False)
+    for out in new, folder / 'table' / 'assignments.csv':
+        before = out.read_bytes()
+        with pytest.raises(imsat.InputError, match='would be lost'):
+            predict.run(predict.get_options(
+                [str(folder / 'table'), '--dataset', str(new), '--out',
+                 str(out)]))
+        assert out.read_bytes() == before
+
+
+def test_features_of_another_network(folder, tmp_path):
+    numpy.savez(tmp_path / 'old.npz', x=X, kind='onnx-1')
+    clustering.run(clustering.get_options(
+        ['--dataset', str(tmp_path / 'old.npz'), '--clusters', '2', *QUICK,
+         '--out', str(tmp_path / 'run')]))
+    out = str(tmp_path / 'new.csv')
+    for kind in 'onnx-1', None, 'onnx-2':
+        numpy.savez(tmp_path / 'new.npz', x=X,
+                    **({} if kind is None else {'kind': kind}))
+        options = predict.get_options(
+            [str(tmp_path / 'run'), '--dataset', str(tmp_path / 'new.npz'),
+             '--out', out])
+        if kind != 'onnx-2':
+            predict.run(options)
+            continue
+        with pytest.raises(imsat.InputError, match='made otherwise than '
+                           r'those .* \(onnx-2 and not onnx-1'):
+            predict.run(options)

@@ -72,12 +72,13 @@ def save_features(
         path: AnyPath, images: Sliced,
         labels: numpy.ndarray | None, names: list[str] | None,
         compute: Callable[[numpy.ndarray], typing.Any], kind: str,
-        notes: Sequence[str], chunk: int = 1000, verbose: bool = True
-        ) -> tuple[int, int]:
-    """Writes x, y, index, thumbnails and notes to an npz file.
+        notes: Sequence[str], chunk: int = 1000, verbose: bool = True,
+        on_gpu: bool = False) -> tuple[int, int]:
+    """Writes x, y, index, thumbnails, notes and kind to an npz file.
 
     More than MOST_THUMBNAILS images have no thumbnails.  ``compute``,
-    ``kind``, ``chunk`` and ``verbose`` are those of :func:`extract`.
+    ``kind``, ``chunk`` and ``verbose`` are those of :func:`extract`;
+    ``on_gpu`` says where they are computed, whose sums are rounded otherwise.
 
     Returns:
         tuple: The shape of x.
@@ -88,8 +89,9 @@ def save_features(
     if not len(images):
         raise InputError('there are no images; give a data set that has some')
     shrunk = Shrunk(images) if len(images) <= MOST_THUMBNAILS else None
-    with extract(shrunk or images, compute, kind, chunk, verbose) as x:
-        arrays = {'x': x}
+    with extract(shrunk or images, compute, f'{kind}-gpu' if on_gpu else kind,
+                 chunk, verbose) as x:
+        arrays = {'x': x, 'kind': kind}
         if shrunk is None:
             notes = [*notes, f'More than {MOST_THUMBNAILS:,} images, so '
                              f'without thumbnails.']

@@ -2,6 +2,7 @@
 import functools
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy
@@ -43,18 +44,24 @@ class ONNXFeatures:
             have it, ``'clip'``, ``'half'`` for pixels from -1 to 1,
             ``'unit'`` for 0 to 1, ``'caffe'`` for blue, green and red from 0
             to 255 without their means.
-        mean, std (sequence of float): In place of the preset's.
-        channels (str): ``'rgb'`` or ``'bgr'``, in place of the preset's.
+        mean, std (sequence of float): In place of the preset's, in the order
+            of the channels.
+        channels (str): ``'rgb'`` or ``'bgr'``, in place of the preset's,
+            whose means go along.
         pool (str): What is taken of a layer with many numbers a place or a
             token: ``'first'``, those of the first token, which stands for the
             image; ``'mean'`` over all; ``'flatten'``, all of them.
+        axis (int): Which axis of that layer has these numbers, counted from
+            the images, which are 0; by default the last of tokens, and of
+            places that beside which the sides are as those of the images.
         device (int): -1 the CPU, N the GPU number N of ONNX Runtime.
 
     Attributes:
         size (tuple): What was taken.
-        kind (str): What the features depend on, for
-            :func:`imsat.datasets.features.extract.extract`.
+        kind (str): What the features depend on, but for the device.
         note (str): The same in words.
+        reading (str): What was made of the layer's numbers, once some images
+            were seen; empty where each image has a single row of them.
 
     Raises:
         InputError: Without ONNX Runtime, and for what does not go with the
@@ -65,17 +72,20 @@ class ONNXFeatures:
                  size: tuple[int, int] | None = None,
                  layout: str | None = None, preset: str = 'imagenet',
                  mean=None, std=None, channels: str | None = None,
-                 pool: str | None = None, device: int = -1) -> None:
-        of_preset = PRESETS[preset]
-        self.channels = channels or of_preset[0]
+                 pool: str | None = None, axis: int | None = None,
+                 device: int = -1) -> None:
+        usual, *of_preset = PRESETS[preset]
+        self.channels = channels or usual
         self.mean, self.std = (
-            numpy.array(given or usual, numpy.float32)
-            for given, usual in zip((mean, std), of_preset[1:]))
+            numpy.array(given or values[::1 if self.channels == usual else -1],
+                        numpy.float32)
+            for given, values in zip((mean, std), of_preset))
         if not (self.std > 0).all():
             raise ArgumentError('std', 'has a number that is not above 0; '
                                 'give three that are', '--std')
         self.session, self.layer, sha = _open(Path(path), layer, device)
-        self.pool = pool
+        self.pool, self.axis, self.reading = pool, axis, ''
+        self._is_alone = False  # takes one image at a time
         inputs = self.session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 \
                 or inputs[0].type not in DTYPES:
@@ -107,9 +117,7 @@ class ONNXFeatures:
         settings = dict(
             layer=self.layer, size=self.size, layout=self.layout,
             channels=self.channels, mean=self.mean.tolist(),
-            std=self.std.tolist(), pool=pool)
-        if device >= 0:  # whose sums are rounded otherwise
-            settings['device'] = 'GPU'
+            std=self.std.tolist(), pool=pool, axis=axis)
         self.kind = 'onnx-' + hashlib.sha256(
             (sha + json.dumps(settings)).encode()).hexdigest()[:16]
         self.note = (
@@ -126,7 +134,19 @@ class ONNXFeatures:
             numpy.ndarray: Shape (N, d), float32.
         """
         x = numpy.stack([self._prepare(image) for image in images])
-        step = self.batch or len(x)
+        if self.batch or self._is_alone:
+            return self._by(x, self.batch or 1)
+        try:
+            # Of a lone image some networks lose the first axis.
+            return self._by(x, max(2, len(x)))
+        except InputError:
+            # Others are made for one, whatever they say.
+            y = self._by(x, 1)
+            self._is_alone = True
+            return y
+
+    def _by(self, x, step):
+        """Features of x, ``step`` images at a time."""
         parts = []
         for start in range(0, len(x), step):
             part = x[start:start + step]
@@ -171,13 +191,40 @@ class ONNXFeatures:
                     f'{self.layer} gives {" x ".join(map(str, y.shape[1:]))} '
                     f'numbers an image; choose --pool first, mean or '
                     f'flatten, or another --layer')
+            if self.pool == 'first' and y.ndim != 3:
+                raise InputError(
+                    f'{self.layer} gives {" x ".join(map(str, y.shape[1:]))} '
+                    f'numbers an image, and no tokens, of which the first '
+                    f'could be taken; choose --pool mean or flatten')
             if self.pool != 'flatten':
-                # The channels, tokens or places aside.
-                last = y.ndim == 3 or self.layout == 'nhwc'
-                y = numpy.moveaxis(y, -1 if last else 1, 1)
+                y = numpy.moveaxis(y, self._axis_of(y.shape), 1)
+                self.reading = (
+                    f'{"the first" if self.pool == "first" else "the mean"} '
+                    f'of {" x ".join(map(str, y.shape[2:]))} rows of '
+                    f'{y.shape[1]} numbers')
                 y = y.reshape(*y.shape[:2], -1)
                 y = y[..., 0] if self.pool == 'first' else y.mean(axis=2)
         return y.reshape(len(y), -1)
+
+    def _axis_of(self, shape):
+        """Which axis has the channels, the tokens or places aside."""
+        if self.axis is not None:
+            if 1 <= self.axis < len(shape):
+                return self.axis
+        elif len(shape) == 3:
+            return 2
+        elif len(shape) == 4:
+            (height, width), sides = self.size, shape[1:]
+            # Within a step of rounding, none of a square.
+            found = [axis for axis, (a, b) in ((1, sides[1:]), (3, sides[:2]))
+                     if abs(a * width - b * height) < max(height, width)]
+            if len(found) == 1:
+                return found[0]
+        raise ArgumentError(
+            'axis', f'is {self.axis}, but {self.layer} gives '
+            f'{" x ".join(map(str, shape[1:]))} numbers an image, of which '
+            f'one axis has the channels; say which, from 1 to '
+            f'{len(shape) - 1}', '--axis')
 
 
 def _open(path, layer, device):
@@ -220,8 +267,12 @@ def _open(path, layer, device):
                 str(_follow_links(onnx, path, model)))
             session = start(model.SerializeToString())
     except (*_faults(), DecodeError) as e:
-        raise InputError(f'{path} is no ONNX network that can be run '
-                         f'({_reason(e)}); export it again') from e
+        reason = _reason(e)
+        raise InputError(
+            f'{path} is no ONNX network that can be run ({reason}); '
+            + ('update onnxruntime, or ' if re.search(
+                r'opset|IR version', reason, re.IGNORECASE) else '')
+            + 'export it again') from e
     if device >= 0 and session.get_providers()[0] != CUDA:
         raise ArgumentError('device', f'is {device}, which ONNX Runtime can '
                             f'not use; give another, or -1 for the CPU',
@@ -297,4 +348,8 @@ def _faults():
 
 
 def _reason(error):
-    return ' '.join(str(error).split())[:200]
+    """What ONNX Runtime says, without its code and the place in its own."""
+    text = re.sub(r'\[ONNXRuntimeError\] : \d+ : \w+ : ', '',
+                  ' '.join(str(error).split()))
+    text = re.sub(r'\S*/onnxruntime\S*/\S+:\d+ .*?\) ', '', text, count=1)
+    return text if len(text) <= 300 else '... ' + text[-300:]

@@ -239,3 +239,101 @@ def test_infinite(tmp_path):
         helper.make_node('Log', ['z'], ['y'])], ('N', 3, 6, 4))
     with pytest.raises(InputError, match='NaN or infinity'):
         ONNXFeatures(path)(numpy.zeros_like(IMAGES))
+
+
+@pytest.mark.parametrize('preset,other', [('imagenet', 'bgr'),
+                                          ('caffe', 'rgb')])
+def test_means_go_along_with_their_colours(network, preset, other):
+    channels, mean, std = PRESETS[preset]
+    x = IMAGES[..., ::-1] if channels == 'bgr' else IMAGES
+    x = ((x / 255. - mean) / std)[..., ::-1]
+    features = ONNXFeatures(network, size=(6, 4), preset=preset,
+                            channels=other)
+    numpy.testing.assert_allclose(features(IMAGES), x.mean(axis=(1, 2)) @ W.T,
+                                  rtol=1e-4, atol=1e-3)
+
+
+SQUARE = RNG.integers(0, 256, (5, 6, 6, 3)).astype('u1')
+
+
+@pytest.mark.parametrize('images', [IMAGES, SQUARE])
+@pytest.mark.parametrize('inputs', ['nchw', 'nhwc'])
+@pytest.mark.parametrize('places_first', [False, True])
+def test_the_axis_of_the_channels(tmp_path, images, inputs, places_first):
+    # Whatever the layout of the input, that of a layer is its own.
+    nodes, x = [], 'x'
+    if inputs == 'nhwc':
+        x = 'z'
+        nodes.append(helper.make_node('Transpose', ['x'], ['z'],
+                                      perm=[0, 3, 1, 2]))
+    nodes.append(helper.make_node('Conv', [x, 'W'], [
+        'w' if places_first else 'y']))
+    if places_first:
+        nodes.append(helper.make_node('Transpose', ['w'], ['y'],
+                                      perm=[0, 2, 3, 1]))
+    sides = images.shape[1:3]
+    shape = ('N', 3, *sides) if inputs == 'nchw' else ('N', *sides, 3)
+    path = write(tmp_path / 'network.onnx', nodes, shape,
+                 W=W[:, :, None, None])
+    features = ONNXFeatures(path, preset='unit', pool='mean')
+    numpy.testing.assert_allclose(
+        features(images), (images / 255.).mean(axis=(1, 2)) @ W.T, rtol=1e-4,
+        atol=1e-5)
+    assert features.reading == (f'the mean of {sides[0]} x {sides[1]} rows '
+                                f'of 7 numbers')
+    with pytest.raises(InputError, match='no tokens, of which the first'):
+        ONNXFeatures(path, preset='unit', pool='first')(images)
+
+
+def test_an_axis_that_can_not_be_told(tmp_path):
+    # Three channels of 3 x 3 pixels.
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('Identity', ['x'], ['y'])], ('N', 3, 3, 3))
+    images = IMAGES[:, :3, :3]
+
+    def of(axis):
+        return ONNXFeatures(path, preset='unit', pool='mean', axis=axis)(
+            images)
+    with pytest.raises(InputError, match='one axis has the channels; say'):
+        of(None)
+    with pytest.raises(InputError, match='axis is 4, but'):
+        of(4)
+    x = images.transpose(0, 3, 1, 2) / 255.
+    numpy.testing.assert_allclose(of(1), x.mean(axis=(2, 3)), rtol=1e-5)
+    numpy.testing.assert_allclose(of(3), x.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_channels_before_tokens(tmp_path):
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('Reshape', ['x', 'to'], ['y'])], ('N', 3, 6, 4),
+        to=numpy.array([0, 3, -1]))
+    x = IMAGES.transpose(0, 3, 1, 2).reshape(5, 3, 24) / 255.
+    for axis, of in (None, 1), (2, 1), (1, 2):
+        features = ONNXFeatures(path, preset='unit', pool='mean', axis=axis)
+        numpy.testing.assert_allclose(features(IMAGES), x.mean(axis=of),
+                                      rtol=1e-4)
+
+
+@pytest.mark.parametrize('nodes,to', [
+    # All sides of 1 are lost, that of a lone image too.
+    ([helper.make_node('GlobalAveragePool', ['x'], ['z']),
+      helper.make_node('Squeeze', ['z'], ['y'])], None),
+    # Made for one image, whatever it says of its input.
+    ([helper.make_node('GlobalAveragePool', ['x'], ['z']),
+      helper.make_node('Reshape', ['z', 'to'], ['y'])], [1, 3])])
+def test_batches_that_a_network_can_not_take(tmp_path, nodes, to):
+    path = write(tmp_path / 'network.onnx', nodes, ('N', 3, 6, 4),
+                 **({} if to is None else {'to': numpy.array(to)}))
+    for n in 1, 2, 5:
+        y = ONNXFeatures(path, preset='unit')(IMAGES[:n])
+        numpy.testing.assert_allclose(
+            y, IMAGES[:n].mean(axis=(1, 2)) / 255, rtol=1e-4)
+
+
+def test_a_network_that_is_too_new(tmp_path):
+    model = onnx.load(convolution(tmp_path / 'network.onnx'))
+    model.ir_version = 99
+    onnx.save(model, tmp_path / 'network.onnx')
+    with pytest.raises(InputError, match='IR version: 99, max supported .*; '
+                                         'update onnxruntime, or export'):
+        ONNXFeatures(tmp_path / 'network.onnx')
