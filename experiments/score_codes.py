@@ -16,7 +16,8 @@ import numpy
 
 import imsat
 from common.results import get_versions
-from common.scripts import a_path, main, parser_for, positive
+from common.scripts import (
+    a_path, main, parser_for, positive, refuse_inputs)
 from imsat.retrieval import pack_bits, retrieval_scores
 from imsat.retrieval.codes import check_codes, code_width
 from imsat.storage import load_npz, save_json
@@ -100,6 +101,8 @@ def packed(queries, gallery, n_bits, path):
 
 
 def run(args):
+    if args.out is not None:
+        refuse_inputs(args.out, args.codes)
     query_codes, query_labels, gallery_codes, gallery_labels = read_codes(
         args.codes)
     (query_codes, gallery_codes), n_bits = packed(

@@ -9,10 +9,17 @@ import imsat
 from common.options import (
     RUN_OPTIONS, default_options, load_config, range_of)
 from common.results import get_versions
+from common.scripts import refuse_inputs
+from imsat.datasets import SOURCES
 from imsat.parameters import AUTO, is_number
 from imsat.ranks import ranks_of
 from imsat.storage import digest, remove_half_written, save_json
 from imsat.training.snapshot import snapshots
+
+
+# What a run writes that could be a data set, beside pictures.
+WRITTEN = ('assignments.csv', 'assignments.npz', 'codes.csv', 'codes.npz',
+           'model.npz', 'preprocessing.npz', 'reference.npz')
 
 
 def describe(data, **more):
@@ -33,6 +40,7 @@ def run_folder(args, data):
         yield None
         return
     out = Path(args.out)
+    refuse_own_data(args, out)
     out.mkdir(parents=True, exist_ok=True)
     try:
         # Freed by the system if the process dies.
@@ -70,6 +78,17 @@ def run_folder(args, data):
             # Until then the files are those of the shorter run.
             save_json(path, config)
         remove_all_but_last(out)
+
+
+def refuse_own_data(args, out):
+    """Raises InputError where a run in ``out`` would change its data set."""
+    for name in WRITTEN:
+        refuse_inputs(out / name, args.dataset, args.labels)
+    if args.dataset not in SOURCES and Path(args.dataset).is_dir() \
+            and out.resolve().is_relative_to(Path(args.dataset).resolve()):
+        raise imsat.InputError(
+            f'{out} is within {args.dataset}, where its pictures would become '
+            f'images of the data set; choose another --out')
 
 
 def is_larger(value, other):

@@ -16,8 +16,8 @@ DATA = {'n': 3, 'sha256': 'a'}
 def enter(out, resume=False, data=DATA, **options):
     return run_folder(argparse.Namespace(
         out=str(out), resume=resume, task='clustering', method='kmeans',
-        communicator=None,
-        **options), data)
+        communicator=None, labels=None, **{'dataset': 'digits', **options}),
+        data)
 
 
 def test_options_are_kept(tmp_path):
@@ -147,3 +147,21 @@ def test_more_epochs_than_before(tmp_path, monkeypatch):
     assert run('parts', 2) != whole
     assert len([*(tmp_path / 'parts').rglob('snapshot-*')]) == 2
     assert run('parts', 4, '--resume') == whole
+
+
+def test_a_run_does_not_change_its_data(tmp_path):
+    points = tmp_path / 'run' / 'codes.npz'
+    points.parent.mkdir()
+    points.write_bytes(b'points')
+    with pytest.raises(InputError, match='codes.npz is what is read, and'):
+        with enter(tmp_path / 'run', dataset=str(points)):
+            pass
+    assert list(points.parent.iterdir()) == [points]
+    # A picture would be an image more, and a folder of them a class.
+    for out in tmp_path, tmp_path / 'run', tmp_path / 'new' / 'run':
+        with pytest.raises(InputError, match='would become images of the d'):
+            with enter(out, dataset=str(tmp_path)):
+                pass
+    assert list(tmp_path.iterdir()) == [points.parent]
+    with enter(tmp_path / 'other', dataset=str(points)) as out:
+        assert out.is_dir()
