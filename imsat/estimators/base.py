@@ -174,25 +174,35 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             if not declaration.how}
         if hasattr(self, 'restarts_'):
             arguments['random_state'] = self.restarts_[0].seed
-        encoder = getattr(self, 'encoder_', None)
-        n_networks = len(encoder) if isinstance(encoder, Ensemble) else 1
-        like = self._like()
-        arrays = {name: numpy.asarray(getattr(self, name)) for name in like}
-        if encoder is not None:
-            arrays.update(serializers.npz.serialize(encoder))
-            like.update(serializers.npz.serialize(
-                self._networks(n_networks)))
-        check_arrays(arrays, like, 'what is fitted', 'set the parameters to '
-                     'what they were in fit, or fit again')
+        arrays = self._fitted_arrays()
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
-        if n_networks > 1:
-            arrays['n_networks'] = numpy.asarray(n_networks)
+        if self._n_networks > 1:
+            arrays['n_networks'] = numpy.asarray(self._n_networks)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=to_json),
             'n_features_in': self.n_features_in_,
             'objective': self.objective_, **arrays})
+
+    def _fitted_arrays(self):
+        """What is fitted, by name; InputError where parameters were changed
+        since, so that they ask for something else."""
+        like = self._like()
+        arrays = {name: numpy.asarray(getattr(self, name)) for name in like}
+        if hasattr(self, 'encoder_'):
+            arrays.update(serializers.npz.serialize(self.encoder_))
+            like.update(serializers.npz.serialize(
+                self._networks(self._n_networks)))
+        check_arrays(arrays, like, 'what is fitted', 'set the parameters to '
+                     'what they were in fit, or fit again')
+        return arrays
+
+    @property
+    def _n_networks(self):
+        """How many networks are fitted, as one."""
+        encoder = getattr(self, 'encoder_', None)
+        return len(encoder) if isinstance(encoder, Ensemble) else 1
 
     @classmethod
     @own_configuration()
@@ -761,11 +771,12 @@ class TrainedEstimator(Estimator):
                 did.
 
         Raises:
-            InputError: Without the package onnx.
+            InputError: Without the package onnx, or as :meth:`save`.
         """
         from imsat.estimators.onnx import write_onnx
 
         check_is_fitted(self)
+        self._fitted_arrays()  # looks whether they can be written
         write_onnx(self, path, source, preprocessing, features)
 
     def _get_device(self):

@@ -566,6 +566,10 @@ def test_parameters_that_are_changed_after_fit(make, tmp_path):
         n_clusters=2, n_bits=1).items() if name in model.get_params()})
     with pytest.raises(InputError, match='set the parameters to what they '):
         model.save(tmp_path / 'model.npz')
+    if hasattr(model, 'to_onnx'):
+        pytest.importorskip('onnx')
+        with pytest.raises(InputError, match='set the parameters to what '):
+            model.to_onnx(tmp_path / 'model.onnx')
     assert not list(tmp_path.iterdir())
     if isinstance(model, (IMSATClustering, IMSATHasher)):
         other = pickle.loads(pickle.dumps(model))

@@ -78,7 +78,7 @@ def test_as_predicted(model, tmp_path, n):
 
 
 def test_centring_is_tested():
-    assert MODELS['clustering'].center_[[1, 4]].all()
+    assert MODELS['clustering'].fit(FAR).center_[[1, 4]].all()
 
 
 def test_a_half_is_no_bit(tmp_path):
