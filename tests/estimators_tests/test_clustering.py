@@ -409,11 +409,16 @@ def test_constant_features_do_no_harm():
     assert numpy.isfinite(model.transform(x)).all()
 
 
-def test_a_prior_comes_when_it_did_where_a_run_goes_on(tmp_path):
+def test_a_prior_comes_when_it_did_where_a_run_goes_on(tmp_path, monkeypatch):
     options = dict(SMALL, prior=[.5, .3, .2], out=tmp_path, epochs=4,
                    snapshot_seconds=0)
     IMSATClustering(3, **options).fit(X)
     options.update(epochs=12, resume=True)
+
+    def come(*args):
+        raise AssertionError('it came twice')
+    monkeypatch.setattr('imsat.training.extensions.sort_outputs', come)
+    monkeypatch.setattr('imsat.training.extensions.refill', come)
     with pytest.warns(UserWarning, match='after 2 epochs.* not after 6'):
         model = IMSATClustering(3, **options).fit(X)
     weights = [entry['all/penalty'] for entry in model.restarts_[0].log]
