@@ -59,23 +59,22 @@ def get_options(argv=None):
     parser = parser_for(__doc__)
     commands = parser.add_subparsers(metavar='gist|resnet50|onnx',
                                      required=True)
-    add = add_command(commands, 'gist', GIST, '(N, n, n, 3)', gist_features)
+    add = add_command(commands, 'gist', GIST, '(N, n, n, 3)', gist_features,
+                      1000)
     add('--kind', choices=sorted(KINDS), default='gray',
         help='gray: 512 features as LMgist; color: 960 as lear_gist; default '
              'gray')
     add('--out', type=a_path, required=True, metavar='FILE.npz')
     add = add_command(commands, 'resnet50', RESNET50, '(N, height, width, 3)',
-                      resnet50_features)
+                      resnet50_features, 100)
     add('--weights', type=a_path, required=True, metavar='FILE.npz',
         help="of Chainer's ResNet50Layers")
     add('--out', type=a_path, required=True, metavar='FILE.npz',
         help='DATA_DIR/DATASET-resnet50.npz is where --dataset looks for it')
     add('--size', type=positive, default=224, metavar='N',
         help='pixels to which images are scaled; default 224')
-    add('--chunk', type=positive, default=100, metavar='N',
-        help='images at a time; default 100')
     add = add_command(commands, 'onnx', ONNX, '(N, height, width, 3)',
-                      onnx_features)
+                      onnx_features, 100)
     add('--model', type=a_path, required=True, metavar='FILE.onnx',
         help='the network')
     add('--out', type=a_path, required=True, metavar='FILE.npz')
@@ -101,8 +100,6 @@ def get_options(argv=None):
         help='which axis of that layer has the numbers of a token or place, '
              'counted from the images, which are 0; default: the last of '
              'tokens, and of places as their sides tell')
-    add('--chunk', type=positive, default=100, metavar='N',
-        help='images at a time; default 100')
     argv = sys.argv[1:] if argv is None else argv
     # "features.py --model FILE" says enough.
     if argv[:1] != ['onnx'] and any(
@@ -125,7 +122,7 @@ def height_width(text):
     return sides * 2 if len(sides) == 1 else sides
 
 
-def add_command(commands, name, description, shape, features):
+def add_command(commands, name, description, shape, features, chunk):
     """A parser with the options that all features have.
 
     Returns:
@@ -134,7 +131,7 @@ def add_command(commands, name, description, shape, features):
     parser = commands.add_parser(
         name, help=description.splitlines()[0], description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.set_defaults(features=features, chunk=1000)
+    parser.set_defaults(features=features)
     add = parser.add_argument
     add('--dataset', type=a_path, required=True,
         metavar='|'.join([*IMAGES, 'FILE.npz', 'FOLDER']),
@@ -145,6 +142,8 @@ def add_command(commands, name, description, shape, features):
              'environment variable IMSAT_DATA')
     add('--device', type=int, default=-1, metavar='-1|N',
         help='-1 the CPU, N GPU number N; default -1')
+    add('--chunk', type=positive, default=chunk, metavar='N',
+        help=f'images at a time; default {chunk}')
     add('--quiet', action='store_true', help='no progress')
     return add
 
@@ -184,7 +183,7 @@ def run(args):
     refuse_inputs(args.out, args.dataset, getattr(args, 'weights', None))
     compute, kind, note, size = args.features(args)
     images, labels, names = load_images(args.dataset, args.data_dir, size)
-    check_room(args.chunk, size or (
+    check_room(min(args.chunk, len(images)), size or (
         images.size if isinstance(images, Images) else images.shape[1:3]))
     n, d = save_features(
         args.out, images, labels, names, compute, kind, [note], args.chunk,
@@ -200,7 +199,7 @@ def check_room(chunk, size):
     if 9 * 3 * chunk * math.prod(size) > available_memory():
         raise imsat.InputError(
             f'{chunk} images of {size[0]} x {size[1]} at a time do not fit '
-            f'into memory; take a smaller --chunk or --size')
+            f'into memory; take a smaller --chunk, or smaller images')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import imsat
 from common import answers
+from common.folders import WRITTEN
 from common.options import add_table_options, load_config, table_options
 from common.scripts import (
     a_path, main, parser_for, positive, refuse_inputs)
@@ -94,7 +95,7 @@ def run(args):
     options, model, reference, like = load_run(Path(args.run))
     if args.out is not None:
         refuse_inputs(args.out, args.dataset, args.labels,
-                      *Path(args.run).iterdir())
+                      *(Path(args.run) / name for name in WRITTEN))
     if args.top is not None and (isinstance(model, Hasher)
                                  or not hasattr(model, 'predict_proba')):
         raise imsat.InputError(f'{options["method"]} has no probabilities of '

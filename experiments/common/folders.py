@@ -11,15 +11,17 @@ from common.options import (
 from common.results import get_versions
 from common.scripts import refuse_inputs
 from imsat.datasets import SOURCES
+from imsat.datasets.arrays import images_in
 from imsat.parameters import AUTO, is_number
 from imsat.ranks import ranks_of
 from imsat.storage import digest, remove_half_written, save_json
 from imsat.training.snapshot import snapshots
 
 
-# What a run writes that could be a data set, beside pictures.
+# What a run writes, beside pictures.
 WRITTEN = ('assignments.csv', 'assignments.npz', 'codes.csv', 'codes.npz',
-           'model.npz', 'preprocessing.npz', 'reference.npz')
+           'config.json', 'log', 'model.npz', 'model.onnx',
+           'preprocessing.npz', 'reference.npz', 'report.html', 'result.json')
 
 
 def describe(data, **more):
@@ -83,12 +85,15 @@ def run_folder(args, data):
 def refuse_own_data(args, out):
     """Raises InputError where a run in ``out`` would change its data set."""
     for name in WRITTEN:
-        refuse_inputs(out / name, args.dataset, args.labels)
-    if args.dataset not in SOURCES and Path(args.dataset).is_dir() \
-            and out.resolve().is_relative_to(Path(args.dataset).resolve()):
+        refuse_inputs(out / name, *(getattr(args, option, None) for option in (
+            'dataset', 'labels', 'query', 'gallery')))
+    folder = Path(args.dataset)
+    if args.dataset not in SOURCES and folder.is_dir() \
+            and not images_in(folder) \
+            and out.resolve().is_relative_to(folder.resolve()):
         raise imsat.InputError(
-            f'{out} is within {args.dataset}, where its pictures would become '
-            f'images of the data set; choose another --out')
+            f'{out} is within {folder}, where its files would become part of '
+            f'the data set; choose another --out')
 
 
 def is_larger(value, other):

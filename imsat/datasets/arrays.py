@@ -30,19 +30,20 @@ PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
 def read_npz(path: Path) -> Dataset:
     """``x`` or ``X`` and, where they are, ``y`` or ``target``,
     ``image_shape``, ``index``, what the points are called, ``thumbnails``,
-    what they look like, ``notes``, and the ``kind`` of features; or a matrix
-    of scipy.sparse.save_npz."""
+    what they look like, ``notes``, and what features were ``made_by``; or a
+    matrix of scipy.sparse.save_npz."""
     arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'index',
-                             'thumbnails', 'notes', 'kind'))
+                             'thumbnails', 'notes', 'made_by'))
     x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
     if x is None:
         x = _read_sparse(path)
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
     data = as_dataset(path, x, y, arrays.get('image_shape'), notes)
-    kind = arrays.get('kind')
-    if kind is not None and not kind.shape and kind.dtype.kind == 'U':
-        data.preparation = Preparation(data.x.shape[1], kind=str(kind))
+    made_by = arrays.get('made_by')
+    if made_by is not None and not made_by.shape \
+            and made_by.dtype.kind == 'U':
+        data.preparation = Preparation(data.x.shape[1], made_by=str(made_by))
     if 'index' in arrays:
         index = arrays['index']
         if index.shape != data.x.shape[:1] or index.dtype.kind not in 'Uiu':

@@ -72,8 +72,9 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
     if isinstance(name, str) and name in SOURCES:
         _refuse(name, given)
         data = SOURCES[name](Files(data_dir, fetch, verbose), **options)
-        data.preparation = Preparation(data.x.shape[1],
-                                       image_shape=data.image_shape)
+        data.preparation = dataclasses.replace(
+            data.preparation or Preparation(data.x.shape[1]),
+            image_shape=data.image_shape)
         _check_alike(name, data, like)
         return data
     data = read_file(name, like=like, verbose=verbose, **given, **options)
@@ -264,12 +265,12 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} has {data.x.shape[1]} features, and what was learnt from '
             f'{like.dimension}; give points as those')
-    kind = data.preparation and data.preparation.kind
-    if None not in (kind, like.kind) and kind != like.kind:
+    made_by = data.preparation and data.preparation.made_by
+    if None not in (made_by, like.made_by) and made_by != like.made_by:
         raise InputError(
             f'{name} holds features that were made otherwise than those that '
-            f'were learnt from ({kind} and not {like.kind}, see their notes); '
-            f'make them by the same command')
+            f'were learnt from ({made_by} and not {like.made_by}, see their '
+            f'notes); make them by the same command')
     if None not in (data.image_shape, like.image_shape) \
             and tuple(data.image_shape) != tuple(like.image_shape):
         raise InputError(

@@ -59,7 +59,7 @@ class Preparation:
         label, index, columns, text: Which columns of a table were asked for.
         image_shape (tuple): Of the points that are images.
         words (Words): What documents were weighed by.
-        kind (str): Of features of images, what made them.
+        made_by (str): Of features of images, what has made them.
 
     Example:
         >>> from imsat.datasets import Preparation, load_dataset
@@ -79,7 +79,7 @@ class Preparation:
     text: str | int | None = None
     image_shape: tuple[int, ...] | None = None
     words: Words | None = None
-    kind: str | None = None
+    made_by: str | None = None
 
     def save(self, path: AnyPath) -> None:
         """Writes it to an npz file, without pickle."""
@@ -123,7 +123,7 @@ class Preparation:
         """Whether all is of its kind."""
         d, shape, words = self.dimension, self.image_shape, self.words
         return is_whole(d) and d > 0 and isinstance(words, Words | None) \
-            and isinstance(self.kind, str | None) \
+            and isinstance(self.made_by, str | None) \
             and all(texts is None or _are_texts(texts, d) for texts in (
                 self.names, words and words.vocabulary)) and all(
             column is None or isinstance(column, str) or is_whole(column)

@@ -177,8 +177,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         arrays = self._fitted_arrays()
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
-        if self._n_networks > 1:
-            arrays['n_networks'] = numpy.asarray(self._n_networks)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=to_json),
@@ -226,10 +224,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if not 0 < d <= MOST:
             raise InputError(f"{path} can't be used: n_features_in is {d}; "
                              f'save it again')
-        n_networks = int(_number(arrays, 'n_networks', 'iu', path)) \
-            if 'n_networks' in arrays else 1
         widths = self._widths(d)
-        if not 0 < n_networks * max(1, weights_of(widths)) <= sum(
+        # Those of several that are one have a number before their names.
+        n_networks = max(1, sum(part.isdigit() for part in {
+            name.split('/')[0] for name in arrays})) if widths else 1
+        if n_networks * weights_of(widths) > sum(
                 array.size for array in arrays.values()):
             raise InputError(
                 f"{path} can't be used: it has not the weights of "
@@ -312,8 +311,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def _networks(self, n):
         """One network as n joined ones have it; None for none."""
-        return self._network() if n == 1 else \
-            Ensemble(*(self._network() for _ in range(n)))
+        # NumPy's own random numbers stay where they are.
+        rng = numpy.random.RandomState(0)
+        return self._network(rng) if n == 1 else \
+            Ensemble(*(self._network(rng) for _ in range(n)))
 
     def _check_data(self, X, y=None):
         """X as fit has it, and y as numbers, once all is checked.
@@ -590,14 +591,22 @@ def all_or_nothing(fit):
     def fit_or_leave(self, *args, **kwargs):
         before = dict(vars(self))
 
-        def leave():
-            vars(self).clear()
-            vars(self).update(before)
+        def leave(error, *_):
+            now = vars(self)
+            if error is None:
+                return
+            # Ctrl-C keeps what was learnt, once it is whole.
+            if error is KeyboardInterrupt and \
+                    now.get('objective_') is not before.get('objective_'):
+                for name in 'labels_', 'codes_':
+                    if name in now and now[name] is before.get(name):
+                        del now[name]
+                return
+            now.clear()
+            now.update(before)
         with contextlib.ExitStack() as stack:
-            stack.callback(leave)
-            fitted = fit(self, *args, **kwargs)
-            stack.pop_all()
-        return fitted
+            stack.push(leave)
+            return fit(self, *args, **kwargs)
     return fit_or_leave
 
 

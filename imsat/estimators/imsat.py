@@ -23,7 +23,7 @@ from imsat.losses.objectives import (
 from imsat.losses.regularizers import VAT, RegularizerParameters
 from imsat.neighbors import (
     METHODS, is_sampled, neighbor_distance, neighbors)
-from imsat.on_disk import OnDisk
+from imsat.on_disk import OnDisk, from_map
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
     argument_error, check_parameters, checked, documented, layers, parameter)
@@ -541,7 +541,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _check_search(self, X, why):
         """InputError where it is not told which points are the nearest."""
-        if is_sampled(X, self.neighbor_search):
+        if is_sampled(from_map(X), self.neighbor_search):
             raise argument_error(
                 self, 'neighbor_search', f'is {self.neighbor_search!r}, which '
                 f'says of these points how far a neighbour is and not which '

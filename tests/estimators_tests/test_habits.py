@@ -594,3 +594,37 @@ def test_one_point(make):
     for x in X[:1], X[:0]:
         with pytest.raises(InputError, match='n_samples = .*two or more'):
             make().check(x)
+
+
+@pytest.mark.parametrize('make,name', [
+    (lambda: IMSATClustering(3, **SMALL), '_warn_of_empty'),
+    (lambda: IMSATHasher(3, **SMALL), '_keep')])
+@pytest.mark.parametrize('before', [False, True])
+def test_ctrl_c_after_the_training_keeps_it(monkeypatch, make, name, before):
+    model = make()
+    if before:
+        model.fit(X[:150])
+        old = model.encoder_
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(type(model), name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    if before:
+        assert model.encoder_ is not old
+        assert len(getattr(model, 'labels_', X)) == len(X)
+        assert not hasattr(model, 'codes_')
+    monkeypatch.undo()
+    numpy.testing.assert_array_equal(model.transform(X),
+                                     make().fit(X).transform(X))
+
+
+def test_saving_draws_no_random_number(tmp_path):
+    model = IMSATClustering(3, **SMALL).fit(X)
+    numpy.random.seed(0)
+    model.save(tmp_path / 'model.npz')
+    IMSATClustering.load(tmp_path / 'model.npz')
+    drawn = numpy.random.random()
+    numpy.random.seed(0)
+    assert drawn == numpy.random.random()

@@ -98,7 +98,7 @@ def test_a_network_on_a_folder(tmp_path):
     (['onnx', '--dataset', 'IMAGES', '--out', 'b.npz', '--model', 'IMAGES'],
      'no ONNX network'),
     (['resnet50', '--dataset', 'IMAGES', '--out', 'b.npz', '--weights',
-      'WEIGHTS', '--size', '200000'], 'smaller --chunk or --size')])
+      'WEIGHTS', '--size', '200000'], 'smaller --chunk, or')])
 def test_errors(images, resnet_weights, options, message):
     options = [dict(IMAGES=images, WEIGHTS=resnet_weights).get(option, option)
                for option in options]

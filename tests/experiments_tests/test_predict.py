@@ -280,17 +280,20 @@ def test_what_is_read_is_not_written_over(folder, tmp_path):
                 [str(folder / 'table'), '--dataset', str(new), '--out',
                  str(out)]))
         assert out.read_bytes() == before
+    for _ in range(2):  # an earlier answer is no input
+        predict.run(predict.get_options(
+            ['table', '--dataset', str(new), '--out', 'table/new.csv']))
 
 
 def test_features_of_another_network(folder, tmp_path):
-    numpy.savez(tmp_path / 'old.npz', x=X, kind='onnx-1')
+    numpy.savez(tmp_path / 'old.npz', x=X, made_by='onnx-1')
     clustering.run(clustering.get_options(
         ['--dataset', str(tmp_path / 'old.npz'), '--clusters', '2', *QUICK,
          '--out', str(tmp_path / 'run')]))
     out = str(tmp_path / 'new.csv')
     for kind in 'onnx-1', None, 'onnx-2':
         numpy.savez(tmp_path / 'new.npz', x=X,
-                    **({} if kind is None else {'kind': kind}))
+                    **({} if kind is None else {'made_by': kind}))
         options = predict.get_options(
             [str(tmp_path / 'run'), '--dataset', str(tmp_path / 'new.npz'),
              '--out', out])

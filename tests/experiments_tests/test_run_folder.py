@@ -16,8 +16,7 @@ DATA = {'n': 3, 'sha256': 'a'}
 def enter(out, resume=False, data=DATA, **options):
     return run_folder(argparse.Namespace(
         out=str(out), resume=resume, task='clustering', method='kmeans',
-        communicator=None, labels=None, **{'dataset': 'digits', **options}),
-        data)
+        communicator=None, **{'dataset': 'digits', **options}), data)
 
 
 def test_options_are_kept(tmp_path):
@@ -157,9 +156,13 @@ def test_a_run_does_not_change_its_data(tmp_path):
         with enter(tmp_path / 'run', dataset=str(points)):
             pass
     assert list(points.parent.iterdir()) == [points]
+    for option in 'labels', 'query', 'gallery':
+        with pytest.raises(InputError, match='codes.npz is what is read'):
+            with enter(tmp_path / 'run', **{option: str(points)}):
+                pass
     # A picture would be an image more, and a folder of them a class.
     for out in tmp_path, tmp_path / 'run', tmp_path / 'new' / 'run':
-        with pytest.raises(InputError, match='would become images of the d'):
+        with pytest.raises(InputError, match='would become part of the dat'):
             with enter(out, dataset=str(tmp_path)):
                 pass
     assert list(tmp_path.iterdir()) == [points.parent]

@@ -74,7 +74,7 @@ def save_features(
         compute: Callable[[numpy.ndarray], typing.Any], kind: str,
         notes: Sequence[str], chunk: int = 1000, verbose: bool = True,
         on_gpu: bool = False) -> tuple[int, int]:
-    """Writes x, y, index, thumbnails, notes and kind to an npz file.
+    """Writes x, y, index, thumbnails, notes and made_by to an npz file.
 
     More than MOST_THUMBNAILS images have no thumbnails.  ``compute``,
     ``kind``, ``chunk`` and ``verbose`` are those of :func:`extract`;
@@ -91,7 +91,7 @@ def save_features(
     shrunk = Shrunk(images) if len(images) <= MOST_THUMBNAILS else None
     with extract(shrunk or images, compute, f'{kind}-gpu' if on_gpu else kind,
                  chunk, verbose) as x:
-        arrays = {'x': x, 'kind': kind}
+        arrays = {'x': x, 'made_by': kind}
         if shrunk is None:
             notes = [*notes, f'More than {MOST_THUMBNAILS:,} images, so '
                              f'without thumbnails.']
