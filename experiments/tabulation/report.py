@@ -274,29 +274,30 @@ def known(results, key):
 
 def draw_sweep(path, report):
     """Accuracy over what the sweep varies, a panel for every data set."""
-    figure = Canvas((4.2 * len(report.datasets), 3.4), layout='constrained')
+    figure = Canvas((4.2 * len(report.datasets), 3.8), layout='constrained')
+    lines = {}
     grid = figure.subplots(1, len(report.datasets), squeeze=False)[0]
     methods = [name for name in methods_of(report.table)
                if name in {row.method for _, row in report.rows}]
     for axes, dataset in zip(grid, report.datasets):
-        for method in methods:
+        for number, method in enumerate(methods):
             points = [(swept(row)[1], report.cell(i, dataset, 'accuracy'))
                       for i, row in report.rows if row.method == method]
             points = [(value, cell) for value, cell in points if cell.values]
             if points:
-                axes.errorbar(
+                lines[get_system('clustering', method).title] = axes.errorbar(
                     [value for value, _ in points],
                     [cell.mean for _, cell in points],
                     [cell.deviation or 0 for _, cell in points], marker='o',
-                    markersize=3, capsize=2, linewidth=1,
-                    label=get_system('clustering', method).title)
+                    markersize=3, capsize=2, linewidth=1, color=f'C{number}')
         axes.set_xscale('log')
         axes.set_title(dataset)
         axes.set_xlabel('lambda, or rate of weight decay')
         axes.grid(alpha=.3)
     grid[0].set_ylabel('ACC, %')
-    if grid[0].get_legend_handles_labels()[0]:
-        grid[0].legend(fontsize=8)
+    if lines:
+        figure.legend(lines.values(), lines.keys(), fontsize=8, ncols=3,
+                      loc='outside lower center')
     save(figure, path)
 
 

@@ -30,13 +30,17 @@ class Row:
         method (str): Its name.
         options (dict): Of the script, beyond the defaults of the method.
         figures (dict): The paper's, by data set and result.
+        shown (str): In place of the options, what to call it by.
     """
     method: str
     options: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
+    shown: str = ''
 
     @property
     def label(self):
+        if self.shown:
+            return self.shown
         values = [f'{"" if name == "hidden" else name + " "}{value}'
                   for name, value in self.options.items() if name != 'bits']
         return ', '.join(values)
@@ -130,7 +134,8 @@ def _sweep():
         for value in (least * 2 ** i for i in range(8)):
             # The one that was chosen is the run of Table 3.
             options = {} if value == chosen else {option: value}
-            rows.append(Row(method, options))
+            rows.append(Row(method, options, shown=f'{option} {value}'
+                            + ('' if options else ', chosen')))
     return Table('sweep', 'Section 4.2.3: clustering accuracy over the rate '
                  'of weight decay and lambda, %', 'clustering', ACCURACY,
                  tuple(TABLE_2), rows)
