@@ -79,7 +79,7 @@ def test_a_run_for_each_number(options, capsys):
         run(*options, '--clusters', '2..5')
 
 
-def test_a_range_that_is_resumed_to_more(options):
+def test_a_range_that_is_resumed_to_more(options, monkeypatch):
     options += ['--epochs', 2, '--quiet']
     run(*options)
     whole = [load_json(f'run/clusters-{k}/result.json') for k in (2, 3, 4)]
@@ -97,14 +97,16 @@ def test_a_range_that_is_resumed_to_more(options):
         for name in 'run', f'run/clusters-{k}':
             assert load_json(f'{name}/config.json')['options']['epochs'] == 3
     shutil.rmtree('run')
-    # "auto" is settled for each number.
+    # "auto" is settled for each number; 1,000 steps would take minutes.
+    for module in 'clustering', 'imsat':
+        monkeypatch.setattr(f'imsat.estimators.{module}.LEAST_STEPS', 60)
     run(*options, '--epochs', 'auto', '--batch-size', 180, '--clusters',
         '2..3')
     config = load_json('run/clusters-2/config.json')
-    assert config['options']['epochs'] == 1000
-    run(*options, '--epochs', 1001, '--batch-size', 180, '--clusters', '2..3',
+    assert config['options']['epochs'] == 60
+    run(*options, '--epochs', 61, '--batch-size', 180, '--clusters', '2..3',
         '--resume')
-    assert load_json('run/clusters-3/log')[-1]['epoch'] == 1001
+    assert load_json('run/clusters-3/log')[-1]['epoch'] == 61
     shutil.rmtree('run')
     run(*options, '--epochs', 3, '--clusters', '2..5')
     for less in ['--clusters', '3..5'], ['--clusters', '2..4'], [
