@@ -30,7 +30,6 @@ from imsat.datasets.features.loaders import check_output, save_features
 from imsat.datasets.features.onnx import (
     LAYOUTS, POOLS, PRESETS, SIZE, ONNXFeatures)
 from imsat.datasets.features.resnet import CONVERT, ResNetFeatures
-from imsat.datasets.folders import Images
 from imsat.datasets.images import IMAGES, load_images
 from imsat.devices import available_memory, get_device
 
@@ -183,8 +182,7 @@ def run(args):
     refuse_inputs(args.out, args.dataset, getattr(args, 'weights', None))
     compute, kind, note, size = args.features(args)
     images, labels, names = load_images(args.dataset, args.data_dir, size)
-    check_room(min(args.chunk, len(images)), size or (
-        images.size if isinstance(images, Images) else images.shape[1:3]))
+    check_room(min(args.chunk, len(images)), size or images.shape[1:3])
     n, d = save_features(
         args.out, images, labels, names, compute, kind, [note], args.chunk,
         verbose=not args.quiet, on_gpu=args.device >= 0)

@@ -8,11 +8,11 @@ import numpy
 import scipy.sparse
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.preparation import Preparation
 from imsat.datasets.folders import PIXELS, SUFFIXES, scale_pixels
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
     check_labels, check_numbers, check_points)
+from imsat.datasets.preparation import Preparation
 from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.on_disk import LARGE, OnDisk

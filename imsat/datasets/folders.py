@@ -109,6 +109,11 @@ class Images:
     def __len__(self) -> int:
         return len(self._paths)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, height, width, 3)."""
+        return (len(self), *self.size, 3)
+
     def __getitem__(self, part: slice) -> numpy.ndarray:
         """Shape (n, height, width, 3), uint8."""
         with _bombs_refused():

@@ -173,6 +173,7 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
             for k in numbers]
         points = models[0]._validated(X, ensure_min_samples=2)
         for model in models:
+            model.check(points)
             check_comparable(model, points)
         values = [criteria_of(model.fit(X), X, cache) for model in models]
         for model in models:
@@ -181,9 +182,8 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
 
 
 def check_comparable(model, X):
-    """Raises InputError unless a model can be fitted to X, as its ``check``
-    has it, and its restarts compared by :func:`criteria_of`."""
-    model.check(X)
+    """Raises InputError unless the restarts of a model that can be fitted to X
+    can be compared by :func:`criteria_of`."""
     if model.halving:
         raise argument_error(
             model, 'halving', 'is on, which trains one restart to the end, '

@@ -17,8 +17,7 @@ from imsat.functions.probabilities import log_softmax
 from imsat.hints import Labels, Points
 from imsat.losses.objectives import ClusteringObjective, Objective
 from imsat.metrics import clustering_accuracy, neighbor_agreement
-from imsat.neighbors import MOST_EXACT, is_sampled
-from imsat.on_disk import from_map
+from imsat.neighbors import MOST_EXACT
 from imsat.parameters import (
     AUTO, Auto, Choice, Number, again, argument_error, check_parameters,
     documented, parameter)
@@ -227,8 +226,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if self.n_init > 1:
             settled['select'] = self.select if self.select != AUTO else (
                 'objective' if X.shape[0] > MOST_EXACT
-                or is_sampled(from_map(X), self.neighbor_search)
-                else 'agreement')
+                or self._is_sampled(X) else 'agreement')
         return settled
 
     def restarts(self, n=1, steps=0, weight=None):

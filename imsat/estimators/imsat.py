@@ -539,9 +539,13 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if k:
             self._check_search(X, 'the regulariser takes neighbours')
 
+    def _is_sampled(self, X):
+        """Whether it is not told which points are the nearest."""
+        return is_sampled(from_map(X), self.neighbor_search)
+
     def _check_search(self, X, why):
         """InputError where it is not told which points are the nearest."""
-        if is_sampled(from_map(X), self.neighbor_search):
+        if self._is_sampled(X):
             raise argument_error(
                 self, 'neighbor_search', f'is {self.neighbor_search!r}, which '
                 f'says of these points how far a neighbour is and not which '

@@ -261,12 +261,11 @@ def test_what_is_fitted_is_saved_whatever_would_be_asked(select, tmp_path):
 
 
 def test_neighbours_that_nothing_asks_for():
-    alone = fit(regularizer='weight-decay', n_init=2)
     for options in dict(regularizer='neighbor'), dict(
             regularizer='weight-decay', n_init=2):
         model = fit(n_neighbors=500, **options)  # of 200 points
         assert model.objective_ == fit(**options).objective_
-    assert alone.select_ == 'agreement'
+    assert model.select_ == 'agreement'
     # A chunk has no restarts to choose from.
     model = fit().set_params(n_init=2, neighbor_search='sampled')
     assert model.partial_fit(X).n_iter_ == 1

@@ -133,7 +133,15 @@ class ONNXFeatures:
         Returns:
             numpy.ndarray: Shape (N, d), float32.
         """
-        x = numpy.stack([self._prepare(image) for image in images])
+        y = self._pooled(self._outputs(numpy.stack(
+            [self._prepare(image) for image in images])))
+        if not numpy.isfinite(y).all():
+            raise InputError(f'{self.layer} gives NaN or infinity; choose the '
+                             f'preset or means that the network was made for')
+        return y
+
+    def _outputs(self, x):
+        """The layer's numbers, in batches that the network can take."""
         if self.batch or self._is_alone:
             return self._by(x, self.batch or 1)
         try:
@@ -146,7 +154,7 @@ class ONNXFeatures:
             return y
 
     def _by(self, x, step):
-        """Features of x, ``step`` images at a time."""
+        """The layer's numbers, of ``step`` images at a time."""
         parts = []
         for start in range(0, len(x), step):
             part = x[start:start + step]
@@ -178,35 +186,30 @@ class ONNXFeatures:
                 or y.shape[:1] != x.shape[:1]:
             raise InputError(f'{self.layer} gives no numbers for each image; '
                              f'choose another layer (--layer)')
-        y = self._pooled(y.astype(numpy.float32))
-        if not numpy.isfinite(y).all():
-            raise InputError(f'{self.layer} gives NaN or infinity; choose the '
-                             f'preset or means that the network was made for')
-        return y
+        return y.astype(numpy.float32)
 
     def _pooled(self, y):
+        """A row of numbers for each image."""
         if y.ndim > 2 and y[0].size > max(y.shape[1:]):
+            gives = (f'{self.layer} gives {_sides(y.shape[1:])} numbers an '
+                     f'image')
             if self.pool is None:
-                raise InputError(
-                    f'{self.layer} gives {" x ".join(map(str, y.shape[1:]))} '
-                    f'numbers an image; choose --pool first, mean or '
-                    f'flatten, or another --layer')
+                raise InputError(f'{gives}; choose --pool first, mean or '
+                                 f'flatten, or another --layer')
             if self.pool == 'first' and y.ndim != 3:
                 raise InputError(
-                    f'{self.layer} gives {" x ".join(map(str, y.shape[1:]))} '
-                    f'numbers an image, and no tokens, of which the first '
-                    f'could be taken; choose --pool mean or flatten')
+                    f'{gives}, and no tokens, of which the first could be '
+                    f'taken; choose --pool mean or flatten')
             if self.pool != 'flatten':
-                y = numpy.moveaxis(y, self._axis_of(y.shape), 1)
+                y = numpy.moveaxis(y, self._axis_of(y.shape, gives), 1)
                 self.reading = (
                     f'{"the first" if self.pool == "first" else "the mean"} '
-                    f'of {" x ".join(map(str, y.shape[2:]))} rows of '
-                    f'{y.shape[1]} numbers')
+                    f'of {_sides(y.shape[2:])} rows of {y.shape[1]} numbers')
                 y = y.reshape(*y.shape[:2], -1)
                 y = y[..., 0] if self.pool == 'first' else y.mean(axis=2)
         return y.reshape(len(y), -1)
 
-    def _axis_of(self, shape):
+    def _axis_of(self, shape, gives):
         """Which axis has the channels, the tokens or places aside."""
         if self.axis is not None:
             if 1 <= self.axis < len(shape):
@@ -221,10 +224,13 @@ class ONNXFeatures:
             if len(found) == 1:
                 return found[0]
         raise ArgumentError(
-            'axis', f'is {self.axis}, but {self.layer} gives '
-            f'{" x ".join(map(str, shape[1:]))} numbers an image, of which '
-            f'one axis has the channels; say which, from 1 to '
-            f'{len(shape) - 1}', '--axis')
+            'axis', ('is not known' if self.axis is None
+                     else f'is {self.axis}') + f': {gives}; give that of the '
+            f'numbers of a place, from 1 to {len(shape) - 1}', '--axis')
+
+
+def _sides(shape):
+    return ' x '.join(map(str, shape))
 
 
 def _open(path, layer, device):
