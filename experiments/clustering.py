@@ -54,7 +54,8 @@ OPTIONAL = ('conditional_entropy', 'marginal_entropy', 'kl_to_prior',
 
 def get_options(argv=None):
     kinds = {'prior': Place(), 'clusters': Numbers()}
-    parser = get_parser('clustering', __doc__, UNDECIDED, kinds)
+    parser = get_parser('clustering', __doc__, UNDECIDED, kinds, {
+        'restarts': f'imsat-vat of the digits: {DIGITS_RESTARTS}'})
     parser.add_argument_group('options of clustering').add_argument(
         '--no-kmeans', dest='kmeans', action='store_false',
         help='do not run K-means on the same data to compare with, which '

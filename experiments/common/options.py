@@ -7,6 +7,7 @@ import argparse
 import re
 import shlex
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -30,7 +31,7 @@ RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
                'command')
 
 
-def get_parser(task, description, undecided=None, kinds=None):
+def get_parser(task, description, undecided=None, kinds=None, also=None):
     """The options that all tasks have, and those of the task's systems.
 
     Those without a default here take that of the system, see :func:`parse`.
@@ -39,6 +40,7 @@ def get_parser(task, description, undecided=None, kinds=None):
         undecided (dict): Options that the script itself chooses later, and
             what it chooses, in words.
         kinds (dict): Of options that the script takes otherwise.
+        also (dict): What else help says of options.
     """
     number, metavar = ('clusters', 'K|A..B') if task == 'clustering' \
         else ('bits', 'N')
@@ -48,16 +50,19 @@ def get_parser(task, description, undecided=None, kinds=None):
               f'[--epochs N] [--seed N] [--out DIR] ...',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(task=task)
+    options = parameters_of(task)
     needed = parser.add_argument_group('what most runs need')
     of_data = parser.add_argument_group('options of the data')
     of_run = parser.add_argument_group('options of the run')
+    information = 'Eq. 7' if number == 'clusters' else 'Eq. 14'
     of_method = parser.add_argument_group(
-        'options of the method', 'by default those of the paper, section '
-        '4.2.3, for the method; what it learns by is Eq. 1 with the '
-        f'information of {"Eq. 7" if number == "clusters" else "Eq. 14"}; '
-        f'"{AUTO}" follows the data of a file, and is for data sets by name '
-        + ', '.join(f'{option.replace("_", "-")} {value:g}'
-                    for option, value in PAPER.items()))
+        'options of the method', textwrap.fill(
+            f'by default those of the paper, section 4.2.3, for the method; '
+            f'what it learns by is Eq. 1 with the information of '
+            f'{information}; "{AUTO}" follows the data of a file, and is for '
+            f'data sets by name ' + ', '.join(
+                f'{option.replace("_", "-")} {value:g}'
+                for option, value in PAPER.items() if option in options)))
 
     add = needed.add_argument
     add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
@@ -66,12 +71,17 @@ def get_parser(task, description, undecided=None, kinds=None):
              f'FILE.csv, .tsv, both also with .gz, .parquet; or .npy, .h5, '
              f'.txt (a document a line), an IDX file, or a folder of PNG or '
              f'JPEG images; default digits')
-    for option, users in parameters_of(task).items():
+    for option, users in options.items():
+        using = {name: user for name, user in users.items()
+                 if option not in SYSTEMS[task][name].ignored}
+        if not using:  # a config.json has it
+            parser.set_defaults(**{option: None})
+            continue
         add_parameter(
             needed if option in NEEDED else
-            of_data if option == 'scale' else of_method, option, users,
+            of_data if option == 'scale' else of_method, option, using,
             (undecided or {}).get(option), NEEDED.get(option),
-            (kinds or {}).get(option))
+            (kinds or {}).get(option), (also or {}).get(option))
     add('--seed', type=int, default=0, metavar='N',
         help='of every random number; default 0')
     add('--out', type=a_path, metavar='DIR',
@@ -150,11 +160,12 @@ def parameters_of(task):
 
 
 def add_parameter(parser, option, users, default=None, text=None,
-                  kind=None):
+                  kind=None, also=None):
     """An option for a parameter of some systems, see parameters_of.
 
-    ``default`` says what is taken where no system's default is, and ``text``
-    what it means, and ``kind`` what it may be, if not as it was declared.
+    ``default`` says what is taken where no system's default is, ``text`` what
+    it means, and ``kind`` what it may be, if not as it was declared; ``also``
+    is said at the end.
     """
     declaration, _ = users.get(DEFAULT_METHOD) or next(iter(users.values()))
     kind, others = kind or declaration.kind, {}
@@ -168,7 +179,8 @@ def add_parameter(parser, option, users, default=None, text=None,
     parser.add_argument(
         f'--{option.replace("_", "-")}', **others,
         help='; '.join([text or declaration.help, *(
-            [f'default {default}'] if default else _defaults(users))]))
+            [f'default {default}'] if default else _defaults(users)),
+            *([also] if also else [])]))
 
 
 def _parser_of(kind):
@@ -215,6 +227,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
         undecided (collection of str): As for :func:`get_parser`.
     """
     args = parser.parse_args(argv)
+    given = {name for name, value in vars(args).items() if value is not None}
     chosen = faithful(args.task) if args.faithful else {}
     parser.set_defaults(**chosen)
     if args.faithful and args.task == 'clustering':
@@ -232,7 +245,7 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
                 f'but {getattr(args, name)} was asked for; leave one of them '
                 f'out')
     del args.faithful  # it stands in the other options
-    choose_defaults(args, digits_restarts, undecided)
+    choose_defaults(args, digits_restarts, undecided, given)
     args.command = shlex.join([
         'python', f'experiments/{args.task}.py',
         *(sys.argv[1:] if argv is None else argv)])
@@ -277,12 +290,14 @@ def check_config(args, options, kinds, undecided):
             raise imsat.InputError(f'{path}: {name} {problem}')
 
 
-def choose_defaults(args, digits_restarts, undecided):
+def choose_defaults(args, digits_restarts, undecided, given):
     """Gives the options that were not given their method's defaults.
 
-    Those that the method makes no use of are None, and warned of.
+    Those that the method makes no use of are warned of, and None if its
+    estimator does not take them.
     """
-    paper = {**PAPER, **get_system(args.task, args.method).paper}
+    system = get_system(args.task, args.method)
+    paper = {**PAPER, **system.paper}
     defaults = default_options(args.task, args.method)
     if args.dataset in SOURCES and not getattr(args, 'query', None):
         defaults.update({option: value for option, value in paper.items()
@@ -290,18 +305,17 @@ def choose_defaults(args, digits_restarts, undecided):
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts
     for option in sorted(parameters_of(args.task)):
-        value = getattr(args, option)
-        if option not in defaults:
-            if value is not None and option == 'communicator':
-                raise imsat.InputError(
-                    f'{args.method} runs on one rank; leave --communicator '
-                    f'and mpiexec out')
-            if value is not None:
-                warnings.warn(f'{args.method} makes no use of --'
-                              + option.replace('_', '-'))
-            setattr(args, option, None)
-        elif value is None and option not in undecided:
-            setattr(args, option, defaults[option])
+        value, is_taken = getattr(args, option), option in defaults
+        if not is_taken and value is not None and option == 'communicator':
+            raise imsat.InputError(
+                f'{args.method} runs on one rank; leave --communicator and '
+                f'mpiexec out')
+        if not is_taken and value is not None \
+                or option in system.ignored & given:
+            warnings.warn(f'{args.method} makes no use of --'
+                          + option.replace('_', '-'))
+        if not is_taken or value is None and option not in undecided:
+            setattr(args, option, defaults.get(option))
 
 
 def check_network(args):

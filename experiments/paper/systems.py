@@ -6,6 +6,9 @@ from imsat import InputError
 from imsat.estimators import (
     DEC, DAEKMeans, DeepHasher, IMSATClustering, IMSATHasher, ITQHasher,
     KMeansClustering, SpectralHasher)
+from imsat.losses import REGULARIZERS
+from imsat.losses.regularizers import RegularizerParameters
+from imsat.parameters import declarations, option_of
 from paper.departures import DEPARTURES
 
 
@@ -34,6 +37,19 @@ class System:
     def notes(self):
         """The footnotes of the tables, a sentence for each departure."""
         return [DEPARTURES[key].note for key in self.departures]
+
+    @property
+    def ignored(self):
+        """Options of its estimator that its regulariser has no use for."""
+        parts = REGULARIZERS.get(self.fixed.get('regularizer'), ())
+        used = {declaration.argument or name for part in parts
+                for name, declaration in declarations(part).items()}
+        if any(part.needs_radius for part in parts):
+            used |= {'alpha', 'n_neighbors'}
+        others = {*declarations(RegularizerParameters), 'alpha', 'n_neighbors'}
+        return {option_of(name, declaration) for name, declaration
+                in declarations(self.estimator).items()
+                if parts and name in others - used}
 
     def get_defaults(self):
         """Every argument that can be chosen, with its default."""

@@ -600,17 +600,12 @@ class Mean(Regularizer):
         self.second.check(dimension)
 
 
-def _vat_and(other):
-    return lambda arguments: Mean(from_arguments(VAT, arguments),
-                                  from_arguments(other, arguments))
-
-
-# By name: a class, made from those of an estimator's arguments that it
-# declares, or a function of these arguments.
-REGULARIZERS: dict[str, Any] = {
-    'vat': VAT, 'rpt': RPT, 'weight-decay': WeightDecay, 'affine': Affine,
-    'vat-affine': _vat_and(Affine), 'neighbor': Neighbor,
-    'vat-neighbor': _vat_and(Neighbor)}
+# By name: a class, or two for half of each (Eq. 18), made from those of an
+# estimator's arguments that they declare.
+REGULARIZERS: dict[str, tuple[Any, ...]] = {
+    'vat': (VAT,), 'rpt': (RPT,), 'weight-decay': (WeightDecay,),
+    'affine': (Affine,), 'vat-affine': (VAT, Affine), 'neighbor': (Neighbor,),
+    'vat-neighbor': (VAT, Neighbor)}
 
 
 @documented
@@ -637,7 +632,6 @@ class RegularizerParameters:
         """The Regularizer of ``regularizer``."""
         if isinstance(self.regularizer, Regularizer):
             return self.regularizer
-        make = REGULARIZERS[self.regularizer]
-        arguments = vars(self)
-        return from_arguments(make, arguments) if isinstance(make, type) \
-            else make(arguments)
+        return functools.reduce(Mean, (
+            from_arguments(part, vars(self))
+            for part in REGULARIZERS[self.regularizer]))

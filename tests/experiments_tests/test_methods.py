@@ -101,13 +101,35 @@ def test_made_again_from_its_config(points, task):
         (out / 'model.npz').read_bytes()
 
 
-def test_what_a_method_makes_no_use_of(points):
-    process = run('clustering', 'kmeans', '--lam', .2, '--epochs', 3,
-                  '--quiet', cwd=points)
+@pytest.mark.parametrize('method,options,unused', [
+    ('kmeans', ['--lam', .2, '--epochs', 3], ['epochs', 'lam']),
+    # What its regulariser is not made from.
+    ('linear-rim', ['--xi', 3, '--alpha', 2, '--weight-decay', .1,
+                    '--neighbor', 4, '--epochs', 2],
+     ['alpha', 'neighbor', 'xi']),
+    ('imsat-rpt', ['--nearest', 5, '--neighbor', 4, '--epochs', 2],
+     ['nearest']),
+    ('imsat-vat-neighbor', ['--nearest', 5, '--xi', 3, '--distortion',
+                            'shift=1', '--epochs', 2], ['distortion'])])
+def test_what_a_method_makes_no_use_of(points, method, options, unused):
+    process = run('clustering', method, *options, '--quiet', cwd=points)
     assert process.returncode == 0
-    assert process.stderr.splitlines() == [
-        f'warning: kmeans makes no use of --{option}'
-        for option in ('epochs', 'lam')]
+    said = [f'warning: {method} makes no use of --{option}'
+            for option in unused]
+    assert process.stderr.splitlines()[:len(said)] == said
+    assert process.stderr.count('makes no use') == len(said)
+    again = scripts.run(
+        'clustering', '--config', points / 'results' /
+        f'clustering-points-{method}-seed0' / 'config.json', '--out', 'again',
+        '--quiet', cwd=points)
+    assert 'makes no use' not in again.stderr
+
+
+def test_options_of_no_method_are_none(points):
+    process = run('hashing', 'linear-rim', '--nearest', 5, cwd=points)
+    assert process.returncode == 2
+    assert 'unrecognized arguments: --nearest 5' in process.stderr
+    assert '--nearest' not in scripts.run('hashing', '--help').stdout
 
 
 @pytest.mark.parametrize('task,method,options,message', [
