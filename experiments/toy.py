@@ -14,6 +14,7 @@ from sklearn.datasets import make_circles, make_moons
 import imsat
 from common.scripts import a_path, main, parser_for, positive
 from imsat.pictures.training import BLUE, ORANGE, save
+from paper.systems import PAPER
 
 COLUMNS = {
     'no regulariser': dict(regularizer='weight-decay', weight_decay=0.),
@@ -57,7 +58,8 @@ def run(args):
         x = ((x - x.mean(axis=0)) / x.std()).astype(numpy.float32)
         for axes, (title, arguments) in zip(row, COLUMNS.items()):
             model = imsat.IMSATClustering(2, **{
-                'hidden': (100, 100),
+                # Nothing but R of Eq. 1 is to tell them apart.
+                'mu': PAPER['mu'], 'select': 'objective', 'hidden': (100, 100),
                 'batch_size': min(250, args.points), 'n_init': args.restarts,
                 'epochs': args.epochs, 'lam': args.lam, 'alpha': args.alpha,
                 'xi': args.xi, 'learning_rate': args.learning_rate,
