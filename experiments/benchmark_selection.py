@@ -3,7 +3,7 @@ what each rule would pick of them.
 
     python experiments/benchmark_selection.py digits blobs --runs 20
     python experiments/benchmark_selection.py mnist --epochs 15 --data-dir DIR
-    python experiments/benchmark_selection.py --table docs/selection.md \
+    python experiments/benchmark_selection.py --table docs/selection.md \\
         --record docs/selection.json
 
 The runs of a data set have the seeds 0, 1, ... and the settings of

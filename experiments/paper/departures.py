@@ -168,8 +168,8 @@ DEPARTURES = {
         'restarts',
         'none; mean and deviation over 12 runs',
         'none',
-        'none, but 2 on the small digits: the objective, without labels, '
-        'often tells good optima from bad ones',
+        'none, but 2 on the small digits: what neighbours say, without '
+        'labels, often tells good optima from bad ones',
         '`--restarts N`',
         faithful=dict(restarts=1)),
     'weight-decay': Departure(
