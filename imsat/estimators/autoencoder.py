@@ -118,9 +118,8 @@ class DAEKMeans(Clusterer, TrainedEstimator):
     def transform(self, X: Points) -> numpy.ndarray:
         """The code, shape (N, n_code), float32."""
         X = self._check_new(X)
-        network = self.encoder_
-        return predict(functools.partial(encode, network.encoder),
-                       self._scale(X), network.device)
+        return self._of_scaled(
+            functools.partial(encode, self.encoder_.encoder), X)
 
     def predict(self, X: Points) -> numpy.ndarray:
         """The cluster of each point, shape (N,)."""
@@ -186,13 +185,21 @@ class DAEKMeans(Clusterer, TrainedEstimator):
             X.shape[0] * X.shape[1] / squares)) if squares else 1.
 
     def _scale(self, X):
-        if not scipy.sparse.issparse(X):
+        if self.shift_:
             X = X - numpy.float32(self.shift_)
         return X * numpy.float32(self.scale_)
 
+    def _of_scaled(self, function, X):
+        """``function`` of all of X, scaled, as a NumPy array."""
+        device = self.encoder_.device
+        if self.shift_ and scipy.sparse.issparse(X):
+            # Once moved it has no zeros left: dense, but a batch at a time.
+            return predict(lambda x: function(self._scale(x)), X, device)
+        return predict(function, self._scale(X), device)
+
     def _logits(self, X):
         X = self._check_new(X)
-        return predict_logits(self.encoder_, self._scale(X))
+        return self._of_scaled(self.encoder_, X)
 
     @property
     def _sizes(self):

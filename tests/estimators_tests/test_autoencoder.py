@@ -1,6 +1,7 @@
 import chainer
 import numpy
 import pytest
+import scipy.sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
@@ -262,3 +263,18 @@ def test_no_tolerance_runs_to_the_end():
     model = DEC(3, epochs=2, tol=0, max_epochs=4, **SMALL).fit(X)
     assert [entry['phase'] for entry in model.restarts_[0].log
             ].count('self-training') == 4
+
+
+@pytest.mark.parametrize('options', [
+    {}, dict(scale='standard'), dict(center='never')])
+def test_sparse_points_after_a_fit_of_dense_ones(options):
+    # Sparse or not, they are the same points.
+    x = X + 3
+    model = DEC(3, epochs=2, max_epochs=1, **SMALL, **options).fit(x)
+    assert model.shift_
+    for kind in scipy.sparse.csr_matrix, scipy.sparse.csr_array:
+        numpy.testing.assert_array_equal(model.predict(kind(x)),
+                                         model.labels_)
+        for method in model.transform, model.predict_proba:
+            numpy.testing.assert_allclose(method(kind(x)), method(x), 1e-4,
+                                          1e-6)
