@@ -62,6 +62,8 @@ def classes_of(labels: Any, name: str = 'points'
     refusal = f'a label of the {name} is missing; leave out what has no label'
     if numpy.ma.is_masked(labels):
         raise InputError(refusal)
+    if isinstance(labels, list | tuple):
+        labels = _exact(labels)
     try:
         labels = numpy.asarray(labels)
     except ValueError:  # lists of several lengths
@@ -105,6 +107,14 @@ def classes_of(labels: Any, name: str = 'points'
         place[order] = numpy.arange(len(order))
         return [classes[i] for i in order], place[inverse]
     return classes, inverse
+
+
+def _exact(labels):
+    """A list as it is, or an array of objects where NumPy would make others
+    of them: text of a missing one, 1 of True, and floats of large integers."""
+    array = numpy.array(labels, object)
+    kinds = set(map(type, array.ravel().tolist()))
+    return array if len(kinds) > 1 or int in kinds else labels
 
 
 def _sorted(classes):

@@ -33,11 +33,20 @@ KINDS = {
     'series': pandas.Series(HALVES, index=range(40, 80)),
     'categories': pandas.Series(['no', 'yes'], dtype='category')[HALVES],
     'nullable': pandas.array(HALVES, 'Int64'),
+    # Lists that NumPy would take for text, or for float64.
+    'mixed list': [['a', b'a'][half] for half in HALVES],
+    'number and text': [[1, '1'][half] for half in HALVES],
+    'bool and text': [[True, 'True'][half] for half in HALVES],
+    'tuple': tuple([1, '1'][half] for half in HALVES),
+    'list of columns': [[[1, '1'][half]] for half in HALVES],
+    'large': [2 ** 70 + half for half in HALVES],
     'one class': ['a'] * 40,
     'unsorted': list(reversed(HALVES)),
 }
 MISSING = {
     'none': ['a', None] * 20, 'nan': [0, numpy.nan] * 20,
+    'nan and text': ['a', numpy.nan] * 20,
+    'column of nan and text': [['a'], [numpy.nan]] * 20,
     'nan among objects': numpy.array(['a', numpy.nan] * 20, object),
     'nullable': pandas.array([0, None] * 20, 'Int64'),
     'categories': pandas.Series(['a', None] * 20, dtype='category'),
@@ -64,6 +73,12 @@ def test_any_kind(kind):
     codes = pack_bits(numpy.random.RandomState(1).rand(40, 9) < .5)
     assert retrieval_scores(codes, labels, codes, labels, 9) \
         == retrieval_scores(codes, wanted, codes, wanted, 9)
+
+
+def test_large_numbers_of_a_list_are_told_apart():
+    assert classes_of([2 ** 63 + 1, -1, 2 ** 63])[0] == [
+        -1, 2 ** 63, 2 ** 63 + 1]
+    assert classes_of([BIG + 1, .5, BIG])[0] == [.5, BIG, BIG + 1]
 
 
 @pytest.mark.parametrize('kind', MISSING)
