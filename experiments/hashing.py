@@ -36,6 +36,7 @@ from imsat import pictures
 from imsat.datasets import Dataset, load_dataset, split_queries
 from imsat.datasets.loading import read_file
 from imsat.estimators import IMSATHasher
+from imsat.labels import number_labels
 from imsat.losses.objectives import CodeObjective
 from imsat.on_disk import OnDisk
 from imsat.parameters import Choice, Whole
@@ -82,6 +83,10 @@ def get_options(argv=None):
     if (args.query is None) != (args.gallery is None):
         raise imsat.InputError('--query and --gallery go together; give both '
                                'files or neither')
+    if args.query is not None and args.labels is not None:
+        raise imsat.InputError('--labels has those of one file, and --query '
+                               'and --gallery are two; put the labels into '
+                               'these files (docs/data.md)')
     return args
 
 
@@ -137,10 +142,11 @@ def read_points(args):
             f'labels of {args.query} have shape {query.y.shape}, and those of '
             f'{args.gallery} {gallery.y.shape}; give both the same columns')
     if query.y is not None:
-        # Numbers of two kinds would meet as others, or as text.
-        kind = query.y.dtype if query.y.dtype.kind == gallery.y.dtype.kind \
-            else object
-        y = numpy.concatenate([query.y.astype(kind), gallery.y.astype(kind)])
+        y = [query.y, gallery.y]
+        if query.y.dtype.kind != gallery.y.dtype.kind:
+            # They would meet as other numbers, or as text.
+            y = [labels.astype(object) for labels in y]
+        y = numpy.concatenate(y)
     x = [query.x, gallery.x]
     if any(map(scipy.sparse.issparse, x)):
         x = scipy.sparse.vstack(x, 'csr')
@@ -149,13 +155,19 @@ def read_points(args):
     else:
         x = numpy.concatenate(x)
     data = Dataset(
-        gallery.name, x, y, gallery.image_shape,
+        gallery.name, x, y, gallery.image_shape, gallery.notes,
         names=query.names or gallery.names,
-        index=None if None in (query.index, gallery.index)
-        else query.index + gallery.index, thumbnails=joined_thumbnails(
-            query, gallery), preparation=gallery.preparation)
+        index=joined(query.index, gallery.index),
+        documents=joined(query.documents, gallery.documents),
+        thumbnails=joined_thumbnails(query, gallery),
+        preparation=gallery.preparation)
     rows, n = numpy.arange(data.x.shape[0]), query.x.shape[0]
     return data, rows[:n], rows[n:]
+
+
+def joined(first, second):
+    """Two lists as one, or None where one is missing."""
+    return None if None in (first, second) else first + second
 
 
 def joined_thumbnails(*datasets):
@@ -270,12 +282,12 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
     result.update(
         **information_of_run(model.restarts_[model.best_restart_].log, most),
         **training_results(args, model))
-    save_json(out / 'result.json', result)
     sentences = said_of(args, result, frequencies(args, codes))
-    if not args.quiet:
-        print_summary(out, args, result, names, sentences)
     save_report(out, args, seen, len(query), codes[rows], p, result, names,
                 [*sentences, *about_sample(seen, data.x.shape[0])])
+    save_json(out / 'result.json', result)  # the last: this run is finished
+    if not args.quiet:
+        print_summary(out, args, result, names, sentences)
 
 
 def frequencies(args, codes):
@@ -359,14 +371,18 @@ def possible_at_500(query_labels, gallery_labels):
         relevant = numpy.array([((labels @ gallery) > 0).sum()
                                 for labels in query_labels])
     else:
-        classes, counts = numpy.unique(gallery_labels, return_counts=True)
-        relevant = counts[numpy.searchsorted(classes, query_labels)]
+        queries, gallery = number_labels(query_labels, gallery_labels,
+                                         names=('queries', 'gallery'))
+        relevant = numpy.bincount(
+            gallery, minlength=queries.max(initial=0) + 1)[queries]
     return float(numpy.minimum(relevant, 500).mean() / 500)
 
 
 def draw_nearest(path, args, data, query, gallery, codes):
     """The nearest images to the first query of each class, of ten at most."""
-    _, first = numpy.unique(data.y[query], axis=0, return_index=True)
+    classes = data.y[query] if data.y.ndim == 2 \
+        else number_labels(data.y[query])[0]
+    _, first = numpy.unique(classes, axis=0, return_index=True)
     shown = query[first[:10]]
     k = min(12, len(gallery))
     if args.values is None:

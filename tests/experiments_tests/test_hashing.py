@@ -151,6 +151,12 @@ BAD = {
                                   'points.npz'], 'only one of'),
     'class': (dict(x=X, y=Y + 1), ['--query', 'q.npz', '--gallery',
                                    'points.npz'], 'label 0 of a query'),
+    'data beside': (dict(x=X, y=Y), [
+        '--query', 'q.npz', '--gallery', 'points.npz', '--dataset',
+        'points.npz'], 'leave --dataset out'),
+    'labels of two': (dict(x=X, y=Y), [
+        '--query', 'q.npz', '--gallery', 'points.npz', '--labels', 'y.txt'],
+        'put the labels into these files'),
     'batch': (dict(x=X, y=Y), ['--batch-size', 301], 'choose at most 300'),
 }
 
@@ -160,8 +166,8 @@ def test_bad_input(tmp_path, case):
     points, options, message = BAD[case]
     write(tmp_path, points=points, q=dict(x=X[::30], y=Y[::30]),
           wide=dict(x=numpy.eye(4), y=[0, 1, 0, 1]))
-    process = run('--dataset', 'points.npz', *QUICK, *options, '--quiet',
-                  cwd=tmp_path)
+    data = [] if '--gallery' in options else ['--dataset', 'points.npz']
+    process = run(*data, *QUICK, *options, '--quiet', cwd=tmp_path)
     assert process.returncode == 2
     assert process.stderr.startswith('hashing.py: ')
     assert process.stderr.count('\n') == 1, 'one sentence'

@@ -163,6 +163,37 @@ def test_large_labels_of_two_types():
     assert same.tolist() == [[False, True], [True, False]]
 
 
+@pytest.mark.parametrize('q_labels,g_labels', [
+    (['sun', 'fog'], ['sun', 'sunset', 'fog', 'foggy']),
+    (numpy.array([0, 1], 'u1'), numpy.array([0, 256, 1, 257], 'u2')),
+    (['1', 'x'], [1, 2, 3, 1]), ([b'a', b'b'], [b'a', b'ab', b'b', b'a'])])
+def test_labels_of_the_gallery_are_whole(q_labels, g_labels):
+    numpy.savez('q.npz', x=numpy.eye(2), y=q_labels)
+    numpy.savez('g.npz', x=numpy.eye(4)[:, :2], y=g_labels)
+    data, query, gallery = read('q.npz', 'g.npz')
+    same = [[a == b for b in numpy.array(g_labels).tolist()]
+            for a in numpy.array(q_labels).tolist()]
+    of_query, of_gallery = data.y[query], data.y[gallery]
+    assert [[a == b for b in of_gallery.tolist()]
+            for a in of_query.tolist()] == same
+    assert hashing.possible_at_500(of_query, of_gallery) == pytest.approx(
+        numpy.sum(same, axis=1).mean() / 500)
+
+
+def test_what_is_known_of_the_gallery_is_kept():
+    write_texts('q.txt', 9)
+    write_texts('g.txt', 80)
+    data, _, _ = read('q.txt', 'g.txt')
+    texts = [Path(name).read_text().splitlines()
+             for name in ('q.txt', 'g.txt')]
+    assert data.documents == texts[0] + texts[1]
+    images = numpy.arange(64, dtype='u1').reshape(4, 4, 4)
+    numpy.savez('q.npz', x=images[:2])
+    numpy.savez('g.npz', x=images)
+    data, _, _ = read('q.npz', 'g.npz')
+    assert data.notes == load_dataset('g.npz').notes != []
+
+
 @pytest.mark.parametrize('task', ['clustering', 'hashing'])
 def test_old_configs_know_no_columns(task):
     args = parse(get_parser(task, ''), [], {})
