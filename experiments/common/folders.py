@@ -87,13 +87,16 @@ def refuse_own_data(args, out):
     for name in WRITTEN:
         refuse_inputs(out / name, *(getattr(args, option, None) for option in (
             'dataset', 'labels', 'query', 'gallery')))
-    folder = Path(args.dataset)
-    if args.dataset not in SOURCES and folder.is_dir() \
-            and not images_in(folder) \
-            and out.resolve().is_relative_to(folder.resolve()):
-        raise imsat.InputError(
-            f'{out} is within {folder}, where its files would become part of '
-            f'the data set; choose another --out')
+    for name in (args.dataset, *(
+            getattr(args, option, None) for option in ('query', 'gallery'))):
+        if name is None or name in SOURCES:
+            continue
+        folder = Path(name)
+        if folder.is_dir() and not images_in(folder) \
+                and out.resolve().is_relative_to(folder.resolve()):
+            raise imsat.InputError(
+                f'{out} is within {folder}, where its files would become '
+                f'part of the data set; choose another --out')
 
 
 def is_larger(value, other):

@@ -65,7 +65,7 @@ def get_parser(task, description, undecided=None, kinds=None, also=None):
                 for option, value in PAPER.items() if option in options)))
 
     add = needed.add_argument
-    add('--dataset', type=a_path, default='digits', metavar='NAME|FILE|DIR',
+    add('--dataset', type=a_path, metavar='NAME|FILE|DIR',
         help=f'one of {", ".join(SOURCES)}; or FILE.npz with x and optionally '
              f'y; or a table, a point a line (a column named y holds labels): '
              f'FILE.csv, .tsv, both also with .gz, .parquet; or .npy, .h5, '
@@ -110,7 +110,8 @@ def get_parser(task, description, undecided=None, kinds=None, also=None):
         help='take the options from the config.json of an earlier run')
     add('--resume', action='store_true',
         help='go on from the last snapshot below --out, also to more epochs '
-             'than before')
+             'than before; without --dataset with the options that the run '
+             'there has')
     add('--onnx', action='store_true',
         help="write the network as model.onnx, too; needs pip install "
              "'imsat[onnx]'")
@@ -232,12 +233,19 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     parser.set_defaults(**chosen)
     if args.faithful and args.task == 'clustering':
         parser.set_defaults(mu=PAPER['mu'])
-    if args.config:
-        options = load_config(args.config)['options']
-        check_config(args, options, kinds, undecided)
+    config = args.config or config_below(args)
+    if config:
+        options = load_config(config)['options']
+        check_config(args, config, options, kinds, undecided)
         parser.set_defaults(**{name: value for name, value in options.items()
                                if value is not None})
     args = parser.parse_args(argv)
+    if 'dataset' in given and getattr(args, 'query', None) is not None \
+            and args.gallery is not None:
+        raise imsat.InputError(
+            f'--dataset is {args.dataset}, but the points are those of '
+            f'--query and --gallery; leave --dataset out')
+    args.dataset = args.dataset or 'digits'
     for name, value in chosen.items():
         if getattr(args, name) != value:
             raise imsat.InputError(
@@ -262,10 +270,22 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     return args
 
 
-def check_config(args, options, kinds, undecided):
+def config_below(args):
+    """The config.json of the run that is to go on, where the command line
+    does not say with what data; None without."""
+    if args.resume and args.out and args.dataset is None:
+        path = Path(args.out) / 'config.json'
+        return path if path.exists() else None
+    return None
+
+
+def check_config(args, path, options, kinds, undecided):
     """Raises InputError for an option that a config.json should not have, or
     with another value than the command line takes."""
-    path, parameters = args.config, parameters_of(args.task)
+    parameters, task = parameters_of(args.task), options.get('task')
+    if task in SYSTEMS and task != args.task:
+        raise imsat.InputError(f'{path} is that of a run of {task}.py; take '
+                               f'that script, or another file')
     unknown = options.keys() - vars(args).keys() | options.keys() & {
         *RUN_OPTIONS, 'faithful'}
     if unknown:

@@ -49,6 +49,8 @@ def save_model(out, args, data, x, model):
         data (Dataset): That of the run.
         x (array): Those of its points that were learnt from.
     """
+    # That of fewer epochs would stay beside another network.
+    (out / 'model.onnx').unlink(missing_ok=True)
     model.save(out / 'model.npz')
     save_reference(out / 'reference.npz', model, x, args.seed)
     data.preparation.save(out / 'preprocessing.npz')

@@ -3,10 +3,11 @@ import argparse
 
 import clustering
 import filelock
+import hashing
 import numpy
 import pytest
 
-from common.folders import run_folder
+from common.folders import options_of, run_folder
 from imsat import InputError
 from imsat.storage import load_json
 
@@ -145,7 +146,57 @@ def test_more_epochs_than_before(tmp_path, monkeypatch):
     whole = run('whole', 4)
     assert run('parts', 2) != whole
     assert len([*(tmp_path / 'parts').rglob('snapshot-*')]) == 2
+    # As of --onnx, which is not asked for again.
+    (tmp_path / 'parts' / 'model.onnx').touch()
     assert run('parts', 4, '--resume') == whole
+    assert not (tmp_path / 'parts' / 'model.onnx').exists()
+
+
+@pytest.mark.parametrize('script', [clustering, hashing])
+def test_a_run_is_finished_with_its_report(tmp_path, monkeypatch, undrawn,
+                                           script):
+    monkeypatch.chdir(tmp_path)
+    numpy.savez('points.npz', x=numpy.random.RandomState(0).normal(
+        size=(60, 3)), y=[0, 1] * 30)
+    args = script.get_options([
+        '--dataset', 'points.npz', '--hidden', '5', '--epochs', '1',
+        '--quiet', '--threads', '1', '--out', 'out'])
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(script, 'write_report', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            script.run(args)
+    assert not (tmp_path / 'out' / 'result.json').exists()
+    args.resume = True
+    script.run(args)
+    assert (tmp_path / 'out' / 'result.json').exists()
+    assert (tmp_path / 'out' / 'report.html').exists()
+
+
+def test_resumed_by_its_folder_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    numpy.savez('points.npz', x=numpy.zeros((9, 3)))
+    command = ['--dataset', 'points.npz', '--clusters', '2', '--epochs', '7',
+               '--seed', '5', '--method', 'imsat-rpt', '--out', 'out']
+    args = clustering.get_options(command)
+    with pytest.raises(KeyboardInterrupt):
+        with run_folder(args, {}):
+            raise KeyboardInterrupt
+    again = clustering.get_options(['--out', 'out', '--resume'])
+    assert options_of(again) == options_of(args)
+    longer = clustering.get_options(
+        ['--out', 'out', '--resume', '--epochs', '9'])
+    assert options_of(longer) == {**options_of(args), 'epochs': 9}
+    # Whoever says with what data is taken at his word.
+    other = clustering.get_options(
+        ['--out', 'out', '--resume', '--dataset', 'points.npz'])
+    assert (other.seed, other.method, other.epochs) == (0, 'imsat-vat', 'auto')
+    with pytest.raises(InputError, match='is that of a run of clustering.py'):
+        hashing.get_options(['--out', 'out', '--resume'])
+    assert clustering.get_options(
+        ['--out', 'new', '--resume']).dataset == 'digits'
 
 
 def test_a_run_does_not_change_its_data(tmp_path):
@@ -165,6 +216,10 @@ def test_a_run_does_not_change_its_data(tmp_path):
         with pytest.raises(InputError, match='would become part of the dat'):
             with enter(out, dataset=str(tmp_path)):
                 pass
+        for option in 'query', 'gallery':
+            with pytest.raises(InputError, match='would become part of the '):
+                with enter(out, **{option: str(tmp_path)}):
+                    pass
     assert list(tmp_path.iterdir()) == [points.parent]
     with enter(tmp_path / 'other', dataset=str(points)) as out:
         assert out.is_dir()
