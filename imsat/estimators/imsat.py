@@ -488,10 +488,18 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
-        x = x.tocsr() if scipy.sparse.issparse(x) else numpy.asarray(
-            x if isinstance(x, OnDisk) else backend.CpuDevice().send(x))
-        rows = [(row.indices.tobytes(), row.data.tobytes()) for row in x] \
-            if scipy.sparse.issparse(x) else (row.tobytes() for row in x + 0)
+        if scipy.sparse.issparse(x):
+            x = x.tocsr(copy=True)
+            # A zero may be there or not, and a number in parts.
+            x.sum_duplicates()
+            x.eliminate_zeros()
+            parts = map(slice, x.indptr[:-1], x.indptr[1:])
+            rows = ((x.indices[part].tobytes(), x.data[part].tobytes())
+                    for part in parts)
+        else:
+            x = numpy.asarray(x if isinstance(x, OnDisk)
+                              else backend.CpuDevice().send(x))
+            rows = (row.tobytes() for row in x + 0)
         places = {}
         inverse = [places.setdefault(row, len(places)) for row in rows]
         m = len(places)
