@@ -8,7 +8,8 @@ import numpy
 import scipy.sparse
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.folders import PIXELS, SUFFIXES, scale_pixels
+from imsat.datasets.folders import (
+    PIXELS, SUFFIXES, files_below, not_hidden, scale_pixels)
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
     check_labels, check_numbers, check_points)
@@ -73,10 +74,9 @@ def read_npy(path: Path) -> Dataset:
 def parts_in(folder: Path) -> list[Path]:
     """The npy files in a folder without images, in the order of the numbers
     in their names."""
-    paths = [path for path in folder.glob('*.npy')
-             if not path.name.startswith('.')]
+    paths = [path for path in not_hidden(folder) if path.suffix == '.npy']
     if not paths or any(path.suffix.lower() in SUFFIXES
-                        for path in folder.rglob('*')):
+                        for path in files_below(folder)):
         return []
     return sorted(paths, key=lambda path: [
         int(part) if i % 2 else part
@@ -299,7 +299,7 @@ def images_in(folder: Path) -> list[Path]:
     """The files with images of one data set in MNIST's format in a folder,
     those to train with first; none if there are none."""
     found: dict[str, dict] = {}
-    for path in sorted(folder.iterdir(), reverse=True):
+    for path in sorted(not_hidden(folder), reverse=True):
         match = PART.match(path.name)
         if match:  # the plain one, where there are both
             found.setdefault(match[1], {})[match[2]] = path

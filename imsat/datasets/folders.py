@@ -1,10 +1,10 @@
 """A folder of images, PNG or JPEG."""
 import contextlib
-import os
 import struct
 import typing
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -139,16 +139,13 @@ def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
 
 def _find(folder):
     """Paths of the images, their labels or None, and what is left out."""
-    entries = sorted(path for path in folder.iterdir()
-                     if not path.name.startswith('.'))
-    own = [path for path in entries if path.is_file()]
-    paths, left_out = _images_among(own)
+    entries = sorted(not_hidden(folder))
+    paths, left_out = _images_among(
+        path for path in entries if not path.is_dir())
     below, labels = [], []
     for entry in entries:
         if entry.is_dir():
-            found, others = _images_among(
-                Path(place, name) for place, _, names in os.walk(entry)
-                for name in names if not name.startswith('.'))
+            found, others = _images_among(files_below(entry))
             below += sorted(found)
             labels += [entry.name] * len(found)
             left_out += others if found else [entry]
@@ -162,6 +159,23 @@ def _find(folder):
             f'folders, a class each, or none')
     return (paths, None, left_out) if paths else (
         below, numpy.array(labels), left_out)
+
+
+def not_hidden(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, but for what is hidden."""
+    return (path for path in folder.iterdir()
+            if not path.name.startswith('.'))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All that is no folder in a folder and in those below it, hidden ones
+    left out.  Links to folders are not followed, for they may lead in a
+    circle, but given as they are."""
+    for path in not_hidden(folder):
+        if path.is_dir() and not path.is_symlink():
+            yield from files_below(path)
+        else:
+            yield path
 
 
 def _images_among(paths):

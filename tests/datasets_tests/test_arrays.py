@@ -412,6 +412,18 @@ def test_bad_idx(tmp_path):
     refused('is no IDX file', path)
 
 
+def test_what_is_hidden_beside_arrays_is_left_out(tmp_path):
+    for name in 'npy', 'idx':
+        (tmp_path / name / '.thumbs').mkdir(parents=True)
+        (tmp_path / name / '.thumbs' / 'a.png').write_bytes(b'no image')
+    numpy.save(tmp_path / 'npy' / '1.npy', X)
+    numpy.testing.assert_array_equal(load(tmp_path / 'npy').x, X.astype('f'))
+    # As macOS leaves them on other disks.
+    write_idx(tmp_path / 'idx')
+    write_idx(tmp_path / 'idx', '._')
+    assert load(tmp_path / 'idx').y.tolist() == Y.tolist()
+
+
 # --- others
 
 @pytest.mark.parametrize('name', ['a.png', 'a.xlsx', 'a', 'a.npz.bak'])

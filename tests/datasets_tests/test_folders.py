@@ -51,6 +51,46 @@ def test_folders_are_classes(tmp_path):
         data.x.reshape(3, 5, 4, 3), COLOUR[[2, 1, 0]] / numpy.float32(128) - 1)
 
 
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('name', ['.thumbs/1.png', '.ipynb_checkpoints/x/1.png',
+                                  'cat/.thumbs/1.png', 'cat/x/.y/z/1.png',
+                                  'cat/.1.png', '.1.png', '.thumbs/y/1.txt'])
+def test_what_is_hidden_is_left_out(tmp_path, name):
+    for i, place in enumerate(('cat/1.png', 'cat/x/2.png', 'dog/1.png')):
+        save(tmp_path / place, GREY[i])
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(png(GREY[0][:2]))
+    data = load(tmp_path)
+    assert data.index == ['cat/1.png', 'cat/x/2.png', 'dog/1.png']
+    assert data.y.tolist() == ['cat', 'cat', 'dog']
+    assert data.image_shape == (5, 4)
+
+
+@pytest.mark.parametrize('place', ['', 'cat'])
+def test_a_link_to_nothing_is_not_dropped(tmp_path, place):
+    folder = tmp_path / 'mine' / place
+    save(folder / 'a.png', GREY[0])
+    save(folder / 'b.png', GREY[1])
+    (folder / 'c.png').symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(FileNotFoundError, match='c.png'):
+        load(tmp_path / 'mine')
+    (folder / 'c.png').rename(folder / 'c.txt')
+    with pytest.warns(UserWarning, match='1 files or folders .*c.txt'):
+        assert len(load(tmp_path / 'mine').x) == 2
+
+
+def test_a_link_to_a_folder(tmp_path):
+    """It may be a class; in one it might lead in a circle, and is named."""
+    for i in range(3):
+        save(tmp_path / 'elsewhere' / f'{i}.png', GREY[i])
+    save(tmp_path / 'mine/cat/a.png', GREY[0])
+    (tmp_path / 'mine/dog').symlink_to(tmp_path / 'elsewhere')
+    assert load(tmp_path / 'mine').y.tolist() == ['cat', *['dog'] * 3]
+    (tmp_path / 'mine/cat/all').symlink_to(tmp_path / 'mine')
+    with pytest.warns(UserWarning, match='1 files or folders .*cat/all'):
+        assert len(load(tmp_path / 'mine').x) == 4
+
+
 def test_a_photograph(tmp_path):
     """JPEG loses some; its EXIF says that it lies on its side."""
     x, y = numpy.meshgrid(numpy.arange(48), numpy.arange(32))
