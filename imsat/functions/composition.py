@@ -1,10 +1,11 @@
 """What the fused functions share."""
 import chainer
+import numpy
 from chainer import function_node
 from chainer.utils import type_check
 
 from imsat.cuda import runtime
-from imsat.errors import InputError
+from imsat.errors import InputError, InputTypeError
 from imsat.ranks import current
 
 
@@ -62,6 +63,17 @@ class FusedFunction(function_node.FunctionNode):
         return backward(indexes, inputs, grad_outputs)
 
 
+def expect_floats(**types):
+    """Refuses inputs of the types that ``check_type_forward`` is given, by
+    name, if they are no floats; or float16, as the kernels do: in it sums
+    overflow, and an eps of 1e-8 is 0."""
+    for name, x in types.items():
+        type_check.expect(x.dtype.kind == 'f')
+        if type_check.eval(x.dtype) == numpy.float16:
+            raise InputTypeError(f'{name} has dtype float16; give float32 or '
+                                 f'float64')
+
+
 class InformationFunction(FusedFunction):
     """Three terms of logits, shape (B, M)."""
     joins_ranks = True
@@ -69,7 +81,8 @@ class InformationFunction(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y',))
         y, = in_types
-        type_check.expect(y.dtype.kind == 'f', y.ndim == 2)
+        expect_floats(y=y)
+        type_check.expect(y.ndim == 2)
 
     def value_and_gradient(self, y, weights, values, gy):
         """All of a step at once, of arrays, without a graph.

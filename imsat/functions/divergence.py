@@ -11,7 +11,7 @@ from chainer.utils import type_check
 from imsat.cuda import runtime
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
-from imsat.functions.composition import FusedFunction
+from imsat.functions.composition import FusedFunction, expect_floats
 from imsat.functions.mutual_information import Sizes, heads
 from imsat.functions.probabilities import (
     bit_log_softmax, bit_probabilities, bit_softmax, log_softmax,
@@ -30,8 +30,8 @@ class Divergence(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y0', 'y1'))
         y0, y1 = in_types
+        expect_floats(y0=y0)
         type_check.expect(
-            y0.dtype.kind == 'f',
             y0.ndim == 2,
             y1.dtype == y0.dtype,
             y1.shape == y0.shape,
@@ -111,8 +111,8 @@ def softmax_kl(y0: VariableOrArray, y1: VariableOrArray,
     cross entropy less an entropy.
 
     Args:
-        y0 (Variable or array): Logits of the clean input, shape (B, K), of a
-            float dtype.
+        y0 (Variable or array): Logits of the clean input, shape (B, K),
+            float32 or float64.
         y1 (Variable or array): Logits of the augmented input, of the same
             shape and dtype.
         eps (float): :math:`\log((p + eps) / (q + eps))`; 1e-8 in the
@@ -185,8 +185,10 @@ def sigmoid_kl(y0: VariableOrArray, y1: VariableOrArray,
     """:func:`softmax_kl` of independent bits, summed over the D bits.
 
     Args:
-        y0 (Variable or array): Logits of the clean input, shape (B, D).
-        y1 (Variable or array): Logits of the augmented input, same shape.
+        y0 (Variable or array): Logits of the clean input, shape (B, D),
+            float32 or float64.
+        y1 (Variable or array): Logits of the augmented input, of the same
+            shape and dtype.
         eps (float): Added inside the logarithms.
 
     Returns:
@@ -244,8 +246,9 @@ def code_kl(y0: VariableOrArray, y1: VariableOrArray, sizes: Sequence[int],
 
     Args:
         y0 (Variable or array): Logits of the clean input, of one output after
-            the other, shape (B, V_1 + ... + V_M).
-        y1 (Variable or array): Logits of the augmented input, same shape.
+            the other, shape (B, V_1 + ... + V_M), float32 or float64.
+        y1 (Variable or array): Logits of the augmented input, of the same
+            shape and dtype.
         sizes (sequence of int): V_1, ..., V_M.
         eps (float): Added inside the logarithms.
 

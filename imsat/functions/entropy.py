@@ -138,7 +138,7 @@ def softmax_entropy(y: VariableOrArray, prior: ArrayLike | None = None,
     are finite for any finite logits, ``eps=0`` included.
 
     Args:
-        y (Variable or array): Logits, shape (B, K), of a float dtype.
+        y (Variable or array): Logits, shape (B, K), float32 or float64.
         prior (array): q(y), shape (K,), in the host's memory; None for the
             uniform one.
         eps (float): The authors' code has 1e-8 in every logarithm.

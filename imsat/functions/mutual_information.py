@@ -46,8 +46,8 @@ def pairwise_mutual_information(p: Array,
     both, as in Eq. 15.
 
     Args:
-        p (array): Shape (N, D), of a float dtype: p(Y_d = 1|x) of D bits; or,
-            with ``sizes``, the probabilities of all values of one output
+        p (array): Shape (N, D), float32 or float64: p(Y_d = 1|x) of D bits;
+            or, with ``sizes``, the probabilities of all values of one output
             after the other, shape (N, V_1 + ... + V_M).
         sizes (sequence of int): V_1, ..., V_M; None for bits.
 
@@ -62,11 +62,11 @@ def pairwise_mutual_information(p: Array,
         array([[0.   , 0.693],
                [0.693, 0.   ]])
     """
-    if not len(p) or p.dtype.kind != 'f' \
+    if not len(p) or p.dtype.kind != 'f' or p.dtype == numpy.float16 \
             or sizes is not None and sum(sizes) != p.shape[1]:
         raise InputError(f'p has shape {p.shape} and dtype {p.dtype}; give '
-                         f'floats, a row for each point and a column for '
-                         f'each bit or, with sizes, value')
+                         f'float32 or float64, a row for each point and a '
+                         f'column for each bit or, with sizes, value')
     xp = backend.get_array_module(p)
     mean = p.mean(axis=0)
     centred = p - mean

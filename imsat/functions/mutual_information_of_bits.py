@@ -184,7 +184,7 @@ def sigmoid_mutual_information(y: VariableOrArray,
     pair twice.  All tables of two bits follow from one D x D matrix.
 
     Args:
-        y (Variable or array): Logits, shape (B, D), of a float dtype; on a
+        y (Variable or array): Logits, shape (B, D), float32 or float64; on a
             GPU D is at most 8192, since matrices of all pairs are kept.
         eps (float): Added inside every logarithm, as in
             :func:`softmax_entropy`.

@@ -96,7 +96,7 @@ def code_mutual_information(y: VariableOrArray, sizes: Sequence[int],
 
     Args:
         y (Variable or array): Logits of one head after the other, shape
-            (B, V_1 + ... + V_M), of a float dtype; on a GPU of at most 8192
+            (B, V_1 + ... + V_M), float32 or float64; on a GPU of at most 8192
             columns, since matrices of all pairs of them are kept.
         sizes (sequence of int): V_1, ..., V_M.
         eps (float): Added inside every logarithm, as in

@@ -10,7 +10,7 @@ from chainer.utils import type_check
 from imsat.cuda import batch_normalization_relu as kernels
 from imsat.cuda import runtime
 from imsat.functions.compiled import compiled
-from imsat.functions.composition import FusedFunction
+from imsat.functions.composition import FusedFunction, expect_floats
 from imsat.errors import InputError
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import Number, Tensor, checked
@@ -30,9 +30,9 @@ class BatchNormalizationReLU(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x', 'gamma', 'beta'))
         x, gamma, beta = in_types
+        expect_floats(x=x)
         type_check.expect(
             x.ndim == 2,
-            x.dtype.kind == 'f',
             gamma.dtype == x.dtype,
             beta.dtype == x.dtype,
             gamma.ndim == 1,
@@ -232,7 +232,7 @@ def batch_normalization_relu(
     Equal to ``F.relu(F.batch_normalization(x, gamma, beta))``.
 
     Args:
-        x (Variable or array): Shape (B, D), of a float dtype.
+        x (Variable or array): Shape (B, D), float32 or float64.
         gamma, beta (Variable or array): Scale and shift, shape (D,), of x's
             dtype.
         eps (float): Chainer's 2e-5.
