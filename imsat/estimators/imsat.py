@@ -220,8 +220,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             network = start.copy('copy')
             network.l1.W.array /= scale
         network.to_device(device)
+        objective = self.make_objective()
         loss = IMSATLoss(
-            self.make_objective(), self.make_regularizer(), radius, seed,
+            objective, self.make_regularizer(), radius, seed,
             functools.partial(draw_neighbors, x, indices, device))
         training = session.run(
             Updater(IndexIterator(len(radius), size, self.sampling, seed,
@@ -231,11 +232,16 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             self.epochs_, self._extensions(
                 network, x, y, loss, weight, start is not None), keeps=True)
         logits = predict_logits(network, x)
+        goes_on = session.until not in (None, self.epochs_) \
+            and not session.is_stopped
+        if not goes_on:  # a prior that was awaited (LatePenalty) counts
+            loss.objective, loss.radius = objective, radius
+            loss.penalty = loss.penalty or objective.penalty
         information = information_of(loss.objective, logits, weight)
-        if session.until in (None, self.epochs_) or session.is_stopped:
-            sat = regularization_of(loss, network, x, size, weight=weight)
-        else:  # of all data it costs some epochs: too much for a round
+        if goes_on:  # of all data it costs some epochs: too much for a round
             sat = training.log[-1]['main/sat']
+        else:
+            sat = regularization_of(loss, network, x, size, weight=weight)
         restart = Restart(
             seed, sat + loss.objective.combine(information, loss.penalty),
             logits=logits, **vars(training),
