@@ -41,6 +41,12 @@ class ArgumentError(InputError):
         super().__init__(f'{argument} {problem}')
         self.argument, self.problem, self.option = argument, problem, option
 
+    def __reduce__(self):
+        # For copies, and for pickle between processes: by default an
+        # exception is made again from its message alone.
+        arguments = self.argument, self.problem, self.option
+        return type(self), arguments, vars(self)
+
 
 class InputTypeError(InputError, TypeError):
     """Data of a type that there is no number for, a TypeError as well.
