@@ -504,6 +504,15 @@ class Restarts:
                 break
         if progress is not None:
             progress.close()
+        self.choose()
+
+    def choose(self):
+        """Says which is kept, once all are there.
+
+        The objective comes last: by it :func:`all_or_nothing` tells that what
+        is fitted is whole.
+        """
+        model = self.model
         model.objective_ = model.restarts_[model.best_restart_].objective
 
     def stop(self, restart, epochs):

@@ -12,6 +12,7 @@ from imsat.estimators.base import Restarts
 from imsat.links import Ensemble
 from imsat.metrics import adjusted_rand
 from imsat.randomness import restart_seeds
+from imsat.ranks import current
 from imsat.training.evaluation import information_of, softmax
 from imsat.training.extensions import reorder
 
@@ -30,27 +31,38 @@ class All(Restarts):
         super().__init__(model, n, steps)
         self.fitted, self.weight = [], weight
 
-    def run(self, train, n_jobs=1):
-        yield from super().run(train, n_jobs)
+    def choose(self):
         model = self.model
-        best = most_alike(model.restarts_)
-        model.best_restart_ = best
-        vars(model).update(self.fitted[best])
-        if model.select == 'consensus':
-            networks = [fitted['encoder_'] for fitted in self.fitted]
-            restarts = model.restarts_
-            if self.is_stopped:  # the best alone, in as many networks
-                networks = [networks[best].copy() for _ in range(self.n)]
-                restarts, best = [restarts[best]] * self.n, 0
-            model.encoder_, restart = join(
-                networks, restarts, best, model.make_objective(),
-                self.weight)
-            model.best_restart_ = len(model.restarts_)
-            model.restarts_.append(restart)
-        model.objective_ = model.restarts_[model.best_restart_].objective
+        try:
+            # All at once: half of it would not go together.
+            vars(model).update(self._chosen())
+        except KeyboardInterrupt:
+            if model.out is not None or current().size > 1:
+                raise
+            self.is_stopped = True
+            model._warn('fit was stopped before restarts had been compared; '
+                        'that with the lowest objective is kept')
+        super().choose()
+
+    def _chosen(self):
+        """What is fitted of all together, by name."""
+        model, restarts = self.model, list(self.model.restarts_)
+        best = most_alike(restarts)
+        if model.select != 'consensus':
+            return {**self.fitted[best], 'best_restart_': best}
+        joined, reference = range(len(restarts)), best
+        if self.is_stopped:  # the best alone, in as many networks
+            joined, reference = [best] * self.n, 0
+        # Copies, whose outputs change places.
+        network, restart = join(
+            [self.fitted[i]['encoder_'].copy('copy') for i in joined],
+            [restarts[i] for i in joined], reference, model.make_objective(),
+            self.weight)
+        return dict(encoder_=network, best_restart_=len(restarts),
+                    restarts_=[*restarts, restart])
 
     def add(self, restart, rank=None, **fitted):
-        super().add(restart, rank)
+        super().add(restart, rank, **fitted)
         self.fitted.append(fitted)
 
 

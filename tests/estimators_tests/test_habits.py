@@ -15,7 +15,7 @@ import imsat
 from imsat import (
     DEC, CollapseWarning, DeepHasher, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher)
-from imsat.estimators import base, clustering
+from imsat.estimators import base, clustering, selection
 from imsat.training import IndexIterator
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
@@ -275,12 +275,41 @@ def test_ctrl_c_among_those_to_join(tmp_path):
         IMSATClustering.load(tmp_path / 'm.npz').predict(X), model.labels_)
 
 
+@pytest.mark.parametrize('select,name', [
+    ('majority', 'most_alike'), ('consensus', 'most_alike'),
+    ('consensus', 'information_of')])
+@pytest.mark.parametrize('before', [False, True])
+def test_ctrl_c_while_restarts_are_compared(monkeypatch, tmp_path, select,
+                                            name, before):
+    """As if the objective had been asked for."""
+    options = dict(SMALL, n_init=3)
+    model = IMSATClustering(3, select=select, **options)
+    if before:
+        model.fit(2 * X[:150] + 1000.)
+    monkeypatch.setattr(selection, name, interrupt)
+    with pytest.warns(CollapseWarning, match='before restarts had been'):
+        model.fit(X)
+    alone = IMSATClustering(3, select='objective', **options).fit(X)
+    assert model.objective_ == alone.objective_
+    assert model.best_restart_ == alone.best_restart_
+    assert len(model.restarts_) == 3
+    numpy.testing.assert_array_equal(model.labels_, alone.labels_)
+    numpy.testing.assert_array_equal(model.transform(X), alone.transform(X))
+    # What has snapshots goes on from them.
+    objective = model.objective_
+    model.set_params(out=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[:150])
+    assert model.objective_ is objective and len(model.labels_) == len(X)
+
+
 def test_ctrl_c_while_a_restart_is_evaluated():
     model = IMSATClustering(3, regularizer=Interrupted(55), n_init=4, xi=1.,
                             **SMALL)
-    with pytest.warns(CollapseWarning, match='after 1 of 4 restarts'):
+    with pytest.warns(CollapseWarning, match='after 4 of 4 epochs of restart '
+                                             '2 of 4'):
         model.fit(X)
-    assert len(model.restarts_) == 1
+    assert len(model.restarts_) == 2
     numpy.testing.assert_array_equal(model.labels_, model.predict(X))
 
 
