@@ -231,17 +231,23 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                     device, self.step),
             self.epochs_, self._extensions(
                 network, x, y, loss, weight, start is not None), keeps=True)
-        logits = predict_logits(network, x)
-        goes_on = session.until not in (None, self.epochs_) \
-            and not session.is_stopped
-        if not goes_on:  # a prior that was awaited (LatePenalty) counts
-            loss.objective, loss.radius = objective, radius
-            loss.penalty = loss.penalty or objective.penalty
-        information = information_of(loss.objective, logits, weight)
-        if goes_on:  # of all data it costs some epochs: too much for a round
-            sat = training.log[-1]['main/sat']
-        else:
-            sat = regularization_of(loss, network, x, size, weight=weight)
+        kept = functools.partial(self._in_spite_of_ctrl_c, session, training)
+
+        def goes_on():
+            return session.until not in (None, self.epochs_) \
+                and not session.is_stopped
+
+        def look():
+            if not goes_on():  # a prior that was awaited (LatePenalty) counts
+                loss.objective, loss.radius = objective, radius
+                loss.penalty = loss.penalty or objective.penalty
+            logits = predict_logits(network, x)
+            return logits, information_of(loss.objective, logits, weight)
+        logits, information = kept(look)
+        # R of all data costs some epochs: too much for a round.
+        sat = training.log[-1]['main/sat'] if goes_on() else kept(
+            lambda: regularization_of(loss, network, x, size, weight=weight),
+            lambda: training.log[-1]['main/sat'])
         restart = Restart(
             seed, sat + loss.objective.combine(information, loss.penalty),
             logits=logits, **vars(training),
@@ -252,6 +258,20 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         rank = loss.objective.rank(sat, information, loss.penalty)
         return (restart, self._rank(restart, rank, indices), network,
                 session.is_stopped)
+
+    @staticmethod
+    def _in_spite_of_ctrl_c(session, training, measure, instead=None):
+        """What ``measure()`` says of a training that has ended.  Ctrl-C makes
+        it the last, of which ``instead()``, or ``measure()`` again, tells;
+        but if there is no epoch, or snapshots to go on from, it is raised."""
+        try:
+            return measure()
+        except KeyboardInterrupt:
+            if not training.log or session.folder is not None \
+                    or current().size > 1:
+                raise
+            session.is_stopped = True
+            return (instead or measure)()
 
     def _check_weight(self, weight, n):
         """sample_weight as fit has it; None for all alike."""

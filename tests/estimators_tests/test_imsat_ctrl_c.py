@@ -5,6 +5,7 @@ from sklearn.datasets import make_blobs
 
 import imsat
 from imsat import CollapseWarning, IMSATClustering
+from imsat.estimators import imsat as module
 from imsat.training.evaluation import regularization_of
 
 X, Y = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
@@ -68,3 +69,71 @@ def test_one_without_its_prior_does_not_win():
     first, second = model.restarts_
     assert second.objective == pytest.approx(objective_by_hand(second.terms))
     assert second.objective > first.objective == model.objective_
+
+
+@pytest.mark.parametrize('calls,epochs', [
+    ((48,), 8), ((51,), 8), ((30, 33), 5), ((13, 14), 2)])
+def test_r_of_all_data_is_not_waited_for(calls, epochs):
+    """A first Ctrl-C after all steps, or a second after some."""
+    model = IMSATClustering(3, regularizer=Interrupted(*calls), **SMALL)
+    with pytest.warns(CollapseWarning, match=f'after {epochs} of 8 epochs of '
+                                             f'restart 1 of 1'):
+        model.fit(X)
+    whole = IMSATClustering(3, regularizer=imsat.RPT(), step='graph',
+                            **{**SMALL, 'epochs': epochs}).fit(X)
+    restart, = model.restarts_
+    assert restart.terms['sat'] == whole.restarts_[0].log[-1]['main/sat']
+    assert model.objective_ == pytest.approx(
+        restart.terms['sat'] + .1 * restart.terms['conditional_entropy']
+        - .4 * restart.terms['marginal_entropy'])
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
+@pytest.mark.parametrize('options,epochs', [
+    ({}, 20), (dict(halving=True, n_init=4, prior=PRIOR), 6)])
+@pytest.mark.parametrize('name', ['predict_logits', 'information_of'])
+def test_answers_are_asked_again(name, options, epochs, monkeypatch):
+    """Also after a first round, which ends before the prior comes in."""
+    def interrupted(*args):
+        if next(calls) == 0:
+            raise KeyboardInterrupt
+        return measure(*args)
+    measure = getattr(module, name)
+    # The last epoch of all asks it for the log.
+    calls = iter(range(-1 if epochs == 20 and name == 'information_of' else 0,
+                       100))
+    monkeypatch.setattr(module, name, interrupted)
+    model = IMSATClustering(3, regularizer='rpt', evaluations=1,
+                            **{**SMALL, 'epochs': 20}, **options)
+    with pytest.warns(CollapseWarning, match=f'after {epochs} of 20 epochs'):
+        model.fit(X)
+    assert next(calls) > 0
+    restart, = model.restarts_
+    terms = restart.terms
+    by_hand = objective_by_hand(terms) if options else (
+        terms['sat'] + .1 * terms['conditional_entropy']
+        - .4 * terms['marginal_entropy'])
+    assert model.objective_ == pytest.approx(by_hand)
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
+def test_a_restart_without_an_epoch_is_none():
+    # In the first epoch of the second, and while that is looked at.
+    model = IMSATClustering(3, regularizer=Interrupted(54 + 3, 54 + 5),
+                            n_init=4, **SMALL)
+    with pytest.warns(CollapseWarning, match='after 1 of 4 restarts'):
+        model.fit(X)
+    assert len(model.restarts_) == 1
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    model = IMSATClustering(3, regularizer=Interrupted(3, 5), **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert not hasattr(model, 'objective_')
+
+
+def test_snapshots_are_gone_on_from_instead(tmp_path):
+    model = IMSATClustering(3, regularizer=Interrupted(50), out=tmp_path,
+                            **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert not hasattr(model, 'objective_')
