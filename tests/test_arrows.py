@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 WINGS = ('__main__', 'estimators', 'training', 'datasets', 'pictures',
          'losses', 'links', 'neighbors', 'retrieval', 'metrics', 'functions',
          'ranks', 'devices', 'parameters', 'progress', 'storage', 'on_disk',
-         'labels', 'randomness', 'hints', 'errors', 'compat')
+         'labels', 'randomness', 'hints', 'errors', 'utf8', 'compat')
 
 
 def imports(path):

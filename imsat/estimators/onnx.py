@@ -17,6 +17,7 @@ from imsat.links import Ensemble
 from imsat.parameters import layers
 from imsat.retrieval.codes import code_width
 from imsat.storage import atomic_write
+from imsat.utf8 import as_utf8
 
 try:
     from onnx import TensorProto, helper, numpy_helper
@@ -60,7 +61,7 @@ def write_onnx(model, path, source='', preprocessing='', features=None):
         producer_name='imsat', producer_version=imsat.__version__,
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid('', OPSET)])
-    helper.set_model_props(file, {
+    metadata = {
         'estimator': type(model).__name__,
         'arguments': json.dumps(model.made_with((), type(model))),
         'classes': meaning,
@@ -69,7 +70,9 @@ def write_onnx(model, path, source='', preprocessing='', features=None):
             'estimator does with it, centring included, is in the graph.'])),
         'source': ' '.join(filter(None, [
             source, 'https://arxiv.org/abs/1702.08720'])),
-        **({} if names is None else {'features': json.dumps(list(names))})})
+        **({} if names is None else {'features': json.dumps(list(names))})}
+    helper.set_model_props(file, {
+        name: as_utf8(text) for name, text in metadata.items()})
     with atomic_write(path) as f:
         f.write(file.SerializeToString(deterministic=True))
 

@@ -21,6 +21,7 @@ from imsat.pictures.images import (
     ImageShape, are_strokes, check_images, drawable)
 from imsat.pictures.training import BLUE, ORANGE, save
 from imsat.storage import AnyPath
+from imsat.utf8 import as_utf8
 
 
 MOST_CLUSTERS = 10 ** 6
@@ -83,7 +84,7 @@ def _thinned(names, most=100, longest=25):
     """Places and names of ticks, so many and so long that they can be read.
     """
     places = range(0, len(names), -(-len(names) // most))
-    texts = [str(names[i]) for i in places]
+    texts = [as_utf8(str(names[i])) for i in places]
     return places, [text if len(text) <= longest
                     else f'{text[:longest - 3]}...' for text in texts]
 

@@ -12,6 +12,7 @@ from imsat.parameters import (
     PATH, Kind, Number, Whole, checked, is_finite, is_number, is_sequence,
     is_whole)
 from imsat.storage import AnyPath, atomic_write
+from imsat.utf8 import as_utf8
 
 BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 
@@ -119,7 +120,7 @@ def learning_curves(path: AnyPath, logs: Sequence[Sequence[Mapping]],
             'auto', integer=True, min_n_ticks=1))
         axes.grid(alpha=.3)
     if len(logs) > 1:
-        legend = axes.legend(lines.values(), lines.keys(), fontsize=8)
+        legend = axes.legend(lines.values(), map(as_utf8, lines), fontsize=8)
         for text in legend.get_texts():  # a name may have dollars
             text.set_parse_math(False)
     return save(figure, path)

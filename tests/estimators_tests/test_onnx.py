@@ -1,5 +1,6 @@
 """Networks as ONNX, run by ONNX Runtime, against Chainer's."""
 import json
+import os
 
 import numpy
 import pandas
@@ -115,6 +116,19 @@ def test_metadata(tmp_path):
     assert json.loads(said['arguments'])['lam'] == .2
     assert (file.producer_name, file.producer_version) == (
         'imsat', imsat.__version__)
+
+
+def test_text_that_is_no_utf8(tmp_path):
+    """As paths on Linux may be, of which a script makes the source."""
+    name = os.fsdecode(b'caf\xe9')
+    imsat.IMSATClustering(3, hidden=(4,), **QUICK).fit(FAR).to_onnx(
+        tmp_path / 'model.onnx', source=name, preprocessing=name,
+        features=[name, *'bcde'])
+    said = {prop.key: prop.value for prop in
+            onnx.load(tmp_path / 'model.onnx').metadata_props}
+    for key in 'source', 'preprocessing':
+        assert said[key].startswith('caf\\udce9 ')
+    assert json.loads(said['features']) == [name, *'bcde']
 
 
 def test_names_of_columns(tmp_path):

@@ -1,4 +1,6 @@
 """What is drawn of clusters, as Matplotlib has it."""
+import os
+
 import numpy
 import pytest
 import scipy.sparse
@@ -204,6 +206,18 @@ def test_labels_are_no_formulas(tmp_path):
     path = tmp_path / 'a.png'
     contingency(path, [r'$\no_formula$', 'US$ 5 to $_'], [0, 1])
     assert path.stat().st_size
+
+
+def test_labels_that_are_no_utf8(tmp_path, drawn):
+    """As folders on Linux may be called.  Drawn for good, as above."""
+    name = os.fsdecode(b'caf\xe9')
+    contingency(tmp_path / 'b.png', [name, 'café'], [name, '\ud83d'])
+    axes, _ = drawn('contingency', [name, 'café', name * 9], [name, 1, 2])
+    cut = 'caf\\udce9caf\\udce9caf\\...'
+    assert {t.get_text() for t in axes.get_yticklabels()} == {
+        'café', 'caf\\udce9', cut}
+    assert {t.get_text() for t in axes.get_xticklabels()} == {
+        '1', '2', 'caf\\udce9'}
 
 
 def test_labels_of_several_kinds(drawn):

@@ -1,4 +1,6 @@
 """The curves of a training, as Matplotlib and as Pillow have them."""
+import os
+
 import numpy
 import pytest
 from matplotlib.colors import to_rgb
@@ -99,3 +101,12 @@ def test_save(tmp_path):
 def test_names_are_no_formulas(tmp_path):
     learning_curves(tmp_path / 'a.png', [log(.1), log(.2)],
                     names=[r'$\no_formula$', 'b'])
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    """As folders on Linux may be called."""
+    figure = learning_curves(
+        tmp_path / 'a.png', [log(.1), log(.2)],
+        names=[os.fsdecode(b'caf\xe9'), 'café'])
+    assert [text.get_text() for text in figure.axes[0].get_legend(
+        ).get_texts()] == ['caf\\udce9', 'café']
