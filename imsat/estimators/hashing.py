@@ -1,6 +1,6 @@
 """Hash codes by IMSAT (section 3.4)."""
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from typing_extensions import Self
@@ -40,6 +40,8 @@ class IMSATHasher(Hasher, IMSATEstimator):
         >>> hasher.codes_.shape, hasher.codes_.dtype
         ((200, 2), dtype('uint8'))
     """
+    _task: ClassVar[str] = 'hashing'
+
     hidden: tuple = again(IMSATEstimator, 'hidden', default=(400, 400))
 
     def make_objective(self) -> Objective:

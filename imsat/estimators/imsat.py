@@ -26,7 +26,8 @@ from imsat.neighbors import (
 from imsat.on_disk import OnDisk, from_map
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
-    argument_error, check_parameters, checked, documented, layers, parameter)
+    argument_error, check_parameters, checked, documented, layers, parameter,
+    shown)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache, digest
@@ -84,6 +85,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     """
     _accept_sparse: ClassVar[bool | str] = 'csr'
     _accept_on_disk: ClassVar[bool] = True
+    _task: ClassVar[str] = 'clustering'
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -542,6 +544,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         self._check_neighbors(X)
         self.make_regularizer().check(X.shape[1])
         objective = self.make_objective()
+        self._check_task(objective)
         objective.check(self._n_outputs)
         if self.n_jobs != 1 and self.halving and self.n_init > 1:
             raise argument_error(
@@ -558,6 +561,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'{type(objective).__name__} takes information of its own '
                 f'from a batch, which is not shared out to ranks; leave the '
                 f'communicator out, or take a function of imsat.functions')
+
+    def _check_task(self, objective):
+        if objective.task not in (None, self._task):
+            raise argument_error(
+                self, 'objective', f'is {shown(objective)}, whose task is '
+                f'{objective.task}; give one for {self._task}, or None')
 
     def _check_neighbors(self, X):
         n, t = X.shape[0], self.settle(X)['n_neighbors']

@@ -115,6 +115,7 @@ class Incremental(TrainedEstimator):
         else:
             check_parameters(self)
             X = self._check_new(X)
+            self._check_task(objective)
             self._check_widths(self.encoder_)
             if X.shape[0] < 2:
                 raise InputError('a chunk has a single point, n_samples = 1, '

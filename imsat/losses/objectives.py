@@ -37,6 +37,8 @@ class Objective:
     ``distance`` of predictions SAT uses.
 
     Attributes:
+        task (str): ``'clustering'`` or ``'hashing'``, if it is of one alone:
+            estimators of the other refuse it.
         sizes (tuple): V_1, ..., V_M of an output of M dimensions that each
             are a softmax; None where the outputs are one softmax or bits.
         tolerance (float): delta of Eq. 10; None without a constraint.
@@ -57,6 +59,7 @@ class Objective:
         >>> round(float(loss.array), 3)  # log 2
         0.693
     """
+    task: Any = None
     sizes: Any = None
     tolerance: Any = None
     penalty: Any = None
@@ -116,6 +119,8 @@ class Objective:
 
 class PairsObjective(Objective):
     """Of M outputs: the information of each, less what pairs share."""
+    task: Any = 'hashing'
+
     lam: float
 
     def combine(self, information, penalty=None):
@@ -166,6 +171,11 @@ class CodeObjective(PairsObjective):
     sizes: tuple = parameter((), Sizes(2), 'V_1, ..., V_M of section 3.2.1',
                              kw_only=False)
     lam: float = _lam()
+
+    @property
+    def task(self):
+        # A single output is clustering as well.
+        return None if len(self.sizes) == 1 else super().task
 
     def check(self, n_outputs):
         if sum(self.sizes) != n_outputs:
@@ -218,6 +228,7 @@ class ClusteringObjective(Objective):
         2., Number(1), 'factor by which the penalty is raised',
         kw_only=False)
 
+    task = 'clustering'
     distance = staticmethod(softmax_kl)
 
     @property

@@ -378,7 +378,7 @@ def test_augmentation_needs_no_neighbours():
     (dict(device='cuda'), "device is 'cuda'"),
     (dict(n_neighbors=2.5), 'n_neighbors is 2.5'),
     (dict(prior=.5), 'must be positive numbers'),
-    (dict(objective=imsat.CodeObjective((2, 2))), 'sizes sum to 4'),
+    (dict(objective=imsat.CodeObjective((4,))), 'sizes sum to 4'),
     (dict(objective=imsat.HashingObjective), 'give a value such as'),
     (dict(regularizer=imsat.VAT), 'give a value such as'),
     (dict(epochs=True), 'epochs is True'), (dict(verbose=-1), 'verbose is -1'),
