@@ -558,12 +558,16 @@ class Restarts:
             or time.perf_counter() - self.start
         model.restarts_.append(restart)
         rank = restart.objective if rank is None else rank
-        # A restart that diverged, whose rank is NaN, is never better.
-        if self.best is None or rank < self.best \
-                or numpy.isnan(self.best).any():
+        if self._is_better(rank):
             self.best = rank
             model.best_restart_ = len(model.restarts_) - 1
             vars(model).update(fitted)
+
+    def _is_better(self, rank):
+        """Than the best so far; one that diverged, whose rank is NaN, never.
+        """
+        return self.best is None or rank < self.best \
+            or numpy.isnan(self.best).any()
 
     def _check(self, restart):
         if not numpy.isfinite(restart.objective):

@@ -72,59 +72,79 @@ class Halving(Restarts):
 
     What goes on is what it would have been alone, bit for bit.  Before the
     last round R, a term of the objective, is the mean over the last epoch.
+
+    Where Ctrl-C ends it, the best of those that got farthest is kept, from
+    the round that was done last, or the one that was under way.
     """
 
     def __init__(self, model, n, steps):
         super().__init__(model, n, steps)
         self.ranks: list[Any] = [None] * n
+        self.kept = None
 
     def run(self, train, n_jobs=1):
-        model, n, epochs = self.model, self.n, self.model.epochs_
-        per_epoch = self.steps // epochs
-        plan = rounds(n, epochs)
-        steps = sum(count * (end - start) * per_epoch for count, start, end
-                    in plan)
-        first, progress = self._begin(steps)
-        seeds, states = restart_seeds(first, n), [None] * n
+        model, n = self.model, self.n
+        plan = rounds(n, model.epochs_)
+        per_epoch = self.steps // model.epochs_
+        first, progress = self._begin(sum(
+            count * (end - start) * per_epoch for count, start, end in plan))
         model.restarts_ = [None] * n
+        try:
+            yield from self._rounds(plan, train, first, per_epoch, progress)
+        except KeyboardInterrupt:
+            if self.kept is None or model.out is not None:
+                raise
+            self.is_stopped = True
+            model._warn(f'fit was stopped in round {self.number} of '
+                        f'{len(plan)}; what was learnt is kept')
+        if progress is not None:
+            progress.close()
+        self.choose()
+
+    def _rounds(self, plan, train, first, per_epoch, progress):
+        n = self.n
+        seeds, states = restart_seeds(first, n), [None] * n
         alive, done = list(range(n)), 0
-        for number, (count, start, self.end) in enumerate(plan, 1):
+        for self.number, (count, start, self.end) in enumerate(plan, 1):
             alive = sorted(self._order(alive)[:count])
             for i in range(n):
                 if i not in alive:
                     states[i] = None
+            self.best, self.is_last = None, count == 1
             for self.index in alive:
                 if progress is not None:
                     progress.start(
-                        f'round {number}, restart {self.index + 1} of {n}',
-                        done - start * per_epoch)
+                        f'round {self.number}, restart {self.index + 1} of '
+                        f'{n}', done - start * per_epoch)
                 session = dataclasses.replace(
                     self._session(self.index, first, progress).below(
-                        f'round-{number}'),
+                        f'round-{self.number}'),
                     until=self.end, state=states[self.index])
                 yield train(seeds[self.index], session)
                 if self.is_stopped:
-                    return self._keep(progress)
+                    return
                 states[self.index] = session.state
                 done += (self.end - start) * per_epoch
-        return self._keep(progress)
 
-    def _keep(self, progress):
-        """The last one, which is the best unless this was stopped."""
-        if progress is not None:
-            progress.close()
+    def choose(self):
         model = self.model
         begun = [i for i in range(self.n) if model.restarts_[i] is not None]
         model.restarts_ = [model.restarts_[i] for i in begun]
-        model.best_restart_ = begun.index(self.index)
-        model.objective_ = model.restarts_[model.best_restart_].objective
+        model.best_restart_ = begun.index(self.kept)
+        super().choose()
 
     def add(self, restart, rank=None, **fitted):
         self._check(restart)
-        restart.terms['epochs'] = self.end
+        epochs = restart.log[-1]['epoch'] if restart.log else 0
+        restart.terms['epochs'] = epochs
         self.ranks[self.index] = rank
         self.model.restarts_[self.index] = restart
-        vars(self.model).update(fitted)  # the last is the one that is kept
+        # What was stopped is behind others, but not behind its own past.
+        may_be_kept = epochs == self.end or self.is_last \
+            or self.kept in (None, self.index)
+        if may_be_kept and self._is_better(rank):
+            self.best, self.kept = rank, self.index
+            vars(self.model).update(fitted)
 
     def _order(self, alive):
         """The runs that go on, the best first."""

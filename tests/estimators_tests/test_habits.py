@@ -182,6 +182,90 @@ def test_which_of_those_that_halving_has_begun_was_stopped():
     numpy.testing.assert_array_equal(model.labels_, model.predict(X))
 
 
+# Four restarts by halves, 6 steps an epoch: 4 end after 6 epochs, 2 after 14.
+HALVES = dict(SMALL, epochs=20, xi=1.)
+
+
+def after(steps, seed):
+    """A run alone, of so many steps, or stopped in the next."""
+    options = {**HALVES, 'random_state': seed}
+    if not steps % 6:
+        options['epochs'], steps = steps // 6, 10 ** 9
+    return IMSATClustering(3, regularizer=Interrupted(steps), **options).fit(X)
+
+
+@pytest.mark.parametrize('step,seed,epochs,kept,steps', [
+    (108, 1, [6, 6, 6, 0], 'best', 36), (164, 1, [6, 6, 9, 6], 'best', 36),
+    (164, 2, [9, 6, 6, 6], 'last', 56), (202, 1, [6, 6, 14, 7], 2, 84),
+    (250, 1, [6, 6, 15, 14], 'last', 94)])
+def test_what_ctrl_c_leaves_of_halving(step, seed, epochs, kept, steps):
+    """In the first round, at both ends of the second, where it is the best
+    that goes on, too, and in the last."""
+    model = IMSATClustering(3, regularizer=Interrupted(step), n_init=4,
+                            halving=True, select='objective',
+                            **{**HALVES, 'random_state': seed})
+    model.fit(X)
+    restarts = model.restarts_
+    assert [restart.terms['epochs'] for restart in restarts] == epochs
+    stopped = next(i for i, n in enumerate(epochs) if n not in (6, 14))
+    assert f'{epochs[stopped]} of 20 epochs of restart {stopped + 1} of 4' \
+        in model.warnings_[0]
+    # R as it was in the last epoch.
+    first = [restart.objective - restart.terms['sat']
+             + restart.log[-1]['main/sat'] for restart in (
+                 after(36, r.seed).restarts_[0] for r in restarts
+                 if r.terms['epochs'])]
+    expected = {'best': int(numpy.argmin(first)), 'last': stopped}.get(
+        kept, kept)
+    assert model.best_restart_ == expected
+    alone = after(steps, restarts[expected].seed)
+    numpy.testing.assert_array_equal(model.transform(X), alone.transform(X))
+    numpy.testing.assert_array_equal(model.labels_, alone.labels_)
+    assert model.objective_ == restarts[expected].objective
+
+
+@pytest.mark.parametrize('call,message', [
+    (1, None), (3, 'in round 1 of 3'), (6, 'in round 2 of 3')])
+def test_ctrl_c_while_halving_looks_at_a_restart(monkeypatch, tmp_path, call,
+                                                 message):
+    """Once it is trained, before it is there."""
+    def rank(self, restart, rank, indices):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return looked(self, restart, rank, indices)
+    looked, calls = IMSATClustering._rank, itertools.count(1)
+    monkeypatch.setattr(IMSATClustering, '_rank', rank)
+    model = IMSATClustering(3, n_init=4, halving=True, **SMALL)
+    if message is None:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X)
+        assert not hasattr(model, 'objective_')
+        return
+    with pytest.warns(CollapseWarning, match=message):
+        model.fit(X)
+    best = model.restarts_[model.best_restart_]
+    assert len(model.restarts_) == min(call - 1, 4)
+    last = max(r.terms['epochs'] for r in model.restarts_)
+    assert best.terms['agreement'] == max(
+        r.terms['agreement'] for r in model.restarts_
+        if r.terms['epochs'] == last)
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+    calls = itertools.count(1)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(out=tmp_path).fit(X)
+
+
+def test_ctrl_c_while_halving_compares_restarts(monkeypatch):
+    monkeypatch.setattr(selection, 'most_alike', interrupt)
+    model = IMSATClustering(3, n_init=4, halving=True, select='majority',
+                            **SMALL)
+    with pytest.warns(CollapseWarning, match='in round 2 of 3'):
+        model.fit(X)
+    assert model.objective_ == min(r.objective for r in model.restarts_)
+    assert [r.terms['epochs'] for r in model.restarts_] == 4 * [1]
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
 def interrupt(*args):
     raise KeyboardInterrupt
 
