@@ -14,6 +14,8 @@ from imsat.errors import InputError
 from imsat.storage import check_arrays, load_npz, save_npz
 
 KEEP = 2
+# As they are written: from a million on, epochs have more digits.
+NAME = re.compile(r'snapshot-([0-9]{6}|[1-9][0-9]{6,})\.npz')
 REMEDY = 'choose another folder or start over without resuming'
 
 
@@ -53,8 +55,10 @@ class Snapshot(extension.Extension):
 
 def snapshots(folder):
     """Paths of the snapshots below ``folder``, the oldest first."""
-    return sorted(path for path in Path(folder).glob('snapshot-*.npz')
-                  if re.fullmatch(r'snapshot-\d{6}\.npz', path.name))
+    found = [(NAME.fullmatch(path.name), path)
+             for path in Path(folder).glob('snapshot-*.npz')]
+    return [path for _, path in sorted(
+        (int(match[1]), path) for match, path in found if match)]
 
 
 def resume_from(folder, trainer, epochs, made_with):

@@ -1,6 +1,7 @@
 """A run goes on from a snapshot of the same run alone, and as far as asked."""
 import json
 
+import chainer
 import numpy
 import pytest
 
@@ -8,7 +9,8 @@ import imsat
 from imsat import InputError
 from imsat.parameters import Auto, Choice, Flag, declarations
 from imsat.storage import load_npz, save_npz
-from imsat.training.snapshot import snapshots
+from imsat.training import Adam, IndexIterator, Updater
+from imsat.training.snapshot import Snapshot, resume_from, snapshots
 
 X = numpy.random.RandomState(0).normal(size=(40, 6)).astype('f')
 QUICK = dict(hidden=(4,), batch_size=20, random_state=0, n_neighbors=3,
@@ -194,6 +196,36 @@ def test_a_snapshot_of_an_earlier_version(tmp_path):
     save_npz(path, arrays)
     with pytest.raises(InputError, match='does not say what it was made with'):
         fit(imsat.IMSATClustering, epochs=1, out=tmp_path, resume=True)
+
+
+def test_epochs_of_a_million_and_more(tmp_path):
+    """Of more digits: 1,000,000 comes after 999,999."""
+    epochs = 7, 999_999, 1_000_000, 2_000_000, 10_000_000
+    names = [f'snapshot-{epoch:06d}.npz' for epoch in epochs]
+    for name in *names[::-1], 'snapshot-12345.npz', 'snapshot-0000008.npz', \
+            'snapshot-mine.npz', 'snapshot-1000000.npz.bak':
+        (tmp_path / name).touch()
+    assert [path.name for path in snapshots(tmp_path)] == names
+
+
+def test_a_run_goes_on_beyond_a_million_epochs(tmp_path):
+    """The newest is loaded, and what is old removed."""
+    def trainer(epochs, epoch=0):
+        iterator = IndexIterator(40, 40)  # an epoch is one step
+        iterator.iteration = epoch
+        network = imsat.Encoder(6, 1, hidden=())
+        updater = Updater(
+            iterator, Adam().setup(network), X, lambda network, x, *_: {
+                'loss': chainer.functions.mean(network(x))})
+        return chainer.training.Trainer(
+            updater, (epochs, 'epoch'),
+            extensions=[Snapshot(tmp_path, epochs, 0, {})])
+    trainer(1_000_001, 999_997).run()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        'snapshot-1000000.npz', 'snapshot-1000001.npz']
+    resumed = trainer(1_000_002)
+    resume_from(tmp_path, resumed, 1_000_002, {})
+    assert resumed.updater.epoch == 1_000_001
 
 
 @pytest.mark.parametrize('damaged', [1, 2])
