@@ -1,4 +1,8 @@
-"""Arrays of one's own: .npz, .npy, folders of that, HDF5 and IDX."""
+"""Arrays of one's own: .npz, .npy, folders of that, HDF5 and IDX.
+
+All readers take ``size``, (height, width) where that says that rows are
+images, and ``like``, the Preparation of what was learnt from, or None.
+"""
 import errno
 import re
 import typing
@@ -13,7 +17,8 @@ from imsat.datasets.folders import (
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
     check_labels, check_numbers, check_points)
-from imsat.datasets.preparation import Preparation
+from imsat.datasets.preparation import (
+    BYTES, NUMBERS, SCALED, Preparation)
 from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.on_disk import LARGE, OnDisk
@@ -23,12 +28,14 @@ POINTS, LABELS = ('x', 'X'), ('y', 'target')
 # What scipy.sparse.save_npz writes.
 SPARSE = ('format', 'shape', 'data', 'indices', 'indptr', 'row', 'col',
           'offsets')
+Size = tuple[int, int] | None
 IDX = re.compile(r'(.*[.-])?idx\d(-?u?byte)?(\.gz)?$')
 # Of a folder with MNIST's four files: what is before, the part, the rest.
 PART = re.compile(r'(.*?)(train|t10k|test)-images([.-]idx3-ubyte(?:\.gz)?)$')
 
 
-def read_npz(path: Path) -> Dataset:
+def read_npz(path: Path, size: Size = None, like: Preparation | None = None
+             ) -> Dataset:
     """``x`` or ``X`` and, where they are, ``y`` or ``target``,
     ``image_shape``, ``index``, what the points are called, ``thumbnails``,
     what they look like, ``notes``, and what features were ``made_by``; or a
@@ -40,11 +47,11 @@ def read_npz(path: Path) -> Dataset:
         x = _read_sparse(path)
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
-    data = as_dataset(path, x, y, arrays.get('image_shape'), notes)
     made_by = arrays.get('made_by')
-    if made_by is not None and not made_by.shape \
-            and made_by.dtype.kind == 'U':
-        data.preparation = Preparation(data.x.shape[1], made_by=str(made_by))
+    data = as_dataset(
+        path, x, y, arrays.get('image_shape'), notes, size, like, str(made_by)
+        if made_by is not None and not made_by.shape
+        and made_by.dtype.kind == 'U' else None)
     if 'index' in arrays:
         index = arrays['index']
         if index.shape != data.x.shape[:1] or index.dtype.kind not in 'Uiu':
@@ -65,10 +72,12 @@ def read_npz(path: Path) -> Dataset:
     return data
 
 
-def read_npy(path: Path) -> Dataset:
+def read_npy(path: Path, size: Size = None, like: Preparation | None = None
+             ) -> Dataset:
     """The points in an npy file; many of them stay there."""
     x = load_npy(path, LARGE)
-    return as_dataset(path, [x] if isinstance(x, numpy.memmap) else x)
+    return as_dataset(path, [x] if isinstance(x, numpy.memmap) else x,
+                      size=size, like=like)
 
 
 def parts_in(folder: Path) -> list[Path]:
@@ -83,7 +92,8 @@ def parts_in(folder: Path) -> list[Path]:
         for i, part in enumerate(re.split('([0-9]+)', path.name))])
 
 
-def read_parts(paths: list[Path]) -> Dataset:
+def read_parts(paths: list[Path], size: Size = None,
+               like: Preparation | None = None) -> Dataset:
     """The points in several npy files, one below the other."""
     try:
         x: typing.Any = [load_npy(path, 1) for path in paths]
@@ -106,26 +116,29 @@ def read_parts(paths: list[Path]) -> Dataset:
     folder = paths[0].parent
     if not first.ndim or sum(part.size for part in x) < LARGE:
         x = numpy.concatenate([numpy.atleast_1d(part) for part in x])
-    data = as_dataset(folder, x)
+    data = as_dataset(folder, x, size=size, like=like)
     data.name = folder.resolve().name
     return data
 
 
 def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
                image_shape: typing.Any = None,
-               notes: typing.Iterable[str] = ()) -> Dataset:
+               notes: typing.Iterable[str] = (), size: Size = None,
+               like: Preparation | None = None, made_by: str | None = None
+               ) -> Dataset:
     """The data set of arrays from a file.
 
     Args:
         path (path): The file.
         x (array or scipy.sparse.csr_matrix): Points, shape (N, d), or images,
-            (N, height, width), with 1 or 3 channels behind or before.  Those
-            of whole numbers from 0 to 255, dtype uint8, go to -1..1.  Or a
-            list of such arrays, memory-mapped, which stay on disk.
+            (N, height, width), with 1 or 3 channels behind or before.  Or a
+            list of such arrays, memory-mapped, which stay on disk.  Bytes,
+            dtype uint8, go to -1..1 where they are pixels.
         y (array): Labels, shape (N,), or None.
         image_shape (array): Of the rows of x that are images; None if x has
             more dimensions or they are none.
         notes (iterable of str): See Dataset.
+        made_by (str): See Preparation.
     """
     stays = isinstance(x, list)
     parts = x if stays else [x]
@@ -151,14 +164,27 @@ def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
             x.ndim == 2 or image_shape is not None):
         x = OnDisk(parts)
     notes = list(notes)
-    if image_shape is not None and x.dtype == numpy.uint8:
+    values = NUMBERS if x.dtype != numpy.uint8 else \
+        SCALED if _are_pixels(x, image_shape, size, like) else BYTES
+    if values == SCALED:
         x = x.then(scale_pixels) if isinstance(x, OnDisk) \
             else scale_pixels(x)
         notes.append(PIXELS)
     x, y = check_points(x, y, path)
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y, None
                    if image_shape is None else tuple(image_shape.tolist()),
-                   notes)
+                   notes, preparation=Preparation(
+                       x.shape[1], made_by=made_by, values=values))
+
+
+def _are_pixels(x, image_shape, size, like):
+    """Whether bytes go to -1..1: images do, and what is like pixels that did.
+    Not those of sparse data, which would be so no longer."""
+    if scipy.sparse.issparse(x):
+        return False
+    if like is not None and like.values is not None:
+        return like.values == SCALED
+    return image_shape is not None or like is None and size is not None
 
 
 def _upright(x):
@@ -199,7 +225,8 @@ def _read_sparse(path):
     return matrix
 
 
-def read_hdf5(path: Path) -> Dataset:
+def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
+              ) -> Dataset:
     """``x``, ``X`` or ``data`` and, where they are, ``y`` or ``target``, of
     the file or of its groups ``train`` and ``test``, in this order."""
     try:
@@ -234,7 +261,7 @@ def read_hdf5(path: Path) -> Dataset:
                          f'their points or the kind of their labels, or only '
                          f'one has labels; write both alike')
     return as_dataset(path, numpy.concatenate(x), None if y[0] is None
-                      else numpy.concatenate(y))
+                      else numpy.concatenate(y), size=size, like=like)
 
 
 def _member(h5py, group, name):
@@ -266,7 +293,9 @@ def _array(h5py, group, names, path):
     return data.asstr()[...].astype(str) if is_text else data[...]
 
 
-def read_images(path: Path, labels: bool = True) -> Dataset:
+def read_images(path: Path, size: Size = None,
+                like: Preparation | None = None, labels: bool = True
+                ) -> Dataset:
     """An IDX file, or a folder with those of one data set as MNIST has them.
 
     Args:
@@ -289,7 +318,7 @@ def read_images(path: Path, labels: bool = True) -> Dataset:
                                  f'for {len(images)} images; fetch both again')
         y = numpy.concatenate(parts).astype(numpy.int64)
         notes = [f'Labels of {", ".join(file.name for file in beside)}.']
-    data = as_dataset(path, numpy.concatenate(x), y, None, notes)
+    data = as_dataset(path, numpy.concatenate(x), y, None, notes, size, like)
     if path.is_dir():
         data.name = path.resolve().name
     return data

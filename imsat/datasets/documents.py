@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.preparation import Preparation, Words
+from imsat.datasets.preparation import NUMBERS, Preparation, Words
 from imsat.datasets.texts import read_text
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
@@ -17,7 +17,7 @@ WORDS = 2000
 # share at most: those in more say little, in any language.  English stop words
 # are left out as well: K-means of five newsgroups has .86 without, .69 with.
 LEAST, MOST = 2, .5
-NUMBERS = re.compile(r'[\d\s.,;+e-]*\d[\d\s.,;+e-]*', re.I)
+ONLY_NUMBERS = re.compile(r'[\d\s.,;+e-]*\d[\d\s.,;+e-]*', re.I)
 
 
 def learn_words(documents: Sequence[str], source: typing.Any) -> Words:
@@ -63,7 +63,7 @@ def as_dataset(path: Path, documents: Sequence[str],
     return Dataset(
         Path(path.name.removesuffix('.gz')).stem, x, names=words.vocabulary,
         documents=list(documents), preparation=Preparation(
-            x.shape[1], words=words), notes=[
+            x.shape[1], words=words, values=NUMBERS), notes=[
             f'{len(documents)} documents as (1 + log tf) idf, each scaled to '
             f'length 1; {note}.'], **fields)
 
@@ -79,7 +79,7 @@ def read_documents(path: Path) -> list[str]:
         if not line.strip():
             raise InputError(f'line {number} of {path} is empty; write a '
                              f'document a line, or remove the line')
-    if all(map(NUMBERS.fullmatch, lines)):
+    if all(map(ONLY_NUMBERS.fullmatch, lines)):
         raise InputError(f'{path} holds numbers, and no documents, which is '
                          f'what a .txt file is read for; rename it to .csv')
     return lines

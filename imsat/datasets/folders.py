@@ -11,6 +11,7 @@ import numpy
 from PIL import Image, ImageOps
 
 from imsat.datasets.dataset import Dataset
+from imsat.datasets.preparation import SCALED, Preparation
 from imsat.devices import available_memory
 from imsat.errors import ArgumentError, InputError
 from imsat.progress import ProgressBar
@@ -68,7 +69,8 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
     return Dataset(
         folder.resolve().name, x, images.labels, pixels.shape[1:],
         [f'{len(images)} images in {"colour" if in_colour else "grey"}, '
-         f'{images.note} {height} x {width}.', PIXELS], index=images.names)
+         f'{images.note} {height} x {width}.', PIXELS], index=images.names,
+        preparation=Preparation(x.shape[1], values=SCALED))
 
 
 class Images:

@@ -14,7 +14,8 @@ from imsat.datasets import arrays, documents, folders, tables
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import check_labels
-from imsat.datasets.preparation import Preparation
+from imsat.datasets.preparation import (
+    BYTES, NUMBERS, SCALED, Preparation)
 from imsat.datasets.sources import SOURCES, Files
 from imsat.datasets.texts import read_text
 from imsat.errors import ArgumentError, InputError
@@ -73,7 +74,7 @@ def load_dataset(name: str, data_dir: AnyPath | None = None, *,
         _refuse(name, given)
         data = SOURCES[name](Files(data_dir, fetch, verbose), **options)
         data.preparation = dataclasses.replace(
-            data.preparation or Preparation(data.x.shape[1]),
+            data.preparation or Preparation(data.x.shape[1], values=NUMBERS),
             image_shape=data.image_shape)
         _check_alike(name, data, like)
         return data
@@ -113,7 +114,7 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
             file has none itself.
         image_size (str): ``'28x28'``, height and width, or (28, 28): to what
             the images in a folder are resized, or what the rows of numbers
-            are images of.
+            are images of; bytes (uint8) are pixels then.
         like (Preparation): Of what was learnt from: the points are made as
             those were, or refused.
         verbose (bool): Whether to show the progress of long preparations.
@@ -153,7 +154,6 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         raise _wrong_size(size, f'{name} holds ' + (
             'documents' if data.image_shape is None else
             f'images of {" x ".join(map(str, data.image_shape[:2]))}'))
-    _check_alike(name, data, like)
     label, index, text = (column if column is None else str(column)
                           for column in (label, index, text))
     data.preparation = dataclasses.replace(
@@ -162,6 +162,7 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         label=label, index=index, text=text, image_shape=data.image_shape,
         columns=columns if columns is None or isinstance(columns, str)
         else [str(column) for column in numpy.atleast_1d(columns)])
+    _check_alike(name, data, like)
     return data
 
 
@@ -169,10 +170,10 @@ def _read(path, beside, size, like, verbose):
     """What is no table; ``beside``: also the labels that lie beside it."""
     if path.is_dir():
         if arrays.images_in(path):
-            return arrays.read_images(path, beside)
+            return arrays.read_images(path, size, like, beside)
         parts = arrays.parts_in(path)
         if parts:
-            return arrays.read_parts(parts)
+            return arrays.read_parts(parts, size, like)
         shape = like and like.image_shape
         if like and not shape:
             raise InputError(f'{path} is a folder of images, and what was '
@@ -188,10 +189,10 @@ def _read(path, beside, size, like, verbose):
             path, documents.read_documents(path), like,
             lambda row: f'line {row + 1}')
     if arrays.IDX.match(path.name):
-        return arrays.read_images(path, beside)
+        return arrays.read_images(path, size, like, beside)
     if path.suffix not in READERS:
         raise InputError(f'{path} is of no known kind; give {KINDS}')
-    return READERS[path.suffix](path)
+    return READERS[path.suffix](path, size, like)
 
 
 def read_labels(path: Path) -> numpy.ndarray:
@@ -265,7 +266,7 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} has {data.x.shape[1]} features, and what was learnt from '
             f'{like.dimension}; give points as those')
-    made_by = data.preparation and data.preparation.made_by
+    made_by, values = data.preparation.made_by, data.preparation.values
     if None not in (made_by, like.made_by) and made_by != like.made_by:
         raise InputError(
             f'{name} holds features that were made otherwise than those that '
@@ -276,6 +277,22 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} holds images of shape {data.image_shape}, and what was '
             f'learnt from {like.image_shape}; give images as those')
+    if like.values == SCALED and values != SCALED:
+        low, high = data.x.min(), data.x.max()
+        if not -1 <= low < 0 or high > 1:
+            raise InputError(
+                f'x of {name} goes from {low:g} to {high:g}, and what was '
+                f'learnt from were pixels, bytes that became x / 128 - 1; '
+                f'give bytes (dtype uint8), or numbers made so')
+    if like.values == BYTES and values == SCALED:
+        raise InputError(
+            f'pixels of {name} become x / 128 - 1, and the bytes that were '
+            f'learnt from did not; give rows of bytes (dtype uint8)')
+    if like.values == NUMBERS and (values == SCALED or values == BYTES and (
+            data.image_shape or like.image_shape)):
+        raise InputError(
+            f'{name} holds images of bytes, and what was learnt from were '
+            f'other numbers; give an array of numbers on the scale of those')
     if data.names is None and like.names is not None:
         warnings.warn(f'{name} has no names of columns; they are taken for '
                       f'{", ".join(like.names[:9])}'

@@ -3,6 +3,7 @@ import numpy
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
+from imsat.datasets.preparation import SCALED, Preparation
 from imsat.datasets.sources import Files, register
 
 SITE = 'https://storage.googleapis.com/cvdf-datasets/mnist'
@@ -36,7 +37,8 @@ def load_mnist(files: Files) -> Dataset:
     # 0..255 to -1..1, as the authors' code scales it.
     x = images.reshape(len(images), -1).astype(numpy.float32) / 128 - 1
     return Dataset('mnist', x, labels.astype(numpy.int64), images.shape[1:],
-                   ['All 70,000 images; pixels x / 128 - 1.'])
+                   ['All 70,000 images; pixels x / 128 - 1.'],
+                   preparation=Preparation(x.shape[1], values=SCALED))
 
 
 def _find(files, name):

@@ -12,6 +12,10 @@ from imsat.errors import InputError
 from imsat.parameters import is_sequence, is_whole
 from imsat.storage import AnyPath, Like, check_arrays, load_npz, save_npz
 
+# What was done to the values of a file: of bytes that are pixels x / 128 - 1,
+# and nothing to other bytes, nor to numbers of any other kind.
+SCALED, BYTES, NUMBERS = VALUES = 'scaled', 'bytes', 'numbers'
+
 
 class Words(typing.NamedTuple):
     """What documents are weighed by.
@@ -60,6 +64,10 @@ class Preparation:
         image_shape (tuple): Of the points that are images.
         words (Words): What documents were weighed by.
         made_by (str): Of features of images, what has made them.
+        values (str): ``'scaled'`` of bytes that are pixels, which became
+            x / 128 - 1, ``'bytes'`` of others, which stayed, ``'numbers'`` of
+            any other kind; None if that is not known, as of files that are
+            older than this attribute: what is an image by itself is scaled.
 
     Example:
         >>> from imsat.datasets import Preparation, load_dataset
@@ -80,6 +88,7 @@ class Preparation:
     image_shape: tuple[int, ...] | None = None
     words: Words | None = None
     made_by: str | None = None
+    values: str | None = None
 
     def save(self, path: AnyPath) -> None:
         """Writes it to an npz file, without pickle."""
@@ -124,6 +133,8 @@ class Preparation:
         d, shape, words = self.dimension, self.image_shape, self.words
         return is_whole(d) and d > 0 and isinstance(words, Words | None) \
             and isinstance(self.made_by, str | None) \
+            and (self.values is None or isinstance(self.values, str)
+                 and self.values in VALUES) \
             and all(texts is None or _are_texts(texts, d) for texts in (
                 self.names, words and words.vocabulary)) and all(
             column is None or isinstance(column, str) or is_whole(column)

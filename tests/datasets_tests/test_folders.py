@@ -52,9 +52,9 @@ def test_folders_are_classes(tmp_path):
 
 
 @pytest.mark.filterwarnings('error')
-@pytest.mark.parametrize('name', ['.thumbs/1.png', '.ipynb_checkpoints/x/1.png',
-                                  'cat/.thumbs/1.png', 'cat/x/.y/z/1.png',
-                                  'cat/.1.png', '.1.png', '.thumbs/y/1.txt'])
+@pytest.mark.parametrize('name', [
+    '.thumbs/1.png', '.ipynb_checkpoints/x/1.png', 'cat/.thumbs/1.png',
+    'cat/x/.y/z/1.png', 'cat/.1.png', '.1.png', '.thumbs/y/1.txt'])
 def test_what_is_hidden_is_left_out(tmp_path, name):
     for i, place in enumerate(('cat/1.png', 'cat/x/2.png', 'dog/1.png')):
         save(tmp_path / place, GREY[i])

@@ -1,12 +1,15 @@
 """New data as those that were learnt from."""
 import json
+import struct
 
 import numpy
 import pandas
 import pytest
+import scipy.sparse
+from PIL import Image
 
 from imsat import InputError
-from imsat.datasets import Preparation, load_dataset
+from imsat.datasets import Preparation, arrays, load_dataset
 
 TABLE = 'id,b,a,kind\n7,2,1,u\n8,4,3,v\n'
 
@@ -89,7 +92,164 @@ def test_other_kinds(tmp_path, how):
         load_dataset(str(tmp_path / 'a.npz'), like=digits)
 
 
+# --- Bytes, which are pixels or not ---
+
+BYTES = numpy.random.default_rng(0).integers(0, 256, (9, 4, 5)).astype('u1')
+ROWS = BYTES.reshape(9, 20)
+# Made by a table, as no code of the library does.
+PIXELS = numpy.array([k / 128 - 1 for k in range(256)], 'f')[ROWS]
+
+
+def write_bytes(path, x):
+    """An array in the format that the name of a file says."""
+    if path.suffix == '.npz':
+        numpy.savez(path, x=x)
+    elif path.suffix == '.npy':
+        numpy.save(path, x)
+    elif path.suffix == '.h5':
+        with pytest.importorskip('h5py').File(path, 'w') as file:
+            file['x'] = x
+    elif path.suffix == '.idx3':
+        path.write_bytes(struct.pack('>HBB3i', 0, 8, 3, *x.shape)
+                         + x.tobytes())
+    elif path.name == 'images':
+        path.mkdir()
+        for i, image in enumerate(x):
+            Image.fromarray(image).save(path / f'{i}.png')
+    else:
+        path.mkdir()
+        numpy.save(path / '1.npy', x[:4])
+        numpy.save(path / '2.npy', x[4:])
+    return str(path)
+
+
+def like(tmp_path, name, x, **options):
+    """The Preparation of such a file, written and read again."""
+    load_dataset(write_bytes(tmp_path / f'old-{name}', x), verbose=False,
+                 **options).preparation.save(tmp_path / 'how.npz')
+    return Preparation.load(tmp_path / 'how.npz')
+
+
+@pytest.fixture(params=['in memory', 'on disk'])
+def anywhere(request, monkeypatch):
+    if request.param == 'on disk':
+        monkeypatch.setattr(arrays, 'LARGE', 1)
+
+
+@pytest.mark.parametrize('old,options', [(BYTES, {}), (
+    ROWS, {'image_size': '4x5'})], ids=['images', 'rows with their size'])
+@pytest.mark.parametrize('name,x', [
+    ('a.npy', BYTES), ('a.npy', ROWS), ('a.npz', ROWS), ('a.h5', ROWS),
+    ('parts', ROWS), ('a.h5', BYTES), ('a.idx3', BYTES), ('images', BYTES),
+    ('a.npy', PIXELS), ('a.npz', PIXELS.reshape(9, 4, 5))])
+def test_bytes_as_pixels(tmp_path, anywhere, old, options, name, x):
+    """Of whatever shape and file, they become what they were learnt as."""
+    how = like(tmp_path, 'a.npy', old, **options)
+    data = load_dataset(write_bytes(tmp_path / name, x), like=how,
+                        verbose=False)
+    numpy.testing.assert_array_equal(numpy.asarray(data.x), PIXELS)
+    assert data.image_shape == how.image_shape == (4, 5)
+
+
+@pytest.mark.parametrize('name', ['a.npy', 'a.npz', 'a.h5', 'parts'])
+def test_the_size_marks_rows_of_bytes_as_images(tmp_path, anywhere, name):
+    path = write_bytes(tmp_path / name, ROWS)
+    data = load_dataset(path, image_size='4x5')
+    numpy.testing.assert_array_equal(numpy.asarray(data.x), PIXELS)
+    assert 'Pixels x / 128 - 1.' in data.notes
+    numpy.testing.assert_array_equal(
+        numpy.asarray(load_dataset(path).x), ROWS.astype('f'))
+
+
+@pytest.mark.parametrize('name,x', [
+    ('a.npy', BYTES), ('a.npy', ROWS), ('a.idx3', BYTES), ('parts', BYTES),
+    ('a.npy', ROWS.astype('f8')), ('a.npz', BYTES.astype('i8'))])
+def test_bytes_as_numbers(tmp_path, anywhere, name, x):
+    how = like(tmp_path, 'a.npy', ROWS)
+    data = load_dataset(write_bytes(tmp_path / name, x), like=how)
+    numpy.testing.assert_array_equal(numpy.asarray(data.x), ROWS.astype('f'))
+
+
+def test_sparse_bytes_are_no_pixels(tmp_path):
+    """Which would be sparse no longer."""
+    path = tmp_path / 'a.npz'
+    scipy.sparse.save_npz(path, scipy.sparse.csr_matrix(ROWS))
+    for options in {}, {'image_size': '4x5'}:
+        data = load_dataset(str(path), **options)
+        assert data.x.toarray().tolist() == ROWS.tolist()
+    with pytest.raises(InputError, match='goes from 0 to .* give bytes'):
+        load_dataset(str(path), like=like(tmp_path, 'a.npy', BYTES))
+    with pytest.raises(InputError, match='give rows of bytes'):
+        load_dataset(write_bytes(tmp_path / 'images', BYTES), verbose=False,
+                     like=data.preparation)
+
+
+@pytest.mark.parametrize('x', [
+    ROWS / 255, ROWS.astype('f'), BYTES / 128, ROWS / 255 * 3 - 1,
+    BYTES.astype('i8')])
+def test_no_pixels_for_what_has_learnt_pixels(tmp_path, x):
+    how = like(tmp_path, 'a.npy', BYTES)
+    for name in 'a.npz', 'a.npy':
+        with pytest.raises(InputError, match=r'x of .* goes from .* to .*; '
+                           r'give bytes \(dtype uint8\)') as info:
+            load_dataset(write_bytes(tmp_path / name, x), like=how)
+        assert '\n' not in str(info.value)
+    numpy.savetxt(tmp_path / 'a.csv', x.reshape(9, -1), delimiter=',')
+    with pytest.raises(InputError, match='give bytes'):
+        load_dataset(str(tmp_path / 'a.csv'), like=how)
+
+
+@pytest.mark.parametrize('old', [BYTES / 255, BYTES.astype('i4')])
+@pytest.mark.parametrize('name,x', [('a.npy', BYTES), ('a.npy', ROWS), (
+    'images', BYTES), ('a.idx3', BYTES)])
+def test_bytes_for_what_has_learnt_other_images(tmp_path, old, name, x):
+    how = like(tmp_path, 'a.npy', old)
+    with pytest.raises(InputError, match='holds images of bytes, .* give '
+                                         'an array of numbers'):
+        load_dataset(write_bytes(tmp_path / name, x), like=how,
+                     verbose=False)
+    x = numpy.linspace(0, 9, 60).reshape(3, 20)
+    assert load_dataset(write_bytes(tmp_path / 'b.npy', x), like=how
+                        ).image_shape == (4, 5)
+
+
+def test_bytes_for_what_has_learnt_rows_of_numbers(tmp_path):
+    """Without images a number is one, whatever holds it."""
+    how = like(tmp_path, 'a.npy', ROWS.astype('i8'))
+    assert load_dataset(write_bytes(tmp_path / 'a.npy', ROWS), like=how
+                        ).x.tolist() == ROWS.tolist()
+    with pytest.raises(InputError, match='give an array of numbers'):
+        load_dataset(write_bytes(tmp_path / 'b.npy', BYTES), like=how)
+
+
+def test_the_digits_are_no_bytes(tmp_path):
+    """Which go from 0 to 16, for -1 to 1."""
+    how = load_dataset('digits').preparation
+    x = numpy.arange(128).reshape(2, 8, 8).astype('u1') % 17
+    with pytest.raises(InputError, match='give an array of numbers'):
+        load_dataset(write_bytes(tmp_path / 'a.npy', x), like=how)
+
+
+def test_as_before_values_were_kept(tmp_path):
+    """A file that does not say it: what is an image by itself is scaled."""
+    how = like(tmp_path, 'a.npy', BYTES)
+    with numpy.load(tmp_path / 'how.npz') as content:
+        told = json.loads(str(content['preparation']))
+    assert told.pop('values') == 'scaled'
+    numpy.savez(tmp_path / 'how.npz', preparation=json.dumps(told))
+    old = Preparation.load(tmp_path / 'how.npz')
+    assert old.values is None and old.image_shape == how.image_shape
+    for name, x, expected in (('a.npy', ROWS, ROWS), ('b.npy', BYTES, PIXELS),
+                              ('c.npy', ROWS / 255, ROWS / 255)):
+        path = write_bytes(tmp_path / name, x)
+        for options in {}, {'image_size': '4x5'}:
+            numpy.testing.assert_array_equal(
+                load_dataset(path, like=old, **options).x,
+                expected.astype('f'))
+
+
 @pytest.mark.parametrize('change', [
+    dict(values='other'), dict(values=['scaled']), dict(values=1),
     dict(dimension=3), dict(dimension=0), dict(dimension='2'),
     dict(dimension=True), dict(names=['a']), dict(names=['a', 'a']),
     dict(names=[1, 2]), dict(names='ab'), dict(label=[]), dict(index=1.5),

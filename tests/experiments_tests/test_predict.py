@@ -100,6 +100,21 @@ def test_columns_are_taken_by_their_names():
     assert lines('table', '--dataset', 'new.npz') == found
 
 
+@pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+def test_the_same_pixels_in_another_shape(tmp_path):
+    pixels = RNG.randint(0, 90, (60, 4, 5)) + 160 * (numpy.arange(60) % 2
+                                                     )[:, None, None]
+    for name, x in ('images', pixels), ('rows', pixels.reshape(60, 20)):
+        numpy.save(tmp_path / f'{name}.npy', x.astype('u1'))
+    for run, other in ('images', 'rows'), ('rows', 'images'):
+        clustering.run(clustering.get_options([
+            '--dataset', str(tmp_path / f'{run}.npy'), '--clusters', '2',
+            *QUICK, '--out', str(tmp_path / run)]))
+        found, expected = (lines(str(tmp_path / run), '--dataset', str(
+            tmp_path / f'{name}.npy'), '--all') for name in (other, run))
+        assert found == expected
+
+
 def test_far_points_are_unlike():
     new = numpy.array([[0, 0, 0], [6, 6, 6], [3, 3, 3], [0, 0, 50]], 'f')
     numpy.savez('new.npz', x=new)

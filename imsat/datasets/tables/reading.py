@@ -13,7 +13,7 @@ import numpy
 from imsat.datasets import documents
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.points import check_points, refuse_missing
-from imsat.datasets.preparation import Preparation
+from imsat.datasets.preparation import NUMBERS, Preparation
 from imsat.datasets.tables.parquet import read_parquet
 from imsat.datasets.tables.table import counts
 from imsat.datasets.tables.text import NUMBER, read_text_table
@@ -172,7 +172,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
                         [titles[i] for i in features])
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
                    notes=notes, names=names and [names[i] for i in features],
-                   index=rows)
+                   index=rows,
+                   preparation=Preparation(x.shape[1], values=NUMBERS))
 
 
 def _warn(path, table, features):
