@@ -172,8 +172,12 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _fit_from(self, compared, X, y, sample_weight, kind):
         """A list of one more fit, a ``kind`` of SecondStart; empty if there
         was none to the end."""
-        other = kind(**{**self.get_params(deep=False),
-                        'random_state': self.restarts_[0].seed})
+        own = type(self)
+        if own is not IMSATClustering:  # what a user's class overrides counts
+            kind = type(f'{kind.__name__}Of{own.__name__}', (kind, own), {})
+        other = kind.__new__(kind)
+        # Whatever __init__ or fit of such a class have set is there.
+        vars(other).update(vars(self), random_state=self.restarts_[0].seed)
         other.begin(self, compared, sample_weight)
         try:
             super(IMSATClustering, other).fit(

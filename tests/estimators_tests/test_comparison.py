@@ -117,6 +117,35 @@ def test_groups_that_no_plane_parts():
     assert model.warnings_ == []
 
 
+@pytest.mark.parametrize('options', [
+    {}, dict(n_init=2, n_jobs=2)], ids=str)
+def test_what_a_class_overrides_counts_in_all_starts(options):
+    class Own(imsat.IMSATClustering):
+        def __init__(self, extra=None, **others):
+            super().__init__(2, **others)
+            self.extra = extra
+
+        def fit(self, X, y=None):
+            self.seen_ = []
+            return super().fit(X, y)
+
+        def make_regularizer(self):
+            self.seen_.append(self.extra)
+            return imsat.RPT()
+    options = {**OPTIONS, 'hidden': (100,), **options}
+    own = Own('something', **options).fit(CIRCLES)
+    model = imsat.IMSATClustering(2, regularizer='rpt', **options)
+    model.fit(CIRCLES)
+    assert [r.terms['start'] for r in own.restarts_][-1] \
+        == 'spectral clustering'
+    assert [(r.seed, r.objective) for r in own.restarts_] == [
+        (r.seed, r.objective) for r in model.restarts_]
+    numpy.testing.assert_array_equal(own.transform(CIRCLES),
+                                     model.transform(CIRCLES))
+    assert type(own) is Own and set(own.seen_) == {'something'}
+    assert not {'_start', '_compared'} & vars(own).keys()
+
+
 def test_outputs_that_were_lost():
     """Of 4 groups two are one: what is told is as much, but there are fewer
     clusters."""
