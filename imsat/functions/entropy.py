@@ -1,5 +1,6 @@
 """Entropies of the outputs, Eqs. 8 and 9."""
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import chainer
@@ -34,9 +35,13 @@ class Prior(Kind):
         if value is None and self.optional:
             return None
         wanted = 'must be positive numbers that sum to 1, one a cluster'
+        if numpy.ma.is_masked(value):
+            return f'{wanted}; these are masked in part'
         try:
             prior = numpy.asarray(value)
-            if prior.dtype.kind not in 'fiu':
+            if prior.dtype.kind not in 'fiu' or not (
+                    isinstance(value, Sequence)
+                    or hasattr(value, '__array__')):
                 raise TypeError
             prior = prior.astype(numpy.float64)
         except (TypeError, ValueError):

@@ -1,5 +1,6 @@
 """Regularisers and objectives in a file, without pickle."""
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy
 
@@ -22,14 +23,19 @@ def to_json(value):
     Raises:
         InputError: For a value of one's own, whose code is in no file.
     """
-    if isinstance(value, numpy.ndarray | numpy.generic):
-        return value.tolist()
+    if hasattr(value, '__array__'):  # of pandas and others, too
+        array = numpy.asarray(value)
+        # One of more than 64 bits would not become a number of Python's.
+        return (array.astype(numpy.float64) if array.dtype.kind == 'f'
+                else array).tolist()
     if type(value) in VALUES.values():
         return {'value': type(value).__name__, **{
             field.name: getattr(value, field.name)
             for field in dataclasses.fields(value)}}
-    if isinstance(value, tuple | list):
+    if isinstance(value, Sequence):
         return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     raise InputError(f'an estimator with {type(value).__name__} of your own '
                      f"can't be saved; save encoder_ with "
                      f'chainer.serializers.save_npz')
