@@ -78,21 +78,32 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """``objective``, or else the ClusteringObjective of the arguments."""
         if self.objective is not None:
             return self.objective
-        mu = getattr(self, 'mu_', ClusteringObjective.mu) \
-            if self.mu == AUTO else self.mu
-        prior = getattr(self, 'prior_', None) if self.prior is None \
-            else self.prior
-        return ClusteringObjective(self.lam, mu, prior, self.delta)
+        return ClusteringObjective(self.lam, *self._mu_and_prior(),
+                                   self.delta)
+
+    def _mu_and_prior(self, goes_on=True):
+        """What is asked for; where nothing is, what a fit has chosen, if this
+        goes on from it, but not what it was asked for."""
+        chosen = getattr(self, '_chosen', ()) if goes_on else ()
+        mu, prior = self.mu, self.prior
+        if mu == AUTO:
+            mu = self.mu_ if 'mu' in chosen else ClusteringObjective.mu
+        if prior is None and 'prior' in chosen:
+            prior = self.prior_
+        return mu, prior
+
+    def _take_mu_and_prior(self, goes_on):
+        self.mu_, self.prior_ = self._mu_and_prior(goes_on)
+        self._chosen = tuple(name for name, given in (
+            ('mu', self.mu != AUTO), ('prior', self.prior is not None))
+            if not given)
 
     @all_or_nothing
     def fit(self, X: Points, y: Labels = None,
             sample_weight: Any = None) -> Self:
         check_parameters(self)
-        goes_on = self.warm_start and hasattr(self, 'encoder_')
-        if not (goes_on and self.mu == AUTO and hasattr(self, 'mu_')):
-            self.mu_ = ClusteringObjective.mu if self.mu == AUTO else self.mu
-        if not (goes_on and self.prior is None and hasattr(self, 'prior_')):
-            self.prior_ = self.prior
+        self._take_mu_and_prior(
+            self.warm_start and hasattr(self, 'encoder_'))
         self._compared = None
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
@@ -218,8 +229,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return self.prior is None and self.prior_ is not None
 
     def _check_chunk(self, X):
-        if self.prior is None:
-            self.prior_ = None  # it was of all data
+        check_parameters(self)
+        self._take_mu_and_prior(True)
+        self.prior_ = self.prior  # one that was chosen was of all data
         return super()._check_chunk(X)
 
     def _keep(self, logits):

@@ -460,9 +460,6 @@ def test_as_many_threads_in_a_process(monkeypatch):
 
 
 # --- Warm starts -----------------------------------------------------------
-STILL = dict(SMALL, learning_rate=1e-15)
-
-
 def test_a_warm_start_goes_on_from_the_network():
     cold = IMSATClustering(3, **SMALL).fit(X)
     warm = IMSATClustering(3, warm_start=True, **SMALL).fit(X)
@@ -503,6 +500,29 @@ def test_a_warm_start_with_a_prior(step):
     assert numpy.bincount(model.labels_).tolist() == [40, 160]
     assert [entry['all/penalty'] for entry in model.restarts_[0].log] == \
         5 * [.4]
+
+
+def test_a_prior_and_mu_that_are_no_longer_asked_for():
+    """It goes on as from a network that knows nothing of them."""
+    def fitted(**options):
+        return IMSATClustering(3, **options, **SMALL).fit(X)
+    asked = dict(prior=[.7, .2, .1], mu=2.)
+    for goes_on in (lambda model: model.set_params(warm_start=True).fit(X),
+                    lambda model: model.partial_fit(X)):
+        model = goes_on(fitted(**asked).set_params(prior=None, mu='auto'))
+        other = IMSATClustering.from_encoder(
+            fitted(**asked).encoder_, **{
+                name: SMALL[name] for name in SMALL if name != 'hidden'})
+        other.center_[:] = model.center_
+        other.deviation_[:] = model.deviation_
+        other = goes_on(other)
+        numpy.testing.assert_array_equal(model.transform(X),
+                                         other.transform(X))
+        assert model.mu_ == 4 and model.prior_ is None
+        model.set_params(mu=3.).partial_fit(X)
+        assert model.mu_ == 3
+        assert model.set_params(mu='auto').partial_fit(X).mu_ == 4
+    # What was chosen stays, see test_comparison.py.
 
 
 def test_warm_starts_that_can_not_be(tmp_path):
