@@ -154,14 +154,8 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         raise _wrong_size(size, f'{name} holds ' + (
             'documents' if data.image_shape is None else
             f'images of {" x ".join(map(str, data.image_shape[:2]))}'))
-    label, index, text = (column if column is None else str(column)
-                          for column in (label, index, text))
     data.preparation = dataclasses.replace(
-        data.preparation or Preparation(d),
-        names=None if data.documents else data.names,
-        label=label, index=index, text=text, image_shape=data.image_shape,
-        columns=columns if columns is None or isinstance(columns, str)
-        else [str(column) for column in numpy.atleast_1d(columns)])
+        data.preparation or Preparation(d), image_shape=data.image_shape)
     _check_alike(name, data, like)
     return data
 

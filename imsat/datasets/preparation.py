@@ -60,7 +60,9 @@ class Preparation:
     Attributes:
         dimension (int): d, the number of features.
         names (list of str): Of the columns of a table that are features.
-        label, index, columns, text: Which columns of a table were asked for.
+        label, index, text (str or int): The columns of a table that hold
+            these, by name, or by number from 1 where it has no names.
+        columns: Those that were asked for as features.
         image_shape (tuple): Of the points that are images.
         words (Words): What documents were weighed by.
         made_by (str): Of features of images, what has made them.

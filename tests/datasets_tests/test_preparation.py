@@ -92,6 +92,66 @@ def test_other_kinds(tmp_path, how):
         load_dataset(str(tmp_path / 'a.npz'), like=digits)
 
 
+ASKED = [dict(label=1, index=2), dict(label='1', index='2'),
+         dict(label='kind', index='name')]
+
+
+@pytest.mark.parametrize('asked', ASKED)
+@pytest.mark.parametrize('content,y,index', [
+    ('name,a,b\nr,1,2\ns,3,4\n', None, ['r', 's']),
+    ('a,b\n1,2\n3,4\n', None, None),
+    ('b,a,kind,name\n2,1,v,r\n4,3,w,s\n', ['v', 'w'], ['r', 's']),
+    # One that is called as another's number is not that.
+    ('1,a,b\n7,1,2\n8,3,4\n', None, None)])
+def test_columns_given_by_number(tmp_path, asked, content, y, index):
+    """Elsewhere they may stand in another place."""
+    (tmp_path / 'old.csv').write_text('kind,name,a,b\nu,p,5,6\nv,q,7,8\n')
+    load_dataset(str(tmp_path / 'old.csv'), **asked).preparation.save(
+        tmp_path / 'how.npz')
+    how = Preparation.load(tmp_path / 'how.npz')
+    assert (how.label, how.index) == ('kind', 'name')
+    data = new(tmp_path, content, how)
+    assert data.x.tolist() == [[1, 2], [3, 4]] and data.index == index
+    assert (data.y if y is None else data.y.tolist()) == y
+
+
+def test_numbers_of_columns_without_names(tmp_path):
+    (tmp_path / 'old.csv').write_text('u,p,5,6\nv,q,7,8\n')
+    how = load_dataset(str(tmp_path / 'old.csv'), label=1, index='2', columns=[
+        4, '3']).preparation
+    assert (how.label, how.index) == (1, 2)
+    how.save(tmp_path / 'how.npz')
+    data = new(tmp_path, 'w,r,1,2\nz,s,3,4\n',
+               Preparation.load(tmp_path / 'how.npz'))
+    assert data.x.tolist() == [[2, 1], [4, 3]]
+    assert data.index == ['r', 's'] and data.y.tolist() == ['w', 'z']
+    assert data.preparation.columns is None
+    assert data.preparation.label == 1
+
+
+def test_a_number_of_before_is_one_still(tmp_path):
+    """A file from before the names were kept does as it did."""
+    how = Preparation(2, ['a', 'b'], '1', ' 2 ')
+    data = new(tmp_path, 'name,x,a,b\nr,u,1,2\ns,v,3,4\n', how)
+    assert data.x.tolist() == [[1, 2], [3, 4]]
+    assert data.y.tolist() == ['r', 's'] and data.index == ['u', 'v']
+    assert new(tmp_path, 'a,b\n1,2\n3,4\n', Preparation(
+        2, ['a', 'b'], '9' * 5000, '3')).index is None
+
+
+@pytest.mark.parametrize('text', [2, 'review'])
+def test_texts_given_by_number(tmp_path, text):
+    (tmp_path / 'old.csv').write_text(
+        'title,review\nx,red wine\nx,red beer\nz,white wine\n'
+        'z,white beer\n')
+    how = load_dataset(str(tmp_path / 'old.csv'), text=text).preparation
+    data = new(tmp_path, 'review,title\nwine,beer\nbeer,wine\n', how)
+    assert data.documents == ['wine', 'beer']
+    with pytest.raises(InputError, match="has no column 'review', which "
+                                         "there was"):
+        new(tmp_path, 'opinion,title\nwine,beer\nbeer,wine\n', how)
+
+
 # --- Bytes, which are pixels or not ---
 
 BYTES = numpy.random.default_rng(0).integers(0, 256, (9, 4, 5)).astype('u1')

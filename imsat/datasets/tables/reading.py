@@ -88,20 +88,13 @@ def _as_list(columns):
 def _as_dataset(path, table, label, index, columns, text, like):
     names, width = table.names, table.width
     numbers = [str(i + 1) for i in range(width)]
-    if like:
-        label, index, text = (
-            before if now is None and str(before).strip() in [
-                *(names or []), *numbers] else now
-            for now, before in ((label, like.label), (index, like.index),
-                                (text, like.text)))
-        if columns is None and not like.words:
-            columns = like.names if names and like.names else like.columns
-            missing = set(columns or []) - set(names) \
-                if columns is like.names and names else None
-            if missing:
-                raise InputError(
-                    f'{path} has no column {min(missing)!r}, which there was '
-                    f'where it was learnt from; name the columns alike')
+    asked = columns
+    if like and columns is None and not like.words:
+        columns = like.names if names and like.names else like.columns
+        missing = set(columns or []) - set(names) \
+            if columns is like.names and names else None
+        if missing:
+            raise _no_such_column(path, min(missing))
 
     def find(argument, column):
         name = str(column).strip()
@@ -114,24 +107,32 @@ def _as_dataset(path, table, label, index, columns, text, like):
             argument, f'names {name!r}, which {path} has no column of; give '
             f'{known}a number from 1 to {width}', f'--{argument}')
 
-    labels = names.index('y') if names and 'y' in names else None
-    if label is not None:
-        labels = find('label', label)
-    rows = None if index is None else find('index', index)
+    def chosen(argument, column):
+        if column is None and like is not None:
+            return _found_again(getattr(like, argument), table,
+                                is_old=like.values is None)
+        return None if column is None else find(argument, column)
+
+    labels, rows, texts = (chosen(argument, column) for argument, column in (
+        ('label', label), ('index', index), ('text', text)))
+    if texts is None and like is not None and like.text is not None:
+        raise _no_such_column(path, like.text)
+    if labels is None and names and 'y' in names:
+        labels = names.index('y')
     aside = {labels, rows, table.unnamed}
-    if text is not None and columns is not None:
+    if texts is not None and columns is not None:
         raise ArgumentError(
             'columns', 'are features, and so is the text; give only one of '
             'them', '--columns')
     features = [find('columns', column) for column in _as_list(columns)]
-    if text is not None:
-        features = [find('text', text)]
+    if texts is not None:
+        features = [texts]
     elif columns is None:
         features = [i for i in range(width) if i not in aside]
         _warn(path, table, features)
     twice = len(set(features)) < len(features)
     if twice or not features or labels in features:
-        argument = 'columns' if text is None else 'text'
+        argument = 'columns' if texts is None else 'text'
         raise ArgumentError(argument, f'of {path} ' + (
             'name one twice; name each once' if twice else
             'take in that of the labels; leave it out' if features else
@@ -149,31 +150,59 @@ def _as_dataset(path, table, label, index, columns, text, like):
     y = None
     if labels is not None:
         y = _labels(_collected(path, table.column(labels)), path, table.place)
+    keys = {argument: None if i is None else names[i] if names else i + 1
+            for argument, i in (
+                ('label', labels), ('text', texts),
+                ('index', None if rows == table.unnamed else rows))}
     notes = []
     if table.unnamed is not None and rows is None \
             and table.unnamed not in [labels, *features]:
         rows = table.unnamed
         which = f'Column {rows + 1}' if rows else 'The first column'
         notes = [f'{which}, which has no name, is the index.']
+    index = None
     if rows is not None:
-        rows = _collected(path, (part.astype(str)
+        index = _collected(path, (part.astype(str)
                               for part in table.column(rows)))
-    if text is not None:
-        texts = _collected(path, table.column(features[0]))
-        if not all(isinstance(value, str) for value in texts):
+    if texts is not None:
+        written = _collected(path, table.column(texts))
+        if not all(isinstance(value, str) for value in written):
             raise ArgumentError('text', f'names a column of {path} that '
                                 f'holds no text; name another', '--text')
-        refuse_missing(texts, path, table.place, 'text')
-        data = documents.as_dataset(path, texts, like, table.place, y=y,
-                                    index=rows)
+        refuse_missing(written, path, table.place, 'text')
+        data = documents.as_dataset(path, written, like, table.place, keys,
+                                    y=y, index=index)
         data.notes += notes
         return data
     x, y = check_points(table.numbers(features), y, path, table.place,
                         [titles[i] for i in features])
-    return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y,
-                   notes=notes, names=names and [names[i] for i in features],
-                   index=rows,
-                   preparation=Preparation(x.shape[1], values=NUMBERS))
+    called = names and [names[i] for i in features]
+    return Dataset(
+        Path(path.name.removesuffix('.gz')).stem, x, y, notes=notes,
+        names=called, index=index, preparation=Preparation(
+            x.shape[1], names=called, values=NUMBERS, **keys,
+            columns=asked if asked is None or isinstance(asked, str)
+            else [str(column) for column in numpy.atleast_1d(asked)]))
+
+
+def _found_again(kept, table, is_old):
+    """The column that a Preparation names, or None if it is not here.
+
+    Args:
+        kept (str or int): Its name, or its number where there were no names.
+            Before ``values`` was kept either was a text.
+    """
+    numbers = list(range(1, table.width + 1))
+    if is_old:
+        kept, numbers = str(kept).strip(), list(map(str, numbers))
+    places = table.names if isinstance(kept, str) and table.names \
+        and kept in table.names else numbers
+    return places.index(kept) if kept in places else None
+
+
+def _no_such_column(path, column):
+    return InputError(f'{path} has no column {column!r}, which there was '
+                      f'where it was learnt from; name the columns alike')
 
 
 def _warn(path, table, features):
