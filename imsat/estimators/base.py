@@ -326,6 +326,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             _, y = classes_of(y)
         self.check(X, y)
         self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
+        self._was_stopped = False
         self.deviation_ = numpy.ones(X.shape[1])
         if self.scale == 'standard':
             self.center_, self.deviation_ = find_scale(X)
@@ -344,6 +345,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Warns of what is odd about a result, and keeps it."""
         self.warnings_.append(note)
         warnings.warn(note, CollapseWarning)
+
+    def _warn_of_stop(self, how_far):
+        """Warns that Ctrl-C has ended fit, of which something is kept."""
+        self._was_stopped = True
+        self._warn(f'fit was stopped {how_far}')
 
     def _warn_of_constant(self, codes, n_bits=None):
         """Warns of outputs of codes, shape (N, M), or of their bits."""
@@ -496,8 +502,8 @@ class Restarts:
                 if not i or getattr(model, 'out', None) is not None:
                     raise
                 self.is_stopped = True
-                model._warn(f'fit was stopped after {i} of {self.n} '
-                            f'restarts; what was learnt is kept')
+                model._warn_of_stop(f'after {i} of {self.n} restarts; what '
+                                    f'was learnt is kept')
                 break
             yield result
             if self.is_stopped:
@@ -520,9 +526,9 @@ class Restarts:
         self.is_stopped = True
         number = [each is restart for each in self.model.restarts_].index(True)
         last = restart.log[-1]['epoch'] if restart.log else 0
-        self.model._warn(
-            f'fit was stopped after {last} of {epochs} epochs of restart '
-            f'{number + 1} of {self.n}; what was learnt is kept')
+        self.model._warn_of_stop(
+            f'after {last} of {epochs} epochs of restart {number + 1} of '
+            f'{self.n}; what was learnt is kept')
 
     def _begin(self, steps):
         """The first seed, and a bar of so many steps or None."""

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy
 from sklearn.base import clone
@@ -14,7 +15,7 @@ from imsat.hints import Points
 from imsat.metrics import adjusted_rand
 from imsat.neighbors import neighbors
 from imsat.parameters import (
-    Choice, OneOf, argument_error, checked, is_whole, shown)
+    Choice, OneOf, argument_error, check_parameters, checked, is_whole, shown)
 from imsat.storage import default_cache
 from imsat.training.evaluation import softmax
 
@@ -140,7 +141,9 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
     restarts each, and says which it would take, without labels.
 
     Neighbours are looked for once.  Short runs will do: give the estimator
-    few ``epochs``.
+    few ``epochs``.  With ``out`` each number K has a folder of its own below
+    it, ``clusters-K``, from which ``resume`` goes on.  Ctrl-C ends all, as
+    what was trained for less long can't be compared.
 
     Args:
         estimator (IMSATClustering): Is not fitted itself.
@@ -165,20 +168,31 @@ def choose_n_clusters(estimator: IMSATClustering, X: Points,
         3
     """
     numbers = check_numbers(n_clusters)
+    models = [clone(estimator).set_params(n_clusters=k) for k in numbers]
+    check_parameters(models[0])
     with contextlib.ExitStack() as stack:
         cache = estimator.cache or stack.enter_context(
             tempfile.TemporaryDirectory())
-        models = [clone(estimator).set_params(
-            n_clusters=k, n_init=max(2, estimator.n_init), cache=cache)
-            for k in numbers]
+        for k, model in zip(numbers, models):
+            model.set_params(
+                n_init=max(2, estimator.n_init), cache=cache,
+                out=None if estimator.out is None
+                else Path(estimator.out) / f'clusters-{k}')
         points = models[0]._validated(X, ensure_min_samples=2)
         for model in models:
             model.check(points)
             check_comparable(model, points)
-        values = [criteria_of(model.fit(X), X, cache) for model in models]
+        values = [criteria_of(fitted(model, X), X, cache) for model in models]
         for model in models:
             model.set_params(cache=estimator.cache)
     return ClusterNumbers(numbers, values, criterion, models)
+
+
+def fitted(model, X):
+    """The model, fitted to X to the end: KeyboardInterrupt otherwise."""
+    if model.fit(X)._was_stopped:
+        raise KeyboardInterrupt
+    return model
 
 
 def check_comparable(model, X):

@@ -176,6 +176,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if best is not self:
             del best._start, best._compared
             best.random_state = self.random_state
+            if self._was_stopped:  # in the last of them
+                best._was_stopped = True
+                best.warnings_.append(self.warnings_[-1])
             self.__dict__.update(vars(best))
         self.restarts_, self.select_ = restarts, select
         return beside
@@ -199,8 +202,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             if self.out is not None:
                 raise
         if other._compared is None:
-            self._warn(f'fit was stopped on its way from the clusters of '
-                       f'{compared.method}; what was learnt before is kept')
+            self._warn_of_stop(f'on its way from the clusters of '
+                               f'{compared.method}; what was learnt before '
+                               f'is kept')
             return []
         return [other]
 
@@ -274,8 +278,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         except KeyboardInterrupt:
             if self.out is not None or current().size > 1:
                 raise
-            self._warn('fit was stopped before what was learnt, which is '
-                       'kept, had been compared with other methods')
+            self._warn_of_stop('before what was learnt, which is kept, had '
+                               'been compared with other methods')
             compared = None
         self._compared = current().tell(lambda: compared)
 

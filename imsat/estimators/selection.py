@@ -40,8 +40,8 @@ class All(Restarts):
             if model.out is not None or current().size > 1:
                 raise
             self.is_stopped = True
-            model._warn('fit was stopped before restarts had been compared; '
-                        'that with the lowest objective is kept')
+            model._warn_of_stop('before restarts had been compared; that '
+                                'with the lowest objective is kept')
         super().choose()
 
     def _chosen(self):
@@ -95,8 +95,8 @@ class Halving(Restarts):
             if self.kept is None or model.out is not None:
                 raise
             self.is_stopped = True
-            model._warn(f'fit was stopped in round {self.number} of '
-                        f'{len(plan)}; what was learnt is kept')
+            model._warn_of_stop(f'in round {self.number} of {len(plan)}; '
+                                f'what was learnt is kept')
         if progress is not None:
             progress.close()
         self.choose()

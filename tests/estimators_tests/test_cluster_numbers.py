@@ -1,4 +1,5 @@
 """How many clusters: what is counted, and what is made of it."""
+import contextlib
 import itertools
 
 import numpy
@@ -8,8 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 
 import imsat
 from imsat import ClusterNumbers, InputError, choose_n_clusters
-from imsat.estimators import clustering
+from imsat.estimators import clustering, comparison
 from imsat.estimators.cluster_numbers import criteria, criteria_of
+from imsat.training import IndexIterator
 
 BOTH = 'information x neighbors'
 pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
@@ -60,6 +62,66 @@ def test_blobs(tmp_path):
     # Neighbours were looked for once, for sigma and for both criteria.
     assert len(list(tmp_path.iterdir())) == 1
     assert f'4 clusters, by {BOTH}' in str(chosen)
+
+
+QUICK = dict(hidden=10, epochs=5, batch_size=60, random_state=0)  # 20 steps
+
+
+def interrupted(function, number):
+    """It, but for Ctrl-C in its call of that number, from 1."""
+    def interrupt(*args):
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return function(*args)
+    calls = itertools.count(1)
+    return interrupt
+
+
+@pytest.mark.parametrize('owner,name,number', [
+    (IndexIterator, '__next__', 45),  # in the first restart of the second
+    (IndexIterator, '__next__', 65), (clustering, 'compare', 2),
+    (clustering, 'teach', 3)])
+def test_ctrl_c_ends_all_numbers(monkeypatch, owner, name, number):
+    """In a restart, and in what comes after all of them."""
+    monkeypatch.setattr(clustering, 'LEAST_STEPS', 0)
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+    monkeypatch.setattr(comparison, 'SLIGHTLY', -1)
+    monkeypatch.setattr(comparison.Compared, 'agrees_more', True)
+    begun, check = [], imsat.IMSATClustering._check_data
+
+    def begin(self, *args):
+        begun.append(self.n_clusters)
+        return check(self, *args)
+    monkeypatch.setattr(imsat.IMSATClustering, '_check_data', begin)
+    monkeypatch.setattr(owner, name, interrupted(getattr(owner, name),
+                                                 number))
+    model = imsat.IMSATClustering(
+        mu=4 if owner is IndexIterator else 'auto', **QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        choose_n_clusters(model, X, [2, 3, 4])
+    assert set(begun) == {2, 3}
+
+
+def test_each_number_has_a_folder(tmp_path, monkeypatch):
+    expected = choose_n_clusters(imsat.IMSATClustering(**QUICK), X, [2, 3])
+    model = imsat.IMSATClustering(out=str(tmp_path), resume=True, **QUICK)
+    trained = IndexIterator.__next__
+    for number in 60, 10 ** 9:  # in the middle, and not at all
+        monkeypatch.setattr(IndexIterator, '__next__',
+                            interrupted(trained, number))
+        with contextlib.nullcontext() if number > 60 else pytest.raises(
+                KeyboardInterrupt):
+            chosen = choose_n_clusters(model, X, [2, 3])
+    # Once more there is nothing left to do.
+    monkeypatch.setattr(IndexIterator, '__next__', interrupted(trained, 1))
+    for found in chosen, choose_n_clusters(model, X, [2, 3]):
+        for ours, theirs in zip(found.values, expected.values):
+            for name in theirs:
+                numpy.testing.assert_array_equal(ours[name], theirs[name])
+    assert sorted(tmp_path.iterdir()) == [
+        tmp_path / 'clusters-2', tmp_path / 'clusters-3']
+    assert [m.out for m in chosen.models] == sorted(tmp_path.iterdir())
+    assert model.out == str(tmp_path)
 
 
 def numbers(*values):
@@ -123,7 +185,11 @@ def test_what_is_joined_is_no_seed_more():
     ({}, [2, 3, 500], 'n_clusters is 500'),
     (dict(prior=[.5, .3, .2]), [3, 4], '3 entries for 4 clusters'),
     (dict(neighbor_search='sampled'), [2, 3], 'neighbor_search'),
-    (dict(mu=numpy.ones(2)), [2, 3], 'mu is')])
+    (dict(mu=numpy.ones(2)), [2, 3], 'mu is'),
+    (dict(n_init='5'), [2, 3], 'n_init is .5.*whole number'),
+    (dict(n_init=None), [2, 3], 'n_init is None'),
+    (dict(cache=3), [2, 3], 'cache is 3'),
+    (dict(out=3), [2, 3], 'out is 3')])
 def test_no_number_is_tried_where_another_can_not_be(
         monkeypatch, options, numbers, match):
     def train(*args, **kwargs):

@@ -351,6 +351,23 @@ def test_clusters_that_a_second_start_loses_come_back(monkeypatch, tmp_path,
     assert not {'_start', '_compared', '_part'} & vars(model).keys()
 
 
+def test_ctrl_c_in_the_third_start_is_told_of_with_the_second(monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(comparison, 'BETTER', -1)
+    monkeypatch.setattr(comparison, 'APART', 2)
+    monkeypatch.setattr(comparison.Compared, 'agrees_more', True)
+    monkeypatch.setattr(comparison.Compared, 'lost_outputs', True)
+    monkeypatch.setattr(clustering, '_worth', lambda select, fitted, compared:
+                        isinstance(fitted, clustering.SecondStart))
+    monkeypatch.setattr(clustering.ThirdStart, '_network', interrupt)
+    with pytest.warns(imsat.CollapseWarning, match='stopped on its way'):
+        model = imsat.IMSATClustering(4, **OPTIONS).fit(X)
+    assert [r.terms['mu'] for r in model.restarts_] == [4, 1]
+    assert model.best_restart_ == 1
+    assert any('stopped on its way' in note for note in model.warnings_)
+
+
 def test_outputs_that_are_used_count_first():
     nearest = imsat.neighbors(X, 10)[1]
     right, fewer = (comparison.judge(numpy.repeat(range(4), SIZES) // by,
