@@ -2,6 +2,7 @@
 better, and a network that begins with them."""
 import functools
 import math
+import threading
 import warnings
 from typing import Any, NamedTuple
 
@@ -38,6 +39,9 @@ APART, SLIGHTLY, BETTER, MUCH = .98, .003, .05, .1
 # Of what clusters of their sizes can tell, the least that points tell which
 # are sure of theirs.
 SURE = .9
+# Fits in several threads take turns where they change what is the process's:
+# each puts back what it found, which may be another's.
+ALONE = threading.Lock()
 # Steps in which a network learns their clusters, and the step size of Adam.
 LESSONS, RATE = 100, .01
 
@@ -175,7 +179,7 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
     _, nearest = neighbors(points, AGREEING)
     ours, surety = judge(logits.argmax(axis=1), nearest), surety_of(logits)
     # Threads of OpenMP would hang in what forks this process later.
-    with threadpool_limits(1, 'openmp'), warnings.catch_warnings():
+    with ALONE, threadpool_limits(1, 'openmp'), warnings.catch_warnings():
         # Of points that are alike, and of graphs in several parts.
         warnings.simplefilter('ignore')
         found = {'K-means': by_kmeans(points, k)}

@@ -1,7 +1,9 @@
+import threading
 import warnings
 
 import numpy
 import pytest
+import threadpoolctl
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn import datasets
@@ -72,6 +74,35 @@ def test_k_means_counts_otherwise():
     assert compared.theirs.agreement == max(
         comparison.judge(each, nearest).agreement for each in (
             comparison.by_kmeans(X, 4), comparison.by_graph(nearest, 4)))
+
+
+def test_two_at_once_leave_warnings_and_threads_as_they_were(monkeypatch):
+    """The one that begins first is done first, unless it is alone."""
+    def by_kmeans(points, k):
+        if threading.current_thread() is first:
+            begun.set()
+            both.wait(.5)
+        else:
+            both.set()
+            first.join()
+        return numpy.repeat(range(4), SIZES)
+    begun, both = threading.Event(), threading.Event()
+    first, second = (threading.Thread(target=comparison.compare, args=(
+        X, numpy.eye(4)[numpy.repeat(range(4), SIZES)])) for _ in range(2))
+    monkeypatch.setattr(comparison, 'by_kmeans', by_kmeans)
+    monkeypatch.setattr(comparison, 'by_graph', lambda nearest, k: by_kmeans(
+        X, k))
+
+    def threads():
+        return [(pool['filepath'], pool['num_threads'])
+                for pool in threadpoolctl.threadpool_info()]
+    with threadpoolctl.threadpool_limits(2, 'openmp'):
+        before = list(warnings.filters), threads()
+        first.start()
+        begun.wait()
+        second.start()
+        second.join()
+        assert (list(warnings.filters), threads()) == before
 
 
 def test_many_clusters(monkeypatch):
