@@ -5,6 +5,7 @@ from typing import Any
 import numpy
 from typing_extensions import Self
 
+from imsat.errors import InputError
 from imsat.estimators.base import (
     Estimator, Hasher, Restart, TrainedEstimator, all_or_nothing)
 from imsat.hints import Labels, Points
@@ -168,6 +169,7 @@ class SpectralHasher(ProjectionHasher):
     def fit(self, X: Points, y: Labels = None) -> Self:
         """Learns from X, shape (N, d); ignores ``y``."""
         X, _ = self._check_data(X)
+        _refuse_same(X)  # some differ in float64 alone
         restarts = self.restarts()
         for seed, _ in restarts:
             v = self._fit_pca(X, self.n_bits)
@@ -180,6 +182,11 @@ class SpectralHasher(ProjectionHasher):
         self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
+    def check(self, X: Any, y: Any = None) -> None:
+        super().check(X, y)
+        if isinstance(X, numpy.ndarray):  # as fit has it, whatever was given
+            _refuse_same(X)
+
     def _like(self):
         n, p = self.n_bits, min(self.n_bits, self.n_features_in_)
         return {**super()._like(), 'low_': Like((p,)),
@@ -190,6 +197,13 @@ class SpectralHasher(ProjectionHasher):
     def _bits(self, v):
         phase = (v - self.low_) / numpy.where(self.extent_, self.extent_, 1)
         return numpy.cos(numpy.pi * self.modes_ * phase[:, self.axes_]) > 0
+
+
+def _refuse_same(X):
+    """InputError for points of which the box has no side."""
+    if (X == X[0]).all():
+        raise InputError('all points are the same, at least in float32, and '
+                         'no bit tells them apart; give points that differ')
 
 
 def slowest_modes(extent, n):

@@ -2,6 +2,7 @@ import itertools
 
 import numpy
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
@@ -139,3 +140,28 @@ class TestSpectral:
         model = SpectralHasher(40).fit(X[:, :20])
         assert model.components_.shape == (20, 20)
         assert unpack_bits(model.codes_, 40).std(axis=0).min() > 0
+
+    @pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+    @pytest.mark.parametrize('point', [0, .1, 1e4, [1, -3, .1]])
+    @pytest.mark.parametrize('options', [
+        {}, dict(center='never'), dict(scale='standard')])
+    def test_points_that_are_all_the_same(self, point, options):
+        x = numpy.full((50, 3), point, float)
+        with pytest.raises(InputError, match='all points are the same'):
+            SpectralHasher(4, **options).fit(x)
+        x[7, 1] += .5  # one is another
+        codes = SpectralHasher(4, **options).fit(x).codes_
+        assert (codes[7] != codes[0]).any()
+        assert (numpy.delete(codes, 7, axis=0) == codes[0]).all()
+
+    def test_points_that_differ_in_float64_alone(self):
+        x = 1 + 1e-10 * numpy.arange(20.)[:, None]
+        with pytest.raises(InputError, match='the same, at least in float32'):
+            SpectralHasher(2, center='never').fit(x)
+        SpectralHasher(2).fit(x)  # its centre is subtracted before
+
+    def test_sparse_points_are_refused_as_ever(self):
+        x = scipy.sparse.csr_matrix(numpy.ones((9, 3)))
+        SpectralHasher(2).check(x)  # as a script does
+        with pytest.raises(InputError, match='[Ss]parse'):
+            SpectralHasher(2).fit(x)
