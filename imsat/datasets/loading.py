@@ -154,6 +154,11 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         raise _wrong_size(size, f'{name} holds ' + (
             'documents' if data.image_shape is None else
             f'images of {" x ".join(map(str, data.image_shape[:2]))}'))
+    if scipy.sparse.issparse(data.x) and data.image_shape is not None:
+        if size:
+            raise _wrong_size(size, f'points of {name} are sparse, which are '
+                                    f'not drawn')
+        data.image_shape = None
     data.preparation = dataclasses.replace(
         data.preparation or Preparation(d), image_shape=data.image_shape)
     _check_alike(name, data, like)

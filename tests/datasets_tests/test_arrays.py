@@ -139,6 +139,12 @@ def test_rows_of_pixels(tmp_path):
     numpy.save(tmp_path / 'a.npy', X)
     assert load(tmp_path / 'a.npy', image_size='3x4').image_shape == (3, 4)
     refused('rows .* 12 numbers', tmp_path / 'a.npy', image_size='3x5')
+    scipy.sparse.save_npz(tmp_path / 'a.npz',
+                          scipy.sparse.eye(12, format='csr'))
+    refused('sparse, which are not drawn', tmp_path / 'a.npz',
+            image_size='3x4')
+    like = load(tmp_path / 'a.npy', image_size='3x4').preparation
+    assert load(tmp_path / 'a.npz', like=like).image_shape is None
     numpy.save(tmp_path / 'b.npy', GREY)
     assert load(tmp_path / 'b.npy', image_size='3x4').image_shape == (3, 4)
     refused('images of 3 x 4', tmp_path / 'b.npy', image_size='4x3')
