@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from imsat.estimators.base import Restarts
 from imsat.links import Ensemble
 from imsat.metrics import adjusted_rand
+from imsat.on_disk import blocks_of, joined
 from imsat.randomness import restart_seeds
 from imsat.ranks import current
 from imsat.training.evaluation import information_of, softmax
@@ -183,8 +184,9 @@ def most_alike(restarts):
     """Which run's clusters are most like the others': their mean ARI, which
     becomes a term of each.  Of two it is the one with the better objective.
     """
-    agreement = pairwise_agreement(
-        [restart.logits.argmax(axis=1) for restart in restarts])
+    small = numpy.min_scalar_type(restarts[0].logits.shape[1])
+    agreement = pairwise_agreement([
+        restart.logits.argmax(axis=1).astype(small) for restart in restarts])
     for restart, values in zip(restarts, agreement):
         mean = values.sum() / max(1, len(values) - 1)
         restart.terms['majority'] = float(mean)
@@ -213,13 +215,20 @@ def mean_of(tables, reference, weight=None):
     """
     if weight is not None:
         reference = reference * weight[:, None]
-    mean, orders = numpy.zeros(reference.shape, reference.dtype), []
-    for p in tables:
-        orders.append(linear_sum_assignment(
-            reference.T @ p, maximize=True)[1])
-        mean += p[:, orders[-1]]
-    mean /= len(orders)
-    return mean, orders
+    orders = []
+
+    def renamed():
+        for p in tables:
+            orders.append(order_like([(reference, p)]))
+            yield p.take(orders[-1], axis=1)
+    return sum(renamed()) / len(orders), orders
+
+
+def order_like(pairs):
+    """How clusters are called as those they have most in common with, shape
+    (K,), from some rows at a time of two tables of probabilities."""
+    return linear_sum_assignment(
+        sum(reference.T @ p for reference, p in pairs), maximize=True)[1]
 
 
 def join(networks, restarts, reference, objective, weight=None):
@@ -228,16 +237,32 @@ def join(networks, restarts, reference, objective, weight=None):
     Returns:
         tuple: The Ensemble, and the Restart of what it says.
     """
-    p, orders = mean_of((softmax(restart.logits) for restart in restarts),
-                        softmax(restarts[reference].logits), weight)
+    def tables_of(restart):  # of many points on disk, some at a time
+        return (softmax(block) for _, block in blocks_of(restart.logits))
+
+    def weighted(tables):
+        start = 0
+        for p in tables:
+            yield p if weight is None \
+                else p * weight[start:start + len(p), None]
+            start += len(p)
+    like = restarts[reference]
+    orders = [order_like(zip(weighted(tables_of(like)), tables_of(restart)))
+              for restart in restarts]
     for network, order in zip(networks, orders):
         reorder(network.last, order)
-    logits = numpy.log(p.clip(1e-30)).astype(numpy.float32)
+
+    def logarithms():
+        for tables in zip(*map(tables_of, restarts)):
+            p = sum(p.take(order, axis=1) for p, order
+                    in zip(tables, orders)) / len(orders)
+            yield numpy.log(p.clip(1e-30)).astype(numpy.float32)
+    logits = joined(logarithms(), len(like.logits))
     information = information_of(objective, logits, weight)
     # R of the mean is at most the mean of R, as the KL is convex.
     sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))
-    joined = copy.copy(restarts[reference])
-    joined.objective = sat + objective.combine(information)
-    joined.logits, joined.seconds, joined.is_joined = logits, 0., True
-    joined.terms = dict(sat=sat, **information._asdict())
-    return Ensemble(*networks), joined
+    mean = copy.copy(like)
+    mean.objective = sat + objective.combine(information)
+    mean.logits, mean.seconds, mean.is_joined = logits, 0., True
+    mean.terms = dict(sat=sat, **information._asdict())
+    return Ensemble(*networks), mean

@@ -9,7 +9,7 @@ from sklearn.datasets import make_blobs
 
 import imsat
 from imsat import InputError, on_disk
-from imsat.estimators import base, centering
+from imsat.estimators import base, centering, selection
 from imsat.on_disk import OnDisk
 from imsat.training import evaluation
 
@@ -128,6 +128,45 @@ def test_what_memory_holds(mapped, monkeypatch):
     tracemalloc.stop()
     # Of 26 MB, and 3 for a batch.  Clusters take 8 bytes a point, twice.
     assert peak < 16 * n + 8e6
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+def test_what_memory_joining_takes(tmp_path, monkeypatch, weighted):
+    """The same as in memory, but for the rounding of sums over all."""
+    n, k = 50_000, 20
+    rng = numpy.random.default_rng(0)
+    logits = [rng.normal(size=(n, k)).astype('f') for _ in range(3)]
+    logits[1:] = [x + logits[0][:, order] for x, order in zip(
+        logits[1:], (rng.permutation(k), rng.permutation(k)))]
+    weight = rng.uniform(size=n) if weighted else None
+
+    def joined(all_logits):
+        restarts = [base.Restart(0, i, logits=x, terms=dict(sat=.1 * i))
+                    for i, x in enumerate(all_logits)]
+        networks = [imsat.Encoder(2, k, ()) for _ in restarts]
+        for network in networks:
+            network.l1.b.array[:] = range(k)
+        assert selection.most_alike(restarts) == 0
+        network, restart = selection.join(
+            networks, restarts, 0, imsat.ClusteringObjective(), weight)
+        return [network.l1.b.array for network in network], restart
+    orders, expected = joined(logits)
+    monkeypatch.setattr(on_disk, 'BLOCK', 1 << 14)
+    monkeypatch.setattr(on_disk, 'LARGE_RESULT', 1 << 14)
+    for i, x in enumerate(logits):
+        numpy.save(tmp_path / f'{i}.npy', x)
+    there = [numpy.load(tmp_path / f'{i}.npy', mmap_mode='r')
+             for i in range(len(logits))]
+    tracemalloc.start()
+    found, restart = joined(there)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    numpy.testing.assert_array_equal(found, orders)
+    assert isinstance(restart.logits.base, numpy.memmap)
+    numpy.testing.assert_array_equal(restart.logits, expected.logits)
+    assert restart.objective == pytest.approx(expected.objective, 1e-9)
+    # The information of points with weights is that of all at once.
+    assert weighted or peak < 24 * n + 5e6
 
 
 def test_shuffling_is_advised(mapped, monkeypatch):
