@@ -1,4 +1,5 @@
 import gzip
+import json
 import sys
 
 import numpy
@@ -482,6 +483,122 @@ def test_indices_without_a_name_in_parquet(tmp_path):
     assert data.index == ['7', '9'] and data.names == ['a', 'b']
     assert data.notes == ['Column 3, which has no name, is the index.']
     assert load_dataset(str(path), index='a').names == ['b']
+
+
+@pytest.fixture(params=['in memory', 'on disk'])
+def anywhere(request, monkeypatch):
+    """Parquet is read at once, or by columns and row groups."""
+    pytest.importorskip('pyarrow')
+    if request.param == 'on disk':
+        for module in parquet, table:
+            monkeypatch.setattr(module, 'LARGE', 1)
+
+
+INDICES = {
+    'text': pandas.Index([*'uvw']), 'numbers': pandas.Index([7, 3, 9]),
+    'fractions': pandas.Index([.5, .25, 4]),
+    'times': pandas.to_datetime(['2020-01-02', '2020-01-01', '2020-01-03']),
+    'a part': pandas.RangeIndex(10, 13), 'backwards': pandas.RangeIndex(
+        2, -1, -1), 'categories': pandas.CategoricalIndex([*'xyx'])}
+
+
+@pytest.mark.parametrize('kind', INDICES)
+@pytest.mark.parametrize('name', [None, 'id', 'a'])
+def test_indices_in_parquet_are_as_in_csv(tmp_path, anywhere, kind, name):
+    frame = pandas.DataFrame({'a': [1., 2, 3], 'b': [4, 5, 7]},
+                             index=INDICES[kind].rename(name))
+    path = tmp_path / 'a.parquet'
+    frame.to_parquet(path, row_group_size=2)
+    expected = [line.split(',')[0] for line in frame.to_csv().split()[1:]]
+    data = load_dataset(str(path))
+    assert data.x.dtype == numpy.float32 and data.names == ['a', 'b']
+    assert numpy.asarray(data.x).tolist() == [[1, 4], [2, 5], [3, 7]]
+    assert data.index == expected
+    if name != 'id':  # or a column has it
+        assert data.notes == ['Column 3, which has no name, is the index.']
+        return
+    assert data.notes == ["Column 'id', by which pandas names the rows, is "
+                          "the index."]
+    assert data.preparation.index == 'id'
+    if kind != 'times':
+        again = load_dataset(str(path), label='id', columns='b')
+        assert list(map(str, again.y)) == expected and again.index is None
+        assert again.notes == []
+    again = load_dataset(str(path), index='id', columns='b')
+    assert again.index == expected and again.notes == []
+
+
+def test_an_index_that_only_counts_is_none(tmp_path, anywhere):
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1., 2], 'b': [4, 5]}).to_parquet(path)
+    data = load_dataset(str(path))
+    assert data.index is None and data.names == ['a', 'b']
+    assert data.notes == []
+    with pytest.raises(ArgumentError, match="'id', which .* has no column"):
+        load_dataset(str(path), index='id')
+
+
+@pytest.mark.parametrize('start', [7, 30])
+def test_an_index_as_a_feature(tmp_path, anywhere, start):
+    frame = pandas.DataFrame({'a': [1., 2, 3]}, index=pandas.RangeIndex(
+        start, start + 30, 10, name='id'))
+    frame.to_parquet(tmp_path / 'a.parquet', row_group_size=2)
+    for columns, expected in ('id', [0]), ('a,id', [1, 0]), ('id,a', [0, 1]):
+        data = load_dataset(str(tmp_path / 'a.parquet'), columns=columns)
+        rows = numpy.array([[start, start + 10, start + 20], [1, 2, 3]])
+        assert numpy.asarray(data.x).tolist() == rows[expected].T.tolist()
+
+
+@pytest.mark.parametrize('names', [[None, None], ['k', 'j']])
+def test_several_indices_in_parquet(tmp_path, anywhere, names):
+    """None of them is a feature, and none by itself names the rows."""
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1., 2], 'b': [4, 5]}, index=pandas.MultiIndex(
+        [['x', 'z'], [3, 5]], [[1, 0], [0, 1]], names=names)).to_parquet(path)
+    data = load_dataset(str(path))
+    assert data.names == ['a', 'b'] and data.index is None
+    assert data.notes == [
+        f'Column {title}, is no feature.' for title in (
+            ['3, which has no name', '4, which has no name']
+            if names[0] is None else
+            ["'k', by which pandas names the rows",
+             "'j', by which pandas names the rows"])]
+    if names[0]:
+        data = load_dataset(str(path), label='k')
+        assert data.y.tolist() == ['z', 'x'] and data.index == ['3', '5']
+
+
+@pytest.mark.parametrize('values,expected', [
+    (['u', None, 'w'], ['u', 'nan', 'w']),
+    (pandas.Categorical(['u', None, 'w']), ['u', 'nan', 'w']),
+    (pandas.array([7, None, 9], 'Int64'), ['7', 'nan', '9']),
+    ([.5, None, 9], ['0.5', 'nan', '9.0']),
+    (pandas.to_datetime(['2020-01-02', None, '2020-01-01']),
+     ['2020-01-02', 'nan', '2020-01-01'])])
+def test_what_is_missing_in_an_index(tmp_path, anywhere, values, expected):
+    path = tmp_path / 'a.parquet'
+    frame = pandas.DataFrame({'a': [1., 2, 3], 'id': values})
+    frame.set_index('id').to_parquet(path)
+    assert load_dataset(str(path)).index == expected
+    frame.to_parquet(path)
+    assert load_dataset(str(path), index='id').index == expected
+
+
+@pytest.mark.parametrize('kept', [
+    5, 'a', [{}], [{'name': 'a', 'start': 0, 'step': 0}], {'a': 1},
+    [{'name': 'b', 'start': 10 ** 30, 'step': 1}], [[]],
+    [{'name': 'b', 'start': '0', 'step': 1}], [None]])
+def test_damaged_notes_of_pandas(tmp_path, anywhere, kept):
+    pyarrow = pytest.importorskip('pyarrow')
+    path = tmp_path / 'a.parquet'
+    for content in json.dumps({'index_columns': kept}), '{', '[]':
+        pyarrow.parquet.write_table(pyarrow.table({
+            'a': [1., 2.], 'b': [3., 5.]}).replace_schema_metadata(
+                {'pandas': content}), path)
+        try:
+            assert load_dataset(str(path)).x.shape[0] == 2
+        except InputError as e:
+            assert '\n' not in str(e)
 
 
 def test_two_columns_of_a_name_in_parquet(tmp_path):

@@ -1,14 +1,11 @@
 """Tables as Parquet."""
 import contextlib
-import re
 from pathlib import Path
 
-from imsat.datasets.tables.table import Table, refuse_names, stacked
+from imsat.datasets.tables.table import LEVEL, Table, refuse_names, stacked
 from imsat.errors import InputError
 from imsat.on_disk import LARGE
 from imsat.storage import reason_of
-
-INDEX = re.compile(r'__index_level_\d+__')  # that of pandas
 
 
 def read_parquet(path: Path) -> Table:
@@ -19,28 +16,31 @@ def read_parquet(path: Path) -> Table:
     """
     import pandas
 
-    def read(**columns):
-        return pandas.read_parquet(path, engine='pyarrow', **columns,
-                                   page_checksum_verification=True)
+    def as_frame(table):
+        # As it is stored: pandas' notes would take the index out.
+        return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
 
     with _as_parquet(path):
         from pyarrow import parquet
         file = parquet.ParquetFile(path, page_checksum_verification=True)
-        names = file.schema_arrow.names
-        if len(set(names)) == len(names):
-            # Without rows; what pandas keeps as an index is no column.
-            frame = file.schema_arrow.empty_table().to_pandas()
-            n = file.metadata.num_rows
-            stays = n * frame.shape[1] >= LARGE
-            if not stays:
-                frame = read()
-            names = [str(name) for name in frame.columns]
+        stored, n = file.schema_arrow.names, file.metadata.num_rows
+        index, counted = _index_of(file.schema_arrow, n)
+    names = [*stored, *counted]
     refuse_names(path, names)
+    stays = n * len(names) >= LARGE
+
+    def count(frame, start=0):
+        """With the columns that are not stored, of rows from start on."""
+        for name, rows in counted.items():
+            frame[name] = rows[start:start + len(frame)]
+        return frame
+
+    with _as_parquet(path):
+        frame = count(as_frame(
+            file.schema_arrow.empty_table() if stays else file.read()))
     frame.columns = range(len(names))
     if not names or not n:
         raise InputError(f'{path} holds no points; give a row for each')
-    index = next((i for i, name in enumerate(names)
-                  if INDEX.fullmatch(name)), None)
 
     def numbers(columns):
         for i in columns:
@@ -58,18 +58,46 @@ def read_parquet(path: Path) -> Table:
         wanted = [names[i] for i in columns]
 
         def rows():
+            done = 0
             with _as_parquet(path):
-                for batch in file.iter_batches(columns=wanted):
-                    yield batch.to_pandas()[wanted].to_numpy(float)
+                for batch in file.iter_batches(
+                        columns=[name for name in wanted if name in stored]):
+                    part = count(as_frame(batch), done)
+                    done += len(part)
+                    yield part[wanted].to_numpy(float)
         return stacked(path, rows(), wanted, n, 'f4' if narrow else 'f8')
 
     def column(i):
         if not stays:
             return [frame[i]]
         with _as_parquet(path):
-            return [read(columns=[names[i]]).iloc[:, 0]]
-    return Table(len(names), names, index, lambda row: f'row {row + 1}',
-                 column, numbers, complete=False)
+            if names[i] in counted:
+                return [pandas.Series(counted[names[i]])]
+            return [as_frame(file.read(columns=[names[i]]))[names[i]]]
+    return Table(len(names), names, [names.index(name) for name in index],
+                 lambda row: f'row {row + 1}', column, numbers,
+                 complete=False)
+
+
+def _index_of(schema, n):
+    """The names of the columns that pandas keeps as the index, and those of
+    them that are not stored, for they count the n rows, with their numbers.
+
+    Of one that counts from 0 and has no name nobody has made an index.
+    """
+    kept = (schema.pandas_metadata or {}).get('index_columns', [])
+    index = [name for name in schema.names
+             if name in kept or LEVEL.fullmatch(name)]
+    counted = {}
+    for each in kept:
+        if isinstance(each, dict) and (
+                each['name'], each['start'], each['step']) != (None, 0, 1):
+            name = str(each['name'])
+            if each['name'] is None or name in schema.names:
+                name = f'__index_level_{len(index)}__'
+            start, step = each['start'], each['step']
+            counted[name] = range(start, start + n * step, step)
+    return [*index, *counted], counted
 
 
 @contextlib.contextmanager
@@ -81,6 +109,6 @@ def _as_parquet(path):
         raise InputError(f'{path} needs pyarrow to be read; install it with '
                          f"pip install 'imsat[parquet]'") from e
     except (ValueError, TypeError, LookupError, AttributeError,
-            NotImplementedError, OSError) as e:
+            NotImplementedError, OverflowError, OSError) as e:
         raise InputError(f'{path} is damaged or no Parquet file '
                          f'({reason_of(e)}); write it again') from e

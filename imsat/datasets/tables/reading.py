@@ -15,7 +15,7 @@ from imsat.datasets.dataset import Dataset
 from imsat.datasets.points import check_points, refuse_missing
 from imsat.datasets.preparation import NUMBERS, Preparation
 from imsat.datasets.tables.parquet import read_parquet
-from imsat.datasets.tables.table import counts
+from imsat.datasets.tables.table import LEVEL, UNNAMED, counts
 from imsat.datasets.tables.text import NUMBER, read_text_table
 from imsat.datasets.texts import most_bytes, too_large
 from imsat.errors import ArgumentError, InputError
@@ -119,7 +119,7 @@ def _as_dataset(path, table, label, index, columns, text, like):
         raise _no_such_column(path, like.text)
     if labels is None and names and 'y' in names:
         labels = names.index('y')
-    aside = {labels, rows, table.unnamed}
+    aside = {labels, rows, *table.naming}
     if texts is not None and columns is not None:
         raise ArgumentError(
             'columns', 'are features, and so is the text; give only one of '
@@ -150,20 +150,22 @@ def _as_dataset(path, table, label, index, columns, text, like):
     y = None
     if labels is not None:
         y = _labels(_collected(path, table.column(labels)), path, table.place)
+    beside = [i for i in table.naming if i not in [labels, rows, *features]]
+    if rows is None and len(beside) == 1:
+        rows, = beside
+        notes = [f'{_which(table, rows)} is the index.']
+    else:
+        notes = [f'{_which(table, i)} is no feature.' for i in beside]
     keys = {argument: None if i is None else names[i] if names else i + 1
             for argument, i in (
                 ('label', labels), ('text', texts),
-                ('index', None if rows == table.unnamed else rows))}
-    notes = []
-    if table.unnamed is not None and rows is None \
-            and table.unnamed not in [labels, *features]:
-        rows = table.unnamed
-        which = f'Column {rows + 1}' if rows else 'The first column'
-        notes = [f'{which}, which has no name, is the index.']
+                ('index', None if _is_unnamed(table, rows) else rows))}
     index = None
     if rows is not None:
-        index = _collected(path, (part.astype(str)
-                              for part in table.column(rows)))
+        index = _collected(path, (
+            # Of what is missing astype() makes no text in every dtype.
+            part.astype(str).where(part.notna(), 'nan')
+            for part in table.column(rows)))
     if texts is not None:
         written = _collected(path, table.column(texts))
         if not all(isinstance(value, str) for value in written):
@@ -185,6 +187,20 @@ def _as_dataset(path, table, label, index, columns, text, like):
             else [str(column) for column in numpy.atleast_1d(asked)]))
 
 
+def _is_unnamed(table, i):
+    """Whether a column has no name in a file that has some."""
+    return bool(i is not None and table.names and re.fullmatch(
+        f'|{UNNAMED.pattern}|{LEVEL.pattern}', table.names[i]))
+
+
+def _which(table, i):
+    """A column that is there to name the rows, in words."""
+    if _is_unnamed(table, i):
+        which = f'Column {i + 1}' if i else 'The first column'
+        return f'{which}, which has no name,'
+    return f'Column {table.names[i]!r}, by which pandas names the rows,'
+
+
 def _found_again(kept, table, is_old):
     """The column that a Preparation names, or None if it is not here.
 
@@ -192,9 +208,9 @@ def _found_again(kept, table, is_old):
         kept (str or int): Its name, or its number where there were no names.
             Before ``values`` was kept either was a text.
     """
-    numbers = list(range(1, table.width + 1))
+    numbers: list = list(range(1, table.width + 1))
     if is_old:
-        kept, numbers = str(kept).strip(), list(map(str, numbers))
+        kept, numbers = str(kept).strip(), [str(i) for i in numbers]
     places = table.names if isinstance(kept, str) and table.names \
         and kept in table.names else numbers
     return places.index(kept) if kept in places else None

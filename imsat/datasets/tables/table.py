@@ -14,7 +14,9 @@ from imsat.errors import InputError
 from imsat.on_disk import LARGE, OnDisk
 from imsat.storage import atomic_write, default_cache, digest, load_npy
 
-UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')  # by pandas
+# What pandas calls a column of text that has no name, and an index in Parquet.
+UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')
+LEVEL = re.compile(r'__index_level_\d+__')
 
 
 class Table(typing.NamedTuple):
@@ -23,7 +25,7 @@ class Table(typing.NamedTuple):
     Args:
         width (int): Its columns are numbered from 0.
         names (list of str): Those of all columns; None without.
-        unnamed (int): Which column is there to name the rows, or None.
+        naming (list of int): Which columns are there to name the rows.
         place: Says where a row is.
         column: The values of a column, one pandas.Series or several, one
             below the other.
@@ -33,7 +35,7 @@ class Table(typing.NamedTuple):
     """
     width: int
     names: list[str] | None
-    unnamed: int | None
+    naming: list[int]
     place: Callable[[int], str]
     column: Callable[[int], Iterable]
     numbers: Callable[[list[int]], typing.Any]

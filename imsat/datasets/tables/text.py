@@ -67,7 +67,7 @@ def read_text_table(path: Path, given: list) -> Table:
         titles = [repr(names[i]) if names else i + 1 for i in columns]
         return stacked(path, text.numbers(columns, titles), titles,
                        len(lines))
-    return Table(text.width, names, 0 if unnamed else None, text.place,
+    return Table(text.width, names, [0] if unnamed else [], text.place,
                  text.column, numbers, complete=True)
 
 
