@@ -73,12 +73,14 @@ def test_fewer_epochs(tmp_path, cls):
                     for path in tmp_path.rglob('*.npz')}
 
 
-def other(name, declaration, value):
-    """Another value that a parameter may have."""
+def other(cls, name, declaration, value):
+    """Another value that a parameter of an estimator may have."""
+    objective = imsat.HashingObjective(lam=.2) \
+        if cls is imsat.IMSATHasher else imsat.ClusteringObjective(mu=1.)
     given = dict(random_state=1, hidden=(5,), prior=[.4, .6], delta=.1,
                  regularizer=imsat.RPT(), image_shape=(2, 3), n_clusters=3,
                  n_bits=3, distortion=dict(shear=.1), n_code=3,
-                 objective=imsat.ClusteringObjective(mu=1.), batch_size=10)
+                 objective=objective, batch_size=10)
     if name in given:
         return given[name]
     if isinstance(declaration.kind, Auto):
@@ -98,7 +100,7 @@ def test_what_it_was_made_with(tmp_path, cls):
                 'epochs', 'max_epochs', 'select', 'halving') \
                 or name == 'n_init' and cls is not imsat.DEC:
             continue
-        now = other(name, declaration, getattr(model, name))
+        now = other(cls, name, declaration, getattr(model, name))
         changed = dict(epochs=1, out=tmp_path, resume=True, **{name: now})
         with pytest.raises(InputError) as info:
             if name in ('n_clusters', 'n_bits'):
