@@ -12,6 +12,7 @@ from typing_extensions import Self
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, over_ranks, send)
+from imsat.estimators.centering import LEAST, MOST
 from imsat.estimators.incremental import Incremental
 from imsat.estimators.selection import Halving
 from imsat.hints import Labels, Points
@@ -175,18 +176,19 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             setattr(self, f'{name}_', value)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        sigma, indices = self._neighbors(X, max(
+        found, indices = self._neighbors(X, max(
             regularizer.needs_neighbors, self._n_asked))
-        radius, copies = self._radius(send(X, device), sigma)
+        sigma, copies = self._sigma(send(X, device), found)
+        radius = self._radius(sigma)
         for _, part in parts_of(regularizer):
             if isinstance(part, VAT):
                 steps = part.step(radius, X.shape[1])
                 self.xi_ = float(backend.get_array_module(steps).median(steps))
-        if copies:
+        if copies and regularizer.needs_radius:
             self._warn(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
                 f'their sigma is that among points that are distinct')
-        scale = self._unit(regularizer, radius)
+        scale = self._unit(X, sigma)
         x, radius = send(X * scale if scale != 1 else X, device), \
             device.send(radius * numpy.float32(scale))
         restarts = self.restarts(
@@ -453,22 +455,34 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,
                        self.initialization, rng)
 
-    def _unit(self, regularizer, radius):
-        """The power of two that brings data of that radius to MNIST's scale,
-        or 1: what the paper fixed there, eps of the batch normalizations and
-        the learning rate of a linear network, is in no unit of the data."""
-        if not (self.xi == AUTO and regularizer.is_scale_free
-                and radius.any()):
+    def _unit(self, X, sigma):
+        """The power of two that brings points of that sigma, shape (N,), to
+        MNIST's scale, or 1: what the paper fixed there, eps of the batch
+        normalizations and the learning rate of a linear network, is in no
+        unit of the data."""
+        median = float(numpy.median(sigma))
+        if not (self._is_scaled and median):
             return 1.
-        median = float(numpy.median(radius)) / self.alpha
-        return 2. ** round(math.log2(SIGMA / median))
+        power = round(math.log2(SIGMA / median))
+        if power > 0:  # float32 has to hold the squares of what lies apart
+            largest = max(float(X.max()), -float(X.min()))
+            power = min(power, math.frexp(MOST / largest)[1] - 1)
+        return 2. ** power
+
+    @property
+    def _is_scaled(self):
+        """Whether points are brought to a common scale."""
+        return self.xi == AUTO and self.make_regularizer().is_scale_free
 
     def radius(self, X: Points) -> numpy.ndarray:
         """alpha sigma_t(x) of Eq. 17, shape (N,), float32, in the units of X;
         zeros where the regulariser has no use for it."""
         check_parameters(self)
+        self._check_alpha()
         X = self._validated(X, reset=False)
-        return self._radius(X)[0]
+        if not self.make_regularizer().needs_radius:
+            return numpy.zeros(X.shape[0], numpy.float32)
+        return self._radius(self._sigma(X)[0])
 
     @property
     def _n_asked(self):
@@ -477,18 +491,25 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         return 0
 
     def _neighbors(self, X, k):
-        """sigma_t(x), None if nothing needs it, and the indices of at least k
-        neighbours; None for both if k is 0."""
+        """sigma_t(x), None where :meth:`_t` is 0, and the indices of at least
+        k neighbours; None for both if k is 0."""
         n = X.shape[0]
         if not k:
             return None, None
-        t = self.settle(X)['n_neighbors'] \
-            if self.make_regularizer().needs_radius else 0
+        t = self._t(X)
         with self._bar(n, 'neighbours') as bar:
             distances, indices = neighbors(
                 X, min(max(k, t), n - 1), self._cache, bar.update,
                 self.neighbor_search)
         return distances[:, t - 1] if t else None, indices
+
+    def _t(self, X):
+        """t of sigma_t(x); 0 where nothing asks for it."""
+        regularizer, t = self.make_regularizer(), self.settle(X)['n_neighbors']
+        if regularizer.needs_radius:
+            return t
+        # Neighbours that are there anyway tell the unit.
+        return min(t, regularizer.needs_neighbors) if self._is_scaled else 0
 
     def _bar(self, n, title):
         return ProgressBar(n, title, 'point',
@@ -498,11 +519,18 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     def _cache(self):
         return default_cache() if self.cache is True else self.cache or None
 
-    def _radius(self, x, sigma=None):
-        """The radius, and how many points are copies too many."""
+    def _radius(self, sigma):
         if not self.make_regularizer().needs_radius:
-            return numpy.zeros(x.shape[0], numpy.float32), 0
-        t = self.settle(x)['n_neighbors']
+            return numpy.zeros(len(sigma), numpy.float32)
+        return (self.alpha * sigma).astype(numpy.float32)
+
+    def _sigma(self, x, found=None):
+        """sigma_t(x), shape (N,), float64, zeros where :meth:`_t` is 0, and
+        how many points are copies too many."""
+        t = self._t(x)
+        if not t:
+            return numpy.zeros(x.shape[0]), 0
+        sigma = found
         if sigma is None:
             with self._bar(x.shape[0], 'sigma') as bar:
                 sigma = neighbor_distance(
@@ -511,8 +539,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if copies.any():
             # Nothing would perturb them.
             sigma[copies] = self._sigma_of_distinct(x, t)[copies]
-        sigma *= self.alpha
-        return sigma.astype(numpy.float32), int(copies.sum())
+        return sigma, int(copies.sum())
 
     def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
@@ -542,6 +569,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     def check(self, X: Any, y: Any = None) -> None:
         super().check(X, y)
         self._check_neighbors(X)
+        self._check_alpha()
         self.make_regularizer().check(X.shape[1])
         objective = self.make_objective()
         self._check_task(objective)
@@ -567,6 +595,15 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             raise argument_error(
                 self, 'objective', f'is {shown(objective)}, whose task is '
                 f'{objective.task}; give one for {self._task}, or None')
+
+    def _check_alpha(self):
+        # Beyond these nothing moves, or squares of what moves are infinite.
+        if self.make_regularizer().needs_radius and self.alpha \
+                and not LEAST <= self.alpha <= MOST:
+            raise argument_error(
+                self, 'alpha', f'is {self.alpha:g}, and float32 can\'t hold '
+                f'perturbations of so many sigma; give 0, or a number from '
+                f'{LEAST:g} to {MOST:g}')
 
     def _check_neighbors(self, X):
         n, t = X.shape[0], self.settle(X)['n_neighbors']

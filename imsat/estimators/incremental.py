@@ -52,11 +52,12 @@ class Incremental(TrainedEstimator):
         X = self._check_chunk(X)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        sigma, indices = self._neighbors(X, regularizer.needs_neighbors)
-        radius, _ = self._radius(send(X, device), sigma)
+        found, indices = self._neighbors(X, regularizer.needs_neighbors)
+        sigma, _ = self._sigma(send(X, device), found)
+        radius = self._radius(sigma)
         if not stream:
             stream.update(seed=self._seed(), chunks=0, steps=0, log=[],
-                          scale=self._unit(regularizer, radius))
+                          scale=self._unit(X, sigma))
         seed, scale = stream['seed'], stream['scale']
         encoder = getattr(self, 'encoder_', None)
         if encoder is not None:
@@ -121,6 +122,7 @@ class Incremental(TrainedEstimator):
                 raise InputError('a chunk has a single point, n_samples = 1, '
                                  'and no neighbours; give two or more')
             self._check_neighbors(X)
+            self._check_alpha()
         if is_first or not hasattr(self, 'batch_size_'):
             for name, value in self.settle(X).items():
                 setattr(self, f'{name}_', value)
