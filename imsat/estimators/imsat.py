@@ -283,6 +283,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if weight is None:
             ranks.check_agreement(dict(sample_weight=None))
             return None
+        if numpy.ma.is_masked(weight):
+            raise InputError('sample_weight has values that are masked; fill '
+                             'them in, with 0 for points that do not count')
         try:
             weight = numpy.asarray(weight, numpy.float64)
         except (TypeError, ValueError, OverflowError):
