@@ -13,7 +13,7 @@ import scipy.sparse
 from imsat.datasets import arrays, documents, folders, tables
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
-from imsat.datasets.points import check_labels
+from imsat.datasets.points import MISSING, NAMELESS, check_labels
 from imsat.datasets.preparation import (
     BYTES, NUMBERS, SCALED, Preparation)
 from imsat.datasets.sources import SOURCES, Files
@@ -144,7 +144,11 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
             raise ArgumentError('labels', f'is {labels}, but {name} has '
                                 f'labels itself; leave one of them out',
                                 '--labels')
-        data.y = check_labels(read_labels(as_path(labels)), n, labels)
+        beside = as_path(labels)
+        # A text says what is missing as a table does.
+        data.y = check_labels(
+            read_labels(beside), n, labels,
+            missing=MISSING if beside.name.endswith(TEXTS) else NAMELESS)
     shape = size or (like and like.image_shape)
     if data.image_shape is None and shape and data.documents is None:
         if math.prod(shape) != d and size:

@@ -10,6 +10,9 @@ from imsat.on_disk import OnDisk, blocks_of
 # In lower case; what stands where there is no value.
 MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
            'nat', '?'}
+# Likewise in an array of texts, where NumPy writes NaN so, and for a class of
+# images, which may be called anything else.
+NAMELESS = {'', 'nan'}
 
 
 def check_points(
@@ -65,9 +68,10 @@ def check_numbers(x: typing.Any, source: typing.Any) -> None:
 
 def check_labels(
         y: typing.Any, n: int, source: typing.Any,
-        place: typing.Callable[[int], str] = 'row {}'.format) -> numpy.ndarray:
+        place: typing.Callable[[int], str] = 'row {}'.format,
+        missing: typing.Collection[str] = NAMELESS) -> numpy.ndarray:
     """y as an array, if it has a label for each of n points, or where points
-    have several, a row of 0 and 1.
+    have several, a row of 0 and 1; ``missing`` is no label.
 
     Raises:
         InputError: For labels that are not, or that are missing.
@@ -85,16 +89,18 @@ def check_labels(
                          f'neither numbers nor text; replace them, or '
                          f'leave y out')
     if y.dtype.kind in 'SU':
-        refuse_missing((label.item() for label in y), source, place, 'label')
+        refuse_missing((label.item() for label in y), source, place, 'label',
+                       missing)
     return y
 
 
 def refuse_missing(values: typing.Iterable, source: typing.Any,
-                   place: typing.Callable[[int], str], what: str) -> None:
+                   place: typing.Callable[[int], str], what: str,
+                   missing: typing.Collection[str] = MISSING) -> None:
     """Raises InputError for a text that says that there is none."""
     for row, value in enumerate(values):
         text = value if isinstance(value, str) else value.decode('latin-1')
-        if text.strip().lower() in MISSING:
+        if text.strip().lower() in missing:
             raise InputError(f'{place(row)} of {source} has no {what} '
                              f'({value!r}); give it one or remove it')
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from imsat import InputError
 from imsat.datasets import Preparation, load_dataset
+from imsat.datasets.images import load_images
 
 RNG = numpy.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 5, 4)).astype('u1')
@@ -64,6 +65,44 @@ def test_what_is_hidden_is_left_out(tmp_path, name):
     assert data.index == ['cat/1.png', 'cat/x/2.png', 'dog/1.png']
     assert data.y.tolist() == ['cat', 'cat', 'dog']
     assert data.image_shape == (5, 4)
+
+
+@pytest.mark.parametrize('name', ['none', 'NA', 'null', '?', 'None', 'NaT',
+                                  '<na>', '-nan'])
+def test_a_class_may_have_any_name(tmp_path, name):
+    """Also where it comes from a file of features."""
+    for i, place in enumerate((f'{name}/1.png', 'z/2.png', f'{name}/2.png')):
+        save(tmp_path / 'mine' / place, GREY[i])
+    expected = [name, name, 'z']
+    assert load(tmp_path / 'mine').y.tolist() == expected
+    images, labels, names = load_images(str(tmp_path / 'mine'))
+    for suffix, classes in ('.npz', {'y': labels}), ('.h5', {
+            'y': labels.tolist()}):
+        path = tmp_path / f'a{suffix}'
+        x = images[:].reshape(3, -1).mean(axis=1, keepdims=True)
+        if suffix == '.npz':
+            numpy.savez(path, x=x, index=names, **classes)
+        else:
+            with pytest.importorskip('h5py').File(path, 'w') as file:
+                file.update(x=x, **classes)
+        assert load(path).y.tolist() == expected
+    numpy.save(tmp_path / 'x.npy', x)
+    numpy.save(tmp_path / 'y.npy', labels)
+    assert load(tmp_path / 'x.npy', labels=tmp_path / 'y.npy'
+                ).y.tolist() == expected
+
+
+@pytest.mark.parametrize('name', ['nan', 'NaN', ' '])
+def test_a_class_without_a_name(tmp_path, name):
+    save(tmp_path / 'z/1.png', GREY[0])
+    save(tmp_path / name / '1.png', GREY[1])
+    for read in load, lambda folder: load_images(str(folder)):
+        with pytest.raises(InputError, match='is a class without a name .*; '
+                                             'rename it'):
+            read(tmp_path)
+    numpy.savez(tmp_path / 'a.npz', x=numpy.eye(2), y=[name, 'z'])
+    with pytest.raises(InputError, match='row 0 of .* has no label'):
+        load(tmp_path / 'a.npz')
 
 
 @pytest.mark.parametrize('place', ['', 'cat'])
