@@ -169,9 +169,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 self, 'sampling', f'is {self.sampling!r}, in which every '
                 f'point comes as often; take {SAMPLINGS[0]!r} with '
                 f'sample_weight')
-        for name in '_stream', 'xi_':
-            if hasattr(self, name):
-                delattr(self, name)
+        if hasattr(self, '_stream'):
+            del self._stream
         for name, value in self.settle(X).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()
@@ -180,14 +179,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             regularizer.needs_neighbors, self._n_asked))
         sigma, copies = self._sigma(send(X, device), found)
         radius = self._radius(sigma)
-        for _, part in parts_of(regularizer):
-            if isinstance(part, VAT):
-                steps = part.step(radius, X.shape[1])
-                self.xi_ = float(backend.get_array_module(steps).median(steps))
-        if copies and regularizer.needs_radius:
-            self._warn(
-                f'{copies} points have {self.n_neighbors_} or more copies; '
-                f'their sigma is that among points that are distinct')
+        self._tell_of_radius(regularizer, radius, copies, X.shape[1])
         scale = self._unit(X, sigma)
         x, radius = send(X * scale if scale != 1 else X, device), \
             device.send(radius * numpy.float32(scale))
@@ -207,6 +199,19 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if not restarts.is_stopped:
             self._inspect(X)
         return self
+
+    def _tell_of_radius(self, regularizer, radius, copies, d):
+        """Says what xi came to, and how many points are copies."""
+        if hasattr(self, 'xi_'):
+            del self.xi_
+        for _, part in parts_of(regularizer):
+            if isinstance(part, VAT):
+                steps = part.step(radius, d)
+                self.xi_ = float(backend.get_array_module(steps).median(steps))
+        if copies and regularizer.needs_radius:
+            self._warn(
+                f'{copies} points have {self.n_neighbors_} or more copies; '
+                f'their sigma is that among points that are distinct')
 
     def _train(self, seed, session, *, x, y, radius, indices, weight, start,
                scale):

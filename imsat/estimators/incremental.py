@@ -39,10 +39,10 @@ class Incremental(TrainedEstimator):
         sigma_t(x) is among the points of the chunk, and larger than among
         all data: take chunks of thousands, or a smaller ``alpha``.
 
-        ``labels_`` or ``codes_`` are those of the chunk, ``objective_`` is
-        the mean of its steps, ``n_iter_`` the number of chunks, and what Adam
-        gathers goes on, in copies and pickles too.  If it fails, the
-        estimator is as before.
+        ``labels_`` or ``codes_``, ``n_neighbors_``, ``xi_`` and ``warnings_``
+        are those of the chunk, ``objective_`` is the mean of its steps,
+        ``n_iter_`` the number of chunks, and what Adam gathers goes on, in
+        copies and pickles too.  If it fails, the estimator is as before.
 
         Raises:
             InputError: Also for an uneven prior or delta, which need all
@@ -53,8 +53,9 @@ class Incremental(TrainedEstimator):
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
         found, indices = self._neighbors(X, regularizer.needs_neighbors)
-        sigma, _ = self._sigma(send(X, device), found)
+        sigma, copies = self._sigma(send(X, device), found)
         radius = self._radius(sigma)
+        self._tell_of_radius(regularizer, radius, copies, X.shape[1])
         if not stream:
             stream.update(seed=self._seed(), chunks=0, steps=0, log=[],
                           scale=self._unit(X, sigma))
@@ -123,8 +124,10 @@ class Incremental(TrainedEstimator):
                                  'and no neighbours; give two or more')
             self._check_neighbors(X)
             self._check_alpha()
-        if is_first or not hasattr(self, 'batch_size_'):
-            for name, value in self.settle(X).items():
+            self.warnings_ = []
+        stays = not is_first and hasattr(self, 'batch_size_')
+        for name, value in self.settle(X).items():
+            if name == 'n_neighbors' or not stays:
                 setattr(self, f'{name}_', value)
         return X
 
