@@ -202,8 +202,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _tell_of_radius(self, regularizer, radius, copies, d):
         """Says what xi came to, and how many points are copies."""
-        if hasattr(self, 'xi_'):
-            del self.xi_
+        self.__dict__.pop('xi_', None)
         for _, part in parts_of(regularizer):
             if isinstance(part, VAT):
                 steps = part.step(radius, d)
