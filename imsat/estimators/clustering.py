@@ -78,8 +78,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         """``objective``, or else the ClusteringObjective of the arguments."""
         if self.objective is not None:
             return self.objective
-        return ClusteringObjective(self.lam, *self._mu_and_prior(),
-                                   self.delta)
+        mu, prior = self._mu_and_prior()
+        return ClusteringObjective(self.lam, mu, prior, self.delta)
 
     def _mu_and_prior(self, goes_on=True):
         """What is asked for; where nothing is, what a fit has chosen, if this

@@ -51,7 +51,7 @@ class All(Restarts):
         best = most_alike(restarts)
         if model.select != 'consensus':
             return {**self.fitted[best], 'best_restart_': best}
-        joined, reference = range(len(restarts)), best
+        joined, reference = [*range(len(restarts))], best
         if self.is_stopped:  # the best alone, in as many networks
             joined, reference = [best] * self.n, 0
         # Copies, whose outputs change places.
@@ -81,7 +81,7 @@ class Halving(Restarts):
     def __init__(self, model, n, steps):
         super().__init__(model, n, steps)
         self.ranks: list[Any] = [None] * n
-        self.kept = None
+        self.kept: Any = None
 
     def run(self, train, n_jobs=1):
         model, n = self.model, self.n
