@@ -316,7 +316,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """A copy of a network that was fitted with another ``center_`` and
         ``deviation_``, which says the same of points as they are moved now.
         """
-        network = self._network()
+        network = self._networks(1)
         serializers.NpzDeserializer(
             serializers.npz.serialize(encoder)).load(network)
         layer = network.l1

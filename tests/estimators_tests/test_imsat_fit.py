@@ -68,3 +68,17 @@ def test_copies_in_a_chunk_are_told_of():
     model.partial_fit(X)
     assert not any('copies' in note for note in model.warnings_)
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize('cls', [IMSATClustering, IMSATHasher])
+def test_numbers_that_others_draw_stay_where_they_are(cls, tmp_path):
+    numpy.random.seed(3)
+    expected = numpy.random.random_sample()
+    model = cls(3, **SMALL)
+    numpy.random.seed(3)
+    model.fit(X)
+    model.set_params(warm_start=True).fit(X + 1)
+    model.partial_fit(X)
+    model.save(tmp_path / 'model.npz')
+    cls.load(tmp_path / 'model.npz').transform(X)
+    assert numpy.random.random_sample() == expected
