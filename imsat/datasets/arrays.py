@@ -16,7 +16,7 @@ from imsat.datasets.folders import (
     PIXELS, SUFFIXES, files_below, not_hidden, scale_pixels)
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
-    check_labels, check_numbers, check_points)
+    all_missing, check_labels, check_numbers, check_points, usable_labels)
 from imsat.datasets.preparation import (
     BYTES, NUMBERS, SCALED, Preparation)
 from imsat.devices import available_memory
@@ -170,7 +170,11 @@ def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
         x = x.then(scale_pixels) if isinstance(x, OnDisk) \
             else scale_pixels(x)
         notes.append(PIXELS)
-    x, y = check_points(x, y, path)
+    x = check_points(x, path)
+    if y is not None:
+        labels = y
+        y = usable_labels(lambda: check_labels(labels, x.shape[0], path),
+                          lambda: all_missing(labels), path, like is None)
     return Dataset(Path(path.name.removesuffix('.gz')).stem, x, y, None
                    if image_shape is None else tuple(image_shape.tolist()),
                    notes, preparation=Preparation(
@@ -252,16 +256,27 @@ def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
                          f'of its groups train and test; write it so')
     for part in x:
         check_numbers(part, path)
+    if len({part.shape[1:] for part in x}) > 1:
+        raise InputError(f'train and test of {path} differ in the shape of '
+                         f'their points; write both alike')
+    labels = usable_labels(
+        lambda: _joined(x, y, path),
+        lambda: all(part is None or all_missing(part) for part in y), path,
+        like is None)
+    return as_dataset(path, numpy.concatenate(x), labels, size=size,
+                      like=like)
+
+
+def _joined(x, y, path):
+    """The labels of both parts, or None; InputError if they don't fit."""
     y = [labels if labels is None else check_labels(labels, len(part), path)
          for part, labels in zip(x, y)]
-    if len({part.shape[1:] for part in x}) > 1 or len({
-            part if part is None else (part.dtype.kind == 'U', part.shape[1:])
+    if len({part if part is None else (part.dtype.kind == 'U', part.shape[1:])
             for part in y}) > 1:
-        raise InputError(f'train and test of {path} differ in the shape of '
-                         f'their points or the kind of their labels, or only '
-                         f'one has labels; write both alike')
-    return as_dataset(path, numpy.concatenate(x), None if y[0] is None
-                      else numpy.concatenate(y), size=size, like=like)
+        raise InputError(f'train and test of {path} differ in the kind of '
+                         f'their labels, or only one has labels; write both '
+                         f'alike')
+    return None if y[0] is None else numpy.concatenate(y)
 
 
 def _member(h5py, group, name):

@@ -13,7 +13,8 @@ import scipy.sparse
 from imsat.datasets import arrays, documents, folders, tables
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
-from imsat.datasets.points import MISSING, NAMELESS, check_labels
+from imsat.datasets.points import (
+    MISSING, NAMELESS, all_missing, check_labels, usable_labels)
 from imsat.datasets.preparation import (
     BYTES, NUMBERS, SCALED, Preparation)
 from imsat.datasets.sources import SOURCES, Files
@@ -146,9 +147,11 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
                                 '--labels')
         beside = as_path(labels)
         # A text says what is missing as a table does.
-        data.y = check_labels(
-            read_labels(beside), n, labels,
-            missing=MISSING if beside.name.endswith(TEXTS) else NAMELESS)
+        missing = MISSING if beside.name.endswith(TEXTS) else NAMELESS
+        y = read_labels(beside)
+        data.y = usable_labels(
+            lambda: check_labels(y, n, labels, missing=missing),
+            lambda: all_missing(y, missing), labels, like is None)
     shape = size or (like and like.image_shape)
     if data.image_shape is None and shape and data.documents is None:
         if math.prod(shape) != d and size:

@@ -1,5 +1,6 @@
 """What points and labels have to be, wherever they are from."""
 import typing
+import warnings
 
 import numpy
 import scipy.sparse
@@ -16,22 +17,20 @@ NAMELESS = {'', 'nan'}
 
 
 def check_points(
-        x: typing.Any, y: typing.Any, source: typing.Any,
+        x: typing.Any, source: typing.Any,
         place: typing.Callable[[int], str] = 'row {}'.format,
-        names: list | None = None
-        ) -> tuple[typing.Any, numpy.ndarray | None]:
-    """x as float32 and y, if they can be clustered.
+        names: list | None = None) -> typing.Any:
+    """x as float32, if that can be clustered.
 
     Args:
         x (array, scipy.sparse.csr_matrix or OnDisk): As a file holds them.
-        y (array): Likewise.
         source: Where they are from.
         place: Says where a row is.
         names (list): What the columns are called; numbers from 0 by default.
 
     Raises:
         InputError: For anything but numbers, all finite, in a table of
-            points, and for labels that are not one for each point.
+            points.
     """
     if not scipy.sparse.issparse(x) and not isinstance(x, OnDisk):
         x = numpy.asarray(x)
@@ -54,10 +53,7 @@ def check_points(
         raise InputError(f'x of {source} has {n_bad} values that are NaN '
                          f'or infinite, the first in {place(row)}, column '
                          f'{names[column]}{counted}; remove or replace them')
-    x = _as_float32(x, source, place, names, counted)
-    if y is not None:
-        y = check_labels(y, x.shape[0], source, place)
-    return x, y
+    return _as_float32(x, source, place, names, counted)
 
 
 def check_numbers(x: typing.Any, source: typing.Any) -> None:
@@ -94,15 +90,44 @@ def check_labels(
     return y
 
 
+def usable_labels(check: typing.Callable[[], numpy.ndarray | None],
+                  are_missing: typing.Callable[[], bool],
+                  source: typing.Any, needed: bool) -> numpy.ndarray | None:
+    """What ``check()`` returns.  Where labels are not needed, None if all of
+    them are missing, and, with a warning, for those that it refuses."""
+    if needed:
+        return check()
+    if are_missing():
+        return None
+    try:
+        return check()
+    except InputError as e:
+        warnings.warn(f'the labels of {source} are left out, as none are '
+                      f'needed here: {e}')
+        return None
+
+
+def all_missing(y: numpy.ndarray,
+                missing: typing.Collection[str] = NAMELESS) -> bool:
+    """Whether no label in an array says anything."""
+    y = y.ravel()
+    return bool((y != y).all()) or y.dtype.kind in 'SU' and all(
+        _is_missing(label.item(), missing) for label in y)
+
+
 def refuse_missing(values: typing.Iterable, source: typing.Any,
                    place: typing.Callable[[int], str], what: str,
                    missing: typing.Collection[str] = MISSING) -> None:
     """Raises InputError for a text that says that there is none."""
     for row, value in enumerate(values):
-        text = value if isinstance(value, str) else value.decode('latin-1')
-        if text.strip().lower() in missing:
+        if _is_missing(value, missing):
             raise InputError(f'{place(row)} of {source} has no {what} '
                              f'({value!r}); give it one or remove it')
+
+
+def _is_missing(value, missing):
+    text = value if isinstance(value, str) else value.decode('latin-1')
+    return text.strip().lower() in missing
 
 
 def _values(x):

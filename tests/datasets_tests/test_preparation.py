@@ -9,7 +9,7 @@ import scipy.sparse
 from PIL import Image
 
 from imsat import InputError
-from imsat.datasets import Preparation, arrays, load_dataset
+from imsat.datasets import Preparation, arrays, load_dataset, mnist
 
 TABLE = 'id,b,a,kind\n7,2,1,u\n8,4,3,v\n'
 
@@ -152,6 +152,131 @@ def test_texts_given_by_number(tmp_path, text):
         new(tmp_path, 'opinion,title\nwine,beer\nbeer,wine\n', how)
 
 
+# --- Labels, which nothing needs
+
+NONE = {'blank': ['', '', ''], 'of several kinds': ['', ' NA', 'nan'],
+        'text': ['None', 'null', '?']}
+SOME = {'partly blank': (['u', '', 'v'], 'has no (label|value)'),
+        'twice': (['1', '1.0', '2'], 'labels 1 and 1.0')}
+
+
+def write_labels(path, labels):
+    frame = pandas.DataFrame({'a': [1, 3, 5], 'b': [2, 4, 6],
+                              'kind': labels, 'y': labels})
+    if path.suffix == '.csv':
+        frame.to_csv(path, index=False)
+    else:
+        pytest.importorskip('pyarrow')
+        frame.to_parquet(path)
+    return str(path)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('name', ['new.csv', 'new.parquet'])
+@pytest.mark.parametrize('labels', [*NONE.values(), [None] * 3, [
+    numpy.nan] * 3, [None, '', 'NA']], ids=str)
+@pytest.mark.parametrize('label', [None, 'kind', 'y'])
+def test_no_labels_in_a_table(tmp_path, how, name, labels, label):
+    """A column of them may be there."""
+    path = write_labels(tmp_path / name, labels)
+    for like in how, Preparation(2, ['a', 'b']):
+        data = load_dataset(path, like=like, label=label)
+        assert data.y is None and data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
+    with pytest.raises(InputError, match='row 1 of .* no (label|value)'
+                       if name[-1] == 't' else 'line 2 of .* no label'):
+        load_dataset(path, label=label, columns='a,b')
+
+
+@pytest.mark.parametrize('name', ['new.csv', 'new.parquet'])
+@pytest.mark.parametrize('kind', [*SOME, 'null'])
+def test_labels_of_a_table_that_can_not_be_used(tmp_path, how, name, kind):
+    labels, message = SOME.get(kind, (['u', None, 'v'],
+                                      'has no (label|value)'))
+    path = write_labels(tmp_path / name, labels)
+    with pytest.warns(UserWarning, match='the labels of .* are left out, as '
+                                         f'none are needed here: .*{message}'):
+        data = load_dataset(path, like=how)
+    assert data.y is None and data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
+    with pytest.raises(InputError, match=message):
+        load_dataset(path, label='kind', columns='a,b')
+
+
+@pytest.mark.filterwarnings('error')
+def test_no_labels_beside_texts(tmp_path):
+    (tmp_path / 'old.csv').write_text(
+        'y,review\np,red wine\nq,red beer\np,white wine\nq,white beer\n')
+    how = load_dataset(str(tmp_path / 'old.csv'), text='review').preparation
+    assert how.label == 'y'
+    data = new(tmp_path, 'review,y\nwine,\nbeer,\n', how)
+    assert data.y is None and data.documents == ['wine', 'beer']
+
+
+def write_arrays(path, y):
+    """Beside points of two columns: y, or in HDF5 its two parts."""
+    x = numpy.arange(1., 13).reshape(6, 2)
+    if path.suffix == '.npz':
+        numpy.savez(path, x=x, y=y)
+    elif path.suffix == '.npy':
+        numpy.save(path, x)
+        numpy.save(path.with_name('y.npy'), y)
+    else:
+        with pytest.importorskip('h5py').File(path, 'w') as file:
+            for part, rows in ('train', slice(4)), ('test', slice(4, None)):
+                file[f'{part}/x'] = x[rows]
+                labels = y[rows]
+                if labels is not None:
+                    file[f'{part}/y'] = labels.tolist() \
+                        if labels.dtype.kind == 'U' else labels
+    return {'labels': path.with_name('y.npy')} \
+        if path.suffix == '.npy' else {}
+
+
+@pytest.mark.filterwarnings('ignore:.*no names of columns')
+@pytest.mark.filterwarnings('error:.*left out')
+@pytest.mark.parametrize('name', ['a.npz', 'a.npy', 'a.h5'])
+@pytest.mark.parametrize('y', [[numpy.nan] * 6, [''] * 6, ['nan', *[' '] * 5]],
+                         ids=str)
+def test_no_labels_in_arrays(tmp_path, how, name, y):
+    options = write_arrays(tmp_path / name, numpy.array(y))
+    path = str(tmp_path / name)
+    data = load_dataset(path, like=how, **options)
+    assert data.y is None and data.x.shape == (6, 2)
+    with pytest.raises(InputError, match='has no label|are NaN'):
+        load_dataset(path, **options)
+
+
+@pytest.mark.filterwarnings('ignore:.*no names of columns')
+@pytest.mark.parametrize('name', ['a.npz', 'a.npy', 'a.h5'])
+@pytest.mark.parametrize('y,message', [
+    ([1, 2, 3, numpy.nan, 5, 6], 'are NaN'),
+    ([*'abcd', '', 'f'], r'row \d of .* has no label'),
+    ([1, 2, 3, 4, 5], 'give one label for each')], ids=str)
+def test_labels_of_arrays_that_can_not_be_used(tmp_path, how, name, y,
+                                               message):
+    options = write_arrays(tmp_path / name, numpy.array(y))
+    path = str(tmp_path / name)
+    with pytest.warns(UserWarning, match=f'are left out, .*{message}'):
+        data = load_dataset(path, like=how, **options)
+    assert data.y is None and data.x.shape == (6, 2)
+    with pytest.raises(InputError, match=message):
+        load_dataset(path, **options)
+
+
+@pytest.mark.filterwarnings('ignore:.*no names of columns')
+def test_labels_in_a_text_beside(tmp_path, how):
+    write_arrays(tmp_path / 'a.npy', numpy.arange(6))
+    (tmp_path / 'y.txt').write_text('NA\nnone\n?\nnull\nnan\nNaT\n')
+    options = dict(labels=tmp_path / 'y.txt')
+    assert load_dataset(str(tmp_path / 'a.npy'), like=how, **options
+                        ).y is None
+    with pytest.raises(InputError, match='row 0 of .* has no label'):
+        load_dataset(str(tmp_path / 'a.npy'), **options)
+    for kind in how, None:
+        with pytest.raises(InputError, match='there is no file'):
+            load_dataset(str(tmp_path / 'a.npy'), like=kind,
+                         labels='missing.txt')
+
+
 # --- Bytes, which are pixels or not ---
 
 BYTES = numpy.random.default_rng(0).integers(0, 256, (9, 4, 5)).astype('u1')
@@ -169,7 +294,7 @@ def write_bytes(path, x):
     elif path.suffix == '.h5':
         with pytest.importorskip('h5py').File(path, 'w') as file:
             file['x'] = x
-    elif path.suffix == '.idx3':
+    elif 'idx3' in path.name:
         path.write_bytes(struct.pack('>HBB3i', 0, 8, 3, *x.shape)
                          + x.tobytes())
     elif path.name == 'images':
@@ -279,6 +404,21 @@ def test_bytes_for_what_has_learnt_rows_of_numbers(tmp_path):
                         ).x.tolist() == ROWS.tolist()
     with pytest.raises(InputError, match='give an array of numbers'):
         load_dataset(write_bytes(tmp_path / 'b.npy', BYTES), like=how)
+
+
+def test_mnist_for_what_has_learnt_rows_of_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, 'FILES', dict.fromkeys(mnist.FILES))
+    for part, x in ('train', BYTES[:6]), ('t10k', BYTES[6:]):
+        write_bytes(tmp_path / f'{part}-images-idx3-ubyte', x)
+        (tmp_path / f'{part}-labels-idx1-ubyte').write_bytes(struct.pack(
+            '>HBBi', 0, 8, 1, len(x)) + bytes(len(x)))
+    data = load_dataset('mnist', tmp_path, like=like(tmp_path, 'a.npy', BYTES))
+    numpy.testing.assert_array_equal(data.x, PIXELS)
+    with pytest.raises(InputError, match='give rows of bytes'):
+        load_dataset('mnist', tmp_path, like=like(tmp_path, 'b.npy', ROWS))
+    with pytest.raises(InputError, match='give an array of numbers'):
+        load_dataset('mnist', tmp_path, like=like(
+            tmp_path, 'c.npy', ROWS / 255))
 
 
 def test_the_digits_are_no_bytes(tmp_path):

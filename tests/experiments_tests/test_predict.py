@@ -100,6 +100,17 @@ def test_columns_are_taken_by_their_names():
     assert lines('table', '--dataset', 'new.npz') == found
 
 
+def test_labels_may_be_blank(recwarn):
+    expected = lines('table', '--dataset', 'points.csv')
+    table = pandas.read_csv('points.csv')
+    for kinds, n in ('', 0), (['', *table['kind'][1:]], 1):
+        table.assign(kind=kinds).to_csv('blank.csv', index=False)
+        recwarn.clear()
+        assert lines('table', '--dataset', 'blank.csv') == expected
+        assert len([warning for warning in recwarn
+                    if 'labels' in str(warning.message)]) == n
+
+
 @pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
 def test_the_same_pixels_in_another_shape(tmp_path):
     pixels = RNG.randint(0, 90, (60, 4, 5)) + 160 * (numpy.arange(60) % 2

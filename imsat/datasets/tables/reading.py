@@ -12,7 +12,8 @@ import numpy
 
 from imsat.datasets import documents
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.points import check_points, refuse_missing
+from imsat.datasets.points import (
+    MISSING, check_labels, check_points, refuse_missing, usable_labels)
 from imsat.datasets.preparation import NUMBERS, Preparation
 from imsat.datasets.tables.parquet import read_parquet
 from imsat.datasets.tables.table import LEVEL, UNNAMED, counts
@@ -139,17 +140,19 @@ def _as_dataset(path, table, label, index, columns, text, like):
             'are none; give at least one beside labels and index'),
             f'--{argument}')
     titles = [repr(name) for name in names] if names else numbers
-    used = features if labels is None else [*features, labels]
-    for i in () if table.complete else used:
-        empty = numpy.concatenate([
-            part.isna().to_numpy() for part in table.column(i)])
-        if empty.any():
-            raise InputError(f'{table.place(empty.argmax())} of {path} has no '
-                             f'value in column {titles[i]}; fill it in or '
-                             f'remove it')
+    for i in features:
+        _refuse_empty(path, table, i, titles)
     y = None
     if labels is not None:
-        y = _labels(_collected(path, table.column(labels)), path, table.place)
+        def check():
+            _refuse_empty(path, table, labels, titles)
+            values = _collected(path, table.column(labels))
+            return check_labels(_labels(values, path, table.place),
+                                len(values), path, table.place)
+        y = usable_labels(check, lambda: all(
+            (part.isna() | part.astype(str).str.strip().str.lower().isin(
+                MISSING)).all() for part in table.column(labels)), path,
+            like is None)
     beside = [i for i in table.naming if i not in [labels, rows, *features]]
     if rows is None and len(beside) == 1:
         rows, = beside
@@ -176,8 +179,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
                                     y=y, index=index)
         data.notes += notes
         return data
-    x, y = check_points(table.numbers(features), y, path, table.place,
-                        [titles[i] for i in features])
+    x = check_points(table.numbers(features), path, table.place,
+                     [titles[i] for i in features])
     called = names and [names[i] for i in features]
     return Dataset(
         Path(path.name.removesuffix('.gz')).stem, x, y, notes=notes,
@@ -185,6 +188,18 @@ def _as_dataset(path, table, label, index, columns, text, like):
             x.shape[1], names=called, values=NUMBERS, **keys,
             columns=asked if asked is None or isinstance(asked, str)
             else [str(column) for column in numpy.atleast_1d(asked)]))
+
+
+def _refuse_empty(path, table, i, titles):
+    """InputError for a value of a column that is not there."""
+    if table.complete:
+        return
+    empty = numpy.concatenate([part.isna().to_numpy()
+                               for part in table.column(i)])
+    if empty.any():
+        raise InputError(f'{table.place(empty.argmax())} of {path} has no '
+                         f'value in column {titles[i]}; fill it in or remove '
+                         f'it')
 
 
 def _is_unnamed(table, i):
