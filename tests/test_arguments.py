@@ -240,7 +240,7 @@ CALLS = {
     imsat.datasets.Preparation: dict(
         dimension=4, names=list('abcd'), label=None, index=1, columns=None,
         text='a', image_shape=(2, 2), words=None,
-        made_by='gist-gray'),
+        made_by='gist-gray', values='numbers'),
     imsat.datasets.read_idx: dict(path='pixels', md5=None),
     imsat.training.IndexIterator: dict(n=6, batch_size=2, sampling='sweep',
                                        seed=0, weight=None),
