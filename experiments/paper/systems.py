@@ -46,6 +46,8 @@ class System:
                 for name, declaration in declarations(part).items()}
         if any(part.needs_radius for part in parts):
             used |= {'alpha', 'n_neighbors'}
+        if any(part.is_scale_free for part in parts):
+            used.add('xi')  # a number leaves the data in their unit
         others = {*declarations(RegularizerParameters), 'alpha', 'n_neighbors'}
         return {option_of(name, declaration) for name, declaration
                 in declarations(self.estimator).items()

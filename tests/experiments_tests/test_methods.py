@@ -107,7 +107,8 @@ def test_made_again_from_its_config(points, task):
     ('linear-rim', ['--xi', 3, '--alpha', 2, '--weight-decay', .1,
                     '--neighbor', 4, '--epochs', 2],
      ['alpha', 'neighbor', 'xi']),
-    ('imsat-rpt', ['--nearest', 5, '--neighbor', 4, '--epochs', 2],
+    # A number for xi leaves the data in their unit.
+    ('imsat-rpt', ['--nearest', 5, '--neighbor', 4, '--xi', 3, '--epochs', 2],
      ['nearest']),
     ('imsat-vat-neighbor', ['--nearest', 5, '--xi', 3, '--distortion',
                             'shift=1', '--epochs', 2], ['distortion'])])
