@@ -224,6 +224,19 @@ def test_what_ctrl_c_leaves_of_halving(step, seed, epochs, kept, steps):
     assert model.objective_ == restarts[expected].objective
 
 
+def was_stopped(model, x, message):
+    """Whether Ctrl-C in fit left what was learnt, and a warning; without a
+    message it is raised, and nothing is there."""
+    if message is None:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x)
+        assert not hasattr(model, 'objective_')
+        return False
+    with pytest.warns(CollapseWarning, match=message):
+        model.fit(x)
+    return True
+
+
 @pytest.mark.parametrize('call,message', [
     (1, None), (3, 'in round 1 of 3'), (6, 'in round 2 of 3')])
 def test_ctrl_c_while_halving_looks_at_a_restart(monkeypatch, tmp_path, call,
@@ -236,13 +249,8 @@ def test_ctrl_c_while_halving_looks_at_a_restart(monkeypatch, tmp_path, call,
     looked, calls = IMSATClustering._rank, itertools.count(1)
     monkeypatch.setattr(IMSATClustering, '_rank', rank)
     model = IMSATClustering(3, n_init=4, halving=True, **SMALL)
-    if message is None:
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(X)
-        assert not hasattr(model, 'objective_')
+    if not was_stopped(model, X, message):
         return
-    with pytest.warns(CollapseWarning, match=message):
-        model.fit(X)
     best = model.restarts_[model.best_restart_]
     assert len(model.restarts_) == min(call - 1, 4)
     last = max(r.terms['epochs'] for r in model.restarts_)
@@ -293,13 +301,8 @@ def test_ctrl_c_in_deep_hash(step, message):
     steps = itertools.count()
     model = Stopped(2, hidden=(6,), epochs=4, batch_size=X.shape[0] // 10,
                     n_init=2, random_state=0)
-    if message is None:
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(X)
-        assert not hasattr(model, 'objective_')
+    if not was_stopped(model, X, message):
         return
-    with pytest.warns(CollapseWarning, match=message):
-        model.fit(X)
     assert model.objective_ == min(r.objective for r in model.restarts_)
     numpy.testing.assert_array_equal(model.codes_, model.transform(X))
 
@@ -322,14 +325,9 @@ def test_ctrl_c_in_phases(make, epoch, phase, monkeypatch):
     model = make(3, hidden=(6,), n_code=2, epochs=4, random_state=0,
                  batch_size=30, learning_rate=.01, **dict(
                      max_epochs=2, tol=0.) if make is imsat.DEC else {})
-    if epoch is None:
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(x)
-        assert not hasattr(model, 'objective_')
+    if not was_stopped(model, x, epoch and (
+            f'stopped in {phase}, after {epoch} epochs')):
         return
-    with pytest.warns(CollapseWarning, match=f'stopped in {phase}, after '
-                                             f'{epoch} epochs'):
-        model.fit(x)
     assert model.n_iter_ == epoch
     assert ('reconstruction' in model.restarts_[0].terms) == (epoch > 4)
     numpy.testing.assert_array_equal(model.labels_, model.predict(x))
