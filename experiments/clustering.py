@@ -199,6 +199,7 @@ def save_results(out, args, data, model, more):
         names.append('cluster_samples.png')
         pictures.cluster_samples(out / names[-1], *seen.images,
                                  clusters[rows], args.clusters, args.seed)
+    save_json(out / 'result.json', result)
     shares = numpy.divide(result['sizes'], result['n'])
     sentences = [
         *about_information(
@@ -209,11 +210,10 @@ def save_results(out, args, data, model, more):
         f'{numpy.count_nonzero(result["sizes"])} of {args.clusters} clusters '
         f'are used.', *about_starts(result),
         *more_than_classes(result, data.y)]
-    save_report(out, args, seen, clusters[rows], p, result, names,
-                [*sentences, *about_sample(seen, data.x.shape[0])])
-    save_json(out / 'result.json', result)  # the last: this run is finished
     if not args.quiet:
         print_summary(out, data, result, names, sentences)
+    save_report(out, args, seen, clusters[rows], p, result, names,
+                [*sentences, *about_sample(seen, data.x.shape[0])])
 
 
 def save_answers(out, data, clusters, model):

@@ -282,12 +282,12 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
     result.update(
         **information_of_run(model.restarts_[model.best_restart_].log, most),
         **training_results(args, model))
+    save_json(out / 'result.json', result)
     sentences = said_of(args, result, frequencies(args, codes))
-    save_report(out, args, seen, len(query), codes[rows], p, result, names,
-                [*sentences, *about_sample(seen, data.x.shape[0])])
-    save_json(out / 'result.json', result)  # the last: this run is finished
     if not args.quiet:
         print_summary(out, args, result, names, sentences)
+    save_report(out, args, seen, len(query), codes[rows], p, result, names,
+                [*sentences, *about_sample(seen, data.x.shape[0])])
 
 
 def frequencies(args, codes):

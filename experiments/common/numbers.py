@@ -112,7 +112,9 @@ def run_number(args, k, out, run):
 
 
 def is_finished(folder):
-    return (folder / 'result.json').is_file()
+    """Whether a run has all that it should, the report last."""
+    return all((folder / name).is_file()
+               for name in ('result.json', 'report.html'))
 
 
 def lengths_that_differ(folder, args):

@@ -282,18 +282,18 @@ def config_below(args):
 def check_config(args, path, options, kinds, undecided):
     """Raises InputError for an option that a config.json should not have, or
     with another value than the command line takes."""
-    parameters, task = parameters_of(args.task), options.get('task')
-    if task in SYSTEMS and task != args.task:
-        raise imsat.InputError(f'{path} is that of a run of {task}.py; take '
-                               f'that script, or another file')
+    parameters = parameters_of(args.task)
+    # Of another task most options are unknown.
+    problem = Choice([args.task]).problem(options.get('task', args.task))
+    if problem:
+        raise imsat.InputError(f'{path}: task {problem}')
     unknown = options.keys() - vars(args).keys() | options.keys() & {
         *RUN_OPTIONS, 'faithful'}
     if unknown:
         raise imsat.InputError(
             f'{path} has options that are not known: '
             f'{", ".join(sorted(unknown))}; remove them')
-    kinds = {'task': Choice([args.task]), 'seed': SEED,
-             'method': Choice(SYSTEMS[args.task]),
+    kinds = {'seed': SEED, 'method': Choice(SYSTEMS[args.task]),
              'dataset': Place(optional=False),
              'threads': Whole(1, optional=True), **kinds}
     method = str(options.get('method', DEFAULT_METHOD))

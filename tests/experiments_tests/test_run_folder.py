@@ -152,27 +152,24 @@ def test_more_epochs_than_before(tmp_path, monkeypatch):
     assert not (tmp_path / 'parts' / 'model.onnx').exists()
 
 
-@pytest.mark.parametrize('script', [clustering, hashing])
-def test_a_run_is_finished_with_its_report(tmp_path, monkeypatch, undrawn,
-                                           script):
+def test_each_number_gets_its_report(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
     numpy.savez('points.npz', x=numpy.random.RandomState(0).normal(
-        size=(60, 3)), y=[0, 1] * 30)
-    args = script.get_options([
-        '--dataset', 'points.npz', '--hidden', '5', '--epochs', '1',
-        '--quiet', '--threads', '1', '--out', 'out'])
+        size=(60, 3)))
+    args = clustering.get_options([
+        '--dataset', 'points.npz', '--clusters', '2..3', '--hidden', '5',
+        '--epochs', '1', '--quiet', '--threads', '1', '--out', 'out'])
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
     with monkeypatch.context() as patch:
-        patch.setattr(script, 'write_report', interrupt)
+        patch.setattr(clustering, 'write_report', interrupt)
         with pytest.raises(KeyboardInterrupt):
-            script.run(args)
-    assert not (tmp_path / 'out' / 'result.json').exists()
+            clustering.run(args)
     args.resume = True
-    script.run(args)
-    assert (tmp_path / 'out' / 'result.json').exists()
-    assert (tmp_path / 'out' / 'report.html').exists()
+    clustering.run(args)
+    for k in 2, 3:
+        assert (tmp_path / f'out/clusters-{k}/report.html').exists()
 
 
 def test_resumed_by_its_folder_alone(tmp_path, monkeypatch):
@@ -193,7 +190,7 @@ def test_resumed_by_its_folder_alone(tmp_path, monkeypatch):
     other = clustering.get_options(
         ['--out', 'out', '--resume', '--dataset', 'points.npz'])
     assert (other.seed, other.method, other.epochs) == (0, 'imsat-vat', 'auto')
-    with pytest.raises(InputError, match='is that of a run of clustering.py'):
+    with pytest.raises(InputError, match="task is 'clustering'; choose"):
         hashing.get_options(['--out', 'out', '--resume'])
     assert clustering.get_options(
         ['--out', 'new', '--resume']).dataset == 'digits'
