@@ -13,6 +13,7 @@ that file, and what every run came to, without any data.  Of data sets whose
 runs are not there, what those files have stays.
 """
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -258,9 +259,9 @@ def joined(folder, judged, y):
                 subsets(len(p), m))[:JOINED]
             # Called as the clusters of that most like the others.
             best = values_of(runs, 'consensus', index).argmax(axis=1)
-            accuracies[m] = [clustering_scores(y, mean_of(
-                (p[i] for i in chosen), p[chosen[reference]])[0].argmax(
-                    axis=1))['accuracy']
+            accuracies[m] = [clustering_scores(y, next(mean_of(
+                [functools.partial(iter, [p[i]]) for i in chosen],
+                reference)[0]).argmax(axis=1))['accuracy']
                 for chosen, reference in zip(index, best)]
     return accuracies
 

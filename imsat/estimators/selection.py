@@ -2,6 +2,7 @@
 labels, or all are joined, or only the better half of them goes on."""
 import copy
 import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -51,13 +52,13 @@ class All(Restarts):
         best = most_alike(restarts)
         if model.select != 'consensus':
             return {**self.fitted[best], 'best_restart_': best}
-        joined, reference = [*range(len(restarts))], best
+        together, reference = [*range(len(restarts))], best
         if self.is_stopped:  # the best alone, in as many networks
-            joined, reference = [best] * self.n, 0
+            together, reference = [best] * self.n, 0
         # Copies, whose outputs change places.
         network, restart = join(
-            [self.fitted[i]['encoder_'].copy('copy') for i in joined],
-            [restarts[i] for i in joined], reference, model.make_objective(),
+            [self.fitted[i]['encoder_'].copy('copy') for i in together],
+            [restarts[i] for i in together], reference, model.make_objective(),
             self.weight)
         return dict(encoder_=network, best_restart_=len(restarts),
                     restarts_=[*restarts, restart])
@@ -206,29 +207,33 @@ def pairwise_agreement(clusterings):
 
 def mean_of(tables, reference, weight=None):
     """The mean of some tables of probabilities, shape (N, K), whose clusters
-    are first called as those of ``reference`` are, with which they have most
-    in common, by the Hungarian algorithm; and the orders of that, each (K,).
+    are first called as those of one of them are, with which they have most
+    in common, by the Hungarian algorithm.
 
     Args:
-        tables (iterable): They are taken one at a time.
+        tables (list): Of each a function () to its rows, some at a time.
+        reference (int): Which of them the others are like.
         weight (array): Of the points, shape (N,); None for all alike.
+
+    Returns:
+        tuple: The mean, some rows at a time, and how the clusters of each
+        are called, arrays of shape (K,).
     """
-    if weight is not None:
-        reference = reference * weight[:, None]
-    orders = []
+    def weighted():
+        start = 0
+        for p in tables[reference]():
+            yield p if weight is None \
+                else p * weight[start:start + len(p), None]
+            start += len(p)
+    orders = [linear_sum_assignment(
+        sum(like.T @ p for like, p in zip(weighted(), table())),
+        maximize=True)[1] for table in tables]
 
-    def renamed():
-        for p in tables:
-            orders.append(order_like([(reference, p)]))
-            yield p.take(orders[-1], axis=1)
-    return sum(renamed()) / len(orders), orders
-
-
-def order_like(pairs):
-    """How clusters are called as those they have most in common with, shape
-    (K,), from some rows at a time of two tables of probabilities."""
-    return linear_sum_assignment(
-        sum(reference.T @ p for reference, p in pairs), maximize=True)[1]
+    def means():
+        for parts in zip(*(table() for table in tables)):
+            yield sum(p.take(order, axis=1) for p, order
+                      in zip(parts, orders)) / len(orders)
+    return means(), orders
 
 
 def join(networks, restarts, reference, objective, weight=None):
@@ -237,27 +242,16 @@ def join(networks, restarts, reference, objective, weight=None):
     Returns:
         tuple: The Ensemble, and the Restart of what it says.
     """
-    def tables_of(restart):  # of many points on disk, some at a time
+    def probabilities(restart):  # of many points on disk, some at a time
         return (softmax(block) for _, block in blocks_of(restart.logits))
-
-    def weighted(tables):
-        start = 0
-        for p in tables:
-            yield p if weight is None \
-                else p * weight[start:start + len(p), None]
-            start += len(p)
-    like = restarts[reference]
-    orders = [order_like(zip(weighted(tables_of(like)), tables_of(restart)))
-              for restart in restarts]
+    means, orders = mean_of(
+        [functools.partial(probabilities, restart) for restart in restarts],
+        reference, weight)
     for network, order in zip(networks, orders):
         reorder(network.last, order)
-
-    def logarithms():
-        for tables in zip(*map(tables_of, restarts)):
-            p = sum(p.take(order, axis=1) for p, order
-                    in zip(tables, orders)) / len(orders)
-            yield numpy.log(p.clip(1e-30)).astype(numpy.float32)
-    logits = joined(logarithms(), len(like.logits))
+    like = restarts[reference]
+    logits = joined((numpy.log(p.clip(1e-30)).astype(numpy.float32)
+                     for p in means), len(like.logits))
     information = information_of(objective, logits, weight)
     # R of the mean is at most the mean of R, as the KL is convex.
     sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))

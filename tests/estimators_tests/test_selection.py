@@ -225,10 +225,14 @@ def test_clusters_are_called_alike_by_weight():
     first = numpy.array([[1., 0], [1, 0], [0, 1]])
     second = numpy.array([[1., 0], [1, 0], [1, 0]])
     for weight, order in (None, [0, 1]), (numpy.array([1., 1, 9]), [1, 0]):
-        mean, orders = mean_of([first, second], first, weight)
-        assert orders[1].tolist() == order
-        numpy.testing.assert_array_equal(
-            mean, (first + second[:, order]) / 2)
+        for step in 1, 2, 3:  # so many rows at a time
+            means, orders = mean_of([
+                lambda table=table: (table[start:start + step]
+                                     for start in range(0, 3, step))
+                for table in (first, second)], 0, weight)
+            assert orders[1].tolist() == order
+            numpy.testing.assert_array_equal(
+                numpy.concatenate([*means]), (first + second[:, order]) / 2)
 
 
 def test_the_last_layer_is_that_of_the_outputs():
