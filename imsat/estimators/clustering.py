@@ -84,7 +84,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _mu_and_prior(self, goes_on=True):
         """What is asked for; where nothing is, what a fit has chosen, if this
         goes on from it, but not what it was asked for."""
-        chosen = getattr(self, '_chosen', ()) if goes_on else ()
+        chosen = () if not goes_on else getattr(self, '_chosen', [
+            # A pickle of before does not say it.
+            name for name in ('mu', 'prior') if hasattr(self, f'{name}_')])
         mu, prior = self.mu, self.prior
         if mu == AUTO:
             mu = self.mu_ if 'mu' in chosen else ClusteringObjective.mu

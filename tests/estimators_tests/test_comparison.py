@@ -447,3 +447,13 @@ def test_a_seed_that_was_drawn_makes_both_starts_again():
     again = imsat.IMSATClustering(
         4, **{**OPTIONS, 'random_state': seeds[0]}).fit(X)
     assert again.objective_ == model.objective_
+
+
+def test_a_pickle_of_before_goes_on_with_what_was_chosen():
+    model = imsat.IMSATClustering(2, **{**OPTIONS, 'epochs': 1}).fit(X)
+    model.mu_, model.prior_ = 1., numpy.array([.8, .2])
+    assert model.make_objective().mu == 1
+    del model._chosen  # which it does not have
+    objective = model.make_objective()
+    assert objective.mu == 1 and objective.prior.tolist() == [.8, .2]
+    assert imsat.IMSATClustering(2).make_objective().mu == 4
