@@ -1,5 +1,6 @@
 """A folder of images, PNG or JPEG."""
 import contextlib
+import os
 import struct
 import typing
 import warnings
@@ -175,13 +176,14 @@ def not_hidden(folder: Path) -> Iterator[Path]:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """All that is no folder in a folder and in those below it, hidden ones
-    left out.  Links to folders are not followed, for they may lead in a
-    circle, but given as they are."""
-    for path in not_hidden(folder):
-        if path.is_dir() and not path.is_symlink():
-            yield from files_below(path)
-        else:
-            yield path
+    and those that can't be read left out.  Links to folders are not followed,
+    for they may lead in a circle, but given as they are."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != '.']
+        links = [name for name in folders if os.path.islink(
+            os.path.join(place, name))]
+        yield from (Path(place, name) for name in [*files, *links]
+                    if name[0] != '.')
 
 
 def _images_among(paths):

@@ -102,8 +102,7 @@ def usable_labels(check: typing.Callable[[], numpy.ndarray | None],
     try:
         return check()
     except InputError as e:
-        warnings.warn(f'the labels of {source} are left out, as none are '
-                      f'needed here: {e}')
+        warnings.warn(f'the labels of {source} are left out: {e}')
         return None
 
 

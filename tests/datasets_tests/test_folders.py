@@ -1,4 +1,6 @@
+import functools
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -50,6 +52,21 @@ def test_folders_are_classes(tmp_path):
     assert data.image_shape == (5, 4, 3)
     numpy.testing.assert_array_equal(
         data.x.reshape(3, 5, 4, 3), COLOUR[[2, 1, 0]] / numpy.float32(128) - 1)
+
+
+def test_folders_that_can_not_be_read_are_left_out(tmp_path, monkeypatch):
+    """As lost+found of a disk."""
+    for i, place in enumerate(('cat/1.png', 'dog/1.png', 'lost/1.png')):
+        save(tmp_path / place, GREY[i])
+    def look(whole, path='.'):
+        if os.fspath(path).endswith('lost'):  # nothing stops root
+            raise PermissionError(path)
+        return whole(path)
+    for name in 'scandir', 'listdir':
+        monkeypatch.setattr(os, name, functools.partial(
+            look, getattr(os, name)))
+    with pytest.warns(UserWarning, match='such as .*lost'):
+        assert load(tmp_path).index == ['cat/1.png', 'dog/1.png']
 
 
 @pytest.mark.filterwarnings('error')

@@ -115,6 +115,22 @@ def test_columns_given_by_number(tmp_path, asked, content, y, index):
     assert (data.y if y is None else data.y.tolist()) == y
 
 
+def test_columns_without_names_where_there_were_some(tmp_path):
+    (tmp_path / 'old.csv').write_text('kind,name,a,b\nu,p,5,6\nv,q,7,8\n')
+    how = load_dataset(str(tmp_path / 'old.csv'), label=1, index=2).preparation
+    for content, options in (
+            ('1,2\n3,4\n', {}), ('r,1,2\ns,3,4\n', dict(index=1)),
+            ('v,r,1,2\nw,s,3,4\n', dict(index=2, label=1))):
+        with pytest.warns(UserWarning, match='has no names'):
+            data = new(tmp_path, content, how, **options)
+        assert data.x.tolist() == [[1, 2], [3, 4]]
+        assert data.index == (options and ['r', 's'] or None)
+    with pytest.raises(InputError, match="the label of .* is 'kind'; .*--la"):
+        new(tmp_path, 'v,r,1,2\nw,s,3,4\n', how)
+    with pytest.raises(InputError, match="the index of .* 'name'; .*--index"):
+        new(tmp_path, 'v,r,1,2\nw,s,3,4\n', how, label=1)
+
+
 def test_numbers_of_columns_without_names(tmp_path):
     (tmp_path / 'old.csv').write_text('u,p,5,6\nv,q,7,8\n')
     how = load_dataset(str(tmp_path / 'old.csv'), label=1, index='2', columns=[
@@ -193,8 +209,8 @@ def test_labels_of_a_table_that_can_not_be_used(tmp_path, how, name, kind):
     labels, message = SOME.get(kind, (['u', None, 'v'],
                                       'has no (label|value)'))
     path = write_labels(tmp_path / name, labels)
-    with pytest.warns(UserWarning, match='the labels of .* are left out, as '
-                                         f'none are needed here: .*{message}'):
+    with pytest.warns(UserWarning, match='the labels of .* are left out: .*'
+                                         f'{message}'):
         data = load_dataset(path, like=how)
     assert data.y is None and data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
     with pytest.raises(InputError, match=message):
@@ -255,7 +271,7 @@ def test_labels_of_arrays_that_can_not_be_used(tmp_path, how, name, y,
                                                message):
     options = write_arrays(tmp_path / name, numpy.array(y))
     path = str(tmp_path / name)
-    with pytest.warns(UserWarning, match=f'are left out, .*{message}'):
+    with pytest.warns(UserWarning, match=f'are left out: .*{message}'):
         data = load_dataset(path, like=how, **options)
     assert data.y is None and data.x.shape == (6, 2)
     with pytest.raises(InputError, match=message):

@@ -494,6 +494,15 @@ def anywhere(request, monkeypatch):
             monkeypatch.setattr(module, 'LARGE', 1)
 
 
+def test_an_index_called_y_holds_no_labels(tmp_path, anywhere):
+    path = tmp_path / 'a.parquet'
+    pandas.DataFrame({'a': [1., 2, 3, 4]}, pandas.MultiIndex.from_product(
+        [[0, 1], [5, 6]], names=['y', 'x'])).to_parquet(path)
+    data = load_dataset(str(path))
+    assert data.y is None and data.names == ['a']
+    assert load_dataset(str(path), label='y').y.tolist() == [0, 0, 1, 1]
+
+
 INDICES = {
     'text': pandas.Index([*'uvw']), 'numbers': pandas.Index([7, 3, 9]),
     'fractions': pandas.Index([.5, .25, 4]),

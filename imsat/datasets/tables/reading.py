@@ -118,7 +118,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
         ('label', label), ('index', index), ('text', text)))
     if texts is None and like is not None and like.text is not None:
         raise _no_such_column(path, like.text)
-    if labels is None and names and 'y' in names:
+    if labels is None and names and 'y' in names \
+            and names.index('y') not in table.naming:
         labels = names.index('y')
     aside = {labels, rows, *table.naming}
     if texts is not None and columns is not None:
@@ -130,6 +131,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
         features = [texts]
     elif columns is None:
         features = [i for i in range(width) if i not in aside]
+        if like is not None and len(features) != like.dimension:
+            _refuse_lost(path, table, like, label=labels, index=rows)
         _warn(path, table, features)
     twice = len(set(features)) < len(features)
     if twice or not features or labels in features:
@@ -229,6 +232,18 @@ def _found_again(kept, table, is_old):
     places = table.names if isinstance(kept, str) and table.names \
         and kept in table.names else numbers
     return places.index(kept) if kept in places else None
+
+
+def _refuse_lost(path, table, like, **found):
+    """InputError for columns beside the features that had names where it was
+    learnt from, and that are not found among columns without."""
+    for argument, i in found.items():
+        kept = getattr(like, argument)
+        if i is None and table.names is None and isinstance(kept, str):
+            raise InputError(
+                f'columns of {path} have no names, and the {argument} of what '
+                f'was learnt from is {kept!r}; give the number of that column '
+                f'(--{argument}), or names as there')
 
 
 def _no_such_column(path, column):
