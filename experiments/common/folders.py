@@ -68,7 +68,10 @@ def run_folder(args, data):
             refuse_another(out, before, {
                 key: value for key, value in config['options'].items()
                 if not (goes_on_to_more and key in EXTENDABLE)})
-            refuse_another(out, earlier.get('data', {}), config['data'])
+            # How notes tell of the same points may have changed.
+            refuse_another(out, earlier.get('data', {}), {
+                key: value for key, value in config['data'].items()
+                if key != 'notes'})
             if not (args.resume or is_finished):
                 raise imsat.InputError(
                     f'{out} holds a run that was interrupted; go on with it '

@@ -72,6 +72,16 @@ def test_what_learnt_nothing_gives_way(tmp_path):
     assert load_json(tmp_path / 'config.json')['options']['seed'] == 2
 
 
+def test_notes_may_be_other_words(tmp_path):
+    """Of the same points, as a later version has them."""
+    for number in 0, 1:
+        with enter(tmp_path, resume=True, data={**DATA, 'notes': [number]}):
+            (tmp_path / 'log').touch()
+    with pytest.raises(InputError, match='another sha256'):
+        with enter(tmp_path, resume=True, data={**DATA, 'sha256': 'b'}):
+            pass
+
+
 def test_an_interrupted_run_is_not_lost(tmp_path):
     with enter(tmp_path, seed=1):
         (tmp_path / 'snapshot-000001.npz').touch()
