@@ -62,10 +62,9 @@ def classes_of(labels: Any, name: str = 'points'
     refusal = f'a label of the {name} is missing; leave out what has no label'
     if numpy.ma.is_masked(labels):
         raise InputError(refusal)
-    if isinstance(labels, list | tuple):
-        labels = _exact(labels)
     try:
-        labels = numpy.asarray(labels)
+        labels = numpy.asarray(
+            _exact(labels) if isinstance(labels, list | tuple) else labels)
     except ValueError:  # lists of several lengths
         labels = numpy.empty((0, 0))
     if labels.ndim == 2 and labels.shape[1] == 1:

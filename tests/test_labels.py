@@ -55,7 +55,8 @@ MISSING = {
     'no order': [decimal.Decimal('NaN'), decimal.Decimal(1)] * 20,
     'two columns': numpy.zeros((40, 2)), 'two columns of 20':
     numpy.zeros((20, 2)), 'a number': 3, 'text': 'abc', 'lists': [[0]] * 39
-    + [[0, 1]], 'no hash': numpy.array([{}] * 40, object), 'none at all': [],
+    + [[0, 1]], 'arrays of two shapes': [numpy.zeros((2, 3)), numpy.zeros(
+        (2, 4))], 'no hash': numpy.array([{}] * 40, object), 'none at all': [],
     'too few': HALVES[1:], 'too many': [*HALVES, 0]}
 
 
