@@ -819,6 +819,9 @@ def fuzz(seed, count, seconds=math.inf, only='', keep=None):
         with quiet():
             chosen = [reader for reader in readers(folder, stack)
                       if only in reader.name]
+            if not chosen:
+                raise SystemExit(f'there is no reader with {only!r} in its '
+                                 f'name')
             for reader in chosen:
                 write(reader.path, reader.files[0])
             wholes = [reader.read() for reader in chosen]
