@@ -149,7 +149,8 @@ def test_groups_that_no_plane_parts():
 
 
 @pytest.mark.parametrize('options', [
-    {}, dict(n_init=2, n_jobs=2)], ids=str)
+    {}, pytest.param(dict(n_init=2, n_jobs=2), marks=pytest.mark.slow)],
+    ids=str)
 def test_what_a_class_overrides_counts_in_all_starts(options):
     class Own(imsat.IMSATClustering):
         def __init__(self, extra=None, **others):

@@ -79,6 +79,7 @@ def test_a_run_for_each_number(options, capsys):
         run(*options, '--clusters', '2..5')
 
 
+@pytest.mark.slow
 def test_a_range_that_is_resumed_to_more(options, monkeypatch):
     options += ['--epochs', 2, '--quiet']
     run(*options)
