@@ -669,7 +669,7 @@ def test_a_fit_that_fails_leaves_what_was_fitted(make, monkeypatch):
 
     def fitted():
         return {name: id(value) for name, value in vars(model).items()
-                if name[-1] == '_'}
+                if name != 'learning_rate'}  # which is changed below
 
     def fail(*args, **kwargs):
         raise InputError('it fails once there is another centre')
