@@ -87,11 +87,11 @@ def run_folder(args, data):
 
 def refuse_own_data(args, out):
     """Raises InputError where a run in ``out`` would change its data set."""
+    data = [getattr(args, option, None)
+            for option in ('dataset', 'query', 'gallery')]
     for name in WRITTEN:
-        refuse_inputs(out / name, *(getattr(args, option, None) for option in (
-            'dataset', 'labels', 'query', 'gallery')))
-    for name in (args.dataset, *(
-            getattr(args, option, None) for option in ('query', 'gallery'))):
+        refuse_inputs(out / name, *data, getattr(args, 'labels', None))
+    for name in data:
         if name is None or name in SOURCES:
             continue
         folder = Path(name)

@@ -69,8 +69,9 @@ def run_numbers(args, data, check, run):
     numbers = list(range_of(args.clusters))
     for k in numbers:
         check(options_of_number(args, k))
-        if is_finished(folder_of(args.out, k)):
-            refuse_less(folder_of(args.out, k), args)
+        folder = folder_of(args.out, k)
+        if (folder / 'result.json').is_file():
+            refuse_less(folder, args)
     with run_folder(args, describe(data)) as out:
         results = [run_number(args, k, out, run) for k in numbers]
         for k, result in zip(numbers, results):
@@ -106,12 +107,12 @@ def folder_of(out, k):
 def run_number(args, k, out, run):
     """The result of one number, from its folder if it is finished."""
     folder = folder_of(out, k)
-    if not is_finished(folder) or lengths_that_differ(folder, args):
+    if not is_reported(folder) or lengths_that_differ(folder, args):
         run(options_of_number(args, k))
     return load_json(folder / 'result.json')
 
 
-def is_finished(folder):
+def is_reported(folder):
     """Whether a run has all that it should, the report last."""
     return all((folder / name).is_file()
                for name in ('result.json', 'report.html'))

@@ -273,7 +273,8 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
 def config_below(args):
     """The config.json of the run that is to go on, where the command line
     does not say with what data; None without."""
-    if args.resume and args.out and args.dataset is None:
+    if args.resume and args.out and args.dataset is None \
+            and getattr(args, 'query', None) is None:
         path = Path(args.out) / 'config.json'
         return path if path.exists() else None
     return None
@@ -324,14 +325,15 @@ def choose_defaults(args, digits_restarts, undecided, given):
                          if defaults.get(option) == AUTO})
     if args.method == DEFAULT_METHOD and args.dataset == 'digits':
         defaults['restarts'] = digits_restarts
+    unused = system.ignored & given
     for option in sorted(parameters_of(args.task)):
         value, is_taken = getattr(args, option), option in defaults
-        if not is_taken and value is not None and option == 'communicator':
+        is_extra = value is not None and not is_taken
+        if is_extra and option == 'communicator':
             raise imsat.InputError(
                 f'{args.method} runs on one rank; leave --communicator and '
                 f'mpiexec out')
-        if not is_taken and value is not None \
-                or option in system.ignored & given:
+        if is_extra or option in unused:
             warnings.warn(f'{args.method} makes no use of --'
                           + option.replace('_', '-'))
         if not is_taken or value is None and option not in undecided:

@@ -204,6 +204,13 @@ def test_resumed_by_its_folder_alone(tmp_path, monkeypatch):
         hashing.get_options(['--out', 'out', '--resume'])
     assert clustering.get_options(
         ['--out', 'new', '--resume']).dataset == 'digits'
+    files = ['--query', 'q.npz', '--gallery', 'g.npz', '--out', 'codes']
+    args = hashing.get_options([*files, '--seed', '5'])
+    with pytest.raises(KeyboardInterrupt):
+        with run_folder(args, {}):
+            raise KeyboardInterrupt
+    assert hashing.get_options([*files, '--resume']).seed == 0
+    assert hashing.get_options(['--out', 'codes', '--resume']).seed == 5
 
 
 def test_a_run_does_not_change_its_data(tmp_path):
