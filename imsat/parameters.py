@@ -457,8 +457,13 @@ def check_value(value):
     check_parameters(value)
 
 
+def arguments_of(cls):
+    """By parameter of a class, the estimator's argument it is made from."""
+    return {name: declaration.argument or name
+            for name, declaration in declarations(cls).items()}
+
+
 def from_arguments(cls, arguments):
     """The value of a class from a dict of an estimator's arguments."""
-    return cls(**{name: arguments[declaration.argument or name]
-                  for name, declaration in declarations(cls).items()
-                  if (declaration.argument or name) in arguments})
+    return cls(**{name: arguments[argument] for name, argument
+                  in arguments_of(cls).items() if argument in arguments})

@@ -8,7 +8,7 @@ from imsat.estimators import (
     KMeansClustering, SpectralHasher)
 from imsat.losses import REGULARIZERS
 from imsat.losses.regularizers import RegularizerParameters
-from imsat.parameters import declarations, option_of
+from imsat.parameters import arguments_of, declarations, option_of
 from paper.departures import DEPARTURES
 
 
@@ -41,17 +41,18 @@ class System:
     @property
     def ignored(self):
         """Options of its estimator that its regulariser has no use for."""
-        parts = REGULARIZERS.get(self.fixed.get('regularizer'), ())
-        used = {declaration.argument or name for part in parts
-                for name, declaration in declarations(part).items()}
-        if any(part.needs_radius for part in parts):
-            used |= {'alpha', 'n_neighbors'}
-        if any(part.is_scale_free for part in parts):
-            used.add('xi')  # a number leaves the data in their unit
-        others = {*declarations(RegularizerParameters), 'alpha', 'n_neighbors'}
-        return {option_of(name, declaration) for name, declaration
-                in declarations(self.estimator).items()
-                if parts and name in others - used}
+        parts = REGULARIZERS.get(self.fixed.get('regularizer'))
+        if parts is None:
+            return set()
+        unused = {*declarations(RegularizerParameters), 'alpha', 'n_neighbors'}
+        for part in parts:
+            unused -= {*arguments_of(part).values()}
+            if part.needs_radius:
+                unused -= {'alpha', 'n_neighbors'}
+            if part.is_scale_free:
+                unused -= {'xi'}  # a number leaves the data in their unit
+        own = declarations(self.estimator)
+        return {option_of(name, own[name]) for name in unused & own.keys()}
 
     def get_defaults(self):
         """Every argument that can be chosen, with its default."""

@@ -42,7 +42,6 @@ def learn_words(documents: Sequence[str], source: typing.Any) -> Words:
 def as_dataset(path: Path, documents: Sequence[str],
                like: Preparation | None = None,
                place: Callable[[int], str] = 'row {}'.format,
-               keys: dict[str, typing.Any] | None = None,
                **fields: typing.Any) -> Dataset:
     """The data set of some documents.
 
@@ -51,8 +50,6 @@ def as_dataset(path: Path, documents: Sequence[str],
         documents (list of str): Of it.
         like (Preparation): Whose vocabulary is taken; None learns one.
         place: Says where a document is.
-        keys (dict): The columns of the table that they are from, by the
-            names that a Preparation has for these.
         fields: Others of the Dataset.
     """
     words = like and like.words
@@ -66,7 +63,7 @@ def as_dataset(path: Path, documents: Sequence[str],
     return Dataset(
         Path(path.name.removesuffix('.gz')).stem, x, names=words.vocabulary,
         documents=list(documents), preparation=Preparation(
-            x.shape[1], words=words, values=NUMBERS, **(keys or {})), notes=[
+            x.shape[1], words=words, values=NUMBERS), notes=[
             f'{len(documents)} documents as (1 + log tf) idf, each scaled to '
             f'length 1; {note}.'], **fields)
 

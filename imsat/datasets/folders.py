@@ -12,7 +12,7 @@ import numpy
 from PIL import Image, ImageOps
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.points import NAMELESS
+from imsat.datasets.points import NAMELESS, is_missing
 from imsat.datasets.preparation import SCALED, Preparation
 from imsat.devices import available_memory
 from imsat.errors import ArgumentError, InputError
@@ -152,7 +152,7 @@ def _find(folder):
             found, others = _images_among(files_below(entry))
             below += sorted(found)
             labels += [entry.name] * len(found)
-            if found and entry.name.strip().lower() in NAMELESS:
+            if found and is_missing(entry.name, NAMELESS):
                 raise InputError(f'{entry} is a class without a name '
                                  f'({entry.name!r}); rename it')
             left_out += others if found else [entry]

@@ -166,8 +166,9 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
             raise _wrong_size(size, f'points of {name} are sparse, which are '
                                     f'not drawn')
         data.image_shape = None
+    assert data.preparation is not None  # of every reader
     data.preparation = dataclasses.replace(
-        data.preparation or Preparation(d), image_shape=data.image_shape)
+        data.preparation, image_shape=data.image_shape)
     _check_alike(name, data, like)
     return data
 

@@ -111,7 +111,7 @@ def all_missing(y: numpy.ndarray,
     """Whether no label in an array says anything."""
     y = y.ravel()
     return bool((y != y).all()) or y.dtype.kind in 'SU' and all(
-        _is_missing(label.item(), missing) for label in y)
+        is_missing(label.item(), missing) for label in y)
 
 
 def refuse_missing(values: typing.Iterable, source: typing.Any,
@@ -119,12 +119,13 @@ def refuse_missing(values: typing.Iterable, source: typing.Any,
                    missing: typing.Collection[str] = MISSING) -> None:
     """Raises InputError for a text that says that there is none."""
     for row, value in enumerate(values):
-        if _is_missing(value, missing):
+        if is_missing(value, missing):
             raise InputError(f'{place(row)} of {source} has no {what} '
                              f'({value!r}); give it one or remove it')
 
 
-def _is_missing(value, missing):
+def is_missing(value: str | bytes, missing: typing.Collection[str]) -> bool:
+    """Whether a text says that there is nothing."""
     text = value if isinstance(value, str) else value.decode('latin-1')
     return text.strip().lower() in missing
 

@@ -190,12 +190,10 @@ class DAEKMeans(Clusterer, TrainedEstimator):
         return X * numpy.float32(self.scale_)
 
     def _of_scaled(self, function, X):
-        """``function`` of all of X, scaled, as a NumPy array."""
-        device = self.encoder_.device
-        if self.shift_ and scipy.sparse.issparse(X):
-            # Once moved it has no zeros left: dense, but a batch at a time.
-            return predict(lambda x: function(self._scale(x)), X, device)
-        return predict(function, self._scale(X), device)
+        """``function`` of all of X as a NumPy array, scaled a batch at a time:
+        sparse points have no zeros left once they are moved."""
+        return predict(lambda x: function(self._scale(x)), X,
+                       self.encoder_.device)
 
     def _logits(self, X):
         X = self._check_new(X)

@@ -2,7 +2,7 @@
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from typing_extensions import Self
@@ -54,6 +54,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         >>> imsat.clustering_accuracy([0] * 100 + [1] * 100, clusters)
         1.0
     """
+    _task: ClassVar[str] = 'clustering'
+
     mu: Any = again(
         ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
         help='weight of H(Y) beside H(Y|X): 1 is Eq. 7, 4 the authors\' code; '

@@ -86,7 +86,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     """
     _accept_sparse: ClassVar[bool | str] = 'csr'
     _accept_on_disk: ClassVar[bool] = True
-    _task: ClassVar[str] = 'clustering'
+    _task: ClassVar[str]
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -175,11 +175,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             setattr(self, f'{name}_', value)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        found, indices = self._neighbors(X, max(
+        sigma, radius, indices = self._surroundings(X, max(
             regularizer.needs_neighbors, self._n_asked))
-        sigma, copies = self._sigma(send(X, device), found)
-        radius = self._radius(sigma)
-        self._tell_of_radius(regularizer, radius, copies, X.shape[1])
         scale = self._unit(X, sigma)
         x, radius = send(X * scale if scale != 1 else X, device), \
             device.send(radius * numpy.float32(scale))
@@ -200,17 +197,23 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             self._inspect(X)
         return self
 
-    def _tell_of_radius(self, regularizer, radius, copies, d):
-        """Says what xi came to, and how many points are copies."""
+    def _surroundings(self, X, k):
+        """sigma_t(x), the radius, and the indices of at least k neighbours;
+        says what xi came to, and how many points are copies."""
+        regularizer = self.make_regularizer()
+        sigma, indices = self._neighbors(X, k)
+        sigma, copies = self._sigma(send(X, self._get_device()), sigma)
+        radius = self._radius(sigma)
         self.__dict__.pop('xi_', None)
         for _, part in parts_of(regularizer):
             if isinstance(part, VAT):
-                steps = part.step(radius, d)
+                steps = part.step(radius, X.shape[1])
                 self.xi_ = float(backend.get_array_module(steps).median(steps))
         if copies and regularizer.needs_radius:
             self._warn(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
                 f'their sigma is that among points that are distinct')
+        return sigma, radius, indices
 
     def _train(self, seed, session, *, x, y, radius, indices, weight, start,
                scale):
@@ -531,13 +534,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             return numpy.zeros(len(sigma), numpy.float32)
         return (self.alpha * sigma).astype(numpy.float32)
 
-    def _sigma(self, x, found=None):
+    def _sigma(self, x, sigma=None):
         """sigma_t(x), shape (N,), float64, zeros where :meth:`_t` is 0, and
-        how many points are copies too many."""
+        how many points are copies too many; ``sigma`` if it is known."""
         t = self._t(x)
         if not t:
             return numpy.zeros(x.shape[0]), 0
-        sigma = found
         if sigma is None:
             with self._bar(x.shape[0], 'sigma') as bar:
                 sigma = neighbor_distance(

@@ -52,10 +52,8 @@ class Incremental(TrainedEstimator):
         X = self._check_chunk(X)
         device = self._get_device()
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        found, indices = self._neighbors(X, regularizer.needs_neighbors)
-        sigma, copies = self._sigma(send(X, device), found)
-        radius = self._radius(sigma)
-        self._tell_of_radius(regularizer, radius, copies, X.shape[1])
+        sigma, radius, indices = self._surroundings(
+            X, regularizer.needs_neighbors)
         if not stream:
             stream.update(seed=self._seed(), chunks=0, steps=0, log=[],
                           scale=self._unit(X, sigma))

@@ -63,15 +63,13 @@ class FusedFunction(function_node.FunctionNode):
         return backward(indexes, inputs, grad_outputs)
 
 
-def expect_floats(**types):
-    """Refuses inputs of the types that ``check_type_forward`` is given, by
-    name, if they are no floats; or float16, as the kernels do: in it sums
-    overflow, and an eps of 1e-8 is 0."""
-    for name, x in types.items():
-        type_check.expect(x.dtype.kind == 'f')
-        if type_check.eval(x.dtype) == numpy.float16:
-            raise InputTypeError(f'{name} has dtype float16; give float32 or '
-                                 f'float64')
+def expect_float(name, x):
+    """Refuses an input of ``check_type_forward`` that is no float; or float16,
+    as the kernels do: in it sums overflow, and an eps of 1e-8 is 0."""
+    type_check.expect(x.dtype.kind == 'f')
+    if type_check.eval(x.dtype) == numpy.float16:
+        raise InputTypeError(f'{name} has dtype float16; give float32 or '
+                             f'float64')
 
 
 class InformationFunction(FusedFunction):
@@ -81,7 +79,7 @@ class InformationFunction(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y',))
         y, = in_types
-        expect_floats(y=y)
+        expect_float('y', y)
         type_check.expect(y.ndim == 2)
 
     def value_and_gradient(self, y, weights, values, gy):

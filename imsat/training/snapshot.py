@@ -55,10 +55,10 @@ class Snapshot(extension.Extension):
 
 def snapshots(folder):
     """Paths of the snapshots below ``folder``, the oldest first."""
-    found = [(NAME.fullmatch(path.name), path)
-             for path in Path(folder).glob('snapshot-*.npz')]
-    return [path for _, path in sorted(
-        (int(match[1]), path) for match, path in found if match)]
+    # Longer numbers than six digits begin with no zero.
+    return sorted((path for path in Path(folder).glob('snapshot-*.npz')
+                   if NAME.fullmatch(path.name)),
+                  key=lambda path: (len(path.name), path.name))
 
 
 def resume_from(folder, trainer, epochs, made_with):

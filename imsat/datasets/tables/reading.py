@@ -1,5 +1,6 @@
 """The points, labels and index of a table."""
 import csv
+import dataclasses
 import itertools
 import re
 import typing
@@ -162,10 +163,11 @@ def _as_dataset(path, table, label, index, columns, text, like):
         notes = [f'{_which(table, rows)} is the index.']
     else:
         notes = [f'{_which(table, i)} is no feature.' for i in beside]
-    keys = {argument: None if i is None else names[i] if names else i + 1
-            for argument, i in (
-                ('label', labels), ('text', texts),
-                ('index', None if _is_unnamed(table, rows) else rows))}
+    keys: dict[str, typing.Any] = {
+        argument: None if i is None else names[i] if names else i + 1
+        for argument, i in (
+            ('label', labels), ('text', texts),
+            ('index', None if _is_unnamed(table, rows) else rows))}
     index = None
     if rows is not None:
         index = _collected(path, (
@@ -178,8 +180,10 @@ def _as_dataset(path, table, label, index, columns, text, like):
             raise ArgumentError('text', f'names a column of {path} that '
                                 f'holds no text; name another', '--text')
         refuse_missing(written, path, table.place, 'text')
-        data = documents.as_dataset(path, written, like, table.place, keys,
-                                    y=y, index=index)
+        data = documents.as_dataset(path, written, like, table.place, y=y,
+                                    index=index)
+        assert data.preparation is not None
+        data.preparation = dataclasses.replace(data.preparation, **keys)
         data.notes += notes
         return data
     x = check_points(table.numbers(features), path, table.place,
