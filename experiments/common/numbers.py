@@ -74,11 +74,6 @@ def run_numbers(args, data, check, run):
             refuse_less(folder, args)
     with run_folder(args, describe(data)) as out:
         results = [run_number(args, k, out, run) for k in numbers]
-        for k, result in zip(numbers, results):
-            if not isinstance(result.get('criteria'), dict):
-                raise imsat.InputError(
-                    f'{folder_of(out, k)} holds a run by itself; remove it, '
-                    f'or choose another --out')
         chosen = ClusterNumbers(numbers, [
             {name: numpy.array(value) for name, value
              in result['criteria'].items()} for result in results])
@@ -105,17 +100,19 @@ def folder_of(out, k):
 
 
 def run_number(args, k, out, run):
-    """The result of one number, from its folder if it is finished."""
+    """The result of one number, from its folder if all of it is there."""
     folder = folder_of(out, k)
-    if not is_reported(folder) or lengths_that_differ(folder, args):
+    if not is_whole(folder) or lengths_that_differ(folder, args):
         run(options_of_number(args, k))
     return load_json(folder / 'result.json')
 
 
-def is_reported(folder):
-    """Whether a run has all that it should, the report last."""
-    return all((folder / name).is_file()
-               for name in ('result.json', 'report.html'))
+def is_whole(folder):
+    """Whether a run has its report, and what speaks for its number, which one
+    by itself has not."""
+    result = folder / 'result.json'
+    return result.is_file() and (folder / 'report.html').is_file() \
+        and isinstance(load_json(result).get('criteria'), dict)
 
 
 def lengths_that_differ(folder, args):

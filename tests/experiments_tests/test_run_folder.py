@@ -180,6 +180,14 @@ def test_each_number_gets_its_report(tmp_path, monkeypatch, undrawn):
     clustering.run(args)
     for k in 2, 3:
         assert (tmp_path / f'out/clusters-{k}/report.html').exists()
+    # One that goes on by itself is one of several again.
+    result = load_json(tmp_path / 'out' / 'result.json')
+    clustering.run(clustering.get_options(
+        ['--out', 'out/clusters-3', '--resume', '--quiet']))
+    assert 'criteria' not in load_json(tmp_path / 'out/clusters-3/result.json')
+    clustering.run(args)
+    again = load_json(tmp_path / 'out' / 'result.json')
+    assert again['numbers'] == result['numbers']
 
 
 def test_resumed_by_its_folder_alone(tmp_path, monkeypatch):
