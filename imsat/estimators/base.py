@@ -29,7 +29,8 @@ from imsat.devices import (
 from imsat.errors import (
     CollapseWarning, DivergenceError, InputError, InputTypeError)
 from imsat.estimators.centering import (
-    LEAST, TINY, centred, check_range, find_center, find_scale)
+    LEAST, TINY, centred, check_new, check_range, find_center, find_nothing,
+    find_scale, steps_of)
 from imsat.labels import classes_of
 from imsat.links import Ensemble
 from imsat.links.encoder import HIDDEN
@@ -111,6 +112,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             float64, 0 where nothing is.
         deviation_ (array): By what every point is divided then, shape (d,),
             float64, 1 where nothing is.
+        spread_ (array): By how much the columns varied, as standard
+            deviation, shape (d,), float64, 0 where it was not asked.
         warnings_ (list of str): What was warned of, see
             :class:`imsat.CollapseWarning`.
 
@@ -242,6 +245,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         if 'center_' not in arrays:  # of 0.1.0, which neither moved nor scaled
             arrays = {'center_': numpy.zeros(d), 'deviation_': numpy.ones(d),
                       **arrays}
+        if 'spread_' not in arrays:  # of 0.1.0 and the first of 0.2.0
+            arrays['spread_'] = numpy.zeros(d)
         self.warnings_ = []
         network, like = self._networks(n_networks), self._like()
         weights = {} if network is None else \
@@ -298,7 +303,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _like(self):
         """What the fitted arrays are like, by name, but for a network's."""
         return {'center_': Like((self.n_features_in_,)),
-                'deviation_': Like((self.n_features_in_,), least=TINY)}
+                'deviation_': Like((self.n_features_in_,), least=TINY),
+                'spread_': Like((self.n_features_in_,), least=0)}
 
     def _widths(self, d):
         """Units of the layers of a network for d features, its inputs
@@ -321,19 +327,18 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
         X is float32, centred and scaled, dense unless the tags say otherwise.
         """
+        eps = steps_of(X)
         X = self._validated(X, ensure_min_samples=2)
         if y is not None:
             _, y = classes_of(y)
         self.check(X, y)
-        self.center_, self.warnings_ = numpy.zeros(X.shape[1]), []
-        self._was_stopped = False
-        self.deviation_ = numpy.ones(X.shape[1])
-        if self.scale == 'standard':
-            self.center_, self.deviation_ = find_scale(X)
-        elif self.center == 'auto' and self._may_center:
-            self.center_, notes = find_center(X)
-            for note in notes:
-                self._warn(note)
+        self.warnings_, self._was_stopped = [], False
+        self.center_, self.deviation_, self.spread_, notes = \
+            find_scale(X, eps) if self.scale == 'standard' else \
+            find_center(X, eps) if self.center == 'auto' \
+            and self._may_center else find_nothing(X)
+        for note in notes:
+            self._warn(note)
         return centred(X, self.center_, self.deviation_), y
 
     @property
@@ -369,14 +374,24 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _check_new(self, X):
         """X as :meth:`_check_data` gives it, for a fitted estimator."""
         check_is_fitted(self)
+        return centred(self._validated_new(X), self.center_, self.deviation_)
+
+    def _validated_new(self, X):
+        """New points as they came, checked against what is fitted, if
+        anything is."""
+        eps = steps_of(X)
         X = self._validated(X, reset=False)
-        check_range(X)
-        return centred(X, self.center_, self.deviation_)
+        if hasattr(self, 'center_'):
+            check_new(X, self.center_, self.deviation_, self.spread_, eps)
+        return X
 
     def _validated(self, X, **options):
-        if numpy.ma.is_masked(X):  # scikit-learn takes what is below the mask
+        # Of both scikit-learn makes numbers.
+        if numpy.ma.is_masked(X) or isinstance(X, (list, tuple)) \
+                and any(map(numpy.ma.is_masked, X)):
             raise InputError('X has values that are masked; remove those '
                              'points, or fill them in')
+        _refuse_kinds(X)
         if self._accept_on_disk:
             X = from_map(X)
         elif isinstance(X, OnDisk):
@@ -450,6 +465,33 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, 'objective_')
+
+
+def _refuse_kinds(X):
+    """InputError for dates and durations, whose number depends on their unit,
+    and for arrays of texts."""
+    if hasattr(X, 'dtype'):
+        kinds = {getattr(X.dtype, 'kind', '')}
+    else:
+        kinds = {getattr(dtype, 'kind', '')
+                 for dtype in getattr(X, 'dtypes', [''])}
+        if '' in kinds and (isinstance(X, (list, tuple))
+                            or hasattr(X, '__dataframe__')):
+            kinds.add(_kind_of_first(X))
+    if kinds & set('mM'):
+        raise InputTypeError('X has dates or durations, whose number depends '
+                             'on their unit; give them as numbers of one')
+    if kinds & set('SU'):
+        raise InputTypeError('X is an array of texts; give numbers')
+
+
+def _kind_of_first(X):
+    """The kind of dtype that the first point of a list, or of a frame of a
+    library that has no NumPy dtypes, becomes; 'O' where it is none."""
+    try:
+        return numpy.asarray(X[:1]).dtype.kind
+    except ValueError:  # said by scikit-learn
+        return 'O'
 
 
 def _number(arrays, name, kinds, path):

@@ -294,7 +294,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             raise InputError('sample_weight has values that are masked; fill '
                              'them in, with 0 for points that do not count')
         try:
-            weight = numpy.asarray(weight, numpy.float64)
+            weight = numpy.asarray(weight)
+            weight = numpy.empty(()) if weight.dtype.kind in 'cmM' \
+                else weight.astype(numpy.float64)
         except (TypeError, ValueError, OverflowError):
             weight = numpy.empty(())
         if weight.shape != (n,) or not numpy.isfinite(weight.sum()) \
@@ -454,7 +456,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         check_parameters(self)
         self.n_features_in_, self.objective_ = sizes[0], math.nan
         self.center_, self.warnings_ = numpy.zeros(sizes[0]), []
-        self.deviation_ = numpy.ones(sizes[0])
+        self.deviation_, self.spread_ = numpy.ones(sizes[0]), self.center_
         self.encoder_ = encoder
         return self
 
@@ -489,7 +491,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         zeros where the regulariser has no use for it."""
         check_parameters(self)
         self._check_alpha()
-        X = self._validated(X, reset=False)
+        X = self._validated_new(X)
         if not self.make_regularizer().needs_radius:
             return numpy.zeros(X.shape[0], numpy.float32)
         return self._radius(self._sigma(X)[0])

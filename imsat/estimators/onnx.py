@@ -9,6 +9,7 @@ from chainer import serializers
 import imsat
 from imsat.errors import InputError
 from imsat.estimators.autoencoder import DEC, DAEKMeans
+from imsat.estimators.centering import refuse_lost
 from imsat.estimators.clustering import IMSATClustering
 from imsat.estimators.deep_hash import DeepHasher
 from imsat.estimators.hashing import IMSATHasher
@@ -37,6 +38,8 @@ def check_onnx() -> None:
 def write_onnx(model, path, source='', preprocessing='', features=None):
     """What ``to_onnx`` of a fitted estimator does."""
     check_onnx()
+    refuse_lost(model.center_, model.spread_,  # of x, which is float32
+                numpy.finfo(numpy.float32).eps)
     graph = Graph()
     x = 'x'
     if model.center_.any() or (model.deviation_ != 1).any():

@@ -86,7 +86,7 @@ def encoder_from(arrays: Mapping[str, numpy.ndarray],
     with chainer.using_config('dtype', numpy.float32):
         encoder = Encoder(sizes[0], sizes[-1], sizes[1:-1])
     like = serializers.npz.serialize(encoder)
-    for name in 'center_', 'deviation_':  # of an estimator
+    for name in 'center_', 'deviation_', 'spread_':  # of an estimator
         if name in arrays:
             like[name] = numpy.zeros(sizes[0])
     check_arrays(arrays, like, path)

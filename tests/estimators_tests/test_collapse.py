@@ -3,6 +3,7 @@ import re
 import warnings
 
 import numpy
+import pandas
 import pytest
 import scipy.sparse
 from sklearn.cluster import KMeans
@@ -17,6 +18,7 @@ from imsat import (
 from imsat.estimators import clustering
 from imsat.retrieval import unpack_bits
 from imsat.storage import load_npz, save_npz
+from imsat.training.iterators import dense
 
 X, Y = make_blobs(1000, 6, centers=4, random_state=0)
 ONE = numpy.ones((1000, 1))
@@ -109,6 +111,7 @@ def test_files_of_earlier_versions_load(tmp_path):
     model.save(tmp_path / 'model.npz')
     arrays = load_npz(tmp_path / 'model.npz')
     numpy.testing.assert_array_equal(arrays.pop('center_'), numpy.zeros(6))
+    del arrays['spread_']
     save_npz(tmp_path / 'old.npz', arrays)
     old = IMSATClustering.load(tmp_path / 'old.npz')
     numpy.testing.assert_array_equal(old.transform(X), model.transform(X))
@@ -301,3 +304,76 @@ def test_when_k_means_is_not_compared_with(early):
     # After fewer steps, or with fewer points for each cluster.
     IMSATClustering(2, **{**options, 'epochs': 49}).fit(x)
     IMSATClustering(2, **{**options, 'batch_size': 9}).fit(x[-39:])
+
+
+SECONDS = 1.7e9 + 20 * numpy.arange(60)[:, None] % 60 + X[:60, :2]
+
+
+@pytest.mark.parametrize('scale', ['none', 'standard'])
+@pytest.mark.parametrize('ask', ['predict', 'transform'])
+def test_new_points_that_float32_has_lost(scale, ask):
+    model = KMeansClustering(3, scale=scale, random_state=0).fit(SECONDS)
+    for x in SECONDS, SECONDS[:1], SECONDS.astype(numpy.int64):
+        getattr(model, ask)(x)
+    for x in SECONDS.astype('f'), SECONDS[:1].astype('f'):
+        with pytest.raises(InputError, match='column 0 .* float32 has steps'):
+            getattr(model, ask)(x)
+
+
+def test_what_is_computed_in_float32_refuses_what_that_loses(tmp_path):
+    warnings.simplefilter('ignore', CollapseWarning)  # of the short training
+    model = IMSATClustering(3, epochs=2, random_state=0).fit(SECONDS)
+    with pytest.raises(InputError, match='float32 has steps'):
+        model.radius(SECONDS.astype('f'))
+    assert model.radius(SECONDS).shape == (60,)
+    with pytest.raises(InputError, match='float32 has steps'):
+        model.to_onnx(tmp_path / 'model.onnx')
+    with pytest.raises(InputError, match='float32 has steps'):
+        IMSATClustering(3, center='never', epochs=2).fit(SECONDS)
+
+
+def test_half_precision_far_from_0():
+    with pytest.raises(InputError, match='column 0 .* float16 has steps of'):
+        KMeansClustering(4).fit((X[:, :1] + 3e3).astype(numpy.float16))
+    frame = pandas.DataFrame({'a': X[:, 0], 'b': X[:, 1] + 1e8})
+    KMeansClustering(4, random_state=0).fit(frame)
+    with pytest.raises(InputError, match='column 1 .* float32 has steps of'):
+        KMeansClustering(4).fit(frame.astype({'b': 'float32'}))
+
+
+@pytest.mark.parametrize('scale', ['none', 'standard'])
+@pytest.mark.parametrize('x', [X[:, :1], X, scipy.sparse.csr_array(X)],
+                         ids=['a column', 'six', 'sparse'])
+def test_one_point_that_outweighs_the_others(scale, x):
+    KMeansClustering(4, scale=scale, random_state=0).fit(x)  # tells of nothing
+    far = numpy.insert(dense(x), 7, 1e6, axis=0)
+    far = type(x)(far) if scipy.sparse.issparse(x) else far
+    with pytest.warns(CollapseWarning, match='point 7, .* 99.9% of all var'):
+        KMeansClustering(4, scale=scale, random_state=0).fit(far)
+
+
+@pytest.mark.parametrize('x', [
+    SECONDS.astype('m8[s]'), SECONDS.astype('M8[ms]'),
+    list(SECONDS.astype('m8[s]')),
+    pandas.DataFrame(SECONDS).astype('datetime64[s]'),
+    pandas.DataFrame({'a': SECONDS[:, 0],
+                      'b': pandas.to_timedelta(SECONDS[:, 1], 's')})])
+def test_dates_and_durations_are_no_numbers(x):
+    for act in KMeansClustering(3).fit, ITQHasher(2).fit, \
+            KMeansClustering(3, random_state=0).fit(SECONDS).predict:
+        with pytest.raises(InputError, match='dates or durations'):
+            act(x)
+    with pytest.raises(InputError, match='sample_weight is not a finite'):
+        IMSATClustering(3, epochs=2).fit(
+            SECONDS, sample_weight=SECONDS[:, 0].astype('m8[s]'))
+
+
+def test_texts_complex_weights_and_masked_rows():
+    with pytest.raises(InputError, match='array of texts'):
+        KMeansClustering(3).fit(SECONDS.astype(str))
+    with pytest.raises(InputError, match='sample_weight is not a finite'):
+        IMSATClustering(3, epochs=2).fit(SECONDS, sample_weight=1j + Y[:60])
+    rows = [numpy.ma.array(row, mask=[False, i == 3])
+            for i, row in enumerate(SECONDS)]
+    with pytest.raises(InputError, match='masked'):
+        KMeansClustering(3).fit(rows)

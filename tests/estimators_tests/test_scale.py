@@ -131,3 +131,39 @@ def test_damaged_deviations(tmp_path, value):
     numpy.savez(tmp_path / 'model.npz', **arrays)
     with pytest.raises(InputError, match='deviation_ has'):
         KMeansClustering.load(tmp_path / 'model.npz')
+
+
+@pytest.mark.parametrize('n', [60, 2000, 40000])
+def test_a_column_that_varies_by_little_far_from_0(n):
+    noise = numpy.random.default_rng(0).normal(size=n)
+    # About 4,000 steps of float64, however many points there are.
+    x = numpy.c_[1e9 + 5e-4 * noise, noise[::-1]]
+    moved = x[:, 0] - 1e9  # exact
+    model = KMeansClustering(2, scale='standard', random_state=0).fit(x)
+    numpy.testing.assert_allclose(model.deviation_[0], moved.std(), 1e-9)
+    numpy.testing.assert_allclose(model.center_[0] - 1e9, moved.mean(),
+                                  rtol=0, atol=1e-6)
+    # A sum in another order is constant to a few steps.
+    x[:, 0] = .1 + .2
+    x[::2, 0] = .3
+    model = KMeansClustering(2, scale='standard', random_state=0).fit(x)
+    assert model.deviation_[0] == 1
+
+
+def test_numbers_whose_squares_float64_can_not_hold():
+    x = X.copy()
+    x[:, 2] *= 1e-170
+    with pytest.raises(InputError, match='column 2 .* hold the squares'):
+        KMeansClustering(4, scale='standard').fit(x)
+    x[:, 2] = 1e-170  # constant: nothing to hold apart
+    KMeansClustering(4, scale='standard', random_state=0).fit(x)
+
+
+def test_new_points_that_float32_can_not_hold_once_scaled():
+    x = X * [1e-30, 1, 1, 1, 1, 1]
+    model = KMeansClustering(4, scale='standard', random_state=0).fit(x)
+    model.predict(x)
+    for new in x[:3] + [1e9, 0, 0, 0, 0, 0], \
+            scipy.sparse.csr_matrix([[1e-12, 0, 0, 0, 0, 0]]):
+        with pytest.raises(InputError, match='column 0 .* times as far away'):
+            model.predict(new)
