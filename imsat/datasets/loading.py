@@ -146,11 +146,12 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
                                 f'labels itself; leave one of them out',
                                 '--labels')
         beside = as_path(labels)
-        # A text says what is missing as a table does.
-        missing = MISSING if beside.name.endswith(TEXTS) else NAMELESS
+        # A text says what is missing, and where, as a table does.
+        missing, place = (MISSING, _line_of) if beside.name.endswith(TEXTS) \
+            else (NAMELESS, 'row {}'.format)
         y = read_labels(beside)
         data.y = usable_labels(
-            lambda: check_labels(y, n, labels, missing=missing),
+            lambda: check_labels(y, n, labels, place, missing),
             lambda: all_missing(y, missing), labels, like is None)
     shape = size or (like and like.image_shape)
     if data.image_shape is None and shape and data.documents is None:
@@ -193,8 +194,7 @@ def _read(path, beside, size, like, verbose):
             raise InputError(f'{path} holds documents, and what was learnt '
                              f'from were none; give points as those')
         return documents.as_dataset(
-            path, documents.read_documents(path), like,
-            lambda row: f'line {row + 1}')
+            path, documents.read_documents(path), like, _line_of)
     if arrays.IDX.match(path.name):
         return arrays.read_images(path, size, like, beside)
     if path.suffix not in READERS:
@@ -209,14 +209,18 @@ def read_labels(path: Path) -> numpy.ndarray:
     if path.suffix == '.npy':
         return load_npy(path)
     if path.name.endswith(TEXTS):
-        return numpy.array([line.strip() for line in read_text(
-            path).rstrip('\n').split('\n')])
+        return numpy.array(read_text(path).rstrip('\n').split('\n'))
     if arrays.IDX.match(path.name):
         labels = read_idx(path)
         return labels.astype(labels.dtype.newbyteorder('='))
     raise ArgumentError('labels', f'is {path}, which is of no known kind; '
                         f'give .npy, {TEXTS[0]} with a label a line, or an '
                         f'IDX file', '--labels')
+
+
+def _line_of(row: int) -> str:
+    """Where a row of a text is, as an editor counts it."""
+    return f'line {row + 1}'
 
 
 def _check_column(argument, value):

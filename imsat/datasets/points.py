@@ -1,10 +1,14 @@
 """What points and labels have to be, wherever they are from."""
+import contextlib
 import typing
+import unicodedata
 import warnings
+from decimal import Decimal
 
 import numpy
 import scipy.sparse
 
+from imsat.datasets.texts import NUMBER
 from imsat.errors import InputError
 from imsat.on_disk import OnDisk, blocks_of
 
@@ -14,6 +18,7 @@ MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
 # Likewise in an array of texts, where NumPy writes NaN so, and for a class of
 # images, which may be called anything else.
 NAMELESS = {'', 'nan'}
+ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 
 def check_points(
@@ -69,8 +74,11 @@ def check_labels(
     """y as an array, if it has a label for each of n points, or where points
     have several, a row of 0 and 1; ``missing`` is no label.
 
+    Texts that look alike become one label.
+
     Raises:
-        InputError: For labels that are not, or that are missing.
+        InputError: For labels that are not, that are missing, or that are
+            the same number written twice.
     """
     y = y.toarray() if scipy.sparse.issparse(y) else numpy.asarray(y)
     if y.ndim == 2 and len(y) == n and y.shape[1] > 1 \
@@ -84,10 +92,32 @@ def check_labels(
         raise InputError(f'y of {source} has labels that are NaN or '
                          f'neither numbers nor text; replace them, or '
                          f'leave y out')
+    if y.dtype.kind == 'U':
+        plain = {text: unicodedata.normalize(
+            'NFC', text.translate(ZERO_WIDTH).strip())
+            for text in dict.fromkeys(y.tolist())}
+        y = numpy.array([plain[text] for text in y.tolist()], str)
     if y.dtype.kind in 'SU':
-        refuse_missing((label.item() for label in y), source, place, 'label',
-                       missing)
+        refuse_missing(y.tolist(), source, place, 'label', missing)
+        _refuse_numbers_twice(y, source)
     return y
+
+
+def _refuse_numbers_twice(y, source):
+    """InputError for texts such as 1, 1.0, 1,0 and 01, which would be several
+    classes."""
+    seen: dict[typing.Any, str] = {}
+    for label in dict.fromkeys(y.tolist()):
+        text = _as_text(label)
+        value: Decimal | str = text
+        if NUMBER.fullmatch(text):
+            # With more digits in its exponent it is hardly meant as one.
+            with contextlib.suppress(ArithmeticError):
+                value = Decimal(text.replace(',', '.'))
+        if seen.setdefault(value, text) != text:
+            raise InputError(f'{source} has labels {seen[value]} and {text}, '
+                             f'the same number written twice; write them '
+                             f'alike')
 
 
 def usable_labels(check: typing.Callable[[], numpy.ndarray | None],
@@ -126,8 +156,11 @@ def refuse_missing(values: typing.Iterable, source: typing.Any,
 
 def is_missing(value: str | bytes, missing: typing.Collection[str]) -> bool:
     """Whether a text says that there is nothing."""
-    text = value if isinstance(value, str) else value.decode('latin-1')
-    return text.strip().lower() in missing
+    return _as_text(value).strip().lower() in missing
+
+
+def _as_text(value):
+    return value if isinstance(value, str) else value.decode('latin-1')
 
 
 def _values(x):

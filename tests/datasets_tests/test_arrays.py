@@ -180,8 +180,8 @@ def test_labels(tmp_path):
     ('y.npy', X, 'one label for each'), ('y.npy', None, 'no file'),
     ('y.npy', numpy.array([None] * 6), 'without pickle'),
     ('y.txt', 'a\nb\n', 'one label for each'),
-    ('y.txt', 'a\nb\n\nd\ne\nf\n', 'row 2 .* has no label'),
-    ('y.txt', 'a\nb\nnan\nd\ne\nf\n', 'row 2 .* has no label'),
+    ('y.txt', 'a\nb\n\nd\ne\nf\n', 'line 3 .* has no label'),
+    ('y.txt', 'a\nb\nnan\nd\ne\nf\n', 'line 3 .* has no label'),
     ('y.csv', 'a\nb\n', 'no known kind'), ('y', 'a', 'no known kind')])
 def test_bad_labels(tmp_path, name, content, message):
     numpy.save(tmp_path / 'a.npy', X)
@@ -190,6 +190,44 @@ def test_bad_labels(tmp_path, name, content, message):
     elif content is not None:
         numpy.save(tmp_path / name, content)
     refused(message, tmp_path / 'a.npy', labels=tmp_path / name)
+
+
+# How rows are named, and what is missing: docs/data.md.
+@pytest.mark.parametrize('name,place,missing', [
+    ('y.txt', 'line 3', ['', 'NA', '?', '\u200b']),
+    ('y.npy', 'row 2', ['', 'nan', '\u200b']),
+    ('a.npz', 'row 2', ['', 'nan', '\u200b']),
+    ('a.h5', 'row 2', ['', 'nan', '\u200b'])])
+def test_labels_that_are_text(tmp_path, name, place, missing):
+    """As those of tables, whatever holds them."""
+    def read(labels):
+        path, options = tmp_path / name, {}
+        if name == 'a.npz':
+            numpy.savez(path, x=X, y=labels)
+        elif name == 'a.h5':
+            with pytest.importorskip('h5py').File(path, 'w') as file:
+                file.update(x=X, y=labels)
+        else:
+            numpy.save(tmp_path / 'a.npy', X)
+            if name == 'y.npy':
+                numpy.save(path, labels)
+            else:
+                path.write_text('\n'.join(labels), 'utf-8')
+            path, options = tmp_path / 'a.npy', {'labels': path}
+        return load(path, **options).y.tolist()
+    same = ['\u00e9', 'e\u0301', ' \u00e9', '\u00e9\u200b', '\ufeff\u00e9']
+    assert read([*same, 'e']) == ['\u00e9'] * 5 + ['e']
+    # Too large for a number: none of them is another.
+    large = [f'{i}e{"9" * 30}' for i in range(6)]
+    assert read(large) == large
+    assert read(['01', '1a', '2', '2,5', '1.2.3', '-']) == [
+        '01', '1a', '2', '2,5', '1.2.3', '-']
+    for one in '1.0', '01', '+1', '1,0', '10e-1':
+        with pytest.raises(InputError, match='the same number written twice'):
+            read(['1', *'abcd', one])
+    for text in missing:
+        with pytest.raises(InputError, match=f'{place} of .* has no label'):
+            read(['a', 'b', text, *'def'])
 
 
 # --- sparse

@@ -216,6 +216,7 @@ def test_kinds_of_text(parts, tmp_path, name):
         '', ' ', '""', 'nan', 'NA', 'None', '?')),
     ('a,y\n1,1.0\n2,1\n', 'labels 1.0 and 1, the same number'),
     ('a,y\n1,01\n2,1\n', 'labels 01 and 1, the same number'),
+    ('a;y\n1;1,0\n2;1\n', 'labels 1,0 and 1, the same number'),
     # Names.
     ('a,y,y\n1,u,v\n2,w,x\n', "two columns 'y'"),
     ('a, a\n1,2\n3,4\n', "two columns 'a'"),

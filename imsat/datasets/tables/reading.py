@@ -4,9 +4,7 @@ import dataclasses
 import itertools
 import re
 import typing
-import unicodedata
 import warnings
-from decimal import Decimal
 from pathlib import Path
 
 import numpy
@@ -18,7 +16,7 @@ from imsat.datasets.points import (
 from imsat.datasets.preparation import NUMBERS, Preparation
 from imsat.datasets.tables.parquet import read_parquet
 from imsat.datasets.tables.table import LEVEL, UNNAMED, counts
-from imsat.datasets.tables.text import NUMBER, read_text_table
+from imsat.datasets.tables.text import read_text_table
 from imsat.datasets.texts import most_bytes, too_large
 from imsat.errors import ArgumentError, InputError
 from imsat.storage import AnyPath
@@ -27,7 +25,6 @@ SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
 LOOKED_AT = 1 << 20  # rows, to see whether a column counts them
 # Hardly ever those of features.
 SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
-ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 
 def read_table(path: AnyPath, label: str | int | None = None,
@@ -151,8 +148,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
         def check():
             _refuse_empty(path, table, labels, titles)
             values = _collected(path, table.column(labels))
-            return check_labels(_labels(values, path, table.place),
-                                len(values), path, table.place)
+            return check_labels(numpy.array(values), len(values), path,
+                                table.place, MISSING)
         y = usable_labels(check, lambda: all(
             (part.isna() | part.astype(str).str.strip().str.lower().isin(
                 MISSING)).all() for part in table.column(labels)), path,
@@ -279,19 +276,3 @@ def _collected(path, column):
         if left < 0:
             raise too_large(path, limit)
     return values
-
-
-def _labels(values, source, place):
-    if all(isinstance(value, str) for value in values):
-        values = [unicodedata.normalize(
-            'NFC', value.translate(ZERO_WIDTH).strip()) for value in values]
-        refuse_missing(values, source, place, 'label')
-        seen = {}
-        for text in dict.fromkeys(values):
-            value = Decimal(text) if NUMBER.fullmatch(text) \
-                and ',' not in text else text
-            if seen.setdefault(value, text) != text:
-                raise InputError(f'{source} has labels {seen[value]} and '
-                                 f'{text}, the same number written twice; '
-                                 f'write them alike')
-    return numpy.array(values)

@@ -18,13 +18,12 @@ import numpy
 from imsat.datasets.points import MISSING
 from imsat.datasets.tables.table import (
     UNNAMED, Table, counts, refuse_names, stacked)
-from imsat.datasets.texts import read_parts
+from imsat.datasets.texts import NUMBER, read_parts
 from imsat.errors import InputError
 
 SEPARATORS = ',;\t| '
 SAMPLE = 100  # lines by which the separator is found
 PART = 1 << 25  # bytes that are looked at together: 14 times as many are used
-NUMBER = re.compile(r'[+-]?(\d+\.?|\d*[.,]\d+)(e[+-]?\d+)?', re.I)
 # Whole numbers with separated thousands, or numbers with three decimals.
 GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
 # Of digits and marks alone, as dates and times are: no name of a column.
