@@ -1,14 +1,17 @@
 """Documents as tf-idf."""
+import csv
 import re
 import typing
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
 
 from imsat.datasets.dataset import Dataset
+from imsat.datasets.points import MISSING, is_missing
 from imsat.datasets.preparation import NUMBERS, Preparation, Words
-from imsat.datasets.texts import read_text
+from imsat.datasets.texts import NUMBER, SEPARATORS, read_text
 from imsat.datasets.vocabulary import most_frequent
 from imsat.errors import InputError
 
@@ -72,14 +75,46 @@ def read_documents(path: Path) -> list[str]:
     """The documents of a text file, one a line.
 
     Raises:
-        InputError: For an empty line, and for a file of numbers.
+        InputError: For an empty line, and for a file of numbers, also where
+            names or labels stand beside them, which would be the words.
     """
     lines = read_text(path).rstrip('\n').split('\n')
     for number, line in enumerate(lines, 1):
         if not line.strip():
             raise InputError(f'line {number} of {path} is empty; write a '
                              f'document a line, or remove the line')
-    if all(map(ONLY_NUMBERS.fullmatch, lines)):
+    if all(map(ONLY_NUMBERS.fullmatch, lines)) or _are_table(lines):
         raise InputError(f'{path} holds numbers, and no documents, which is '
                          f'what a .txt file is read for; rename it to .csv')
     return lines
+
+
+def _are_table(lines):
+    """Whether most lines have as many values each, most of them numbers."""
+    for separator in SEPARATORS:
+        # Documents hardly ever do, so that few are looked at value by value.
+        (width, n), = Counter(len(_values(line, separator))
+                              for line in lines).most_common(1)
+        if n > len(lines) / 2 and sum(
+                len(values) == width and _are_numbers(values)
+                for values in (_values(line, separator) for line in lines)
+        ) > len(lines) / 2:
+            return True
+    return False
+
+
+def _values(line, separator):
+    if '"' in line:
+        try:
+            return next(csv.reader([line], delimiter=separator,
+                                   skipinitialspace=True))
+        except csv.Error:  # longer than a value of a table may be
+            return [line]
+    return line.split(None if separator == ' ' else separator)
+
+
+def _are_numbers(values):
+    """Whether most values are; those that are missing may have been some."""
+    numbers = sum(bool(NUMBER.fullmatch(value.strip())) for value in values)
+    missing = sum(is_missing(value, MISSING) for value in values)
+    return numbers > 0 and numbers + missing > len(values) / 2

@@ -12,6 +12,7 @@ from imsat.errors import InputError
 # Of memory, the share that a text may take before anything is made of it.
 SHARE = 1 / 8
 QUOTED = 1 << 20  # bytes: that of a table's values, csv takes far less
+SEPARATORS = ',;\t| '  # of values; a blank is any white space
 NUMBER = re.compile(r'[+-]?(\d+\.?|\d*[.,]\d+)(e[+-]?\d+)?', re.I)
 
 

@@ -149,6 +149,47 @@ def test_bad_texts(tmp_path, content, message):
     assert '\n' not in str(info.value) and 'a.txt' in str(info.value)
 
 
+def iris(separator, head=(), quote=''):
+    """Lines as UCI's iris.data has them, read by nothing but its label."""
+    rng = numpy.random.default_rng(0)
+    return [*head, *(separator.join([
+        *(f'{value:.1f}' for value in rng.normal(5 + i // 20, 1, 4)),
+        quote + ('setosa', 'versicolor', 'virginica')[i // 20] + quote])
+        for i in range(60))]
+
+
+@pytest.mark.parametrize('lines', [
+    *map(iris, (',', ';', '\t', '|', ' ', ', ', '   ')),
+    iris(',', ['sepal length,width,petal length,width,kind']),
+    iris(',', ['# of Fisher', '# 1936'], '"'),
+    [line.replace('.', ',') for line in iris(';')],
+    ['x,y,kind', *(f'{i / 7:.2f},{i / 3:.2f},kind {i % 3}'
+                   for i in range(90))],
+    # Some are missing; a text of several words; a single column.
+    [line.replace('5.', '?', 1) for line in iris(',')],
+    [line.replace('setosa', '"the setosa, of Alaska"') for line in iris(',')],
+    ['height', *(f'{i}.25' for i in range(10, 30))]])
+def test_a_table_is_not_read_by_its_words(tmp_path, lines):
+    for name in 'a.txt', 'a.txt.gz':
+        content = '\n'.join(lines).encode()
+        with pytest.raises(InputError, match='holds numbers, and no document'):
+            load(tmp_path / name, gzip.compress(content)
+                 if '.gz' in name else content)
+
+
+@pytest.mark.filterwarnings('ignore:.*no word of the vocabulary')
+@pytest.mark.parametrize('lines', [
+    [f'call 555 0{i} 12 by 2024-01-{i:02}' for i in range(10, 30)],
+    ['1 2 3', '4,5,6', '7;8;9', '10 11 12'],
+    [f'{i} 2024 4.5' for i in range(len(TEXTS) - 1)],
+    [f'{i},"a cat, a dog"' for i in range(9)], ['none'] * 9,
+    [f'he said "{i} cats' for i in range(9)]])
+def test_numbers_among_documents(tmp_path, lines):
+    """A few in lines of words, and a few lines of them."""
+    lines = [*lines, *TEXTS]
+    assert load(tmp_path / 'a.txt', '\n'.join(lines)).documents == lines
+
+
 @pytest.mark.parametrize('content,options,message', [
     ('a,b\nx,1\n,2\n', dict(text='a'), "line 3 .* has no text"),
     ('a,b\nx,1\nnan,2\n', dict(text='a'), "line 3 .* has no text"),

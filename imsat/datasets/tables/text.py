@@ -18,10 +18,9 @@ import numpy
 from imsat.datasets.points import MISSING
 from imsat.datasets.tables.table import (
     UNNAMED, Table, counts, refuse_names, stacked)
-from imsat.datasets.texts import NUMBER, read_parts
+from imsat.datasets.texts import NUMBER, SEPARATORS, read_parts
 from imsat.errors import InputError
 
-SEPARATORS = ',;\t| '
 SAMPLE = 100  # lines by which the separator is found
 PART = 1 << 25  # bytes that are looked at together: 14 times as many are used
 # Whole numbers with separated thousands, or numbers with three decimals.
