@@ -24,6 +24,7 @@ from scipy.stats import entropy
 import imsat
 from common import answers
 from common.folders import describe, run_folder
+from common.labels import labels_to_score
 from common.numbers import Numbers, check_numbers, run_numbers
 from common.options import (
     get_parser, make_model, parse, range_of, settle, table_options)
@@ -85,12 +86,16 @@ def cluster_by_kmeans(data, n_clusters, seed, scale='none'):
 
 
 def count_classes(y, source):
-    """How many classes there are, unless the labels look like measurements.
-    """
+    """How many classes there are, unless it is one, or the labels look like
+    measurements."""
     if y is None:
         raise imsat.InputError(f'{source} has no labels to count; say how '
                                f'many clusters with --clusters K')
     classes, _ = classes_of(y)
+    if len(classes) == 1:
+        raise imsat.InputError(
+            f'all labels of {source} are {classes[0]!r}, one class; say how '
+            f'many clusters with --clusters K')
     most = max(2, min(len(y) / 2, max(100, len(y) / 10)))
     if len(classes) > most or any(map(is_fraction, classes)):
         raise imsat.InputError(
@@ -145,6 +150,7 @@ def checked_model(args, data):
 def run_one(args, data, compares=False):
     """A run; ``compares`` adds what speaks for its number of clusters."""
     model = checked_model(args, data)
+    data.y = labels_to_score(data.y, args.dataset)
     settle(args, model, data.x)
     prior = getattr(model, 'prior', None)
     given = {} if prior is None else {'prior': prior.tolist()}

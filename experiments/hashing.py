@@ -24,6 +24,7 @@ import scipy.sparse
 import imsat
 from common import answers
 from common.folders import describe, run_folder
+from common.labels import labels_to_score
 from common.options import (
     get_parser, make_model, parse, settle, table_options)
 from common.report import (
@@ -114,6 +115,7 @@ def read_points(args):
     if args.query is None:
         data = load_dataset(args.dataset, args.data_dir,
                             verbose=not args.quiet, **table_options(args))
+        data.y = labels_to_score(data.y, args.dataset)
         if data.y is None:
             return data, numpy.arange(0), numpy.arange(data.x.shape[0])
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
@@ -146,7 +148,8 @@ def read_points(args):
         if query.y.dtype.kind != gallery.y.dtype.kind:
             # They would meet as other numbers, or as text.
             y = [labels.astype(object) for labels in y]
-        y = numpy.concatenate(y)
+        y = labels_to_score(numpy.concatenate(y),
+                            f'{args.query} and {args.gallery}')
     x = [query.x, gallery.x]
     if any(map(scipy.sparse.issparse, x)):
         x = scipy.sparse.vstack(x, 'csr')

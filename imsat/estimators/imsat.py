@@ -392,7 +392,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             return
         of_all = best.terms.get('marginal_entropy', 0)
         of_batches = best.log[-1].get('main/marginal_entropy', 0)
-        if of_all < LEAST_SHARE * of_batches:
+        # That of a single cluster is 0, and may be below by rounding.
+        if max(of_all, 0) < LEAST_SHARE * of_batches:
             self._warn(
                 f'H(Y) is {of_all:.3g} nats over all data and was '
                 f'{of_batches:.3g} in the batches: the running averages of '

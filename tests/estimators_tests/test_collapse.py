@@ -169,6 +169,13 @@ def test_running_averages_that_lag_are_told_of():
     assert log['main/marginal_entropy'] > 1.2 > log['all/marginal_entropy']
 
 
+def test_a_single_cluster_lags_behind_nothing():
+    """Its H(Y) is 0, but for the rounding of float32."""
+    model = IMSATClustering(1, **SHORT).fit(X)
+    assert model.warnings_ == []
+    assert abs(model.restarts_[0].log[-1]['all/marginal_entropy']) < 1e-6
+
+
 @pytest.mark.parametrize('x,options', [
     (FAR['constant'], dict(center='never')),
     # Every point the same but for one coordinate: a bit or two.

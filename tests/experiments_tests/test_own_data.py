@@ -129,6 +129,36 @@ def test_classes_are_counted(y, n):
     assert clustering.count_classes(numpy.asarray(y), 'points.csv') == n
 
 
+@pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+@pytest.mark.parametrize('name', ['a.csv', 'a.npz'])
+def test_one_class_says_nothing(name):
+    """Every answer would be right by it, and clusters are not counted so."""
+    if name == 'a.csv':
+        write(name, [f'{a},{b},cat' for a, b in X], 'a,b,y')
+    else:
+        numpy.savez(name, x=X, y=numpy.full(80, 3))
+    with pytest.raises(InputError, match="all labels of .* are ('cat'|3), "
+                                         '.* --clusters K'):
+        clustering.run(clustering.get_options(['--dataset', name, *QUICK]))
+    with pytest.warns(UserWarning, match=f'all labels of {name} are'):
+        clustering.run(clustering.get_options(
+            ['--dataset', name, '--clusters', '2', '--out', 'c', *QUICK]))
+    with pytest.warns(UserWarning, match=f'all labels of {name} are'):
+        hashing.run(hashing.get_options(
+            ['--dataset', name, '--bits', '2', '--out', 'h', *QUICK]))
+    result = load_json('c/result.json')
+    assert [result[key] for key in ('accuracy', 'nmi', 'ari', 'purity',
+                                    'kmeans')] == [None] * 5
+    assert load_json('h/result.json')['map_trapezoid'] is None
+    # Queries of one class among several are scored.
+    numpy.savez('g.npz', x=X, y=['cat' if i % 3 else 'dog'
+                                 for i in range(80)])
+    numpy.savez('q.npz', x=X[:4], y=['cat'] * 4)
+    assert set(read('q.npz', 'g.npz')[0].y) == {'cat', 'dog'}
+    with pytest.warns(UserWarning, match='all labels of q.npz and q.npz are'):
+        assert read('q.npz', 'q.npz')[0].y is None
+
+
 def read(query, gallery, *options):
     return hashing.read_points(hashing.get_options(
         ['--query', query, '--gallery', gallery, '--bits', '2', *options]))
