@@ -13,7 +13,7 @@ import scipy.sparse
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.folders import (
-    PIXELS, SUFFIXES, files_below, not_hidden, scale_pixels)
+    PIXELS, SUFFIXES, by_number, files_below, not_hidden, scale_pixels)
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
     all_missing, check_labels, check_numbers, check_points, usable_labels)
@@ -87,9 +87,7 @@ def parts_in(folder: Path) -> list[Path]:
     if not paths or any(path.suffix.lower() in SUFFIXES
                         for path in files_below(folder)):
         return []
-    return sorted(paths, key=lambda path: [
-        int(part) if i % 2 else part
-        for i, part in enumerate(re.split('([0-9]+)', path.name))])
+    return sorted(paths, key=by_number)
 
 
 def read_parts(paths: list[Path], size: Size = None,

@@ -1,6 +1,7 @@
 """A folder of images, PNG or JPEG."""
 import contextlib
 import os
+import re
 import struct
 import typing
 import warnings
@@ -34,7 +35,8 @@ FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError,
 
 def read_folder(folder: Path, size: tuple[int, int] | None = None,
                 channels: int | None = None, verbose: bool = True) -> Dataset:
-    """The images in a folder, in the order of their names.
+    """The images in a folder, in the order of their names and of the numbers
+    in these.
 
     Where they are in folders below it, these are the classes.
 
@@ -143,14 +145,14 @@ def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
 
 def _find(folder):
     """Paths of the images, their labels or None, and what is left out."""
-    entries = sorted(not_hidden(folder))
+    entries = sorted(not_hidden(folder), key=by_number)
     paths, left_out = _images_among(
         path for path in entries if not path.is_dir())
     below, labels = [], []
     for entry in entries:
         if entry.is_dir():
             found, others = _images_among(files_below(entry))
-            below += sorted(found)
+            below += sorted(found, key=by_number)
             labels += [entry.name] * len(found)
             if found and is_missing(entry.name, NAMELESS):
                 raise InputError(f'{entry} is a class without a name '
@@ -166,6 +168,14 @@ def _find(folder):
             f'folders, a class each, or none')
     return (paths, None, left_out) if paths else (
         below, numpy.array(labels), left_out)
+
+
+def by_number(path: Path) -> tuple:
+    """What orders files by the numbers in their names, 2 before 10, as they
+    are counted, and not digit by digit."""
+    return [[int(part) if i % 2 else part
+             for i, part in enumerate(re.split('([0-9]+)', name))]
+            for name in path.parts], path
 
 
 def not_hidden(folder: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Data sets by name, and files and folders of one's own."""
 import dataclasses
+import itertools
 import math
 import os
 import re
@@ -153,6 +154,8 @@ def read_file(name: AnyPath, *, label: str | int | None = None,
         data.y = usable_labels(
             lambda: check_labels(y, n, labels, place, missing),
             lambda: all_missing(y, missing), labels, like is None)
+        if path.is_dir():
+            _warn_of_order(name, data.index or [], labels)
     shape = size or (like and like.image_shape)
     if data.image_shape is None and shape and data.documents is None:
         if math.prod(shape) != d and size:
@@ -231,6 +234,18 @@ def _check_column(argument, value):
         raise ArgumentError(argument, f'is {shown(value)}; give the name of a '
                             f'column, or its number from 1',
                             f'--{argument}')
+
+
+def _warn_of_order(name, index, labels):
+    """Where files are in another order than that of their names as texts, in
+    which labels may have been written."""
+    for before, after in itertools.pairwise(index):
+        if before > after:
+            warnings.warn(
+                f'the images of {name} are taken in the order of the numbers '
+                f'in their names, {before} before {after}; see that the '
+                f'labels of {labels} have this order')
+            return
 
 
 def _size_of(size):

@@ -54,6 +54,28 @@ def test_folders_are_classes(tmp_path):
         data.x.reshape(3, 5, 4, 3), COLOUR[[2, 1, 0]] / numpy.float32(128) - 1)
 
 
+def test_the_order_is_that_of_numbers(tmp_path):
+    """As that of parts in npy, and as labels are written that were counted."""
+    for i in reversed(range(13)):
+        for name in f'mine/{i}.png', f'of/b{i // 4}/img{i}.png':
+            save(tmp_path / name, numpy.full((2, 2), 9 * i, 'u1'))
+    (tmp_path / 'y.txt').write_text('\n'.join(map(str, range(13))))
+    expected = numpy.repeat(9 * numpy.arange(13), 4).reshape(13, 4) / 128 - 1
+    with pytest.warns(UserWarning, match='9.png before 10.png; see that .*y'):
+        data = load(tmp_path / 'mine', labels=tmp_path / 'y.txt')
+    assert data.index == [f'{i}.png' for i in range(13)]
+    assert data.y.tolist() == [str(i) for i in range(13)]
+    numpy.testing.assert_array_equal(data.x, expected)
+    numpy.testing.assert_array_equal(load(tmp_path / 'of').x, expected)
+    for name in '09.png', '9.png', '9a.png', 'a.png':
+        save(tmp_path / 'few' / name, GREY[0] // (2 + len(name)))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        (tmp_path / 'y.txt').write_text('\n'.join('0123'))
+        assert load(tmp_path / 'few', labels=tmp_path / 'y.txt').index == [
+            '09.png', '9.png', '9a.png', 'a.png']
+
+
 def test_folders_that_can_not_be_read_are_left_out(tmp_path, monkeypatch):
     """As lost+found of a disk."""
     for i, place in enumerate(('cat/1.png', 'dog/1.png', 'lost/1.png')):
