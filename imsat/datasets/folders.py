@@ -13,7 +13,8 @@ import numpy
 from PIL import Image, ImageOps
 
 from imsat.datasets.dataset import Dataset
-from imsat.datasets.points import NAMELESS, is_missing
+from imsat.datasets.points import (
+    NAMELESS, check_labels, is_missing, usable_labels)
 from imsat.datasets.preparation import SCALED, Preparation
 from imsat.devices import available_memory
 from imsat.errors import ArgumentError, InputError
@@ -34,11 +35,13 @@ FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError,
 
 
 def read_folder(folder: Path, size: tuple[int, int] | None = None,
-                channels: int | None = None, verbose: bool = True) -> Dataset:
+                channels: int | None = None, verbose: bool = True,
+                labels_needed: bool = True) -> Dataset:
     """The images in a folder, in the order of their names and of the numbers
     in these.
 
-    Where they are in folders below it, these are the classes.
+    Where they are in folders below it, these are the classes; or, where
+    there is only one, which has no images beside folders, those in it.
 
     Args:
         folder (path): What is hidden in it is not looked at.
@@ -46,11 +49,14 @@ def read_folder(folder: Path, size: tuple[int, int] | None = None,
             as they are, if all are alike and not large, or DEFAULT.
         channels (int): 1 for grey, 3 for colour; None: grey if all are.
         verbose (bool): Whether to show the progress.
+        labels_needed (bool): Whether classes that are not clear are refused,
+            and not left out with a warning.
 
     Raises:
-        InputError: For what is damaged, or where the classes are not clear.
+        InputError: For what is damaged, or where the classes are not clear:
+            images beside folders of images, or in folders of folders alone.
     """
-    images = Images(folder, size, channels)
+    images = Images(folder, size, channels, labels_needed=labels_needed)
     height, width = images.size
     # A byte a number, four more as float32, and what is made of them.
     if 15 * len(images) * height * width > available_memory():
@@ -81,7 +87,7 @@ class Images:
     """The images in a folder, read when a slice of them is taken.
 
     Args:
-        folder, size, channels: As for :func:`read_folder`.
+        folder, size, channels, labels_needed: As for :func:`read_folder`.
         resample (PIL.Image.Resampling): How they are resized.
 
     Attributes:
@@ -97,9 +103,9 @@ class Images:
 
     def __init__(self, folder: Path, size: tuple[int, int] | None = None,
                  channels: int | None = None,
-                 resample: Image.Resampling = Image.Resampling.BILINEAR
-                 ) -> None:
-        self._paths, self.labels, left_out = _find(folder)
+                 resample: Image.Resampling = Image.Resampling.BILINEAR,
+                 labels_needed: bool = True) -> None:
+        self._paths, self.labels, left_out = _find(folder, labels_needed)
         self._mode = 'L' if channels == 1 else 'RGB'
         self._resample = resample
         if left_out:
@@ -143,20 +149,19 @@ def scale_pixels(images: numpy.ndarray) -> numpy.ndarray:
     return images.astype(numpy.float32) / 128 - 1
 
 
-def _find(folder):
+def _find(folder, labels_needed):
     """Paths of the images, their labels or None, and what is left out."""
     entries = sorted(not_hidden(folder), key=by_number)
     paths, left_out = _images_among(
         path for path in entries if not path.is_dir())
-    below, labels = [], []
+    below, labels, deep = [], [], []
     for entry in entries:
         if entry.is_dir():
             found, others = _images_among(files_below(entry))
             below += sorted(found, key=by_number)
             labels += [entry.name] * len(found)
-            if found and is_missing(entry.name, NAMELESS):
-                raise InputError(f'{entry} is a class without a name '
-                                 f'({entry.name!r}); rename it')
+            if found and all(path.parent != entry for path in found):
+                deep.append(entry)
             left_out += others if found else [entry]
     if not paths and not below:
         raise InputError(f'{folder} holds no PNG or JPEG images; name a '
@@ -166,8 +171,28 @@ def _find(folder):
             f'{folder} has images beside folders with images, {paths[0].name} '
             f'and {below[0].relative_to(folder)} for example; put all into '
             f'folders, a class each, or none')
-    return (paths, None, left_out) if paths else (
-        below, numpy.array(labels), left_out)
+    if paths:
+        return paths, None, left_out
+    if deep and len(set(labels)) == 1:  # what an archive is unpacked to
+        below, y, others = _find(deep[0], labels_needed)
+        return below, y, others + [path for path in left_out
+                                   if deep[0] not in path.parents]
+
+    def check():
+        if deep:
+            raise InputError(
+                f'{deep[0]} has images in folders below it alone, and '
+                f'{folder} other folders of images, so that either may be the '
+                f'classes; name a folder whose own folders are the classes, '
+                f'with their images in them')
+        for name in labels:
+            if is_missing(name, NAMELESS):
+                raise InputError(f'{folder / name} is a class without a name '
+                                 f'({name!r}); rename it')
+        return check_labels(numpy.array(labels), len(below), folder,
+                            lambda row: below[row])
+    return below, usable_labels(
+        check, lambda: False, folder, labels_needed), left_out
 
 
 def by_number(path: Path) -> tuple:

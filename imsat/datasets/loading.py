@@ -191,7 +191,7 @@ def _read(path, beside, size, like, verbose):
                              f'learnt from were none; give points as those')
         return folders.read_folder(
             path, shape[:2] if shape else size,
-            (3 if shape[2:] else 1) if shape else None, verbose)
+            (3 if shape[2:] else 1) if shape else None, verbose, like is None)
     if path.name.endswith(TEXTS):
         if like and not like.words:
             raise InputError(f'{path} holds documents, and what was learnt '

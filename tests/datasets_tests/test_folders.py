@@ -54,6 +54,50 @@ def test_folders_are_classes(tmp_path):
         data.x.reshape(3, 5, 4, 3), COLOUR[[2, 1, 0]] / numpy.float32(128) - 1)
 
 
+@pytest.mark.parametrize('places,asked', [
+    # Parts of a data set, or sessions of each class: who could tell?
+    (['test/cat/1.png', 'test/dog/1.png', 'train/cat/1.png',
+      'train/dog/1.png'], 'test has images in folders below it alone'),
+    (['cat/1.png', 'more/cat/1.png', 'more/dog/1.png'], 'more has images in'),
+    (['1/1.png', '01/1.png'], 'labels 0?1 and 0?1, the same number')])
+def test_classes_that_are_not_clear(tmp_path, places, asked):
+    """New images need none."""
+    folder = tmp_path / 'mine'
+    for i, place in enumerate(places):
+        save(folder / place, GREY[i % 3] // (i + 1))
+    for read in load, lambda folder: load_images(str(folder)):
+        with pytest.raises(InputError, match=asked) as info:
+            read(folder)
+        assert '\n' not in str(info.value)
+    save(tmp_path / 'old/1.png', GREY[0])
+    how = load(tmp_path / 'old').preparation
+    with pytest.warns(UserWarning, match=f'are left out: .*{asked}'):
+        data = load(folder, like=how)
+    assert data.y is None and len(data.x) == len(places)
+
+
+@pytest.mark.parametrize('above', ['images', 'a/b/c'])
+def test_a_folder_around_the_classes(tmp_path, above):
+    """As archives have one; what is beside it is still told."""
+    for i, place in enumerate(('cat/1.png', 'cat/x/2.png', 'dog/1.png')):
+        save(tmp_path / above / place, GREY[i])
+    (tmp_path / 'LICENSE').touch()
+    (tmp_path / above / 'cat/notes.txt').touch()
+    with pytest.warns(UserWarning, match=': 2 files or folders'):
+        data = load(tmp_path)
+    assert data.y.tolist() == ['cat', 'cat', 'dog']
+    assert data.index == [f'{above}/{name}' for name in (
+        'cat/1.png', 'cat/x/2.png', 'dog/1.png')]
+    numpy.testing.assert_array_equal(
+        data.x, GREY.reshape(3, 20) / numpy.float32(128) - 1)
+
+
+def test_names_of_classes_that_look_alike(tmp_path):
+    for i, name in enumerate(('caf\u00e9', 'cafe\u0301', 'z')):
+        save(tmp_path / name / '1.png', GREY[i])
+    assert load(tmp_path).y.tolist().count('caf\u00e9') == 2
+
+
 def test_the_order_is_that_of_numbers(tmp_path):
     """As that of parts in npy, and as labels are written that were counted."""
     for i in reversed(range(13)):
