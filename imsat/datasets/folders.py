@@ -25,6 +25,8 @@ FORMATS = 'PNG', 'JPEG'
 SUFFIXES = '.png', '.jpg', '.jpeg'
 # To which images are resized that are larger than LARGEST or not all alike.
 DEFAULT, LARGEST = (32, 32), (64, 64)
+# By one of the images of 16 bits at least: those of 12 don't fill them.
+REACHED = 1 << 15
 AT_A_TIME = 100  # images that are read between two looks at the bar
 ORIENTATION = 0x112  # the tag of EXIF
 PIXELS = 'Pixels x / 128 - 1.'
@@ -114,6 +116,7 @@ class Images:
                           f'{left_out[0]}')
         self.names = [path.relative_to(folder).as_posix()
                       for path in self._paths]
+        _look_at(folder, self._paths)
         with _bombs_refused():
             self.size, self.note = (size, 'resized to') if size \
                 else _common_size(self._paths)
@@ -136,10 +139,13 @@ class Images:
 
 
 @contextlib.contextmanager
-def _bombs_refused():
+def _bombs_refused(quiet=False):
     """Images so large that Pillow warns are errors.  Not of one image at a
-    time, for what is warned of once would be so of each."""
+    time, for what is warned of once would be so of each, unless ``quiet``
+    leaves out all other warnings."""
     with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter('ignore')
         warnings.simplefilter('error', Image.DecompressionBombWarning)
         yield
 
@@ -228,6 +234,57 @@ def _images_among(paths):
     return images, others
 
 
+def _look_at(folder, paths):
+    """Warns of images of which a part would be lost in silence, or refuses
+    them."""
+    animated, deep = [], []
+    for path in paths:
+        is_animated, is_deep = _first_look(path, _kind_of) or (False, False)
+        animated += [path] * is_animated
+        deep += [path] * is_deep
+    if animated:
+        warnings.warn(f'{folder}: {len(animated)} images are animated, such '
+                      f'as {animated[0]}; the first picture of each is taken')
+    most, of = -1, None
+    for path in deep:
+        value = _first_look(path, _largest_value)
+        if value is not None and value > most:
+            most, of = value, path
+        if most >= REACHED:
+            return
+    if of:
+        raise InputError(
+            f'the 16-bit images of {folder} go to {most} at most, in '
+            f'{of.relative_to(folder)}, and not to 65535, so that their upper '
+            f'8 bits, which are taken, lose most; scale them to 65535, or '
+            f'save them with 8 bits')
+
+
+def _first_look(path, function):
+    """What a function says of an image; None for one that is damaged, which
+    is told, as all else that is wrong, when it is read."""
+    with _bombs_refused(quiet=True), contextlib.suppress(InputError):
+        return _open(path, function)
+    return None
+
+
+def _kind_of(image):
+    """Whether an image is animated, and whether it has 16 bits a channel."""
+    is_png = image.format == 'PNG'  # a JPEG may have others of the same
+    return is_png and image.is_animated, \
+        is_png and str(image.tile[0][3]).endswith('16B')
+
+
+def _largest_value(image):
+    """That of an image of 16 bits, without its transparency; where Pillow
+    has their upper bytes alone, what it may be at most."""
+    pixels = numpy.asarray(image)
+    if image.mode.startswith('I'):
+        return int(pixels.max())
+    channels = 1 if image.mode == 'LA' else 3
+    return int(pixels[..., :channels].max()) << 8 | 255
+
+
 def _common_size(paths):
     """(height, width) for the images, and how they come to it."""
     sizes = {_open(path, _size_of) for path in paths}
@@ -248,7 +305,8 @@ def read_image(path: AnyPath, size: tuple[int, int], mode: str = 'RGB',
                ) -> numpy.ndarray:
     """A PNG or JPEG file as an array, (height, width) or with 3 behind, uint8.
 
-    Turned as its EXIF says, on white where it is transparent.
+    Turned as its EXIF says, on white where it is transparent; of 16 bits the
+    upper 8.
 
     Args:
         path (path): Of the file.

@@ -279,14 +279,69 @@ def test_every_mode(tmp_path):
         load(tmp_path / 'bits').x[0], (grey > 128).ravel() * 255 / 128 - 1)
 
 
-def bomb():
-    """Of a few KB, which promise 60,000 x 60,000 pixels."""
+def png_of(width, height, bits, kind, content):
+    """A PNG by hand, as the standard has it."""
     def chunk(name, content):
         return struct.pack('>I', len(content)) + name + content \
             + struct.pack('>I', zlib.crc32(name + content))
     return b'\x89PNG\r\n\x1a\n' + chunk(
-        b'IHDR', struct.pack('>2I5B', 60000, 60000, 8, 0, 0, 0, 0)) + chunk(
-        b'IDAT', zlib.compress(bytes(10 ** 6))) + chunk(b'IEND', b'')
+        b'IHDR', struct.pack('>2I5B', width, height, bits, kind, 0, 0, 0)
+        ) + chunk(b'IDAT', zlib.compress(content)) + chunk(b'IEND', b'')
+
+
+def bomb():
+    """Of a few KB, which promise 60,000 x 60,000 pixels."""
+    return png_of(60000, 60000, 8, 0, bytes(10 ** 6))
+
+
+def png_of_16_bits(pixels, kind):
+    """Of colour, which Pillow doesn't write; kind as IHDR has it."""
+    rows = pixels.astype('>u2')
+    return png_of(rows.shape[1], rows.shape[0], 16, kind, b''.join(
+        b'\0' + row.tobytes() for row in rows))
+
+
+@pytest.mark.parametrize('kind,channels', [(0, 1), (2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize('most', [200, 1023, 4095, 32767])
+def test_16_bits_that_are_not_filled(tmp_path, kind, channels, most):
+    """Their upper bytes would say little, and nothing that they do."""
+    rng = numpy.random.default_rng(0)
+    images = rng.integers(0, most, (3, 6, 5, channels)).clip(0, 200)
+    images[1, 3, 2, 0] = most
+    if channels in (2, 4):  # opaque
+        images[..., -1] = 65535
+    for i, pixels in enumerate(images):
+        (tmp_path / f'{i}.png').write_bytes(png_of_16_bits(pixels, kind))
+    said = most if channels == 1 else most // 256 * 256 + 255
+    for read in load, lambda folder: load_images(str(folder), size=(6, 5)):
+        with pytest.raises(InputError, match=f' go to {said} at most, in '
+                                             '[01].png, .* scale them') as e:
+            read(tmp_path)
+        assert '\n' not in str(e.value)
+    # One is enough: the others may be dark.
+    images[2, 0, 0, 0] = 32768
+    (tmp_path / '2.png').write_bytes(png_of_16_bits(images[2], kind))
+    x = load(tmp_path).x.reshape(3, 6, 5, -1)
+    assert x.max() == 0 and x.shape[3] == (3 if channels > 2 else 1)
+    numpy.testing.assert_array_equal(
+        x, (images[..., :x.shape[3]] >> 8) / 128 - 1)
+    save(tmp_path / '2.png', GREY[0])  # of 8 bits, which says nothing
+    with pytest.raises(InputError, match=' go to '):
+        load(tmp_path)
+
+
+def test_an_animated_image(tmp_path):
+    frames = [Image.fromarray(pixels) for pixels in GREY]
+    for i in range(2):
+        save(tmp_path / f'{i}.png', frames[i], save_all=True,
+             append_images=frames[i + 1:])
+    save(tmp_path / '2.png', frames[2])
+    with pytest.warns(UserWarning, match=': 2 images are animated, such as '
+                                         '.*0.png; the first') as told:
+        data = load(tmp_path)
+    assert len(told) == 1
+    numpy.testing.assert_array_equal(
+        data.x, GREY.reshape(3, 20) / numpy.float32(128) - 1)
 
 
 def png(pixels):
