@@ -285,7 +285,7 @@ def test_labels_in_a_text_beside(tmp_path, how):
     options = dict(labels=tmp_path / 'y.txt')
     assert load_dataset(str(tmp_path / 'a.npy'), like=how, **options
                         ).y is None
-    with pytest.raises(InputError, match='row 0 of .* has no label'):
+    with pytest.raises(InputError, match='line 1 of .* has no label'):
         load_dataset(str(tmp_path / 'a.npy'), **options)
     for kind in how, None:
         with pytest.raises(InputError, match='there is no file'):
