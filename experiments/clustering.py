@@ -37,7 +37,7 @@ from common.words import about_information, from_to, information_of_run
 from imsat import pictures
 from imsat.datasets import load_dataset
 from imsat.estimators.cluster_numbers import check_comparable, criteria_of
-from imsat.labels import classes_of
+from imsat.labels import are_measurements, classes_of
 from imsat.losses.objectives import check_prior
 from imsat.metrics import clustering_scores
 from imsat.on_disk import OnDisk
@@ -96,23 +96,13 @@ def count_classes(y, source):
         raise imsat.InputError(
             f'all labels of {source} are {classes[0]!r}, one class; say how '
             f'many clusters with --clusters K')
-    most = max(2, min(len(y) / 2, max(100, len(y) / 10)))
-    if len(classes) > most or any(map(is_fraction, classes)):
+    if are_measurements(y):
         raise imsat.InputError(
             f'the labels of {source} look like measurements and not classes '
             f'({len(classes)} different ones of {len(y)} points, '
             f'{classes[-1]} among them); say how many clusters with '
             f'--clusters K')
     return len(classes)
-
-
-def is_fraction(label):
-    """Whether a label is a number, or the text of one, but no whole one."""
-    try:
-        number = float(str(label).replace(',', '.'))
-        return math.isfinite(number) and not number.is_integer()
-    except ValueError:
-        return False
 
 
 def run(args):

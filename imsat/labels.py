@@ -1,4 +1,5 @@
 """Labels of any kind as numbers, without one class becoming another."""
+import math
 import re
 from typing import Any
 
@@ -106,6 +107,24 @@ def classes_of(labels: Any, name: str = 'points'
         place[order] = numpy.arange(len(order))
         return [classes[i] for i in order], place[inverse]
     return classes, inverse
+
+
+def are_measurements(labels: Any) -> bool:
+    """Whether labels, as for :func:`number_labels`, look like measurements:
+    some are fractions, or nearly as many differ as there are points."""
+    classes, inverse = classes_of(labels)
+    n = len(inverse)
+    return len(classes) > max(2, min(n / 2, max(100, n / 10))) \
+        or any(map(_is_fraction, classes))
+
+
+def _is_fraction(label):
+    """Whether a label is a number, or the text of one, but no whole one."""
+    try:
+        number = float(str(label).replace(',', '.'))
+        return math.isfinite(number) and not number.is_integer()
+    except ValueError:
+        return False
 
 
 def _exact(labels):

@@ -15,6 +15,8 @@ from imsat.on_disk import OnDisk, blocks_of
 # In lower case; what stands where there is no value.
 MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
            'nat', '?'}
+SAMPLE = 1 << 20  # numbers, to see whether float32 holds them apart
+FEW = 100  # values of a column
 # Likewise in an array of texts, where NumPy writes NaN so, and for a class of
 # images, which may be called anything else.
 NAMELESS = {'', 'nan'}
@@ -202,12 +204,31 @@ def _as_float32(x, source, place, names, counted):
         least, most = numpy.min(lows, axis=0), numpy.max(highs, axis=0)
         low, high = least.astype(float), most.astype(float)
         error = numpy.maximum(abs(low), abs(high)) * 2. ** -24 + 2. ** -149
+        if x.dtype == numpy.float32:
+            return narrow
         merged = (least != most) & (error > 1e-3 * (high - low))
-        if merged.any() and x.dtype != numpy.float32:
+        # One value far from the others hides them from this.
+        if not merged.any() and x.dtype.itemsize > 3:
+            merged = _levels_lost(x)
+        if merged.any():
             column = merged.argmax()
             raise InputError(
                 f'column {names[column]}{counted} of {source} goes from '
-                f'{least[column]} to {most[column]}, which float32 does not '
-                f'hold apart; subtract its mean and bring it to the scale of '
-                f'the others')
+                f'{least[column]} to {most[column]}, with values that float32 '
+                f'does not hold apart; subtract its mean and bring it to the '
+                f'scale of the others')
     return narrow
+
+
+def _levels_lost(x):
+    """Of which columns float32 leaves few values, of many more that differ by
+    more than float64's rounding; shape (d,), bool, by some thousand rows."""
+    rows = max(10, SAMPLE // x.shape[1])
+    some = x[::-(-x.shape[0] // rows)]
+    some = some.toarray() if scipy.sparse.issparse(some) else some
+    some = numpy.sort(some, axis=0)
+    differ = numpy.diff(some, axis=0) > (
+        1e-12 * numpy.abs(some[1:]) if some.dtype.kind == 'f' else 0)
+    left = differ & (numpy.diff(some.astype(numpy.float32), axis=0) > 0)
+    left, there = left.sum(axis=0) + 1, differ.sum(axis=0) + 1
+    return (left < FEW) & (1.5 * left <= there)

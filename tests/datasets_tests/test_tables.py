@@ -1,6 +1,9 @@
 import gzip
+import io
 import json
+import re
 import sys
+import warnings
 
 import numpy
 import pandas
@@ -66,6 +69,11 @@ def test_csv_as_others_write_it(tmp_path):
     (dict(x=X + 1e9), 'float32 does not hold apart'),
     (dict(x=numpy.array([[2 ** 60], [2 ** 60 + 1]])), 'float32 does not hold'),
     (dict(x=X * 1e-45), 'float32 does not hold apart'),
+    # One far value makes the range large.
+    (dict(x=numpy.vstack([X * 20 + 1.7e9, 0 * X[:1]])),
+     'column 0 .* float32 does not hold apart'),
+    (dict(x=numpy.array([[2 ** 60], [2 ** 60 + 1], [0]])),
+     'column 0 .* float32 does not hold apart'),
     (dict(x=X, y=Y[:-1]), 'one label for each'),
     (dict(x=X, y=X), 'one label for each'),
     (dict(x=X, y=numpy.where(Y, Y, numpy.nan)), 'NaN or neither'),
@@ -268,10 +276,106 @@ def test_damaged_gz(parts, tmp_path, cut):
     ('a,label\n1,0\n3,1\n', "'label' is among the features"),
     ('id,a\n4,1\n3,2\n', "'id' is among the features"),
     ('a,y,y.1\n4,u,1\n3,v,2\n', "'y.1' is among the features"),
-    ('0,.5\n1,.2\n2,.7\n', 'column 1 counts the lines')])
+    ('a,user_id\n4,1\n3,2\n', "'user_id' is among the features"),
+    ('a,Nr\n4,1\n3,2\n', "'Nr' is among the features"),
+    ('0,.5\n1,.2\n2,.7\n', 'column 1 counts the points'),
+    ('a,b\n.5,1000\n.2,1001\n.7,1002\n', "column 'b' counts the points"),
+    ('a,b\n' + ''.join(f'{i % 3},{1000 + 7 * i % 11}\n' for i in range(11)),
+     "column 'b' counts the points")])
 def test_what_is_hardly_a_feature(parts, tmp_path, text, message):
     with pytest.warns(UserWarning, match=message):
         read(tmp_path / 'a.csv', text)
+
+
+@pytest.mark.parametrize('text', [
+    'a,b\n.5,7\n.2,8\n.7,10\n',  # one left out
+    'a,b\n' + ''.join(f'{i % 3},{5 * i % 11 // 2}\n' for i in range(11)),
+    'a,hid\n1,2\n3,5\n'])
+def test_what_may_be_a_feature(parts, tmp_path, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        read(tmp_path / 'a.csv', text)
+
+
+def table_of(y, *names):
+    """A CSV with columns of those names, one of them y."""
+    others = [[f'{i * 7 % 11}.{j}' for j in range(12)]
+              for i in range(len(names))]
+    columns = [y if name == 'y' else other
+               for name, other in zip(names, others)]
+    return '\n'.join(map(','.join, [names, *zip(*columns)])) + '\n'
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
+@pytest.mark.parametrize('y,names', [
+    ([f'{i % 3}.{i}1' for i in range(12)], 'xyz'),
+    ([f'{i % 3}.{i}1' for i in range(12)], 'ayb'),
+    ([str(i % 3) for i in range(12)], 'xy'),
+    ([str(100 + i) for i in range(12)], 'yab')])
+def test_y_that_may_be_a_feature(tmp_path, suffix, y, names):
+    path = tmp_path / f'a{suffix}'
+    text = table_of(y, *names)
+    path.write_text(text) if suffix == '.csv' else pandas.read_csv(
+        io.StringIO(text)).to_parquet(path)
+    with pytest.raises(InputError, match=(
+            f"'y' .* labels or a feature.* --columns {','.join(names)}$")):
+        load_dataset(str(path))
+    data = load_dataset(str(path), columns=','.join(names))
+    assert data.names == list(names) and data.y is None
+    numpy.testing.assert_allclose(
+        data.x[:, names.index('y')], numpy.array(y, float), 1e-6)
+    data = load_dataset(str(path), label='y')
+    assert data.names == [name for name in names if name != 'y']
+    assert numpy.array(data.y, float).tolist() == list(map(float, y))
+
+
+@pytest.mark.parametrize('y,names', [
+    ([str(i % 3) for i in range(12)], 'aby'),
+    (['u', 'v', 'w'] * 4, 'xy'), (list('abcdefghijkl'), 'aby')])
+def test_y_that_is_the_labels(tmp_path, y, names):
+    (tmp_path / 'a.csv').write_text(table_of(y, *names))
+    data = load_dataset(str(tmp_path / 'a.csv'))
+    assert data.y.tolist() == y and "'y' is the labels" in data.notes[-1]
+
+
+@pytest.mark.parametrize('text', [
+    '1,2,3\n5,6,7\n8,9,2\n', '2019,2020,2021\n5,6.1,7\n3,4,1\n',
+    '10 20 30\n.5 .6 .7\n.1 .9 .2\n',
+    '2019;2021;2024\n5.5;6.1;7.5\n3.5;4.5;1.2\n'])
+def test_names_that_may_be_a_point(tmp_path, text):
+    with pytest.raises(InputError, match='first line .* names or a point'):
+        read(tmp_path / 'a.csv', text)
+    lines = text.splitlines()
+    x, _ = read(tmp_path / 'a.csv', '\n'.join(
+        [re.sub(r'\d+', lambda number: f'c{number[0]}', lines[0]),
+         *lines[1:]]))
+    assert len(x) == len(lines) - 1
+
+
+@pytest.mark.parametrize('text', [
+    '3,4,5\n5,6,7\n8,1,2\n', '3,1,2\n5.5,6.1,7.5\n', '1,2\n3,4\n6,5\n',
+    '3.5,4.5,5.5\n1,2,7\n'])
+def test_points_that_may_not_be_names(parts, tmp_path, text):
+    x, _ = read(tmp_path / 'a.csv', text)
+    assert len(x) == text.count('\n')
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
+def test_whole_numbers_that_float64_merges(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    big = 2 ** 53
+    for column, is_lost in (
+            ([big, big + 1, 0], True), ([big, 3 * big, 0], False),
+            ([-big, -big - 1, 5], True), ([big + 1, 7, 0], False)):
+        frame = pandas.DataFrame({'a': column, 'b': [.5, .2, .1]})
+        frame.to_csv(path, index=False) if suffix == '.csv' \
+            else frame.to_parquet(path)
+        if is_lost:
+            with pytest.raises(InputError, match="column 'a' .* float64 does"):
+                load_dataset(str(path))
+            load_dataset(str(path), index='a')
+        else:
+            load_dataset(str(path))
 
 
 def test_the_index_is_not_dropped_in_silence(tmp_path):

@@ -2,7 +2,8 @@
 import contextlib
 from pathlib import Path
 
-from imsat.datasets.tables.table import LEVEL, Table, refuse_names, stacked
+from imsat.datasets.tables.table import (
+    EXACT, LEVEL, Table, refuse_merged, refuse_names, stacked)
 from imsat.errors import InputError
 from imsat.on_disk import LARGE
 from imsat.storage import reason_of
@@ -51,6 +52,7 @@ def read_parquet(path: Path) -> Table:
                     f'column {names[i]!r} of {path} holds {dtype} and no '
                     f'numbers; name it as label or index, or name the '
                     f'columns of numbers')
+            _refuse_large(path, names[i], frame[i])
         if not stays:
             return frame[columns].to_numpy(float)
         narrow = all(dtype in ('f4', 'f2', 'u1', 'i1', 'u2', 'i2')
@@ -63,6 +65,8 @@ def read_parquet(path: Path) -> Table:
                 for batch in file.iter_batches(
                         columns=[name for name in wanted if name in stored]):
                     part = count(as_frame(batch), done)
+                    for name in wanted:
+                        _refuse_large(path, name, part[name])
                     done += len(part)
                     yield part[wanted].to_numpy(float)
         return stacked(path, rows(), wanted, n, 'f4' if narrow else 'f8')
@@ -77,6 +81,15 @@ def read_parquet(path: Path) -> Table:
     return Table(len(names), names, [names.index(name) for name in index],
                  lambda row: f'row {row + 1}', column, numbers,
                  complete=False)
+
+
+def _refuse_large(path, name, column):
+    """InputError for whole numbers of which float64 makes others."""
+    import pandas
+
+    if pandas.api.types.is_integer_dtype(column.dtype):
+        large = column.ge(EXACT) | column.le(-EXACT)
+        refuse_merged(path, repr(name), column[large.fillna(False)].tolist())
 
 
 def _index_of(schema, n):

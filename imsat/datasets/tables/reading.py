@@ -1,7 +1,6 @@
 """The points, labels and index of a table."""
 import csv
 import dataclasses
-import itertools
 import re
 import typing
 import warnings
@@ -15,16 +14,18 @@ from imsat.datasets.points import (
     MISSING, check_labels, check_points, refuse_missing, usable_labels)
 from imsat.datasets.preparation import NUMBERS, Preparation
 from imsat.datasets.tables.parquet import read_parquet
-from imsat.datasets.tables.table import LEVEL, UNNAMED, counts
+from imsat.datasets.tables.table import LEVEL, UNNAMED
 from imsat.datasets.tables.text import read_text_table
-from imsat.datasets.texts import most_bytes, too_large
+from imsat.datasets.texts import NUMBER, most_bytes, too_large
 from imsat.errors import ArgumentError, InputError
+from imsat.labels import are_measurements
 from imsat.storage import AnyPath
 
 SUFFIXES = '.csv', '.tsv', '.csv.gz', '.tsv.gz', '.parquet'
-LOOKED_AT = 1 << 20  # rows, to see whether a column counts them
+LOOKED_AT = 1 << 22  # numbers, to see whether a column counts the points
 # Hardly ever those of features.
-SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|id|index', re.I)
+SUSPICIOUS = re.compile(r'y(\.\d+)?|labels?|class|target|index|nr|no|row|'
+                        r'(.*[_ -])?(id|uid|uuid|key)', re.I)
 
 
 def read_table(path: AnyPath, label: str | int | None = None,
@@ -116,22 +117,23 @@ def _as_dataset(path, table, label, index, columns, text, like):
         ('label', label), ('index', index), ('text', text)))
     if texts is None and like is not None and like.text is not None:
         raise _no_such_column(path, like.text)
-    if labels is None and names and 'y' in names \
-            and names.index('y') not in table.naming:
+    features = [find('columns', column) for column in _as_list(columns)]
+    by_default = labels is None and names and 'y' in names \
+        and names.index('y') not in [*table.naming, *features]
+    if by_default:
         labels = names.index('y')
     aside = {labels, rows, *table.naming}
     if texts is not None and columns is not None:
         raise ArgumentError(
             'columns', 'are features, and so is the text; give only one of '
             'them', '--columns')
-    features = [find('columns', column) for column in _as_list(columns)]
     if texts is not None:
         features = [texts]
     elif columns is None:
         features = [i for i in range(width) if i not in aside]
         if like is not None and len(features) != like.dimension:
             _refuse_lost(path, table, like, label=labels, index=rows)
-        _warn(path, table, features)
+        _warn_of_names(path, table, features)
     twice = len(set(features)) < len(features)
     if twice or not features or labels in features:
         argument = 'columns' if texts is None else 'text'
@@ -154,12 +156,23 @@ def _as_dataset(path, table, label, index, columns, text, like):
             (part.isna() | part.astype(str).str.strip().str.lower().isin(
                 MISSING)).all() for part in table.column(labels)), path,
             like is None)
+    if by_default and like is None and y is not None and (
+            'x' in names or are_measurements(y)) and all(
+            NUMBER.fullmatch(str(label)) for label in set(y.tolist())):
+        among = sorted([labels, *features])
+        raise InputError(
+            f"column 'y' of {path} may be labels or a feature; say which: "
+            f'--label y, or --columns ' + (
+                ','.join(names[i] for i in among) if len(among) < 9 else
+                'and all that are features'))
     beside = [i for i in table.naming if i not in [labels, rows, *features]]
     if rows is None and len(beside) == 1:
         rows, = beside
         notes = [f'{_which(table, rows)} is the index.']
     else:
         notes = [f'{_which(table, i)} is no feature.' for i in beside]
+    if by_default:
+        notes.append("Column 'y' is the labels.")
     keys: dict[str, typing.Any] = {
         argument: None if i is None else names[i] if names else i + 1
         for argument, i in (
@@ -185,6 +198,8 @@ def _as_dataset(path, table, label, index, columns, text, like):
         return data
     x = check_points(table.numbers(features), path, table.place,
                      [titles[i] for i in features])
+    if columns is None:
+        _warn_of_counts(path, x, [titles[i] for i in features])
     called = names and [names[i] for i in features]
     return Dataset(
         Path(path.name.removesuffix('.gz')).stem, x, y, notes=notes,
@@ -252,18 +267,30 @@ def _no_such_column(path, column):
                       f'where it was learnt from; name the columns alike')
 
 
-def _warn(path, table, features):
+def _warn_of_names(path, table, features):
     """Of what is among the features and hardly meant to be."""
     for i in features:
         if table.names and SUSPICIOUS.fullmatch(table.names[i]):
             warnings.warn(f'{path}: column {table.names[i]!r} is among the '
                           f'features; if it is none name it as label or '
                           f'index')
-    first = itertools.chain.from_iterable(
-        part.astype(str) for i in features[:1] for part in table.column(i))
-    if counts(itertools.islice(first, LOOKED_AT), 3):
-        warnings.warn(f'{path}: column {features[0] + 1} counts the lines and '
-                      f'is among the features; if it is none name it as index')
+
+
+def _warn_of_counts(path, x, titles):
+    """Of columns that count the points, in their order or, if all are there to
+    be looked at, in another."""
+    looked_at = x[:max(1000, LOOKED_AT // x.shape[1])]
+    n = len(looked_at)
+    for i, title in enumerate(titles):
+        column = looked_at[:, i].astype(float)
+        if n > 2 and (numpy.diff(column[:100]) == 1).all() \
+                and (numpy.diff(column) == 1).all() \
+                or n > 9 and n == x.shape[0] \
+                and column.max() - column.min() == n - 1 \
+                and (numpy.diff(numpy.sort(column)) == 1).all():
+            warnings.warn(f'{path}: column {title} counts the points and is '
+                          f'among the features; if it is none name it as '
+                          f'index')
 
 
 def _collected(path, column):

@@ -17,6 +17,7 @@ from imsat.storage import atomic_write, default_cache, digest, load_npy
 # What pandas calls a column of text that has no name, and an index in Parquet.
 UNNAMED = re.compile(r'Unnamed: \d+(\.\d+)?')
 LEVEL = re.compile(r'__index_level_\d+__')
+EXACT = 2 ** 53  # up to here float64 has all whole numbers
 
 
 class Table(typing.NamedTuple):
@@ -62,6 +63,17 @@ def counts(texts: Iterable[str], least: int = 1) -> bool:
         if text != str(start + n - 1):
             return False
     return n >= least
+
+
+def refuse_merged(path: Path, name: typing.Any, values: Iterable[int]) -> None:
+    """Raises InputError for whole numbers, those beyond EXACT, of which
+    float64 makes fewer."""
+    whole = set(values)
+    if len(set(map(float, whole))) < len(whole):
+        raise InputError(
+            f'column {name} of {path} has whole numbers beyond 2^53, '
+            f'{max(whole, key=abs)} for example, which float64 does not hold '
+            f'apart; subtract the least of them, or name it as index')
 
 
 def stacked(path: Path, blocks: Iterator[numpy.ndarray], names: list,

@@ -17,12 +17,13 @@ import numpy
 
 from imsat.datasets.points import MISSING
 from imsat.datasets.tables.table import (
-    UNNAMED, Table, counts, refuse_names, stacked)
+    EXACT, UNNAMED, Table, counts, refuse_merged, refuse_names, stacked)
 from imsat.datasets.texts import NUMBER, SEPARATORS, read_parts
 from imsat.errors import InputError
 
 SAMPLE = 100  # lines by which the separator is found
 PART = 1 << 25  # bytes that are looked at together: 14 times as many are used
+WHOLE = re.compile(r'[+-]?\d{1,999}')
 # Whole numbers with separated thousands, or numbers with three decimals.
 GROUPED = re.compile(r'[+-]?[1-9]\d{0,2}([.,]\d{3})+')
 # Of digits and marks alone, as dates and times are: no name of a column.
@@ -96,7 +97,8 @@ class _Text:
                                          path, above + 1):
                 if not head:
                     head, self.start = fields, line
-                    self.names = _names(path, head, given)
+                    self.names = _names(path, head, given, lambda: _sample(
+                        self._plain(sample), self.separator)[1:])
                     if self.names is not None:
                         continue
                 lines.append(line)
@@ -172,6 +174,10 @@ class _Text:
                                if not _is_number(text, decimal))
                     raise _no_number(self.path, self.place(done + row),
                                      texts[row], titles[j]) from e
+                refuse_merged(self.path, titles[j], (
+                    int(texts[row])
+                    for row in numpy.flatnonzero(abs(x[:, j]) >= EXACT)
+                    if WHOLE.fullmatch(texts[row])))
             yield x
             done += len(frame)
 
@@ -199,15 +205,19 @@ def _records(text, separator, path, line=1):
                          ) from e
 
 
-def _fitness(text, separator):
-    """How many lines have as many values, and the share of numbers."""
-    if separator == ' ':
-        text = _spaced(text)
+def _sample(text, separator):
+    """The fields of each of the first lines."""
     sample = []
     # It may be read with another separator, or is cut within quotes.
     with contextlib.suppress(InputError):
         for _, fields in _records(text, separator, ''):
             sample.append(fields)
+    return sample
+
+
+def _fitness(text, separator):
+    """How many lines have as many values, and the share of numbers."""
+    sample = _sample(_spaced(text) if separator == ' ' else text, separator)
     widths = Counter(len(fields) for fields in sample if len(fields) > 1)
     values = [value.strip() for fields in sample for value in fields]
     return max(widths.values(), default=0), \
@@ -215,22 +225,42 @@ def _fitness(text, separator):
         / max(len(values), 1)
 
 
-def _names(path, head, given):
-    """The names in the first line, or None if it is a point."""
+def _names(path, head, given, others):
+    """The names in the first line, or None if it is a point; ``others()`` are
+    the fields of some lines below it."""
     names = [name.strip() for name in head]
     names[0] = names[0].lstrip('# ')  # by numpy.savetxt
-    counted = [str(i) for i in range(len(names))]
+    counted = [str(i) for i in range(len(names) + 1)]
     wanted = {str(name).strip() for name in given} | {'y'}
     if wanted.intersection(name for name in names
                            if not NUMERIC.fullmatch(name)) \
             or not any(map(NUMERIC.fullmatch, names)) \
-            or len(names) > 1 and names[0] == '' and names[1:] == counted[:-1]:
+            or len(names) > 1 and names[0] == '' and names[1:] == counted[:-2]:
         return names
-    if len(names) > 1 and names == counted:
+    if len(names) > 1 and names == counted[:-1] or len(names) > 2 and (
+            names == counted[1:] or _may_be_names(names, others())):
         raise InputError(f'the first line of {path}, {",".join(names)}, may '
                          f'be names or a point; write names of letters above '
                          f'it or in its place')
     return None
+
+
+def _may_be_names(values, others):
+    """Whether a line of numbers, 2019,2020,2021 for example, is unlike those
+    below it: it alone rises in equal steps, or hardly any of theirs is whole.
+    """
+    def steps(values):
+        if not all(map(str.isdecimal, values)):
+            return {0}
+        return {int(b) - int(a) for a, b in itertools.pairwise(values)}
+    others = [[value.strip() for value in fields] for fields in others]
+    below = [value for fields in others for value in fields]
+    whole = sum(map(str.isdecimal, below))
+    return min(steps(values)) > 0 and bool(others) and (
+        10 * whole < len(below)
+        or len(steps(values)) == 1 and not any(
+            len(steps(fields)) == 1 and min(steps(fields)) > 0
+            for fields in others if len(fields) > 1))
 
 
 def _ragged(path, line, width, other_line, other_width):
