@@ -119,16 +119,16 @@ class HammingIndex:
         Args:
             codes (array): Shape (N, W), uint8.
             ids (array): What they are called, shape (N,), whole numbers from
-                0 that no other code there has; by default they go on from
-                the largest ever given, starting at 0.
+                0 to 2**63 - 2 that no other code there has; by default they
+                go on from the largest ever given, starting at 0.
 
         Returns:
             numpy.ndarray: Their numbers, int64.
         """
         words = to_words(check_codes(codes, self.n_bits))
         own = ids is not None
-        ids = self._own_ids(ids, words.shape[1]) if own else numpy.arange(
-            self._next_id, self._next_id + words.shape[1])
+        ids = self._own_ids(ids, words.shape[1]) if own \
+            else self._next_ids(words.shape[1])
         if not len(self):
             self._words, self._ids = [], []
         are_on_gpu(words, *self._words)
@@ -139,12 +139,21 @@ class HammingIndex:
         self._next_id = int(ids.max(initial=self._next_id - 1)) + 1
         return ids.copy()
 
+    def _next_ids(self, n: int) -> numpy.ndarray:
+        if self._next_id + n > MOST_ID:
+            raise InputError(f'ids that go on from {self._next_id} would '
+                             f'be larger than {MOST_ID - 1}; give ids of '
+                             f'your own')
+        return numpy.arange(self._next_id, self._next_id + n,
+                            dtype=numpy.int64)
+
     def _own_ids(self, ids: Any, n: int) -> numpy.ndarray:
         ids = to_numpy(ids)
         if ids.shape != (n,) or ids.dtype.kind not in 'iu' and n \
                 or n and not 0 <= ids.min() <= ids.max() < MOST_ID:
             raise InputError(f'ids of {n} codes are {ids.dtype} of shape '
-                             f'{ids.shape}; give each a whole number from 0')
+                             f'{ids.shape}; give each a whole number from 0 '
+                             f'to {MOST_ID - 1}')
         ids = ids.astype(numpy.int64)
         each, counts = numpy.unique(ids, return_counts=True)
         taken = each[(counts > 1) | numpy.isin(each, self._all_ids())]

@@ -557,6 +557,23 @@ def test_bad_ids(ids):
     assert index.ids.tolist() == [7]
 
 
+def test_ids_up_to_the_largest(tmp_path):
+    largest = 0x7ffffffffffffffe
+    codes = pack_bits(numpy.eye(3))
+    index = HammingIndex(3)
+    index.add(codes[:1], ids=[largest - 1])
+    assert index.add(codes[1:2]).tolist() == [largest]
+    with pytest.raises(InputError, match='give ids of your own'):
+        index.add(codes[2:])
+    assert len(index.add(codes[:0])) == 0
+    index.save(tmp_path / 'index.npz')
+    for each in index, HammingIndex.load(tmp_path / 'index.npz'):
+        assert each.ids.dtype == 'i8'
+        assert each.ids.tolist() == [largest - 1, largest]
+        assert each.add(codes[2:], ids=[0]).tolist() == [0]
+        assert each.search(codes[1:2], 1)[1].tolist() == [[largest]]
+
+
 @pytest.mark.parametrize('own', [[3, 3, 5], [-1, 3, 4], [3, 5, 10]])
 def test_damaged_own_ids(tmp_path, own):
     numpy.savez(tmp_path / 'index.npz', n_bits=3, next_id=10, own_ids=own,
