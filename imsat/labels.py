@@ -6,8 +6,10 @@ from typing import Any
 import numpy
 
 from imsat.errors import InputError
+from imsat.parameters import is_masked
 
 PART = 1 << 18  # labels that are worked on at a time
+MISSING = 'a label of the {} is missing; leave out what has no label'
 
 
 def number_labels(*labels: Any, names: tuple[str, ...] = ('points',)
@@ -60,9 +62,7 @@ def classes_of(labels: Any, name: str = 'points'
 
     Places are integers of as few bytes as will do.
     """
-    refusal = f'a label of the {name} is missing; leave out what has no label'
-    if numpy.ma.is_masked(labels):
-        raise InputError(refusal)
+    check_not_masked(labels, name)
     try:
         labels = numpy.asarray(
             _exact(labels) if isinstance(labels, list | tuple) else labels)
@@ -98,7 +98,7 @@ def classes_of(labels: Any, name: str = 'points'
                          f'number nor text; leave it out, or replace it'
                          ) from None
     if is_missing:
-        raise InputError(refusal)
+        raise InputError(MISSING.format(name))
     if all(isinstance(label, str) and re.fullmatch(r'[+-]?[0-9]{1,18}', label)
            for label in classes):
         order = sorted(range(len(classes)), key=lambda i: (
@@ -125,6 +125,12 @@ def _is_fraction(label):
         return math.isfinite(number) and not number.is_integer()
     except ValueError:
         return False
+
+
+def check_not_masked(labels: Any, name: str) -> None:
+    """InputError for labels of ``name`` of which some are masked."""
+    if is_masked(labels):
+        raise InputError(MISSING.format(name))
 
 
 def _exact(labels):

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from imsat.errors import InputError
 from imsat.labels import PART, classes_of
+from imsat.retrieval.codes import to_numpy
 
 
 def match_clusters(
@@ -231,10 +232,7 @@ def _neighboring(clusters, indices):
     """How often points of each cluster have neighbours in each that has any.
     """
     groups, clusters = classes_of(clusters, 'clusters')
-    try:
-        indices = numpy.asarray(indices)
-    except ValueError:  # lists of several lengths
-        indices = numpy.empty(0)
+    indices = to_numpy(indices)
     n = len(clusters)
     if indices.ndim != 2 or len(indices) != n or not indices.size \
             or indices.dtype.kind not in 'iu' \

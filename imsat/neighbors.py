@@ -236,8 +236,6 @@ def _check_points(x):
             x = x.copy()  # the caller's stays
             x.sum_duplicates()
         values = x.data
-    elif numpy.ma.is_masked(x):
-        raise InputError('x has values that are masked; remove those points')
     else:
         x = values = numpy.ascontiguousarray(to_numpy(x))
     if x.ndim != 2 or values.dtype.kind not in 'fiub':

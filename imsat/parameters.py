@@ -44,6 +44,8 @@ class Kind:
 
     def problem(self, value):
         """What is wrong with a value, in words; None if nothing is."""
+        if is_masked(value):
+            return 'is masked in part; leave that out, or fill it in'
         if value is None and self.optional or self.allows(value):
             return None
         return f'is {shown(value)}; {self.wanted}'
@@ -307,6 +309,15 @@ class Texts(Kind):
     def allows(self, value):
         return (is_sequence(value) or hasattr(value, 'to_numpy')) \
             and all(isinstance(each, str) for each in value)
+
+
+def is_masked(value, depth=4):
+    """Whether numbers are masked, also in rows of a list, whose masks NumPy
+    would drop, down to so many lists within each other."""
+    return numpy.ma.is_masked(value) or depth > 0 and isinstance(
+        value, tuple | list) and any(
+        is_masked(each, depth - 1) for each in value
+        if isinstance(each, tuple | list | numpy.ma.MaskedArray))
 
 
 def is_sequence(value):

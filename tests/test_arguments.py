@@ -25,6 +25,7 @@ from imsat.losses import regularizers
 from imsat.losses.values import VALUES as LOSSES
 from imsat.parameters import declarations, shown
 from imsat.training import extensions
+from imsat.training.iterators import IndexIterator
 
 VALUES = [
     None, '', 'abc', b'abc', True, False, -1, 0, 1, 2, 1.5, -1e-9, 1e-300,
@@ -513,3 +514,12 @@ def test_load_dataset(name):
         verbose=False, label=None, index=None, text=None, labels=None,
         image_size=None, like=None))
     sweep(imsat.datasets.load_dataset, dict(name=name))
+
+
+@pytest.mark.parametrize('call', [
+    lambda x: functions.sigmoid_kl(x, x), lambda x: IndexIterator(
+        3, 2, weight=x[0])])
+def test_masked_in_part(call):
+    x = numpy.ma.array(numpy.ones((2, 3), 'f'), mask=numpy.eye(2, 3))
+    assert 'is masked in part' in sentence(call, x)
+    assert sentence(call, x.data) is None

@@ -52,6 +52,7 @@ MISSING = {
     'categories': pandas.Series(['a', None] * 20, dtype='category'),
     'no time': numpy.array(['2001-01-01', 'NaT'] * 20, 'M8[D]'),
     'masked': numpy.ma.masked_equal(HALVES, 1),
+    'masked in rows': list(numpy.ma.masked_equal(HALVES, 1)[:, None]),
     'no order': [decimal.Decimal('NaN'), decimal.Decimal(1)] * 20,
     'two columns': numpy.zeros((40, 2)), 'two columns of 20':
     numpy.zeros((20, 2)), 'a number': 3, 'text': 'abc', 'lists': [[0]] * 39

@@ -82,10 +82,11 @@ def test_agreement_of_neighbours():
 
 @pytest.mark.parametrize('indices', [
     [[1, 2]], [[1], [2], [4], [0]], [[-1]] * 4, [1, 2, 3, 0], [[0.]] * 4,
-    [[], [], [], []], [[1], [1, 2]]])
+    [[], [], [], []], [[1], [1, 2]],
+    numpy.ma.masked_equal([[1], [2], [3], [0]], 3)])
 def test_no_neighbours(indices):
     with pytest.raises(InputError, match='a row for each, of numbers from 0 '
-                                         'to 3'):
+                                         'to 3|several lengths|masked'):
         neighbor_information([0, 0, 1, 1], indices)
 
 

@@ -93,7 +93,8 @@ def test_memmap(tmp_path):
 
 @pytest.mark.parametrize('x', [
     X.astype(object), X.astype(str), X + 1j, X[0], X[None], 3, 'abc', None,
-    [[1, 2], [3]], numpy.ma.masked_equal(X, 1), X + [numpy.nan] * 5,
+    [[1, 2], [3]], numpy.ma.masked_equal(X, 1),
+    list(numpy.ma.masked_equal(X, 1)), X + [numpy.nan] * 5,
     X.astype('g') * numpy.longdouble('1e2000'), X + 2 ** 60,
     scipy.sparse.csr_array(X * 1j), scipy.sparse.coo_array(X[0]),
     scipy.sparse.csr_array(X + numpy.inf), {'a': 1}, X[:T],

@@ -39,7 +39,7 @@ from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
     AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Texts,
     Units, Whole, argument_error, check_parameters, checked, declarations,
-    documented, parameter, plain)
+    documented, is_masked, parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
@@ -386,9 +386,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         return X
 
     def _validated(self, X, **options):
-        # Of both scikit-learn makes numbers.
-        if numpy.ma.is_masked(X) or isinstance(X, (list, tuple)) \
-                and any(map(numpy.ma.is_masked, X)):
+        if is_masked(X):  # scikit-learn takes what is below the mask
             raise InputError('X has values that are masked; remove those '
                              'points, or fill them in')
         _refuse_kinds(X)

@@ -27,8 +27,8 @@ from imsat.neighbors import (
 from imsat.on_disk import OnDisk, from_map
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
-    argument_error, check_parameters, checked, documented, layers, parameter,
-    shown)
+    argument_error, check_parameters, checked, documented, is_masked, layers,
+    parameter, shown)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache, digest
@@ -290,7 +290,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         if weight is None:
             ranks.check_agreement(dict(sample_weight=None))
             return None
-        if numpy.ma.is_masked(weight):
+        if is_masked(weight):
             raise InputError('sample_weight has values that are masked; fill '
                              'them in, with 0 for points that do not count')
         try:

@@ -20,7 +20,7 @@ from imsat.cuda import runtime
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
-from imsat.parameters import is_sequence, is_whole, shown
+from imsat.parameters import is_masked, is_sequence, is_whole, shown
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head
@@ -107,11 +107,16 @@ def codes_of(logits: Array) -> Array:
     Returns:
         array: Shape (N, :func:`code_width`), uint8.
 
+    Raises:
+        InputError: If logits are no table of numbers, or NaN; to see that
+            the CPU waits for the GPU.
+
     Example:
         >>> imsat.retrieval.codes_of(numpy.array([[-.3, 0., 2.]]))
         array([[32]], dtype=uint8)
     """
     if are_on_gpu(logits):
+        _check_not_nan(logits)
         return kernels.pack_bits(logits)
     return pack_bits(_check_logits(logits) > 0)
 
@@ -129,7 +134,7 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
         than 256 values.
 
     Raises:
-        InputError: If logits and sizes don't go together.
+        InputError: If logits and sizes don't go together, or a logit is NaN.
 
     Example:
         Two heads, of three values and of two.
@@ -155,7 +160,14 @@ def _check_logits(logits):
     if logits.ndim != 2 or logits.dtype.kind not in 'fiub':
         raise InputError(f'logits have shape {logits.shape} and dtype '
                          f'{logits.dtype}; give numbers, a row for each point')
+    _check_not_nan(logits)
     return logits
+
+
+def _check_not_nan(logits):
+    if (logits != logits).any():
+        raise InputError('logits hold NaN, of which there is no code; leave '
+                         'those points out')
 
 
 def count_distinct(codes: numpy.ndarray) -> int:
@@ -177,8 +189,12 @@ def to_numpy(x: Any) -> numpy.ndarray:
     """x as a NumPy array, copied where it is on a GPU.
 
     Raises:
-        InputError: For lists of several lengths.
+        InputError: For lists of several lengths, and for values that are
+            masked.
     """
+    if is_masked(x):
+        raise InputError('values are masked; leave out what has them, or fill '
+                         'them in')
     try:
         return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
     except ValueError as e:

@@ -6,7 +6,7 @@ import numpy
 import scipy.sparse
 
 from imsat.errors import InputError
-from imsat.labels import number_labels
+from imsat.labels import check_not_masked, number_labels
 
 NAMES = 'queries', 'gallery items'
 
@@ -90,6 +90,7 @@ def _is_matrix(labels):
 
 def _flattened(labels, name, n):
     """The rows and the labels of all labels that there are."""
+    check_not_masked(labels, name)
     if _is_matrix(labels):
         matrix = labels if scipy.sparse.issparse(labels) \
             else numpy.asarray(labels)

@@ -121,6 +121,32 @@ def test_no_bits_are_on_gpu(device):
         pack_bits(device.asarray(numpy.array([[0, 2]])))
 
 
+MASKED = numpy.ma.array([[0, 1], [1, 0]], mask=[[0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize('call', [
+    pack_bits, codes_of, count_distinct, hamming.check_head_codes,
+    lambda x: head_codes_of(x, [2]), lambda x: unpack_bits(x, 16),
+    lambda x: hamming_distance(x, x),
+    lambda x: distance_histograms(x[:, :1].filled(0), x[:, 1], x, [0, 1], 8)])
+@pytest.mark.parametrize('form', [lambda x: x, list], ids=['array', 'rows'])
+def test_masked(call, form):
+    given = form(MASKED.astype('u1'))
+    if form is list and call.__name__ == '<lambda>':
+        pytest.skip('takes arrays apart')
+    with pytest.raises(InputError, match='values are masked'):
+        call(given)
+
+
+@pytest.mark.parametrize('call', [
+    codes_of, lambda x: head_codes_of(to_numpy(x), [2])])
+def test_logits_that_are_nan(xp, call):
+    logits = numpy.array([[1, -1], [numpy.nan, numpy.inf]], 'f')
+    with pytest.raises(InputError, match='logits hold NaN'):
+        call(xp.asarray(logits))
+    call(xp.asarray(logits[:1]))
+
+
 @pytest.mark.parametrize('codes,n_bits,message', [
     (numpy.zeros((2, 2), 'u1'), 17, r'shape \(N, 3\)'),
     (numpy.zeros((2, 2), 'i1'), 16, 'uint8'),

@@ -355,6 +355,15 @@ def test_the_old_file_stays(tmp_path, monkeypatch):
     (lambda index: index.remove([-1]), 'no code number -1'),
     (lambda index: index.remove([1.]), 'whole numbers'),
     (lambda index: index.remove(3), 'whole numbers'),
+    (lambda index: index.remove(numpy.ma.array([1, 2], mask=[0, 1])),
+     'masked'),
+    (lambda index: index.remove([1, numpy.ma.masked]), 'masked'),
+    (lambda index: index.add(numpy.ma.array(
+        numpy.zeros((1, 2), 'u1'), mask=[[0, 1]])), 'masked'),
+    (lambda index: index.add(numpy.zeros((2, 2), 'u1'), numpy.ma.array(
+        [40, 50], mask=[0, 1])), 'masked'),
+    (lambda index: index.search(numpy.ma.array(
+        numpy.zeros((1, 2), 'u1'), mask=[[0, 1]]), 1), 'masked'),
     (lambda index: index.search(index.codes, 0), 'from 1 to 30'),
     (lambda index: index.search(index.codes, 31), 'from 1 to 30'),
     (lambda index: index.search(index.codes, 1.), 'from 1 to 30'),
