@@ -7,6 +7,7 @@ import numpy
 
 from imsat.errors import InputError
 from imsat.parameters import is_masked
+from imsat.storage import reason_of
 
 PART = 1 << 18  # labels that are worked on at a time
 MISSING = 'a label of the {} is missing; leave out what has no label'
@@ -66,6 +67,8 @@ def classes_of(labels: Any, name: str = 'points'
     try:
         labels = numpy.asarray(
             _exact(labels) if isinstance(labels, list | tuple) else labels)
+    except RuntimeError as e:  # PyTorch's: it needs a gradient
+        raise InputError(reason_of(e)) from e
     except ValueError:  # lists of several lengths
         labels = numpy.empty((0, 0))
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -523,3 +523,18 @@ def test_masked_in_part(call):
     x = numpy.ma.array(numpy.ones((2, 3), 'f'), mask=numpy.eye(2, 3))
     assert 'is masked in part' in sentence(call, x)
     assert sentence(call, x.data) is None
+
+
+class NeedsGradient:
+    def __array__(self, dtype=None, copy=None):
+        # What PyTorch says of its tensors.
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. "
+                           'Use tensor.detach().numpy() instead.')
+
+
+@pytest.mark.parametrize('call', [
+    imsat.retrieval.codes_of, imsat.neighbors, imsat.KMeansClustering(2).fit,
+    lambda x: imsat.clustering_accuracy(x, [0, 1]),
+    lambda x: imsat.IMSATClustering(2).fit(X, sample_weight=x)])
+def test_a_tensor_that_needs_a_gradient(call):
+    assert 'tensor.detach()' in sentence(call, NeedsGradient())

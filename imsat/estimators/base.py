@@ -409,7 +409,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                 check_array(block, dtype=DTYPES, input_name='X',
                             estimator=self)
             return X
-        except (ValueError, TypeError, OverflowError) as e:
+        # RuntimeError: PyTorch's, of a tensor that needs a gradient.
+        except (ValueError, TypeError, OverflowError, RuntimeError) as e:
             kind = InputTypeError if isinstance(e, TypeError) else InputError
             raise kind(reason_of(e)) from e
 

@@ -31,7 +31,7 @@ from imsat.parameters import (
     parameter, shown)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
-from imsat.storage import default_cache, digest
+from imsat.storage import default_cache, digest, reason_of
 from imsat.training.adam import Adam, forget_training
 from imsat.training.evaluation import (
     information_of, predict_logits, regularization_of)
@@ -297,6 +297,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             weight = numpy.asarray(weight)
             weight = numpy.empty(()) if weight.dtype.kind in 'cmM' \
                 else weight.astype(numpy.float64)
+        except RuntimeError as e:  # PyTorch's: it needs a gradient
+            raise InputError(reason_of(e)) from e
         except (TypeError, ValueError, OverflowError):
             weight = numpy.empty(())
         if weight.shape != (n,) or not numpy.isfinite(weight.sum()) \

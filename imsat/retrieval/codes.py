@@ -21,6 +21,7 @@ from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
 from imsat.parameters import is_masked, is_sequence, is_whole, shown
+from imsat.storage import reason_of
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head
@@ -189,14 +190,16 @@ def to_numpy(x: Any) -> numpy.ndarray:
     """x as a NumPy array, copied where it is on a GPU.
 
     Raises:
-        InputError: For lists of several lengths, and for values that are
-            masked.
+        InputError: For lists of several lengths, for values that are masked,
+            and for a tensor that NumPy can't read.
     """
     if is_masked(x):
         raise InputError('values are masked; leave out what has them, or fill '
                          'them in')
     try:
         return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
+    except RuntimeError as e:  # PyTorch's: it needs a gradient
+        raise InputError(reason_of(e)) from e
     except ValueError as e:
         raise InputError('rows of several lengths are no table; give as many '
                          'numbers in each') from e
