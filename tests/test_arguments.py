@@ -516,6 +516,7 @@ def test_load_dataset(name):
     sweep(imsat.datasets.load_dataset, dict(name=name))
 
 
+@pytest.mark.filterwarnings('error::pytest.PytestUnraisableExceptionWarning')
 @pytest.mark.parametrize('call', [
     lambda x: functions.sigmoid_kl(x, x), lambda x: IndexIterator(
         3, 2, weight=x[0])])

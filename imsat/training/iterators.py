@@ -71,6 +71,9 @@ class IndexIterator(chainer.dataset.Iterator):
         [0, 1, 2, 3, 4, 5]
     """
 
+    # Of one that was refused, too, which finalize() looks at.
+    _threads: concurrent.futures.Executor | None = None
+
     @checked(n=Whole(1), batch_size=Whole(1), sampling=Choice(SAMPLINGS),
              seed=SEED, weight=Numbers(1, optional=True))
     def __init__(self, n: int, batch_size: int,
@@ -88,7 +91,6 @@ class IndexIterator(chainer.dataset.Iterator):
         self.sampling, self.weight = sampling, weight
         self.steps_per_epoch = n // batch_size
         self.iteration = 0
-        self._threads: concurrent.futures.Executor | None = None
         self._ahead: dict[int, concurrent.futures.Future] = {}
 
     def draw_ahead(self) -> None:
