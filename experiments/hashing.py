@@ -14,9 +14,13 @@ Data of your own:
     numbers, embeddings  --dataset points.npy --bits 32
     searched for others  --query q.npz --gallery g.npz --bits 32
 """
+import collections
+import hashlib
 import math
+import os
 import sys
 import time
+import warnings
 
 import numpy
 import scipy.sparse
@@ -39,13 +43,13 @@ from imsat.datasets.loading import read_file
 from imsat.estimators import IMSATHasher
 from imsat.labels import number_labels
 from imsat.losses.objectives import CodeObjective
-from imsat.on_disk import OnDisk
+from imsat.on_disk import OnDisk, rows_as_bytes
 from imsat.parameters import Choice, Whole
 from imsat.ranks import sharing
 from imsat.retrieval import nearest_head_codes
 from imsat.retrieval import scores as retrieval
 from imsat.retrieval.codes import count_distinct, unpack_bits
-from imsat.storage import save_json, save_npz
+from imsat.storage import digest, save_json, save_npz
 from paper.systems import get_system
 
 SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
@@ -119,6 +123,12 @@ def read_points(args):
         if data.y is None:
             return data, numpy.arange(0), numpy.arange(data.x.shape[0])
         return data, *split_queries(data.y, args.queries_per_class, args.seed)
+    refusal = imsat.InputError(
+        f'{args.query} and {args.gallery} hold the same points, and each '
+        f'would find itself; leave the queries out of --gallery')
+    if os.path.exists(args.query) and os.path.exists(args.gallery) \
+            and os.path.samefile(args.query, args.gallery):
+        raise refusal
     how = dict(table_options(args), verbose=not args.quiet)
     gallery = read_file(args.gallery, **how)
     # Named columns of both are compared, in their order.
@@ -134,6 +144,9 @@ def read_points(args):
         raise imsat.InputError(
             f'{args.query} has {query.x.shape[1]} features and '
             f'{args.gallery} {gallery.x.shape[1]}; give both the same')
+    if query.x.shape == gallery.x.shape \
+            and digest(query.x) == digest(gallery.x):
+        raise refusal
     if (query.y is None) != (gallery.y is None):
         raise imsat.InputError(
             f'only one of {args.query} and {args.gallery} has labels; give '
@@ -200,6 +213,12 @@ def run(args):
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
     settle(args, model, x)
+    found = count_found(data.x, len(query)) if args.query is not None else 0
+    if found:
+        warnings.warn(
+            f'{found} of {len(query)} queries are equal to points of '
+            f'{args.gallery}, and find these first; if they are the same '
+            f'points, leave them out of one of both')
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
         if out is not None:
@@ -211,6 +230,19 @@ def run(args):
         if out is not None:
             save_results(out, args, data, query, gallery, model, codes,
                          scored)
+
+
+def count_found(x, n):
+    """How many of the first n rows are equal to one of the others."""
+    # Hashes: what stays on disk may not fit into memory.
+    counts, found = collections.Counter(), 0
+    for i, row in enumerate(rows_as_bytes(x)):
+        key = hashlib.blake2b(row, digest_size=16).digest()
+        if i < n:
+            counts[key] += 1
+        else:
+            found += counts.pop(key, 0)
+    return found
 
 
 def score(args, data, query, gallery, codes):

@@ -5,10 +5,10 @@
 
 CODES.npz holds query_codes, query_labels, gallery_codes and gallery_labels;
 or codes, labels and query, the numbers of the rows that are queries: the
-gallery is all others, or what gallery numbers.  Codes are rows of bits, 0 and
-1 or -1 and 1, or bytes that numpy.packbits packed.  Labels are one for each
-code; or a matrix of 0 and 1, a column a label, where points have several: an
-item is relevant to a query if they share one.
+gallery is all others, or what gallery numbers of them.  Codes are rows of
+bits, 0 and 1 or -1 and 1, or bytes that numpy.packbits packed.  Labels are
+one for each code; or a matrix of 0 and 1, a column a label, where points have
+several: an item is relevant to a query if they share one.
 """
 import sys
 
@@ -43,7 +43,13 @@ def read_codes(path):
     """Codes and labels of queries and gallery, as the file has them."""
     arrays = load_npz(path, {*APART, *TOGETHER})
     if arrays.keys() >= set(APART):
-        return [arrays[name] for name in APART]
+        found = [arrays[name] for name in APART]
+        if all(map(numpy.array_equal, found[:2], found[2:])):
+            raise imsat.InputError(
+                f'queries and gallery of {path} are the same codes with the '
+                f'same labels, and would find themselves; leave the queries '
+                f'out of the gallery')
+        return found
     missing = [name for name in TOGETHER[:3] if name not in arrays]
     if missing:
         raise imsat.InputError(
@@ -57,6 +63,12 @@ def read_codes(path):
     query = rows_of(arrays['query'], 'query', n, path)
     gallery = rows_of(arrays['gallery'], 'gallery', n, path) \
         if 'gallery' in arrays else numpy.setdiff1d(numpy.arange(n), query)
+    shared = numpy.intersect1d(query, gallery)
+    if len(shared):
+        raise imsat.InputError(
+            f'{path} has {len(shared)} of its rows in query and in gallery, '
+            f'number {shared[0]} first, which would find themselves; leave '
+            f'them out of one of both')
     return codes[query], labels[query], codes[gallery], labels[gallery]
 
 
@@ -70,7 +82,7 @@ def rows_of(rows, name, n, path):
         raise imsat.InputError(
             f'{name} of {path} are no numbers of rows from 0 to {n - 1}, each '
             f'once, nor True or False for each; give one of both')
-    return rows
+    return rows.astype(numpy.int64)
 
 
 def packed(queries, gallery, n_bits, path):

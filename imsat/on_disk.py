@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy
+import scipy.sparse
 
 from imsat.errors import InputError
 
@@ -167,6 +168,22 @@ def blocks_of(x: Any) -> Iterator[tuple[int, Any]]:
         rows = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
     for start in range(0, x.shape[0], rows):
         yield start, x if rows == x.shape[0] else x[start:start + rows]
+
+
+def rows_as_bytes(x: Any) -> Iterator[bytes]:
+    """Of each row of a table, dense or sparse, bytes that are the same for
+    rows that are equal, however a zero is written."""
+    if scipy.sparse.issparse(x):
+        x = x.tocsr(copy=True)
+        # A zero may be there or not, and a number in parts.
+        x.sum_duplicates()
+        x.eliminate_zeros()
+        for part in map(slice, x.indptr[:-1], x.indptr[1:]):
+            yield x.indices[part].tobytes() + x.data[part].tobytes()
+        return
+    for _, block in blocks_of(x):
+        for row in block + 0:  # -0 becomes 0
+            yield row.tobytes()
 
 
 def joined(blocks: Iterable[numpy.ndarray], n: int) -> numpy.ndarray:

@@ -24,7 +24,7 @@ from imsat.losses.objectives import (
 from imsat.losses.regularizers import VAT, RegularizerParameters
 from imsat.neighbors import (
     METHODS, is_sampled, neighbor_distance, neighbors)
-from imsat.on_disk import OnDisk, from_map
+from imsat.on_disk import OnDisk, from_map, rows_as_bytes
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
     argument_error, check_parameters, checked, documented, is_masked, layers,
@@ -557,20 +557,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
-        if scipy.sparse.issparse(x):
-            x = x.tocsr(copy=True)
-            # A zero may be there or not, and a number in parts.
-            x.sum_duplicates()
-            x.eliminate_zeros()
-            parts = map(slice, x.indptr[:-1], x.indptr[1:])
-            rows = ((x.indices[part].tobytes(), x.data[part].tobytes())
-                    for part in parts)
-        else:
+        if not scipy.sparse.issparse(x):
             x = numpy.asarray(x if isinstance(x, OnDisk)
                               else backend.CpuDevice().send(x))
-            rows = (row.tobytes() for row in x + 0)
         places = {}
-        inverse = [places.setdefault(row, len(places)) for row in rows]
+        inverse = [places.setdefault(row, len(places))
+                   for row in rows_as_bytes(x)]
         m = len(places)
         if m == 1:
             raise InputError('all points are the same, so that there is '

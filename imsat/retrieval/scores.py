@@ -28,7 +28,8 @@ def retrieval_scores(
     """The paper's three scores (section 4.3), in every convention.
 
     An item is relevant to a query if it has the same label, or, where points
-    have several, if they share at least one.
+    have several, if they share at least one.  A query that is in the gallery
+    as well finds itself first: leave it out there.
 
     Args:
         query_codes, gallery_codes (array): Packed codes, shapes (Q, W) and

@@ -5,6 +5,7 @@ import json
 
 import numpy
 import pytest
+import scipy.sparse
 import scripts
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -116,6 +117,8 @@ def test_own_query_and_gallery(tmp_path):
                   '--train-on', 'gallery', *QUICK, '--out', 'out',
                   cwd=tmp_path)
     assert process.returncode == 0, process.stderr
+    assert 'warning: 10 of 10 queries are equal to points of g.npz' \
+        in process.stderr
     codes = load_npz(tmp_path / 'out' / 'codes.npz')
     # Each file is numbered by itself, and equal points have equal codes.
     assert codes['query_index'].tolist() == list(range(10))
@@ -151,6 +154,12 @@ BAD = {
                                   'points.npz'], 'only one of'),
     'class': (dict(x=X, y=Y + 1), ['--query', 'q.npz', '--gallery',
                                    'points.npz'], 'label 0 of a query'),
+    'gallery again': (dict(x=X, y=Y), [
+        '--query', 'points.npz', '--gallery', 'points.npz'],
+        'hold the same points'),
+    'gallery copied': (dict(x=X[::30], y=Y[::30]), [
+        '--query', 'q.npz', '--gallery', 'points.npz'],
+        'hold the same points'),
     'data beside': (dict(x=X, y=Y), [
         '--query', 'q.npz', '--gallery', 'points.npz', '--dataset',
         'points.npz'], 'leave --dataset out'),
@@ -173,6 +182,15 @@ def test_bad_input(tmp_path, case):
     assert process.stderr.count('\n') == 1, 'one sentence'
     assert message in process.stderr
     assert not (tmp_path / 'results').exists()
+
+
+@pytest.mark.parametrize('make', [numpy.asarray, scipy.sparse.csr_array])
+def test_queries_of_the_gallery_are_counted(make):
+    queries = [[1, 0], [0, 0], [1, 0], [2, 1], [0, 3]]
+    gallery = [[-0., 3], [1, 0], [1, 0], [3, 3]]
+    x = make(numpy.array(queries + gallery, 'f'))
+    assert hashing.count_found(x, 5) == sum(
+        query in gallery for query in queries) == 3
 
 
 def test_outputs_of_several_values(tmp_path):

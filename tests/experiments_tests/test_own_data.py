@@ -87,10 +87,12 @@ def test_features_are_shown_as_the_images_that_they_are_of():
     hashing.run(hashing.get_options(
         ['--dataset', 'f.npz', '--bits', '4', '--out', 'h', *QUICK]))
     assert Path('h/nearest.png').exists()
-    data, query, _ = read('f.npz', 'f.npz')
+    numpy.savez('g.npz', x=X[::-1], y=numpy.repeat([1, 0], 40),
+                index=names[::-1], thumbnails=thumbnails[::-1])
+    data, query, _ = read('f.npz', 'g.npz')
     assert data.thumbnails[query[-1]].tolist() == 2 * [3 * [list(blue)]]
-    assert data.index == 2 * names
-    numpy.savez('g.npz', x=X, y=numpy.repeat([0, 1], 40),
+    assert data.index == names + names[::-1]
+    numpy.savez('g.npz', x=X + 1, y=numpy.repeat([0, 1], 40),
                 thumbnails=thumbnails[:, :1])
     data, _, _ = read('f.npz', 'g.npz')
     assert data.images is None and data.index is None
@@ -187,7 +189,7 @@ def test_columns_of_queries_are_those_of_the_gallery():
 def test_large_labels_of_two_types():
     x = numpy.eye(2)
     numpy.savez('q.npz', x=x, y=numpy.array([2 ** 53, 2 ** 53 + 1], 'i8'))
-    numpy.savez('g.npz', x=x, y=numpy.array([2 ** 53 + 1, 2 ** 53], 'u8'))
+    numpy.savez('g.npz', x=2 * x, y=numpy.array([2 ** 53 + 1, 2 ** 53], 'u8'))
     data, query, gallery = read('q.npz', 'g.npz')
     same = data.y[query][:, None] == data.y[gallery]
     assert same.tolist() == [[False, True], [True, False]]

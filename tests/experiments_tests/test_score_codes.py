@@ -88,6 +88,13 @@ def test_packed(tmp_path, codes, options, query):
      'numbers of rows'),
     (dict(codes=BITS, labels=LABELS, query=numpy.zeros(40, bool)), [],
      'at least one'),
+    (dict(codes=BITS, labels=LABELS, query=QUERY, gallery=numpy.arange(40)),
+     [], '3 of its rows in query and in gallery, number 3 first'),
+    (dict(codes=BITS, labels=LABELS, query=QUERY.astype('u8'),
+          gallery=numpy.arange(40) > 20), [],
+     '1 of its rows .* number 30 first'),
+    (dict(query_codes=BITS, query_labels=LABELS, gallery_codes=BITS,
+          gallery_labels=LABELS), [], 'the same codes with the same labels'),
     (dict(codes=3, labels=LABELS, query=QUERY), [], 'for 0 codes'),
     (dict(codes=numpy.array([None]), labels=LABELS), [], 'without pickle')])
 def test_bad_codes(tmp_path, arrays, options, message):
