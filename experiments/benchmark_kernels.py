@@ -28,7 +28,7 @@ from benchmarks.kernels.case import is_array
 from benchmarks.kernels.timing import (
     Gpu, copy_speed, count_sets, limit, medians)
 from common.results import get_versions
-from common.scripts import a_path, main
+from common.scripts import a_file, main
 from imsat import devices
 from imsat.storage import save_json
 
@@ -50,9 +50,9 @@ def get_options(argv=None):
         help='number of the GPU; default 0')
     add('--kernel', metavar='NAME',
         help='only those whose names contain NAME; default all')
-    add('--json', type=a_path, metavar='FILE',
+    add('--json', type=a_file, metavar='FILE',
         help='write the results, size by size')
-    add('--picture', type=a_path, metavar='FILE',
+    add('--picture', type=a_file, metavar='FILE',
         help='draw them; default: beside --json, ending in .png')
     add('--seconds', type=float, default=420, metavar='S',
         help='after these PyTorch compiles no more; default 420')

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import imsat
 from common.scripts import (
-    a_path, main, parser_for, positive, refuse_inputs)
+    a_file, a_path, main, parser_for, positive, refuse_inputs)
 from imsat.datasets.features.gist import KINDS, NOTES, gist
 from imsat.datasets.features.loaders import check_output, save_features
 from imsat.datasets.features.onnx import (
@@ -63,12 +63,12 @@ def get_options(argv=None):
     add('--kind', choices=sorted(KINDS), default='gray',
         help='gray: 512 features as LMgist; color: 960 as lear_gist; default '
              'gray')
-    add('--out', type=a_path, required=True, metavar='FILE.npz')
+    add('--out', type=a_file, required=True, metavar='FILE.npz')
     add = add_command(commands, 'resnet50', RESNET50, '(N, height, width, 3)',
                       resnet50_features, 100)
     add('--weights', type=a_path, required=True, metavar='FILE.npz',
         help="of Chainer's ResNet50Layers")
-    add('--out', type=a_path, required=True, metavar='FILE.npz',
+    add('--out', type=a_file, required=True, metavar='FILE.npz',
         help='DATA_DIR/DATASET-resnet50.npz is where --dataset looks for it')
     add('--size', type=positive, default=224, metavar='N',
         help='pixels to which images are scaled; default 224')
@@ -76,7 +76,7 @@ def get_options(argv=None):
                       onnx_features, 100)
     add('--model', type=a_path, required=True, metavar='FILE.onnx',
         help='the network')
-    add('--out', type=a_path, required=True, metavar='FILE.npz')
+    add('--out', type=a_file, required=True, metavar='FILE.npz')
     add('--preset', choices=sorted(PRESETS), default='imagenet',
         help='means and order of the channels; default imagenet')
     add('--mean', type=three, metavar='X,X,X',

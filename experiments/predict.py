@@ -16,7 +16,7 @@ from common import answers
 from common.folders import WRITTEN
 from common.options import add_table_options, load_config, table_options
 from common.scripts import (
-    a_path, main, parser_for, positive, refuse_inputs)
+    a_file, a_path, main, parser_for, positive, refuse_inputs)
 from common.unlike import is_unlike, load_reference
 from imsat.datasets import Preparation, load_dataset
 from imsat.estimators.base import Hasher
@@ -31,7 +31,7 @@ def get_options(argv=None):
     add('run', type=a_path, metavar='RUN', help='the folder of the run')
     add('--dataset', type=a_path, required=True, metavar='FILE',
         help='the points, a file or name as the run took one')
-    add('--out', type=a_path, metavar='FILE.csv',
+    add('--out', type=a_file, metavar='FILE.csv',
         help='default: the CSV is printed')
     add('--all', action='store_true',
         help='the probabilities of all clusters or bits as well')

@@ -17,7 +17,7 @@ import numpy
 import imsat
 from common.results import get_versions
 from common.scripts import (
-    a_path, main, parser_for, positive, refuse_inputs)
+    a_file, a_path, main, parser_for, positive, refuse_inputs)
 from imsat.retrieval import pack_bits, retrieval_scores
 from imsat.retrieval.codes import check_codes, code_width
 from imsat.storage import load_npz, save_json
@@ -35,7 +35,7 @@ def get_options(argv=None):
     add('--map-at', type=positive, metavar='K',
         help='mAP of the first K items as well: the mean precision at the '
              'relevant ones among them')
-    add('--out', type=a_path, metavar='FILE.json', help='keep the scores')
+    add('--out', type=a_file, metavar='FILE.json', help='keep the scores')
     return parser.parse_args(argv)
 
 

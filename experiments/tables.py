@@ -20,7 +20,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
-from common.scripts import a_path, main, parser_for, positive, sentence
+from common.scripts import (
+    a_file, a_path, main, parser_for, positive, sentence)
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
@@ -56,12 +57,12 @@ def get_options(argv=None):
         help='default: the environment variable IMSAT_DATA')
     add('--out', type=a_path, default='results/tables', metavar='DIR',
         help='default results/tables')
-    add('--record', type=a_path, metavar='FILE',
+    add('--record', type=a_file, metavar='FILE',
         help='a file that keeps the results of all runs: those that it holds '
              'count as done, those that end are added')
     add('--report', action='store_true',
         help='run nothing: write the table of what has been run')
-    add('--readme', type=a_path, metavar='FILE',
+    add('--readme', type=a_file, metavar='FILE',
         help='in place of a table: rewrite, from --record, those between the '
              'markers of a Markdown file')
     argv = sys.argv[1:] if argv is None else argv

@@ -48,6 +48,9 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         mode (str): As :func:`open` takes it, for writing.
         kwargs: What else :func:`open` takes.
 
+    Raises:
+        InputError: If ``path`` is a folder, before the block begins.
+
     Example:
         >>> import os, tempfile
         >>> from imsat.storage import atomic_write
@@ -61,6 +64,8 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         True
     """
     path = as_path(path)
+    if path.is_dir():
+        raise InputError(f'{path} is a folder; give the name of a file')
     remove_half_written(
         path.parent, f'*{path.suffix}' if path.suffix else path.name)
     if 'b' not in mode:  # names of files that are not UTF-8 stay what they are
@@ -584,6 +589,6 @@ def keep(path: AnyPath, arrays: Mapping[str, typing.Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_npz(path, arrays)
-    except OSError as e:
+    except (OSError, InputError) as e:  # that: a folder has its name
         warnings.warn(f'{path.name} is not kept ({e}); let IMSAT_CACHE name '
                       f'a folder that can be written')

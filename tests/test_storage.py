@@ -38,6 +38,15 @@ def test_nothing_has_the_name_before_the_end(tmp_path):
     assert (tmp_path / 'file').read_bytes() == b'half'
 
 
+def test_a_folder_is_refused_before_the_block(tmp_path):
+    with pytest.raises(InputError, match='is a folder; give the name of a f'):
+        with atomic_write(tmp_path):
+            raise AssertionError('it had begun')
+    (tmp_path / 'a.npz').mkdir()
+    with pytest.warns(UserWarning, match='a.npz is not kept'):
+        keep(tmp_path / 'a.npz', {'x': 1})
+
+
 @pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
 def test_permissions_are_those_of_open(tmp_path):
     (tmp_path / 'plain').write_text('')

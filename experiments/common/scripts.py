@@ -50,6 +50,13 @@ def a_path(text):
     return text
 
 
+def a_file(text):
+    """The path of a file to be written, which a folder can't become."""
+    if os.path.isdir(a_path(text)):
+        raise argparse.ArgumentTypeError(f'{text} is a folder; name a file')
+    return text
+
+
 def refuse_inputs(out, *inputs):
     """Raises InputError if a file that would be written is there as one of
     those that are read; what is None or no file is none."""

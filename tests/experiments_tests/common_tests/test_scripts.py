@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
+import benchmark_defaults
 import clustering
+import features
+import predict
+import score_codes
+import tables
 import toy
 from common.scripts import run_script
 
@@ -50,4 +55,16 @@ def test_empty_paths(capsys, script, option):
     with pytest.raises(SystemExit, match='2'):
         script.get_options([option, ''])
     assert f'argument {option}: nothing is named; give a path' \
+        in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('script,argv', [
+    (predict, ['run', '--dataset', 'a.csv', '--out']),
+    (score_codes, ['codes.npz', '--out']), (benchmark_defaults, ['--table']),
+    (features, ['--dataset', 'a', '--model', 'a.onnx', '--out']),
+    (tables, ['5', '--record'])])
+def test_a_folder_where_a_file_is_written(tmp_path, capsys, script, argv):
+    with pytest.raises(SystemExit, match='2'):
+        script.get_options([*argv, str(tmp_path)])
+    assert f'argument {argv[-1]}: {tmp_path} is a folder; name a file' \
         in capsys.readouterr().err
