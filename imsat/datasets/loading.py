@@ -319,7 +319,11 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} holds images of bytes, and what was learnt from were '
             f'other numbers; give an array of numbers on the scale of those')
+    names = like.names or data.names or []
+    shown_names = ', '.join(names[:9]) + (', ...' if len(names) > 9 else '')
     if data.names is None and like.names is not None:
         warnings.warn(f'{name} has no names of columns; they are taken for '
-                      f'{", ".join(like.names[:9])}'
-                      + (', ...' if len(like.names) > 9 else ''))
+                      f'{shown_names}')
+    elif data.names is not None and like.names is None and not like.words:
+        warnings.warn(f'what was learnt from had no names of columns; those '
+                      f'of {name} are taken in this order: {shown_names}')

@@ -61,6 +61,14 @@ def test_other_columns(tmp_path, how, content, message):
         new(tmp_path, content, how)
 
 
+def test_names_that_were_not_there(tmp_path):
+    numpy.savez(tmp_path / 'old.npz', x=[[5., 6.], [7., 8.]])
+    how = load_dataset(str(tmp_path / 'old.npz')).preparation
+    with pytest.warns(UserWarning, match='new.csv are taken in this order: '
+                                         'b, a$'):
+        assert new(tmp_path, 'b,a\n2,1\n', how).x.tolist() == [[2, 1]]
+
+
 def test_numbers_as_names(tmp_path):
     how = load_dataset_of(tmp_path, ',0,1\n0,5,6\n1,7,8\n')
     pytest.importorskip('pyarrow')
