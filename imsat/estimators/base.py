@@ -42,7 +42,8 @@ from imsat.parameters import (
     documented, is_masked, parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
-from imsat.retrieval.codes import MOST_BITS, code_width, unpack_bits
+from imsat.retrieval.codes import (
+    MOST_BITS, code_width, count_distinct, unpack_bits)
 from imsat.storage import (
     AnyPath, Like, check_arrays, digest, load_npz, reason_of, save_npz)
 from imsat.training.adam import forget_training
@@ -726,6 +727,16 @@ class Hasher:
     @property
     def _n_features_out(self):
         return code_width(self.n_bits)
+
+    def _count_codes(self, logits):
+        """What is logged of the logits of all data, shape (N, M).
+
+        Of NaN there are no codes; the training that gives it ends elsewhere.
+        """
+        diverged = any(numpy.isnan(block).any()
+                       for _, block in blocks_of(logits))
+        return {'distinct_codes': 0 if diverged else count_distinct(
+            self._codes(logits))}
 
 
 @documented

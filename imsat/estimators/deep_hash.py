@@ -14,7 +14,7 @@ from imsat.links.tanh_network import TanhNetwork
 from imsat.parameters import (
     Number, again, documented, layers, parameter)
 from imsat.ranks import current
-from imsat.retrieval.codes import codes_of, count_distinct
+from imsat.retrieval.codes import codes_of
 from imsat.storage import Like
 from imsat.training.adam import Adam
 from imsat.training.evaluation import predict_logits
@@ -98,7 +98,8 @@ class DeepHasher(Hasher, TrainedEstimator):
                                       seed),
                         Adam(self.learning_rate).setup(network), x,
                         self.loss, device),
-                self.epochs, [Evaluator(network, x, count_codes)], keeps=True)
+                self.epochs, [Evaluator(network, x, self._count_codes)],
+                keeps=True)
             if not training.log:  # nothing has been learnt
                 if not self.restarts_:
                     raise KeyboardInterrupt
@@ -115,7 +116,7 @@ class DeepHasher(Hasher, TrainedEstimator):
             if session.is_stopped:
                 restarts.stop(restart, self.epochs)
         best = self.restarts_[self.best_restart_]
-        self.codes_ = codes_of(best.logits)
+        self.codes_ = self._codes(best.logits)
         self._warn_of_constant(self.codes_, self.n_bits)
         return self
 
@@ -130,7 +131,10 @@ class DeepHasher(Hasher, TrainedEstimator):
     def transform(self, X: Points) -> numpy.ndarray:
         """Packed codes, shape (N, ceil(D / 8)), uint8."""
         X = self._check_new(X)
-        return codes_of(predict_logits(self.encoder_, self._scale(X)))
+        return self._codes(predict_logits(self.encoder_, self._scale(X)))
+
+    def _codes(self, outputs):
+        return codes_of(outputs)
 
     def _scale(self, X):
         return (X - self.mean_) * self.scale_
@@ -145,11 +149,6 @@ class DeepHasher(Hasher, TrainedEstimator):
     def _network(self, rng=None):
         n_in, *sizes = self._widths(self.n_features_in_)
         return TanhNetwork(n_in, sizes)
-
-
-def count_codes(outputs):
-    """What is logged of the outputs of all data, shape (N, D)."""
-    return {'distinct_codes': count_distinct(codes_of(outputs))}
 
 
 def deep_hash_losses(network, x):

@@ -13,8 +13,7 @@ from imsat.hints import Labels, Points
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.on_disk import blocks_of
 from imsat.parameters import again, documented
-from imsat.retrieval.codes import (
-    codes_of, count_distinct, head_codes_of)
+from imsat.retrieval.codes import codes_of, head_codes_of
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
@@ -122,4 +121,4 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return len(self._sizes)
 
     def _summarize(self, logits, labels):
-        return {'distinct_codes': count_distinct(self._codes(logits))}
+        return self._count_codes(logits)
