@@ -28,7 +28,7 @@ from benchmarks.kernels.case import is_array
 from benchmarks.kernels.timing import (
     Gpu, copy_speed, count_sets, limit, medians)
 from common.results import get_versions
-from common.scripts import a_file, main
+from common.scripts import Parser, a_file, main
 from imsat import devices
 from imsat.storage import save_json
 
@@ -40,7 +40,7 @@ OTHERS_TOLERANCE = 100
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=textwrap.fill(

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy
 
 from common import markdown
-from common.scripts import main, positive
+from common.scripts import Parser, main, positive
 from imsat import devices
 
 HEAD = ('step', 'minutes', 'most RssAnon, MB', 'VmHWM, MB')
@@ -26,7 +26,7 @@ BLOCK = 100_000  # points that are drawn at a time
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__.split('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument

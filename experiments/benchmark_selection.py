@@ -27,7 +27,7 @@ import imsat
 from benchmarks.data import UNEQUAL, blobs, usps
 from common import markdown
 from common.results import get_versions
-from common.scripts import a_file, a_path, main, positive
+from common.scripts import Parser, a_file, a_path, main, positive
 from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
@@ -84,7 +84,7 @@ class Recorded(IMSATClustering):
 
 
 def get_options(argv=None):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument

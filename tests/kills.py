@@ -97,8 +97,9 @@ def cases():
             yield (task, ['--method', method, '--dataset', data, *quick,
                           *(['--bits', '4'] if task == 'hashing' else [])],
                    lambda at, task=task: outcome(at / 'out', task))
-    yield ('clustering', ['--dataset', '../points.npz', *quick, '--restarts',
-                          '4', '--halving'], lambda at: outcome(at / 'out'))
+    yield ('clustering', scripts.once(
+        '--dataset', '../points.npz', *quick, '--restarts', '4', '--halving'),
+        lambda at: outcome(at / 'out'))
     yield ('tables', ['3', '--datasets', '../points.npz', '--methods',
                       'kmeans,imsat-rpt,linear-rim', '--jobs', '2', '--out',
                       'out', '--', '--epochs', '3', '--batch-size', '50',

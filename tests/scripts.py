@@ -38,6 +38,16 @@ def undrawn(figure, file, **options):
     file.write(b'undrawn')
 
 
+def once(*options):
+    """Options of which each comes once, as it was given last."""
+    texts, last = list(map(str, options)), {}
+    starts = [i for i, text in enumerate(texts) if text.startswith('--')]
+    for start, stop in zip(starts, [*starts[1:], None]):
+        last[texts[start]] = texts[start:stop]
+    return [*texts[:min(starts, default=None)],
+            *itertools.chain(*last.values())]
+
+
 def run(script, *options, cwd='.', killed=None, draw=False):
     """``python script.py options``.
 

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import scripts
 
 from imsat.datasets import Preparation
 from imsat.storage import load_json
@@ -52,8 +53,8 @@ def test_page(page, folder, monkeypatch, capsys):
     for script, options in commands:
         module, quick = importlib.import_module(script), [
             *QUICK, *(['--no-kmeans'] if script == 'clustering' else [])]
-        args = module.get_options(shlex.split(options) + (
-            quick if script in ('clustering', 'hashing') else []))
+        args = module.get_options(scripts.once(*shlex.split(options), *(
+            quick if script in ('clustering', 'hashing') else [])))
         if script == 'features':  # of a network that is not here
             absent.add(args.out)
         if script == 'features' or args.dataset in absent:

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import imsat
-from common.scripts import a_path, positive
+from common.scripts import Parser, a_path, positive
 from imsat import devices
 from imsat.datasets import SOURCES
 from imsat.parameters import (
@@ -44,7 +44,7 @@ def get_parser(task, description, undecided=None, kinds=None, also=None):
     """
     number, metavar = ('clusters', 'K|A..B') if task == 'clustering' \
         else ('bits', 'N')
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=description, add_help=False,
         usage=f'%(prog)s [--dataset NAME|FILE] [--{number} {metavar}] '
               f'[--epochs N] [--seed N] [--out DIR] ...',

@@ -24,14 +24,33 @@ def positive(text):
     return number
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse's, but for an option given again: there the last would win.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        self._given = set()
+        return super().parse_known_args(args, namespace)
+
+    def _get_values(self, action, arg_strings):  # of each, as it comes
+        if action.option_strings:
+            if action in self._given:
+                name = next(name for name in action.option_strings
+                            if name.startswith('--'))
+                raise imsat.InputError(f'{name} is given more than once; '
+                                       f'leave all but one out')
+            self._given.add(action)
+        return super()._get_values(action, arg_strings)
+
+
 def parser_for(doc, defaults=False):
     """A parser whose help has a script's docstring; with ``defaults`` its
     first paragraph, and the default of each option."""
     if defaults:
-        return argparse.ArgumentParser(
+        return Parser(
             description=doc.split('\n\n')[0],
             formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    return argparse.ArgumentParser(
+    return Parser(
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter)
 

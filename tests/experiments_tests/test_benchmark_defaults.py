@@ -4,6 +4,7 @@ import re
 
 import numpy
 import pytest
+import scripts
 from sklearn.cluster import KMeans
 
 import benchmark_defaults as benchmark
@@ -40,7 +41,8 @@ def fits(monkeypatch, tmp_path):
 
 
 def run(*options):
-    benchmark.run(benchmark.get_options(['--seeds', '2', *options]))
+    benchmark.run(benchmark.get_options(
+        scripts.once('--seeds', 2, *options)))
 
 
 def test_what_is_there_is_not_run_again(fits, tmp_path):

@@ -208,8 +208,8 @@ def test_bad_input(tmp_path, case):
     elif data is not None:
         numpy.savez(tmp_path / 'points.npz', **data)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    process = run('--dataset', 'points.npz', *QUICK, *options, '--quiet',
-                  cwd=tmp_path)
+    process = run(*scripts.once('--dataset', 'points.npz', *QUICK, *options,
+                                '--quiet'), cwd=tmp_path)
     assert process.returncode == 2
     assert process.stdout == ''
     assert process.stderr.startswith('clustering.py: ')

@@ -5,6 +5,7 @@ import json
 
 import numpy
 import pytest
+import scripts
 
 import clustering
 import hashing
@@ -116,7 +117,7 @@ def test_a_disk_that_is_full_at_any_file(tmp_path, points, capsys,
 
     def run(*options):
         return main(clustering.run, lambda: clustering.get_options(
-            [*argv, *options]))
+            scripts.once(*argv, *options)))
     assert run('--out', 'whole') == 0
     for number in 1, 3, 5, 8, 12:
         out, calls = f'run{number}', itertools.count(1)

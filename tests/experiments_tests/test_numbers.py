@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+import scripts
 from PIL import Image
 
 import clustering
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings('ignore')
 
 
 def run(*options):
-    args = clustering.get_options(list(map(str, options)))
+    args = clustering.get_options(scripts.once(*options))
     clustering.run(args)
 
 

@@ -46,8 +46,9 @@ MORE = {'clustering': [], 'hashing': ['--queries-per-class', '10']}
 def run(out, *options, killed=None, task='clustering'):
     """Works in the folder above ``out``."""
     numpy.savez(out.parent / 'points.npz', **POINTS)
-    return scripts.run(task, *OPTIONS, *MORE[task], '--out', out, *options,
-                       cwd=out.parent, killed=killed)
+    return scripts.run(
+        task, *scripts.once(*OPTIONS, *MORE[task], '--out', out, *options),
+        cwd=out.parent, killed=killed)
 
 
 @pytest.fixture(scope='module')

@@ -6,13 +6,16 @@ import sys
 import pytest
 
 import benchmark_defaults
+import benchmark_selection
 import clustering
 import features
+import hashing
 import predict
 import score_codes
 import tables
 import toy
 from common.scripts import run_script
+from imsat import InputError
 
 
 def stream(encoding):
@@ -68,3 +71,25 @@ def test_a_folder_where_a_file_is_written(tmp_path, capsys, script, argv):
         script.get_options([*argv, str(tmp_path)])
     assert f'argument {argv[-1]}: {tmp_path} is a folder; name a file' \
         in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('script,argv,option', [
+    (clustering, ['--clusters', '3', '--clusters', '5'], '--clusters'),
+    (clustering, ['--clusters=3', '--cluster', '3'], '--clusters'),
+    (clustering, ['--dataset', 'a', '--seed', '1', '--dataset', 'b'],
+     '--dataset'),
+    (hashing, ['--columns', 'a,b', '--columns', 'c'], '--columns'),
+    (clustering, ['--halving', '--no-halving'], '--halving'),
+    (clustering, ['--quiet', '--quiet'], '--quiet'),
+    (toy, ['--out', 'a', '--out', 'a'], '--out'),
+    (features, ['onnx', *2 * ['--model', 'a.onnx']], '--model'),
+    (benchmark_selection, ['--runs', '2', '--runs', '2'], '--runs')])
+def test_an_option_twice(script, argv, option):
+    with pytest.raises(InputError, match=f'^{option} is given more than once; '
+                                         f'leave all but one out$'):
+        script.get_options(argv)
+
+
+def test_an_option_in_each_of_two_commands():
+    for seed in 3, 4:
+        assert clustering.get_options(['--seed', str(seed)]).seed == seed
