@@ -6,6 +6,7 @@ images, and ``like``, the Preparation of what was learnt from, or None.
 import errno
 import re
 import typing
+import warnings
 from pathlib import Path
 
 import numpy
@@ -25,6 +26,8 @@ from imsat.on_disk import LARGE, OnDisk
 from imsat.storage import FAULTS, load_npy, load_npz, reason_of
 
 POINTS, LABELS = ('x', 'X'), ('y', 'target')
+KEPT = (*POINTS, *LABELS, 'image_shape', 'index', 'thumbnails', 'notes',
+        'made_by')
 # What scipy.sparse.save_npz writes.
 SPARSE = ('format', 'shape', 'data', 'indices', 'indptr', 'row', 'col',
           'offsets')
@@ -40,13 +43,16 @@ def read_npz(path: Path, size: Size = None, like: Preparation | None = None
     ``image_shape``, ``index``, what the points are called, ``thumbnails``,
     what they look like, ``notes``, and what features were ``made_by``; or a
     matrix of scipy.sparse.save_npz."""
-    arrays = load_npz(path, (*POINTS, *LABELS, 'image_shape', 'index',
-                             'thumbnails', 'notes', 'made_by'))
+    arrays = load_npz(path, KEPT)
     x, y = _one_of(arrays, POINTS, path), _one_of(arrays, LABELS, path)
     if x is None:
         x = _read_sparse(path)
     notes = [str(note) for note in
              numpy.atleast_1d(arrays.get('notes', []))]
+    if not scipy.sparse.issparse(x):
+        with numpy.load(path) as file:
+            notes += _passed_over(path, set(file.files) - set(KEPT),
+                                  y is None and like is None)
     made_by = arrays.get('made_by')
     data = as_dataset(
         path, x, y, arrays.get('image_shape'), notes, size, like, str(made_by)
@@ -196,6 +202,17 @@ def _upright(x):
     return x[..., 0] if x.ndim == 4 and x.shape[3] == 1 else x
 
 
+def _passed_over(path, others, may_be_labels):
+    """A note of what a file holds and nothing reads; a warning where it may
+    be the labels that there are none of."""
+    if not others:
+        return []
+    held = f'holds {", ".join(sorted(others))}, which nothing here reads'
+    if may_be_labels:
+        warnings.warn(f'{path} {held}; if these are labels, call them y')
+    return [f'{path.name} {held}.']
+
+
 def _one_of(arrays, names, path):
     found = [name for name in names if name in arrays]
     if len(found) > 1:
@@ -244,6 +261,8 @@ def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
             x = [_array(h5py, part, (*POINTS, 'data'), path)
                  for part in parts]
             y = [_array(h5py, part, LABELS, path) for part in parts]
+            others = {name for part in parts for name in part
+                      } - {*POINTS, 'data', *LABELS}
     except InputError:
         raise
     except FAULTS as e:
@@ -261,8 +280,9 @@ def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
         lambda: _joined(x, y, path),
         lambda: all(part is None or all_missing(part) for part in y), path,
         like is None)
-    return as_dataset(path, numpy.concatenate(x), labels, size=size,
-                      like=like)
+    notes = _passed_over(path, others, labels is None and like is None)
+    return as_dataset(path, numpy.concatenate(x), labels, notes=notes,
+                      size=size, like=like)
 
 
 def _joined(x, y, path):

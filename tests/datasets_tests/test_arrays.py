@@ -3,6 +3,7 @@ import gzip
 import os
 import struct
 import sys
+import warnings
 
 import numpy
 import pytest
@@ -114,6 +115,26 @@ def test_names_that_are_objects(tmp_path):
     with pytest.raises(InputError, match='index is of Python objects; make '
                                          'it numbers or text'):
         load_dataset(str(path))
+
+
+def test_what_is_passed_over(tmp_path):
+    numpy.savez(tmp_path / 'a.npz', x=X, labels=Y, weights=Y)
+    with pytest.warns(UserWarning, match='holds labels, weights, .* call them '
+                                         'y$'):
+        data = load_dataset(str(tmp_path / 'a.npz'))
+    note = 'a.npz holds labels, weights, which nothing here reads.'
+    assert data.y is None and data.notes == [note]
+    numpy.savez(tmp_path / 'b.npz', x=X, y=Y, labels=Y)
+    h5py = pytest.importorskip('h5py')
+    with h5py.File(tmp_path / 'b.h5', 'w') as file:
+        file['x'], file['y'], file['labels'] = X, Y, Y
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for name in 'b.npz', 'b.h5':
+            assert load_dataset(str(tmp_path / name)).notes == [
+                f'{name} holds labels, which nothing here reads.']
+        assert not load_dataset(str(tmp_path / 'a.npz'),
+                                like=data.preparation).y
 
 
 def test_what_points_look_like(tmp_path):
