@@ -205,7 +205,7 @@ class DAEKMeans(Clusterer, TrainedEstimator):
 
     @property
     def _n_features_out(self):
-        return self.n_code
+        return self.encoder_.encoder[-1].W.shape[0]
 
 
 @documented

@@ -726,17 +726,20 @@ class Hasher:
 
     @property
     def _n_features_out(self):
-        return code_width(self.n_bits)
+        # What is fitted counts, and not what n_bits has become since.
+        model: Any = self
+        return code_width(model._n_fitted)
 
     def _count_codes(self, logits):
         """What is logged of the logits of all data, shape (N, M).
 
         Of NaN there are no codes; the training that gives it ends elsewhere.
         """
+        model: Any = self
         diverged = any(numpy.isnan(block).any()
                        for _, block in blocks_of(logits))
         return {'distinct_codes': 0 if diverged else count_distinct(
-            self._codes(logits))}
+            model._codes(logits))}
 
 
 @documented
@@ -791,6 +794,10 @@ class TrainedEstimator(Estimator):
     @property
     def n_iter_(self) -> int:
         """Epochs that the restart that was kept was trained."""
+        check_is_fitted(self)
+        if not hasattr(self, 'restarts_'):
+            raise AttributeError('n_iter_ is there after fit alone; a file '
+                                 'does not keep it, nor a network')
         log = self.restarts_[self.best_restart_].log
         return log[-1]['epoch'] if log else 0
 

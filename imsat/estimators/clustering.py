@@ -344,8 +344,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             self.make_objective(), predict_logits(self.encoder_, X),
             self._check_weight(sample_weight, X.shape[0]))
         mutual = information.marginal_entropy - information.conditional_entropy
-        return mutual ** 2 / math.log(self.n_clusters) \
-            if self.n_clusters > 1 else 0.
+        k = self._n_fitted
+        return mutual ** 2 / math.log(k) if k > 1 else 0.
 
     @property
     def _n_outputs(self):
@@ -353,7 +353,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     @property
     def _n_features_out(self):
-        return self.n_clusters
+        return self._n_fitted
 
     def _summarize(self, logits, labels):
         if labels is None:

@@ -143,6 +143,11 @@ class DeepHasher(Hasher, TrainedEstimator):
         return {**super()._like(), 'mean_': Like((self.n_features_in_,)),
                 'scale_': Like((), least=0)}
 
+    @property
+    def _n_fitted(self):
+        network = self.encoder_
+        return network[f'l{network.n_layers}'].W.shape[0]
+
     def _widths(self, d):
         return d, *layers(self.hidden), self.n_bits
 

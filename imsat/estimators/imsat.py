@@ -16,7 +16,7 @@ from imsat.estimators.centering import LEAST, MOST
 from imsat.estimators.incremental import Incremental
 from imsat.estimators.selection import Halving
 from imsat.hints import Labels, Points
-from imsat.links import Encoder
+from imsat.links import Encoder, Ensemble
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
 from imsat.losses.objectives import (
@@ -465,6 +465,13 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _widths(self, d):
         return d, *layers(self.hidden), self._n_outputs
+
+    @property
+    def _n_fitted(self):
+        """How many outputs the network has that is fitted."""
+        encoder = self.encoder_
+        return (encoder[0] if isinstance(encoder, Ensemble)
+                else encoder).sizes[-1]
 
     def _network(self, rng=None):
         return Encoder(self.n_features_in_, self._n_outputs, self.hidden,

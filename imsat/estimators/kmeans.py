@@ -102,4 +102,4 @@ class KMeansClustering(Clusterer, Estimator):
 
     @property
     def _n_features_out(self):
-        return self.n_clusters
+        return len(self.centers_)

@@ -115,6 +115,10 @@ class ITQHasher(ProjectionHasher):
         return {**super()._like(),
                 'rotation_': Like((self.n_bits, self.n_bits))}
 
+    @property
+    def _n_fitted(self):
+        return len(self.rotation_)
+
     def _bits(self, v):
         return v @ self.rotation_ > 0
 
@@ -193,6 +197,10 @@ class SpectralHasher(ProjectionHasher):
                 'extent_': Like((p,), least=0),
                 'axes_': Like((n,), int, most=p - 1),
                 'modes_': Like((n,), int, least=1, most=n)}
+
+    @property
+    def _n_fitted(self):
+        return len(self.axes_)
 
     def _bits(self, v):
         phase = (v - self.low_) / numpy.where(self.extent_, self.extent_, 1)

@@ -10,6 +10,7 @@ import pytest
 import scipy.special
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
 
 import imsat
 from imsat import (
@@ -80,6 +81,35 @@ def test_logarithms_of_dec():
     model = DEC(3, hidden=8, n_code=2, max_epochs=1, **QUICK).fit(X)
     numpy.testing.assert_allclose(
         numpy.exp(model.predict_log_proba(X)), model.predict_proba(X), 1e-12)
+
+
+@pytest.mark.parametrize('model,changes', [
+    (IMSATClustering(3, **SMALL), dict(n_clusters=10)),
+    (KMeansClustering(3, random_state=0), dict(n_clusters=10)),
+    (DEC(3, hidden=8, n_code=2, max_epochs=1, **QUICK),
+     dict(n_clusters=10, n_code=5)),
+    (IMSATHasher(3, **SMALL), dict(n_bits=20)),
+    (DeepHasher(3, hidden=8, **QUICK), dict(n_bits=20)),
+    (ITQHasher(2), dict(n_bits=20)), (SpectralHasher(3), dict(n_bits=20))],
+    ids=lambda value: type(value).__name__)
+def test_what_is_fitted_counts(model, changes):
+    before = model.fit(X).transform(X)
+    score = model.score(X) if hasattr(model, 'score') else None
+    model.set_params(**changes).set_output(transform='pandas')
+    after = model.transform(X)
+    numpy.testing.assert_array_equal(after, before)
+    assert list(after) == model.get_feature_names_out().tolist()
+    assert score is None or model.score(X) == score
+
+
+def test_how_long_a_loaded_one_was_trained(tmp_path):
+    model = IMSATClustering(3, **SMALL)
+    with pytest.raises(NotFittedError):
+        assert model.n_iter_
+    model.fit(X).save(tmp_path / 'model.npz')
+    loaded = IMSATClustering.load(tmp_path / 'model.npz')
+    with pytest.raises(AttributeError, match='there after fit alone'):
+        assert loaded.n_iter_
 
 
 def test_how_long_was_trained():
