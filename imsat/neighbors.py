@@ -1,5 +1,6 @@
 """The nearest of many points, and sigma_t(x) of Eq. 17, kept on disk."""
 import concurrent.futures
+import contextlib
 import os
 import time
 import warnings
@@ -277,8 +278,7 @@ def _exactly(x, k, progress):
     n, ranks = x.shape[0], current()
     distances = numpy.empty((n, k))
     indices = numpy.empty((n, k), numpy.int64)
-    with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
-            threadpoolctl.threadpool_limits(1, 'blas'):
+    with _pool() as pool:
         own = doubtful = numpy.arange(n)[ranks.rank::ranks.size]
         if not scipy.sparse.issparse(x):
             own, doubtful = _by_tiles(x, k, pool, progress, distances,
@@ -290,6 +290,14 @@ def _exactly(x, k, progress):
                 (own, distances[own], indices[own])):
             distances[rows], indices[rows] = parts
     return distances, indices
+
+
+@contextlib.contextmanager
+def _pool():
+    """Threads, each of which multiplies by itself."""
+    with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
+            threadpoolctl.threadpool_limits(1, 'blas'):
+        yield pool
 
 
 def _settle(x, rows, k, distances, indices, pool=None, progress=None):
@@ -417,8 +425,7 @@ def _from_sample(x, t, progress):
         near[i, :len(rows)] = numpy.partition(
             distance, k - 1, axis=1)[:, k - 1]
         return len(rows)
-    with concurrent.futures.ThreadPoolExecutor(usable_threads()) as pool, \
-            threadpoolctl.threadpool_limits(1, 'blas'):
+    with _pool() as pool:
         for done in pool.map(measure, chunks):
             if progress is not None:
                 progress(done)
@@ -817,18 +824,28 @@ def _by_kernels(x, t, progress):
     # Asked to, CuPy multiplies float32 by TF32, of ten bits.
     if os.environ.get('CUPY_TF32', '0') == '0':
         mean = mean.astype(x.dtype)
-    n = len(x)
+    n, doubtful = len(x), []
     sigma = numpy.empty(n)
     for start in range(0, n, CHUNK):
         rows = slice(start, min(start + CHUNK, n))
-        sigma[rows] = to_cpu(_select_and_measure(x, x[rows], t, mean))
+        sigma[rows], doubt = map(
+            to_cpu, _select_and_measure(x, x[rows], t, mean))
+        doubtful.append(start + doubt)
         if progress is not None:
             progress(rows.stop - start)
+    doubt = numpy.concatenate(doubtful)
+    if len(doubt):
+        # Few, but of points far apart beside how near their neighbours are.
+        found = numpy.empty((n, t)), numpy.empty((n, t), numpy.int64)
+        with _pool() as pool:
+            _settle(to_numpy(x), doubt, t, *found, pool)
+        sigma[doubt] = found[0][doubt, -1]
     return sigma
 
 
 def _select_and_measure(x, points, t, mean):
-    """sigma_t of ``points`` among x, selected in the dtype of ``mean``."""
+    """sigma_t of ``points`` among x, selected in the dtype of ``mean`` and,
+    where that leaves doubt, in float64; and which it leaves in doubt."""
     xp = backend.get_array_module(x)
     dtype, k = mean.dtype, min(t + 1 + SPARE, len(x))
     centred = points.astype(dtype, copy=False) - mean
@@ -841,18 +858,21 @@ def _select_and_measure(x, points, t, mean):
             centred @ tile.T, squares, k, start, candidates)
         largest = xp.maximum(largest, squares.max())
     sigma = nearest.distance_of_rank(x, points, candidates.indices, t)
-    if dtype == numpy.float64 or k == len(x):
-        return sigma
     # Any other point is at least as far as the last candidate by products,
     # whose errors (those of two squares, a product, their sum and the
-    # centring) are below `error`.  Where that leaves doubt, as it does at
-    # ties, float64 settles it.
+    # centring, and what is too small for the dtype) are below `error`.
     square = (centred * centred).sum(axis=1)
-    error = (x.shape[1] + 4) * float(numpy.finfo(dtype).eps) * (
-        square.astype(numpy.float64) + largest)
-    certain = sigma ** 2 <= candidates.values[:, -1] + square - error
+    limits = numpy.finfo(dtype)
+    error = (x.shape[1] + 4) * (float(limits.eps) * (
+        square.astype(numpy.float64) + largest) + 4 * float(limits.tiny))
+    certain = (1 - HARMLESS) * sigma ** 2 <= (
+        candidates.values[:, -1] + square - error)
+    certain |= sigma == 0
+    if k == len(x):  # no other, unless some had no finite distance
+        certain |= candidates.indices[:, -1] >= 0
     doubtful, = xp.nonzero(~certain)
-    if len(doubtful):
-        sigma[doubtful] = _select_and_measure(
-            x, points[doubtful], t, mean.astype(numpy.float64))
-    return sigma
+    if dtype == numpy.float64 or not len(doubtful):
+        return sigma, doubtful
+    sigma[doubtful], still = _select_and_measure(
+        x, points[doubtful], t, mean.astype(numpy.float64))
+    return sigma, doubtful[still]

@@ -77,34 +77,70 @@ def test_duplicates_have_distance_zero(xp, dtype):
 
 # Where the points lie in space changes nothing.
 @pytest.mark.parametrize('offset', [1e3, 1e8, -1e11])
-def test_far_from_the_origin(offset):
+def test_far_from_the_origin(xp, offset):
     # Whole numbers, which float64 holds at any of these places.
     x = numpy.random.default_rng(0).integers(-500, 500, (300, 4)).astype('d')
     numpy.testing.assert_allclose(
-        neighbor_distance(x + offset, 5), naive(x, 5), 1e-12)
+        neighbor_distance(xp.asarray(x + offset), 5), naive(x, 5), 1e-12)
 
 
 @pytest.mark.parametrize('dtype', 'fd')
-def test_a_column_that_is_constant_and_large(dtype):
+def test_a_column_that_is_constant_and_large(xp, dtype):
     x = numpy.random.default_rng(0).normal(size=(300, 4)).astype(dtype)
     constant = numpy.full((300, 1), 2e9, dtype)
     numpy.testing.assert_allclose(
-        neighbor_distance(numpy.concatenate([x, constant], 1), 5),
+        neighbor_distance(
+            xp.asarray(numpy.concatenate([x, constant], 1)), 5),
         naive(x, 5), 1e-12)
 
 
-def test_duplicates_far_from_the_origin():
+def test_duplicates_far_from_the_origin(xp):
     x = numpy.random.default_rng(0).normal(size=(50, 4))
-    assert (neighbor_distance(numpy.repeat(x, 3, 0) + 1e8, 2) == 0).all()
+    x = xp.asarray(numpy.repeat(x, 3, 0) + 1e8)
+    assert (neighbor_distance(x, 2) == 0).all()
 
 
-def test_places_and_times():
+def test_places_and_times(xp):
     # Degrees beside seconds: the squares of some columns have no digit left
     # for the others.
     rng = numpy.random.default_rng(0)
     x = numpy.stack([rng.uniform(40, 50, 400), rng.uniform(0, 10, 400),
                      1.7e9 + rng.integers(0, 40, 400) * 1e6], axis=1)
-    numpy.testing.assert_allclose(neighbor_distance(x, 3), naive(x, 3), 1e-9)
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), 3), naive(x, 3), 1e-9)
+
+
+# Of products of these float64 has few digits left, or none.
+@pytest.mark.parametrize('dtype,n_far,far', [
+    ('d', 40, 1e8), ('d', 40, 1e9), ('d', 1, 1e10), ('f', 1, 1e10)])
+def test_far_from_each_other(xp, monkeypatch, dtype, n_far, far):
+    x = numpy.random.default_rng(0).normal(size=(80, 3))
+    x[:n_far] += far
+    x = x.astype(dtype)
+    monkeypatch.setattr(MODULE, 'CHUNK', 30)
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), 5), naive(x, 5), 1e-9)
+
+
+# Squares that float32 does not hold, or only with few digits.
+@pytest.mark.filterwarnings('ignore::RuntimeWarning')  # the emulator's
+@pytest.mark.parametrize('scale', [1e30, 1e-20, 1e-22])
+@pytest.mark.parametrize('n', [5, 60])
+def test_squares_beyond_float32(xp, n, scale):
+    x = numpy.random.default_rng(0).normal(size=(n, 3)) * scale
+    x = x.astype('f')
+    numpy.testing.assert_allclose(
+        neighbor_distance(xp.asarray(x), 2), naive(x, 2), 1e-9)
+
+
+@pytest.mark.parametrize('x', [
+    numpy.random.RandomState(0).normal(size=(60, 5)),
+    numpy.random.RandomState(0).randint(0, 2, (60, 5)),
+    numpy.random.RandomState(0).normal(size=(60, 5)) + 1e6])
+def test_a_gpu_leaves_the_cpu_nothing(device, monkeypatch, x):
+    monkeypatch.setattr(MODULE, '_settle', None)
+    for dtype in 'fd':
+        neighbor_distance(device.asarray(x.astype(dtype)), 3)
 
 
 def test_entries_of_a_sparse_matrix_that_come_twice():
