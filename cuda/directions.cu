@@ -25,6 +25,19 @@ __device__ T draw_row(
     return length;
 }
 
+// As draw_row, and what gives the row length 1.  In float32 all numbers of one
+// or two may be 0, which has no direction: then the first becomes 1.
+__device__ T draw_direction(
+        T* row, long long i, long long width, long long seed,
+        long long step) {
+    const T length = row_sum(draw_row(row, i, width, seed, step));
+    if (length > 0)
+        return 1 / sqrt(length);
+    if (width && threadIdx.x == 0)
+        row[0] = 1;
+    return 1;
+}
+
 // use(j, row[j]) for those that the thread has drawn, which it reads again,
 // from a cache: drawing them anew takes longer.
 template <class Use>
@@ -53,7 +66,7 @@ random_directions(
         const long long i = first + threadIdx.y;
         const long long n = i < rows ? width : 0;
         T* row = d + i * width;
-        const T scale = 1 / sqrt(row_sum(draw_row(row, i, n, seed, step)));
+        const T scale = draw_direction(row, i, n, seed, step);
         for_drawn(row, n, [&](long long j, T z) { row[j] = z * scale; });
     }
 }
@@ -73,7 +86,7 @@ random_perturbations(
         const long long source = n ? index[i] : 0;
         const T* x = data + source * width;
         T *row = moved + i * width, *copy = batch + i * width;
-        const T scale = 1 / sqrt(row_sum(draw_row(row, i, n, key[0], key[1])));
+        const T scale = draw_direction(row, i, n, key[0], key[1]);
         const T distance = n && radius ? radius[source] : length;
         for_drawn(row, n, [&](long long j, T z) {
             const T x_j = x[j];

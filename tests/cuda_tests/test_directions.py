@@ -42,6 +42,21 @@ def test_rows_have_length_1(device, shape, dtype, rtol):
         numpy.linalg.norm(d.astype('d'), axis=1), 1, rtol)
 
 
+# Of these the last row's numbers are 0 in float32: a radius of 0, and an angle
+# of three quarters.
+@pytest.mark.parametrize('shape,seed', [((1, 2), 16390493), ((2, 1), 246666)])
+@pytest.mark.parametrize('dtype', 'fd')
+def test_a_row_of_zeros_gets_a_direction(device, shape, seed, dtype):
+    d = directions.random(shape, dtype, seed)
+    numpy.testing.assert_allclose(
+        numpy.linalg.norm(to_cpu(d), axis=1), 1, 1e-6)
+    x = device.asarray(numpy.zeros(shape, dtype))
+    _, moved = directions.perturb_randomly(
+        x, device.asarray(numpy.arange(len(x))),
+        device.asarray(numpy.array([seed, 0])), 3.)
+    numpy.testing.assert_allclose(to_cpu(moved), 3 * to_cpu(d), 1e-6)
+
+
 def test_a_number_depends_on_its_place_alone(device):
     def draw(shape, *key):
         return to_cpu(directions.random(shape, 'd', *key))
