@@ -113,7 +113,7 @@ __device__ void forward_of(
     for_tile(tile, [&](long long i) { return x[i * width + j]; },
              [&](T x_i, long long i, int) {
         const T z = normalize(x_i, mean, scale, shift);
-        y[i * width + j] = z > 0 ? z : T(0);
+        y[i * width + j] = z <= 0 ? T(0) : z;  // NaN stays NaN
     });
 }
 

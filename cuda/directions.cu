@@ -121,7 +121,8 @@ scale_rows(
             length += part * part;
         });
         length = row_sum(length);
-        T factor = length > 0 ? 1 / sqrt(length) : T(0);
+        // NaN, which is no largest, stays NaN.
+        T factor = length == 0 ? T(0) : 1 / sqrt(length);
         if (n && radius)
             factor *= radius[index ? index[i] : i];
         for_row(row, n, [&](T d_j, long long j, int) {

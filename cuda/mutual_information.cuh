@@ -4,10 +4,13 @@
 // imsat/functions/mutual_information.py.  With entropy.cuh and reduce.cuh.
 #define TINY T(sizeof(T) == 4 ? 1.17549435e-38 : 2.2250738585072014e-308)
 
+// NaN stays NaN, which max() would drop.
+__device__ T at_least(T low, T x) { return x < low ? low : x; }
+
 // log p for eps = 0 of a p that may have been rounded to 0; what is left out
 // is multiplied by p.
 __device__ T log_of_mean(T p, T eps) {
-    return log_plus(p, log(max(p, TINY)), eps);
+    return log_plus(p, log(at_least(TINY, p)), eps);
 }
 
 // What a cell p q + covariance of a table adds to the mutual information; its
@@ -18,8 +21,8 @@ struct Cell {
 
 __device__ Cell cell_of_pair(T p, T q, T covariance, T eps) {
     const T low = eps > 0 ? T(0) : TINY, independent = p * q;
-    const T joint = max(independent + covariance, low);
-    const T base = max(independent, low) + eps;
+    const T joint = at_least(low, independent + covariance);
+    const T base = at_least(low, independent) + eps;
     const T ratio = covariance / base;
     const T log_ratio = ratio < T(-.5) ? log((joint + eps) / base)
                                        : log1p(ratio);

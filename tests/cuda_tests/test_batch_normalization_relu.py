@@ -7,6 +7,7 @@ from chainer.backends.cuda import to_cpu
 
 from imsat.cuda import batch_normalization_relu as kernels
 from imsat.functions import batch_normalization_relu
+from imsat.functions.normalization import BatchNormalizationReLU
 
 SHAPES = [(1, 1), (5, 1), (1, 7), (2, 31), (70, 33), (9, 256), (600, 5),
           (4000, 3)]
@@ -89,6 +90,21 @@ def test_the_order_of_threads_does_not_matter(repeats, device):
             assert (a == b).all()
 
 
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+@pytest.mark.parametrize('bad', [numpy.nan, numpy.inf])
+def test_a_diverged_network_is_noticed(xp, bad):
+    x, gamma, beta, _, _, _ = inputs((9, 5), 'f')
+    expected = batch_normalization_relu(x, gamma, beta).array
+    x[2, 1] = bad
+    expected[:, 1] = numpy.nan  # its mean is not finite
+    x, gamma, beta = map(xp.asarray, (x, gamma, beta))
+    into = xp.asarray(0 * expected)
+    function = BatchNormalizationReLU(2e-5, None, None, .9)
+    function.forward_into((x, gamma, beta), into)
+    for y in into, batch_normalization_relu(x, gamma, beta).array:
+        numpy.testing.assert_allclose(to_cpu(y), expected, 1e-4, 1e-5)
+
+
 # --- Groups, in one launch --------------------------------------------------
 @pytest.mark.by_turns(3)
 @pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-11)])
@@ -142,6 +158,16 @@ def test_groups_are_written_where_it_is_told(device):
     assert gx is gy
     for a, b in ((y, expected), (gx, expected_gx)):
         assert (to_cpu(a) == to_cpu(b)).all()
+
+
+def test_a_diverged_group_is_noticed(device):
+    x, gamma, beta, _, _, _ = inputs((9, 5), 'f')
+    expected, _ = kernels.forward_groups(
+        *map(device.asarray, (x, gamma, beta)), 3)
+    expected = to_cpu(expected).copy()
+    x[4, 1] = expected[3:6, 1] = numpy.nan
+    y, _ = kernels.forward_groups(*map(device.asarray, (x, gamma, beta)), 3)
+    numpy.testing.assert_array_equal(to_cpu(y), expected)
 
 
 def test_groups_in_one_launch(emulator):

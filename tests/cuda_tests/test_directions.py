@@ -5,7 +5,7 @@ from chainer.backends.cuda import to_cpu
 from scipy import stats
 
 from imsat.cuda import directions, kernels, launch
-from imsat.losses.regularizers import scale_rows
+from imsat.losses.regularizers import move_rows, scale_rows
 
 # Counter, key and result, from the authors' Random123.
 VECTORS = [
@@ -108,6 +108,21 @@ def test_extreme_rows(device, dtype):
     last = [0, 0] if dtype == 'f' and device is not simt else [3, 4]
     numpy.testing.assert_allclose(
         actual, [[.6, .8], [0, 0], [1.8, 2.4], [2.4, -3.2], last], 1e-4)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+@pytest.mark.parametrize('width', [3, 33, 1100])
+@pytest.mark.parametrize('bad', [numpy.nan, numpy.inf, -numpy.inf])
+def test_a_diverged_network_is_noticed(xp, bad, width):
+    d = numpy.ones((3, width), 'f')
+    d[1, 1] = bad
+    x, radius = numpy.zeros((3, width), 'f'), numpy.ones(3, 'f')
+    moved = xp.asarray(x)
+    move_rows(xp.asarray(x), xp.asarray(d), xp.asarray(radius), moved)
+    for actual in moved, scale_rows(xp.asarray(d)):
+        actual = to_cpu(actual)
+        assert numpy.isnan(actual[1]).all()
+        numpy.testing.assert_allclose(actual[::2], width ** -.5, 1e-5)
 
 
 @pytest.mark.parametrize('shape', [(0, 5), (5, 0)])

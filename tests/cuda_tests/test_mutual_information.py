@@ -118,6 +118,13 @@ def test_a_diverged_network_is_noticed(device, case, eps):
     y[2, 1] = numpy.nan
     values, gy = compute(case, y, eps, device.asarray)
     assert numpy.isnan(values).all() and numpy.isnan(gy[:, 1]).all()
+    # By each value alone: the means and the covariances are NaN as well.
+    y = device.asarray(y)
+    _, saved = case.forward(y, eps)
+    g = device.asarray(numpy.array(1, 'f'))
+    for gs in (None, g, None), (None, None, g):
+        gy = to_cpu(case.backward(y, saved, *gs, eps))
+        assert numpy.isnan(gy[:, 1]).all()
 
 
 @pytest.mark.parametrize('case', [Bits(300, 65), Heads(300, [3, 60, 7])],
