@@ -221,9 +221,9 @@ def _check_rank(x, t):
 
 
 def _check_points(x):
-    """x as an array or a CSR matrix that float64 can take the place of."""
-    if runtime.current.holds(x):
-        return x
+    """x as an array or a CSR matrix that float64 can take the place of; where
+    it is on a GPU it stays there."""
+    on_gpu = runtime.current.holds(x)
     if isinstance(x, OnDisk):
         if x.shape[0] * x.shape[1] * x.dtype.itemsize > available_memory():
             raise InputError(
@@ -238,7 +238,7 @@ def _check_points(x):
             x.sum_duplicates()
         values = x.data
     else:
-        x = values = numpy.ascontiguousarray(to_numpy(x))
+        x = values = x if on_gpu else numpy.ascontiguousarray(to_numpy(x))
     if x.ndim != 2 or values.dtype.kind not in 'fiub':
         raise InputError(f'x has shape {x.shape} and dtype {values.dtype}; '
                          f'give a table of numbers, a row for each point')
@@ -254,11 +254,12 @@ def _check_points(x):
         with numpy.errstate(over='ignore'):
             x = x.astype(numpy.float64)
         values = x.data if scipy.sparse.issparse(x) else x
-    parts = (values[start:start + CHUNK]
-             for start in range(0, len(values), CHUNK))
-    largest = numpy.max([(float(part.max(initial=0)),
-                          -float(part.min(initial=0))) for part in parts],
-                        initial=0)
+    # Each of these numbers waits for a GPU.
+    size = len(values) if on_gpu else CHUNK
+    parts = (values[start:start + size]
+             for start in range(0, len(values), max(size, 1)))
+    largest = numpy.max([(float(part.max()), -float(part.min()))
+                         for part in parts if part.size], initial=0)
     if not numpy.isfinite(largest):
         raise InputError('x holds values that are NaN or infinite; remove '
                          'those points')
@@ -818,9 +819,6 @@ def _by_kernels(x, t, progress):
     # Products of centred points lose the fewest digits.
     mean = x.mean(axis=0, dtype=numpy.float64)
     to_cpu = backend.CpuDevice().send
-    if not numpy.isfinite(to_cpu(mean)).all():
-        raise InputError('x holds values that are NaN or infinite; remove '
-                         'those points')
     # Asked to, CuPy multiplies float32 by TF32, of ten bits.
     if os.environ.get('CUPY_TF32', '0') == '0':
         mean = mean.astype(x.dtype)

@@ -117,6 +117,15 @@ def xp(request):
         yield cupy()
 
 
+@pytest.fixture(params=BACKENDS)
+def everywhere(request):
+    """As xp, where kernels need not run."""
+    if request.param == 'emulated':
+        request.getfixturevalue('emulator')
+        return simt
+    return numpy if request.param == 'cpu' else cupy()
+
+
 @pytest.fixture(params=[BACKENDS[0], BACKENDS[2]])
 def array_module(request):
     """As xp, for what no kernel of ours takes part in."""

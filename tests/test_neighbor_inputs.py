@@ -91,6 +91,31 @@ def test_memmap(tmp_path):
         imsat.neighbor_distance(memmap(X, tmp_path), T), naive(X), 1e-12)
 
 
+DTYPES = '?', 'i1', 'u1', 'u4', 'i8', 'u8', 'f2', 'f4', 'f8'
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_right_on_a_gpu(device, dtype):
+    x = X.astype(dtype)
+    numpy.testing.assert_allclose(
+        imsat.neighbor_distance(device.asarray(x), T), naive(x), 1e-12,
+        1e-12)
+
+
+@pytest.mark.parametrize('x,message', [
+    (X * 1e160, "can't hold its square"), (X * 1e-170, "can't hold its sq"),
+    (X.astype('u8') + 2 ** 63, r'above 2\*\*53'),
+    (X.astype('i8') - 2 ** 60, r'above 2\*\*53'),
+    (X.astype('F'), 'dtype complex64'), (X[0], r'shape \(5,\)'),
+    (X[None], r'shape \(1, 30, 5\)'), (X[:0], '0 points have no'),
+    (X + [numpy.nan] * 5, 'NaN or infinite'),
+    (X - [numpy.inf] * 5, 'NaN or infinite')])
+@pytest.mark.parametrize('find', [imsat.neighbor_distance, imsat.neighbors])
+def test_refused_wherever_it_is(everywhere, find, x, message):
+    with pytest.raises(InputError, match=message):
+        find(everywhere.asarray(x), T)
+
+
 @pytest.mark.parametrize('x', [
     X.astype(object), X.astype(str), X + 1j, X[0], X[None], 3, 'abc', None,
     [[1, 2], [3]], numpy.ma.masked_equal(X, 1),

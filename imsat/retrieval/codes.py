@@ -116,10 +116,11 @@ def codes_of(logits: Array) -> Array:
         >>> imsat.retrieval.codes_of(numpy.array([[-.3, 0., 2.]]))
         array([[32]], dtype=uint8)
     """
-    if are_on_gpu(logits):
-        _check_not_nan(logits)
+    logits = _check_logits(as_array(logits))
+    check_n_bits(logits.shape[1])
+    if are_on_gpu(logits) and logits.dtype.char in 'fd':
         return kernels.pack_bits(logits)
-    return pack_bits(_check_logits(logits) > 0)
+    return pack_bits(logits > 0)
 
 
 def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
@@ -144,7 +145,7 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
         >>> imsat.retrieval.head_codes_of(logits, [3, 2])
         array([[1, 0]], dtype=uint8)
     """
-    logits = _check_logits(logits)
+    logits = _check_logits(to_numpy(logits))
     if not is_sequence(sizes) or not len(sizes) or not all(
             is_whole(size) and 1 <= size <= MOST_VALUES for size in sizes) \
             or logits.shape[1] != sum(sizes):
@@ -157,18 +158,13 @@ def head_codes_of(logits: Array, sizes: Sequence[int]) -> numpy.ndarray:
 
 
 def _check_logits(logits):
-    logits = to_numpy(logits)
     if logits.ndim != 2 or logits.dtype.kind not in 'fiub':
         raise InputError(f'logits have shape {logits.shape} and dtype '
                          f'{logits.dtype}; give numbers, a row for each point')
-    _check_not_nan(logits)
-    return logits
-
-
-def _check_not_nan(logits):
     if (logits != logits).any():
         raise InputError('logits hold NaN, of which there is no code; leave '
                          'those points out')
+    return logits
 
 
 def count_distinct(codes: numpy.ndarray) -> int:

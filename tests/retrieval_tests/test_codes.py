@@ -67,6 +67,24 @@ def test_codes_of_logits(xp, dtype):
         unpack_bits(to_numpy(codes), 19), expected)
 
 
+@pytest.mark.parametrize('dtype', ['?', 'i4', 'u8', 'f2'])
+def test_codes_of_other_numbers(xp, dtype):
+    logits = numpy.arange(-3, 6).reshape(1, 9).astype(dtype)
+    codes = codes_of(xp.asarray(logits))
+    assert unpack_bits(to_numpy(codes), 9).tolist() == [
+        [int(y > 0) for y in logits[0]]]
+
+
+@pytest.mark.parametrize('logits,message', [
+    (numpy.zeros((2, 300)), 'codes of 300 bits'),
+    (numpy.zeros((3, 0)), 'codes of 0 bits'),
+    (numpy.zeros(3), r'shape \(3,\)'), (numpy.zeros((1, 2, 3)), 'a row for'),
+    (numpy.zeros((2, 3), 'F'), 'dtype complex64')])
+def test_no_logits_of_codes(everywhere, logits, message):
+    with pytest.raises(InputError, match=message):
+        codes_of(everywhere.asarray(logits))
+
+
 @pytest.mark.parametrize('sizes,dtype', [
     ([7], 'u1'), ([2, 2, 2], 'u1'), ([7] * 5, 'u1'), ([3, 256, 1], 'u1'),
     ([2, 257], 'u2')])
