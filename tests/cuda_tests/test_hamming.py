@@ -117,6 +117,14 @@ def check_search(place, n_queries, n, width):
     numpy.testing.assert_array_equal(found, ids[order[near]])
 
 
+def test_warps_that_take_several_queries(device, monkeypatch):
+    # 40 blocks of 8 warps for 40 queries times 15 chunks.
+    monkeypatch.setattr(launch, 'MAX_BLOCKS', 40)
+    monkeypatch.setattr(launch, 'MIN_CODES', 20)
+    for n_queries, n, width in (40, 300, 2), (40, 300, 9):
+        check_search(device.asarray, n_queries, n, width)
+
+
 def test_greater_distances_are_not_counted(device):
     q, g = words(random_codes(3, 2), device.asarray), words(
         random_codes(70, 2, 1), device.asarray)
