@@ -72,6 +72,17 @@ def expect_float(name, x):
                              f'float64')
 
 
+def expect_table(name, x):
+    """Refuses what :func:`expect_float` does, and what has no mean over
+    points or columns: another number of dimensions, no row, no column."""
+    expect_float(name, x)
+    type_check.expect(x.ndim == 2)
+    shape = type_check.eval(x.shape)
+    if 0 in shape:
+        raise InputError(f'{name} has shape {shape}; give at least one row '
+                         f'and one column')
+
+
 class InformationFunction(FusedFunction):
     """Three terms of logits, shape (B, M)."""
     joins_ranks = True
@@ -79,8 +90,7 @@ class InformationFunction(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y',))
         y, = in_types
-        expect_float('y', y)
-        type_check.expect(y.ndim == 2)
+        expect_table('y', y)
 
     def value_and_gradient(self, y, weights, values, gy):
         """All of a step at once, of arrays, without a graph.

@@ -11,7 +11,7 @@ from chainer.utils import type_check
 from imsat.cuda import runtime
 from imsat.cuda import sigmoid_kl as sigmoid_kernels
 from imsat.cuda import softmax_kl as softmax_kernels
-from imsat.functions.composition import FusedFunction, expect_float
+from imsat.functions.composition import FusedFunction, expect_table
 from imsat.functions.mutual_information import Sizes, heads
 from imsat.functions.probabilities import (
     bit_log_softmax, bit_probabilities, bit_softmax, log_softmax,
@@ -30,9 +30,8 @@ class Divergence(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('y0', 'y1'))
         y0, y1 = in_types
-        expect_float('y0', y0)
+        expect_table('y0', y0)
         type_check.expect(
-            y0.ndim == 2,
             y1.dtype == y0.dtype,
             y1.shape == y0.shape,
         )

@@ -10,7 +10,7 @@ from chainer.utils import type_check
 from imsat.cuda import batch_normalization_relu as kernels
 from imsat.cuda import runtime
 from imsat.functions.compiled import compiled
-from imsat.functions.composition import FusedFunction, expect_float
+from imsat.functions.composition import FusedFunction, expect_table
 from imsat.errors import InputError
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import Number, Tensor, checked
@@ -30,9 +30,8 @@ class BatchNormalizationReLU(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x', 'gamma', 'beta'))
         x, gamma, beta = in_types
-        expect_float('x', x)
+        expect_table('x', x)
         type_check.expect(
-            x.ndim == 2,
             gamma.dtype == x.dtype,
             beta.dtype == x.dtype,
             gamma.ndim == 1,

@@ -37,3 +37,17 @@ def test_float16_is_refused(xp, name):
 
 def test_float16_is_refused_without_a_kernel():
     refuses_float16(numpy, 'pairwise_mutual_information', [LOGITS / 20])
+
+
+# Means of nothing were NaN, and so were running statistics; or an error of
+# NumPy's, where a GPU had 0.
+@pytest.mark.parametrize('rows,columns', [(0, 3), (2, 0), (0, 0)])
+@pytest.mark.parametrize('name', FUSED)
+def test_no_row_or_column(everywhere, name, rows, columns):
+    arguments = [
+        argument if isinstance(argument, list) else everywhere.asarray(
+            argument[..., :columns][:rows if argument.ndim == 2 else None]
+            .astype('f')) for argument in FUSED[name]]
+    with pytest.raises(InputError, match=(
+            rf'^\w+ has shape \({rows}, {columns}\); give at least one row')):
+        getattr(functions, name)(*arguments)
