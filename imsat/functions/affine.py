@@ -1,15 +1,19 @@
 """Affine transformation of images."""
-from typing import Any
+import math
 
 import chainer
 import numpy
 from chainer.utils import type_check
 
 from imsat.cuda import affine as kernels
-from imsat.functions.composition import FusedFunction
-from imsat.errors import InputError
+from imsat.functions.composition import FusedFunction, expect_float
+from imsat.errors import InputError, InputTypeError
 from imsat.hints import Array, VariableOrArray
 from imsat.parameters import Tensor, checked
+
+
+# Of products of larger numbers the sum may be no number.
+LARGEST = 1e150
 
 
 class AffineTransform(FusedFunction):
@@ -24,13 +28,14 @@ class AffineTransform(FusedFunction):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x',))
         x, = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim == 3)
+        expect_float('x', x)
+        type_check.expect(x.ndim == 3)
         type_check.expect(x.shape[0] == self.matrix.shape[0])
 
     def forward_cpu(self, inputs):
         x, = inputs
         flat = x.reshape(-1)
-        y: Any = 0
+        y = numpy.zeros((len(x), math.prod(x.shape[1:])), x.dtype)
         for index, weight in bilinear_corners(self.matrix, x.shape, x.dtype):
             y += flat[index] * weight
         return y.reshape(x.shape),
@@ -55,7 +60,7 @@ class AffineTransformGrad(FusedFunction):
                                               gy.dtype):
             gx += numpy.bincount(
                 index.reshape(-1),
-                (weight * gy.reshape(len(gy), -1)).reshape(-1),
+                (weight * gy.reshape(weight.shape)).reshape(-1),
                 minlength=gy.size)
         return gx.reshape(gy.shape).astype(gy.dtype),
 
@@ -106,7 +111,7 @@ def affine_transform(x: VariableOrArray, matrix: Array) -> chainer.Variable:
     with ``order=1, mode='nearest'``: what lies outside continues the edge.
 
     Args:
-        x (Variable or array): Shape (B, height, width), of a float dtype.
+        x (Variable or array): Shape (B, height, width), float32 or float64.
         matrix (array): Shape (B, 2, 3), float64, on x's device: A and, in
             the last column, b in pixels; rows come first, as in x.
 
@@ -124,5 +129,12 @@ def affine_transform(x: VariableOrArray, matrix: Array) -> chainer.Variable:
     if matrix.shape[1:] != (2, 3):
         raise InputError(f'the matrices have shape {matrix.shape}; give a '
                          f'2 x 3 matrix for each image')
+    if isinstance(matrix, chainer.Variable) or matrix.dtype != numpy.float64:
+        raise InputTypeError(f'the matrices are {type(matrix).__name__} of '
+                             f'dtype {matrix.dtype}; give an array of '
+                             f'float64')
+    if not (abs(matrix) <= LARGEST).all():
+        raise InputError(f'a matrix has a number that is NaN or beyond '
+                         f'{LARGEST:g}; give smaller ones')
     y, = AffineTransform(matrix).apply((x,))
     return y

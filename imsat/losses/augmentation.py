@@ -10,7 +10,7 @@ import numpy
 
 from imsat.cuda import affine, runtime
 from imsat.errors import InputError
-from imsat.functions import affine_transform
+from imsat.functions.affine import AffineTransform
 from imsat.hints import Array
 from imsat.parameters import (
     MOST, Kind, Number, argument_error, check_value, documented, is_number,
@@ -83,7 +83,9 @@ class AffineDistortion:
         """Distorted images, an array of x's shape, (B, height * width)."""
         matrix = self.draw(x, rng)
         with chainer.no_backprop_mode():
-            y = affine_transform(x.reshape(-1, *self.image_shape), matrix)
+            # (affine_transform looks at the numbers, for which a GPU waits.)
+            y, = AffineTransform(matrix).apply(
+                (x.reshape(-1, *self.image_shape),))
         return y.array.reshape(x.shape)
 
     def draw(self, x: Array, rng: numpy.random.Generator) -> Array:

@@ -1,3 +1,4 @@
+import chainer
 import numpy
 import pytest
 import scipy.ndimage
@@ -5,6 +6,7 @@ from chainer import gradient_check
 from chainer.backends.cuda import to_cpu
 from chainer.utils.type_check import InvalidType
 
+from imsat import InputError
 from imsat.functions import affine_transform
 
 RNG = numpy.random.RandomState(0)
@@ -58,6 +60,33 @@ def test_backward(xp):
     gradient_check.check_backward(f, x, gy, dtype='d', atol=1e-6, rtol=1e-6)
     gradient_check.check_double_backward(
         lambda x: f(x) ** 2, x, gy, ggx, dtype='d', atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize('shape', [(0, 2, 3), (6, 0, 3), (6, 2, 0)])
+def test_no_pixels(everywhere, shape):
+    x = chainer.Variable(everywhere.asarray(numpy.zeros(shape, 'f')))
+    y = affine_transform(x, everywhere.asarray(MATRIX[:shape[0]]))
+    y.grad = x.array
+    y.backward()
+    assert y.shape == x.grad.shape == shape and y.dtype == 'f'
+
+
+@pytest.mark.parametrize('dtype,matrix,message', [
+    ('e', MATRIX, 'x has dtype float16; give float32'),
+    ('f', MATRIX.astype('f'), 'dtype float32; give an array of float64'),
+    ('f', MATRIX.astype(int), 'dtype int64; give an array of float64'),
+    ('f', MATRIX * [1, 1, numpy.nan], 'NaN or beyond 1e.150'),
+    ('d', MATRIX - [0, numpy.inf, 0], 'NaN or beyond'),
+    ('d', MATRIX - [0, 1e151, 0], 'NaN or beyond')])
+def test_refused_wherever_it_is(everywhere, dtype, matrix, message):
+    x = everywhere.asarray(numpy.zeros((6, 4, 4), dtype))
+    with pytest.raises(InputError, match=message):
+        affine_transform(x, everywhere.asarray(matrix))
+
+
+def test_a_matrix_is_a_constant():
+    with pytest.raises(InputError, match='are Variable of dtype float64'):
+        affine_transform(numpy.zeros((6, 4, 4)), chainer.Variable(MATRIX))
 
 
 @pytest.mark.parametrize('x', [numpy.zeros((6, 4)), numpy.zeros((5, 4, 4)),
