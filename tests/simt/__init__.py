@@ -17,8 +17,9 @@ source that NVRTC would get is compiled by the system's C++ compiler against
 - arguments that the kernel does not take: their number, dtypes and const;
 - blocks of more threads than a kernel is sure to have registers for.
 
-New arrays are filled with NaN.  What it does not know: cooperative groups,
-textures, asynchronous copies, tensor cores, blocks that wait for one another.
+New arrays are filled with NaN.  What it does not know: the bounds of a
+thread's own arrays, cooperative groups, textures, asynchronous copies, tensor
+cores, blocks that wait for one another.
 """
 from simt.arrays import DeviceArray, asarray, virtual
 from simt.compiler import COMPILER, Compiler

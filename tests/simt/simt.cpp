@@ -8,14 +8,16 @@
 // __tsan_read4(address) and the like before every access.  Here these look the
 // address up among the arrays, the shared memory and the stack of the launch,
 // so that no bad access is ever carried out, and keep for every element who
-// read and wrote it last, so that two threads that meet at an element without
-// a barrier between them are noticed in whatever order they run.
+// wrote it last and enough of those who read it, so that two threads that meet
+// at an element without a barrier between them are noticed in whatever order
+// they run.
 #include <csetjmp>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -35,12 +37,25 @@ constexpr int MAX_THREADS = 1024;
 // blocks only by a __threadfence of the first.
 struct Mark {
     uint32_t thread = 0;  // plus 1; 0: nobody
-    bool atomic = false;
-    uint64_t block = 0, step = 0;
+    uint32_t block = 0;   // of those that run
+    uint64_t step = 0;
     uint32_t barriers = 0, warp_barriers = 0;
+    int warp() const { return int(thread - 1) / 32; }
 };
 
-struct Shadow { Mark write, read[2]; };
+// Of those who did the same to an element and need not be ordered: if a write
+// is unordered with any of them, then with one of these.  Blocks run one after
+// the other; of two warps of a block, with no barrier in between, no thread is
+// ordered with both.
+struct Several {
+    Mark last[2];     // of two threads of a warp
+    Mark other_warp;  // of its block
+    Mark other_block; // with no fence after it
+    void add(const Mark& mark);
+};
+
+// Updates are atomic; null where there are none.
+struct Shadow { Mark write; Several reads; Several* updates; };
 
 struct Region {
     char *lo, *hi;
@@ -76,6 +91,7 @@ struct Launch {
     struct Variable { const void* key; char* address; };
     std::vector<Variable> variables;
     char* dynamic = nullptr;
+    std::deque<Several> updates;
     std::vector<uint64_t> fences;   // by block that runs: step of its last one
     uint64_t step = 0, block_number = 0;
     uint32_t barriers = 0;
@@ -175,21 +191,48 @@ Who who() { return who(number(running), launch->block_number); }
     } while (0)
 
 // --- Races -----------------------------------------------------------------
+uint32_t block_that_runs() {
+    return uint32_t(launch->block_number - launch->first_block);
+}
+
+bool unfenced(const Mark& then) {
+    return then.step > launch->fences[then.block];
+}
+
 bool unordered(const Mark& then, bool shared) {
     if (!then.thread) return false;
+    if (then.block != block_that_runs()) return !shared && unfenced(then);
     const int thread = int(then.thread) - 1;
-    if (then.block != launch->block_number)
-        return !shared && then.step > launch->fences[
-            then.block - launch->first_block];
     if (thread == number(running) || then.barriers != launch->barriers)
         return false;
-    return thread / 32 != number(running) / 32
+    return then.warp() != number(running) / 32
         || then.warp_barriers == running->warp_barriers;
 }
 
-Mark now(bool atomic) {
-    return {uint32_t(number(running)) + 1, atomic, launch->block_number,
-            ++launch->step, launch->barriers, running->warp_barriers};
+const Mark* unordered(const Several& marks, bool shared) {
+    for (const Mark* mark : {&marks.last[0], &marks.last[1],
+                             &marks.other_warp, &marks.other_block})
+        if (unordered(*mark, shared)) return mark;
+    return nullptr;
+}
+
+void Several::add(const Mark& mark) {
+    const Mark then = last[0];
+    if (then.thread && then.block != mark.block) {
+        if (unfenced(then)) other_block = then;
+        last[1] = other_warp = Mark();
+    } else if (then.thread && then.warp() != mark.warp()) {
+        other_warp = then;
+        last[1] = Mark();
+    } else if (then.thread != mark.thread) {
+        last[1] = then;
+    }
+    last[0] = mark;
+}
+
+Mark now() {
+    return {uint32_t(number(running)) + 1, block_that_runs(), ++launch->step,
+            launch->barriers, running->warp_barriers};
 }
 
 enum Access { READ, WRITE, ATOMIC };
@@ -210,31 +253,39 @@ void check_element(Region& r, char* address, Access access, const void* pc) {
     const bool shared = r.argument < 0;
     Shadow& s = r.shadow[(address - r.lo) / r.item];
     char element[128];
-    const Mark* other = nullptr;
-    if (unordered(s.write, shared) && !(access == ATOMIC && s.write.atomic))
-        other = &s.write;
-    if (access != READ)
-        for (const Mark& read : s.read)
-            if (unordered(read, shared)) other = &read;
+    const Mark* other = unordered(s.write, shared) ? &s.write : nullptr;
+    const char* did = "wrote";
+    if (!other && access != ATOMIC && s.updates) {
+        other = unordered(*s.updates, shared);
+        did = "updated";
+    }
+    if (!other && access != READ) {
+        other = unordered(s.reads, shared);
+        did = "read";
+    }
     if (other) {
         describe_element(r, address, element, sizeof element);
         FAIL_AT(pc, "%s %s %s, which %s %s with no barrier in between",
                 who().text, VERBS[access], element,
-                who(int(other->thread) - 1, other->block).text,
-                other == &s.write ? "wrote" : "read");
+                who(int(other->thread) - 1,
+                    launch->first_block + other->block).text, did);
     }
     if (shared && access != WRITE
-        && !(s.write.thread && s.write.block == launch->block_number)) {
+        && !(s.write.thread && s.write.block == block_that_runs())) {
         describe_element(r, address, element, sizeof element);
         FAIL_AT(pc, "%s %s %s, which nothing has written", who().text,
                 VERBS[access], element);
     }
-    if (access != READ) {
-        s.write = now(access == ATOMIC);
+    if (access == WRITE) {
+        s.write = now();
+    } else if (access == READ) {
+        s.reads.add(now());
     } else {
-        const Mark mark = now(false);
-        if (s.read[0].thread != mark.thread) s.read[1] = s.read[0];
-        s.read[0] = mark;
+        if (!s.updates) {
+            launch->updates.emplace_back();
+            s.updates = &launch->updates.back();
+        }
+        s.updates->add(now());
     }
 }
 

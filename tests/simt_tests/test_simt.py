@@ -147,6 +147,16 @@ x[threadIdx.x] = s[threadIdx.x ^ {}];
     ('x[0] = 1;', True),
     ('atomicAdd(x, 1.f);', False),
     ('atomicAdd(x, 1.f); if (threadIdx.x == 3) x[0] = 2;', True),
+    # what others have done since, in order, hides none
+    ('float v = threadIdx.x < 34 ? x[63] : 0; __syncwarp();'
+     'if (threadIdx.x == 32) x[63] = v;', True),
+    ('float v = threadIdx.x < 34 ? x[63] : 0; __syncthreads();'
+     'if (threadIdx.x == 32) x[63] = v;', False),
+    ('if (threadIdx.x == 0) x[0] = 0; atomicAdd(x, 1.f);', True),
+    ('atomicAdd(x, 1.f); __syncwarp(); if (threadIdx.x == 32) x[1] = x[0];',
+     True),
+    ('atomicAdd(x, 1.f); __syncthreads();'
+     'if (threadIdx.x == 32) x[1] = x[0];', False),
 ])
 def test_races_in_a_block(emulator, seed, body, races):
     emulator.seed = seed
@@ -177,9 +187,11 @@ if (last && threadIdx.x == 0) {{
 @pytest.mark.parametrize('seed', [0, 1])
 def test_races_of_blocks(emulator, seed):
     emulator.seed = seed
-    text = kernel('if (threadIdx.x == 0) x[0] += 1;')
-    with pytest.raises(KernelError, match='no barrier in between'):
-        run(emulator, text, (floats(1),), shape((8,), (32,)))
+    for body in ('if (threadIdx.x == 0) x[0] += 1;',
+                 'float v = x[0]; __syncthreads();'
+                 'if (blockIdx.x == 7 && threadIdx.x == 0) x[0] = v;'):
+        with pytest.raises(KernelError, match='no barrier in between'):
+            run(emulator, kernel(body), (floats(1),), shape((8,), (64,)))
     with pytest.raises(KernelError, match='no barrier in between'):
         run(emulator, kernel(LAST_BLOCK_SUMS.format('')),
             (simt.asarray(numpy.zeros(10, 'f')),), shape((8,), (32,)))
