@@ -28,8 +28,9 @@ from benchmarks.kernels.case import is_array
 from benchmarks.kernels.timing import (
     Gpu, copy_speed, count_sets, limit, medians)
 from common.results import get_versions
-from common.scripts import Parser, a_file, main
+from common.scripts import Parser, a_file, main, option_of
 from imsat import devices
+from imsat.parameters import Number
 from imsat.storage import save_json
 
 # Seconds on an H200, about: to make inputs of a size and to check results,
@@ -54,7 +55,7 @@ def get_options(argv=None):
         help='write the results, size by size')
     add('--picture', type=a_file, metavar='FILE',
         help='draw them; default: beside --json, ending in .png')
-    add('--seconds', type=float, default=420, metavar='S',
+    add('--seconds', type=option_of(Number()), default=420, metavar='S',
         help='after these PyTorch compiles no more; default 420')
     args = parser.parse_args(argv)
     if args.json and not args.picture:
@@ -223,6 +224,9 @@ def run(args):
         if not Path(path).parent.is_dir():
             raise imsat.InputError(f'{path} would be in a folder that does '
                                    f'not exist; make it first')
+    if args.json and Path(args.json).resolve() == Path(args.picture).resolve():
+        raise imsat.InputError(f'{args.json} would be the results and their '
+                               f'picture; choose another --json or --picture')
     device = find_gpu(args.device)
     gpu, torch = Gpu(), find_torch(args.device)
     results = dict(

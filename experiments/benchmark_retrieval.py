@@ -17,9 +17,10 @@ import numpy
 from sklearn.metrics import average_precision_score
 
 from common import markdown
-from common.scripts import main, parser_for, positive
+from common.scripts import main, option_of, parser_for, positive
 from common.timing import time_in_turns
 from imsat import devices
+from imsat.parameters import Number
 from imsat.retrieval import hamming_distance, pack_bits, retrieval_scores
 
 HEAD = ('bits', 'flipped', 'ours, s', 'scikit-learn, s', 'ratio',
@@ -33,7 +34,7 @@ def get_options(argv=None):
     add('--items', type=positive, default=69000, help='of the gallery')
     add('--bits', type=positive, nargs='+', default=[16, 32, 64, 256],
         help='of a code')
-    add('--flip', type=float, nargs='+', default=[.1, .5],
+    add('--flip', type=option_of(Number(0, 1)), nargs='+', default=[.1, .5],
         help='probabilities')
     add('--repeats', type=positive, default=3, help='timed, of each')
     add('--threads', type=positive, default=1, help='of BLAS and OpenMP')

@@ -13,15 +13,24 @@ import threadpoolctl
 
 import imsat
 from imsat.errors import ArgumentError
-from imsat.parameters import MOST
+from imsat.parameters import Whole
 
 
-def positive(text):
-    number = int(text)
-    if not 1 <= number <= MOST:
-        raise argparse.ArgumentTypeError(f'{text} is not a whole number from '
-                                         f'1 to {MOST}')
-    return number
+def option_of(kind):
+    """A type of options: what a Kind of ``imsat.parameters`` allows."""
+    def parse(text):
+        try:
+            value = kind.parse(text)
+        except ValueError:
+            value = text
+        problem = kind.problem(value)
+        if problem:
+            raise argparse.ArgumentTypeError(problem)
+        return value
+    return parse
+
+
+positive = option_of(Whole(1))
 
 
 class Parser(argparse.ArgumentParser):

@@ -42,13 +42,22 @@ def test_no_such_gpu(number):
      'softmax_entropy_forward, '),
     (['--json', 'nowhere/a.json'], 'nowhere/a.json would be in a folder that '
      'does not exist; make it first'),
-    (['--picture', 'nowhere/a.png'], 'nowhere/a.png would be ')])
+    (['--picture', 'nowhere/a.png'], 'nowhere/a.png would be '),
+    (['--json', 'a.png'], 'a.png would be the results and their picture'),
+    (['--json', 'a', '--picture', './a'], 'a would be the results and')])
 def test_errors(options, message, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, 'argv', ['benchmark_kernels.py', *options])
     assert main(benchmark_kernels.run, benchmark_kernels.get_options) == 2
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith(f'benchmark_kernels.py: {message}')
+
+
+@pytest.mark.parametrize('seconds', ['nan', 'inf', '-420', 'long'])
+def test_seconds(seconds, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        benchmark_kernels.get_options(['--seconds', seconds])
+    assert 'argument --seconds: is ' in capsys.readouterr().err
 
 
 def test_choose():

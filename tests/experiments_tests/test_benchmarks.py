@@ -110,6 +110,14 @@ def test_retrieval(capsys):
     assert all(row['ratio'].endswith('x') for row in table)
 
 
+@pytest.mark.parametrize('flip', ['2', '-1', 'nan', 'all'])
+def test_probabilities(flip, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        benchmark_retrieval.get_options(['--flip', '.5', flip])
+    error = capsys.readouterr().err
+    assert 'argument --flip: ' in error and 'from 0 to 1' in error
+
+
 def test_codes_of_retrieval():
     rng = numpy.random.default_rng(0)
     prototypes = rng.integers(2, size=(10, 33)) == 1
