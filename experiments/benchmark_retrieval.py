@@ -73,10 +73,13 @@ def measure(case, flip, repeats):
     """The cells of a row."""
     contestants = {'ours': functools.partial(retrieval_scores, *case),
                    'theirs': functools.partial(loop_over_queries, *case)}
+    # What is compiled at the first call is no part of it.
+    codes, labels, *_, n_bits = case
+    retrieval_scores(codes[:9], labels[:9], codes[:9], labels[:9], n_bits)
     ours, theirs = map(statistics.median, time_in_turns(
         contestants, repeats, warm_up=0, check=check).values())
     return (case[-1], f'{flip:g}', f'{ours:.2f}', f'{theirs:.2f}',
-            f'{theirs / ours:.0f}x',
+            markdown.times(theirs / ours),
             f'{peak_memory(contestants["ours"]) / 1e6:.0f}')
 
 

@@ -1,4 +1,5 @@
 """Tables in Markdown."""
+import math
 from pathlib import Path
 
 from imsat.errors import InputError
@@ -42,6 +43,12 @@ def table(header, rows, numbers=0, padded=False):
         lines = [[cell.ljust(width) for cell, width in zip(line, widths)]
                  for line in lines]
     return '\n'.join(map(row, lines))
+
+
+def times(ratio):
+    """A ratio with two digits that count, '1.3x', '0.021x', '140x'."""
+    places = 1 - math.floor(math.log10(ratio))
+    return f'{round(ratio, places):.{max(places, 0)}f}x'
 
 
 def write_between(path, text):

@@ -1,3 +1,5 @@
+import pytest
+
 from common import markdown
 
 
@@ -21,3 +23,10 @@ def test_padded():
     assert markdown.table(['', 'number'], rows, padded=True) == (
         '|     | number |\n| --- | ---    |\n| a   | 1      |\n'
         '| bcd | 1.25   |')
+
+
+@pytest.mark.parametrize('ratio,text', [
+    (1.25, '1.2x'), (2, '2.0x'), (.0213, '0.021x'), (.5, '0.50x'),
+    (12.6, '13x'), (143.2, '140x'), (20600., '21000x')])
+def test_times(ratio, text):
+    assert markdown.times(ratio) == text
