@@ -6,7 +6,8 @@
 
 DIR is a checkout of github.com/weihua916/imsat, PYTHON a Python 2.7 with
 Chainer 1.21, which runs that checkout itself beside ours.  The last line says
-that all agrees, or where it first parts (exit code 1).
+that all agrees, and whether the checkout was changed, or where it first parts
+(exit code 1).
 """
 import os
 import sys
@@ -28,7 +29,8 @@ from original.comparison import Trace, first_parting
 from original.functions import Sizes, compare_definitions, replay_functions
 from original.replay import (
     STEP_FILES, replay_forward, replay_steps, replay_terms)
-from original.source import COMMIT, OriginalRun, read_original
+from original.source import (
+    COMMIT, OriginalRun, is_changed, read_original)
 from original.trajectory import compare_trajectory, draw_start
 
 # Points that batches are drawn from.
@@ -90,7 +92,8 @@ def get_options(argv=None):
 
 def run(args):
     device = devices.get_device(args.device)
-    paths = read_original(args.original) if args.original else None
+    paths = read_original(args.original) if args.original else {}
+    changed = [path.name for path in paths.values() if is_changed(path)]
     if args.python2:
         # Whether it runs is said at once and not after the other two.
         with OriginalRun(args.python2, paths['cluster'], {}, [], args.threads):
@@ -109,6 +112,10 @@ def run(args):
         f'{" ".join(sys.argv[1:])}\n',
         f'{devices.describe(device)}; {args.threads} BLAS threads; '
         f'{in_words(get_versions())}\n')
+    if changed:
+        say(f'Not those of commit {COMMIT}: '
+            + ', '.join(f'`{name}`' for name in changed)
+            + f' of {args.original}.\n')
     comparisons = replay_traces(say, device)
     if paths:
         comparisons += run_definitions(say, args, paths, device)
@@ -128,8 +135,9 @@ def run(args):
         "Largest differences relative to an array's largest element, without "
         'arrays that rounding decides.\n',
         report.summary_table(comparisons),
-        'agrees with the original' if parting is None else
-        f'parts from the original first at {parting}')
+        f'agrees with {"a changed checkout" if changed else "the original"}'
+        if parting is None else f'parts from the original first at {parting}'
+        + ('; the checkout was changed' if changed else ''))
     with atomic_write(out / 'report.md', 'w', encoding='utf-8') as f:
         f.write('\n'.join(parts) + '\n')
     return 0 if parting is None else 1

@@ -26,6 +26,7 @@ class Comparison:
         rtol, atol (float): Every element may differ by atol + rtol |element|.
         agrees (bool): Whether none differs by more.
         step (int): Iteration, from 1; None where there is none.
+        reason (str): Why there is nothing to compare, which never agrees.
     """
     section: str
     quantity: str
@@ -36,6 +37,7 @@ class Comparison:
     atol: float
     agrees: bool
     step: int | None = None
+    reason: str = ''
 
     @property
     def allowed(self):
@@ -45,9 +47,10 @@ class Comparison:
 
     def __str__(self):
         step = '' if self.step is None else f', step {self.step}'
-        return (f'{self.section}{step}, {self.quantity} ({self.dtype}): '
-                f'differs by {self.absolute:.2g}, {self.relative:.2g} of the '
-                f'largest element; allowed {self.allowed}')
+        said = self.reason or (
+            f'differs by {self.absolute:.2g}, {self.relative:.2g} of the '
+            f'largest element; allowed {self.allowed}')
+        return f'{self.section}{step}, {self.quantity} ({self.dtype}): {said}'
 
 
 def compare(section, quantity, dtype, actual, expected, rtol=0., atol=0.,
@@ -67,6 +70,12 @@ def compare(section, quantity, dtype, actual, expected, rtol=0., atol=0.,
     return Comparison(
         section, quantity, numpy.dtype(dtype), absolute,
         absolute / (largest or 1.), rtol, atol, agrees, step)
+
+
+def nothing_to_compare(section, quantity, dtype, reason):
+    """The :class:`Comparison` of what one of both does not have."""
+    return Comparison(section, quantity, numpy.dtype(dtype), numpy.inf,
+                      numpy.inf, 0., 0., False, reason=reason)
 
 
 def first_parting(comparisons):

@@ -15,7 +15,8 @@ from imsat.functions import (
     batch_normalization_relu, sigmoid_mutual_information, sigmoid_kl,
     softmax_entropy, softmax_kl)
 from imsat.links import Encoder
-from original.comparison import Trace, compare, single_tolerance
+from original.comparison import (
+    Trace, compare, nothing_to_compare, single_tolerance)
 from original.replay import (
     RecordedVAT, eps_in_variance, is_noise, parameters_of)
 from original.source import Definitions
@@ -296,11 +297,14 @@ def _network_cases(theirs, encoder, distance, x, direction, sigma):
 def compare_definitions(paths, sizes, device, seed=0, repetitions=7):
     """Values, gradients and times of every definition.
 
+    A definition that is missing or can't run does not agree: otherwise nothing
+    would part from a checkout that has none.
+
     Returns:
         ``(comparisons, timings, failures)``: of timings each has section,
         function, dtype, and medians of seconds of theirs and of ours, for
-        value and gradient; the last is a dict from what can't run on Chainer
-        7 to the reason.
+        value and gradient; the last is a dict from what nobody expects to run
+        on Chainer 7, and doesn't, to the reason.
     """
     comparisons, timings, failures = [], [], {}
     doubles = {}
@@ -315,12 +319,15 @@ def compare_definitions(paths, sizes, device, seed=0, repetitions=7):
                     with RecordOriginal() as record:
                         expected = case.run(case.theirs)
                 except FAILURES as e:
-                    failures[key] = _reason(e)
+                    comparisons.append(nothing_to_compare(
+                        section, case.name, dtype, _reason(e)))
                     continue
                 with contextlib.nullcontext() if dtype == 'd' else \
                         FollowOriginal(record.direction, record.signs):
                     actual = case.run(case.ours)
                 for name, value in expected.items():
+                    if name not in actual:
+                        continue
                     # The sides of 0 may be others in float64.
                     double = value if dtype == 'f' and record.signs else \
                         doubles.get((key, name))
@@ -329,6 +336,12 @@ def compare_definitions(paths, sizes, device, seed=0, repetitions=7):
                         value, atol=_tolerance(name, value, double)))
                     if dtype == 'd':
                         doubles[key, name] = value
+                comparisons += [
+                    nothing_to_compare(
+                        section, f'{case.name}: {name}', dtype,
+                        f'{"ours" if name in actual else "theirs"} alone has '
+                        f'it')
+                    for name in sorted(expected.keys() ^ actual.keys())]
                 seconds = time_in_turns(
                     {name: functools.partial(case.run, function)
                      for name, function in (('theirs', case.theirs),

@@ -43,7 +43,7 @@ def comparison_table(comparisons):
                 worst = max(found, key=lambda c: (not c.agrees, c.absolute))
                 row += [f'{max(c.absolute for c in found):.1e}',
                         f'{max(c.relative for c in found):.1e}',
-                        worst.allowed + (
+                        worst.reason or worst.allowed + (
                             '' if worst.agrees else ' EXCEEDED')]
             else:
                 row += [''] * 3

@@ -46,11 +46,16 @@ def read_original(folder):
             raise InputError(
                 f'{folder} has no {path.name}; name a checkout of '
                 f'github.com/weihua916/imsat, commit {COMMIT}')
-        content = path.read_bytes().replace(b'\r\n', b'\n')
-        if hashlib.sha256(content).hexdigest() != SHA256[path.name]:
+        if is_changed(path):
             warnings.warn(f'{path} is not the file of commit {COMMIT}; going '
                           f'on with it as it is')
     return paths
+
+
+def is_changed(path):
+    """Whether a script is not that of :data:`COMMIT`."""
+    content = path.read_bytes().replace(b'\r\n', b'\n')
+    return hashlib.sha256(content).hexdigest() != SHA256[path.name]
 
 
 def cut(text, name):

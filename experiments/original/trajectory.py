@@ -142,7 +142,7 @@ class SingleSteps:
     def check(self, state, script):
         """InputError where a changed original lacks what is compared."""
         encoder = self.replay.encoder
-        missing = sorted({*RELUS, DIRECTION, *(
+        missing = sorted({*RELUS, DIRECTION, *self.replay.terms.values(), *(
             f'after.{name}' for name in names_of(encoder))} - set(state))
         if missing or state[DIRECTION].shape != (BATCH_SIZE,
                                                  encoder.sizes[0]):

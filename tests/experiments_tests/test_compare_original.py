@@ -71,7 +71,31 @@ def test_where_it_first_parts(tmp_path):
     last = process.stdout.splitlines()[-1]
     assert last.startswith('parts from the original first at cluster '
                            'definitions, kl: value (float64)')
+    assert last.endswith('; the checkout was changed')
     assert 'imsat_hash.py does not define it' in process.stdout
+
+
+def test_a_checkout_that_lacks_what_is_compared(tmp_path):
+    for name in 'imsat_cluster.py', 'imsat_hash.py':
+        (tmp_path / name).write_text('')
+    process = run('--out', tmp_path, '--original', tmp_path, *SMALL)
+    assert process.returncode == 1
+    assert process.stdout.splitlines()[-1] == (
+        'parts from the original first at cluster definitions, kl (float64): '
+        'LookupError: imsat_cluster.py does not define it; the checkout was '
+        'changed')
+    report = (tmp_path / 'report.md').read_text()
+    assert 'Not those of commit 948f25f: `imsat_cluster.py`, ' \
+        '`imsat_hash.py`' in report
+
+
+def test_a_changed_checkout_that_agrees(tmp_path, original):
+    for name in 'imsat_cluster.py', 'imsat_hash.py':
+        (tmp_path / name).write_text(
+            (Path(original) / name).read_text() + '\n# changed\n')
+    process = run('--out', tmp_path, '--original', tmp_path, *SMALL)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1] == 'agrees with a changed checkout'
 
 
 def test_wrong_directory(tmp_path):

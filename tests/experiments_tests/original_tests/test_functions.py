@@ -71,9 +71,28 @@ def test_another_original(tmp_path, chainer_device, eps, agrees):
     paths['hash'].write_text('')
     comparisons, _, failures = compare_definitions(
         paths, SIZES, chainer_device, repetitions=1)
-    assert {c.quantity for c in comparisons} == {
+    there = [c for c in comparisons if not c.reason]
+    assert {c.quantity for c in there} == {
         'distance: value', 'distance: d_y0', 'distance: d_y1'}
-    assert (first_parting(comparisons) is None) == agrees
-    assert failures['kl of a.py'] == 'LookupError: a.py does not define it'
+    assert (first_parting(there) is None) == agrees
+    # What is not there does not agree: 7 cases of clustering, all but the
+    # distance, and 6 of hashing, in two precisions.
+    lacking = [c for c in comparisons if c.reason]
+    assert len(lacking) == 2 * (7 + 6)
+    assert not any(c.agrees for c in lacking)
+    assert str(lacking[0]) == ('cluster definitions, kl (float64): '
+                               'LookupError: a.py does not define it')
     assert failures['a.py as a whole'].startswith('SyntaxError')
     assert 'b.py as a whole' not in failures
+
+
+def test_a_gradient_that_one_lacks(tmp_path, chainer_device):
+    # The value does not depend on y1, so that there is no gradient by it.
+    (tmp_path / 'a.py').write_text(
+        'def distance(y0, y1):\n    return F.sum(y0)\n')
+    (tmp_path / 'b.py').write_text('')
+    comparisons, *_ = compare_definitions(
+        {'cluster': tmp_path / 'a.py', 'hash': tmp_path / 'b.py'}, SIZES,
+        chainer_device, repetitions=1)
+    assert {c.reason for c in comparisons
+            if c.quantity == 'distance: d_y1'} == {'ours alone has it'}

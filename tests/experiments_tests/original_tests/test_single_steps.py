@@ -189,6 +189,7 @@ def test_a_changed_original():
     state[steps.DIRECTION] = numpy.zeros((BATCH_SIZE, dim))
     single.check(state, 'script.py')
     for broken in ({**state, steps.DIRECTION: numpy.zeros((dim, 250))},
-                   {name: a for name, a in state.items() if name != 'relu.7'}):
+                   *({name: a for name, a in state.items() if name != lacking}
+                     for lacking in ('relu.7', 'cond_ent'))):
         with pytest.raises(imsat.InputError, match='too differently'):
             single.check(broken, 'script.py')
