@@ -59,7 +59,8 @@ def get_options(argv=None):
         help='default results/tables')
     add('--record', type=a_file, metavar='FILE',
         help='a file that keeps the results of all runs: those that it holds '
-             'count as done, those that end are added')
+             'count as done, but not for other points; those that end are '
+             'added')
     add('--report', action='store_true',
         help='run nothing: write the table of what has been run')
     add('--readme', type=a_file, metavar='FILE',

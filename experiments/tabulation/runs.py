@@ -49,7 +49,7 @@ class Run:
     def folder(self):
         """Where it lies below ``--out``, the same for every table."""
         options = dict(self.options)
-        data = Path(self.dataset).name.replace('.', '-')
+        data = name_of(self.dataset)
         if 'bits' in options:
             data += f'-{options.pop("bits")}bits'
         name = '-'.join([self.method, *(
@@ -61,9 +61,14 @@ class Run:
         return ' '.join(self.folder.parts)
 
 
+def name_of(dataset):
+    """What folders and a record call a data set, wherever its file lies."""
+    return Path(dataset).name.replace('.', '-')
+
+
 class Record:
     """Runs by the folders that they had below ``--out``: a JSON file, a run a
-    line.
+    line, with the SHA-256 of its points, but for those of before it was kept.
 
     Args:
         path (Path): The file; it need not be there yet.
@@ -82,20 +87,46 @@ class Record:
                                  f'file')
             self.notes, self.runs = kept['notes'], kept['runs']
 
-    def find(self, run):
-        """Of a run's result what is kept, or None."""
+    def find(self, run, sha256=None):
+        """Of a run's result what is kept, or None.
+
+        Args:
+            sha256 (str): Of the points that the run is to be of; None if that
+                is not known.
+
+        Raises:
+            InputError: If it was of others.
+        """
         kept = self.runs.get(run.folder.as_posix())
         if kept is None:
             return None
-        return {**kept, 'seed': run.seed, 'notes': self.notes[run.dataset],
-                'versions': {'commit': kept.get('commit')}}
+        before = kept.get('sha256')
+        if None not in (before, sha256) and before != sha256:
+            raise InputError(
+                f'{self.path} holds a run with another sha256 as '
+                f'{run.folder.as_posix()} ({before} and not {sha256}); give '
+                f'the data set another name, or name another --record')
+        name = name_of(run.dataset)
+        for dataset, notes in self.notes.items():
+            # Once it was the file as it was named on the command line.
+            if name_of(dataset) == name:
+                return {**kept, 'seed': run.seed, 'notes': notes,
+                        'versions': {'commit': kept.get('commit')}}
+        raise InputError(f'{self.path} has no notes of {name}, which it has '
+                         f'runs of; add them, or name another file')
 
-    def add(self, run, result):
-        """Keeps a run's result."""
+    def add(self, run, result, sha256=None):
+        """Keeps a run's result; raises as :meth:`find`."""
+        self.find(run, sha256)
         kept = {key: result[key] for key in KEPT
                 if result.get(key) is not None}
         kept['commit'] = result['versions']['commit']
-        self.notes[run.dataset] = result['notes']
+        if sha256 is not None:
+            kept['sha256'] = sha256
+        name = name_of(run.dataset)
+        self.notes = {**{dataset: notes for dataset, notes
+                         in self.notes.items() if name_of(dataset) != name},
+                      name: result['notes']}
         if self.runs.get(run.folder.as_posix()) != kept:
             self.runs[run.folder.as_posix()] = kept
             self._save()
@@ -135,12 +166,12 @@ class Runs:
         and left out.
 
         Raises:
-            InputError: If it was run with other options.
+            InputError: If it was run with other options or on other points.
         """
         path = self.out / run.folder / 'result.json'
         if not path.exists():
             return self.record and self._unless_diverged(
-                run, self.record.find(run))
+                run, self.record.find(run, self.digests.get(run.dataset)))
         earlier = load_config(path.parent / 'config.json')
         args = SCRIPTS[run.task].get_options(self._options(run))
         # What the data tell is no other than it was.
@@ -156,7 +187,8 @@ class Runs:
                            {'sha256': self.digests[run.dataset]})
         result = self._unless_diverged(run, load_json(path))
         if self.record and result is not None:
-            self.record.add(run, result)
+            self.record.add(run, result,
+                            earlier.get('data', {}).get('sha256'))
         return result
 
     def _unless_diverged(self, run, result):

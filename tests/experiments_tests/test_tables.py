@@ -339,6 +339,54 @@ def test_a_record_stands_for_its_runs(points, make):
     assert f', {100 * one["accuracy"]:.1f} |' in text
 
 
+def test_a_record_stands_for_runs_on_the_same_points_alone(points, make):
+    (points / 'other').mkdir()
+    numpy.savez('other/points.npz', x=X + 1, y=Y)
+    options = ['3', '--methods', 'kmeans', '--record', 'runs.json']
+    code, text, _ = make(*options, '--datasets', 'points.npz', extra=None)
+    assert code == 0
+    line = next(line for line in text.splitlines() if 'K-means' in line)
+    (points / 'results').rename('elsewhere')
+    before = (points / 'runs.json').read_text()
+
+    # Of the same file by another name, with what is said of its data.
+    for report in [], ['--report']:
+        code, text, errors = make(*options, *report, '--datasets',
+                                  points / 'points.npz', extra=None)
+        assert code == 0, errors
+        assert line in text
+    assert not list((points / 'results').rglob('result.json'))
+
+    for name in 'other/points.npz', 'points.npz':
+        numpy.savez('points.npz', x=X + 1, y=Y)
+        code, _, errors = make(*options, '--datasets', name, extra=None)
+        assert code == 2
+        assert 'runs.json holds a run with another sha256' in errors
+    # Nor do a folder's results take the place of those on other points.
+    code, _, errors = make('3', '--methods', 'kmeans', '--datasets',
+                           'points.npz', extra=None)
+    assert code == 0, errors
+    code, _, errors = make(*options, '--datasets', 'points.npz', '--report',
+                           extra=None)
+    assert code == 2 and 'holds a run with another sha256' in errors
+    assert (points / 'runs.json').read_text() == before
+
+
+@pytest.mark.parametrize('name,is_there', [
+    ('points-npz', True), ('a/points.npz', True), ('b.npz', False)])
+def test_notes_of_a_record(points, name, is_there):
+    run = Run('clustering', 'points.npz', 'kmeans', {}, 0)
+    Path('runs.json').write_text(json.dumps({
+        'notes': {name: ['a note']},
+        'runs': {'points-npz/kmeans/seed0': {'accuracy': .5}}}))
+    record = Record(Path('runs.json'))
+    if is_there:
+        assert record.find(run)['notes'] == ['a note']
+    else:
+        with pytest.raises(InputError, match='has no notes of points-npz'):
+            record.find(run)
+
+
 @pytest.mark.parametrize('text,extra,sentence', [
     ('[1]', None, 'is no record of runs'),
     ('{', None, 'is not valid JSON'),
