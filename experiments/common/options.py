@@ -246,12 +246,8 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
             f'--dataset is {args.dataset}, but the points are those of '
             f'--query and --gallery; leave --dataset out')
     args.dataset = args.dataset or 'digits'
-    for name, value in chosen.items():
-        if getattr(args, name) != value:
-            raise imsat.InputError(
-                f"--faithful takes {name} {value}, as the authors' code does, "
-                f'but {getattr(args, name)} was asked for; leave one of them '
-                f'out')
+    if args.faithful:
+        check_faithful(args, chosen)
     del args.faithful  # it stands in the other options
     choose_defaults(args, digits_restarts, undecided, given)
     args.command = shlex.join([
@@ -268,6 +264,28 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
             files if all(files) else [args.dataset]))
         args.out = f'results/{args.task}-{source}{method}-seed{args.seed}'
     return args
+
+
+def check_faithful(args, chosen):
+    """Raises InputError for an option with another value than the authors'
+    code has.
+
+    Args:
+        chosen (dict): Of :func:`paper.departures.faithful`.
+    """
+    for name, value in chosen.items():
+        if getattr(args, name) != value:
+            raise imsat.InputError(
+                f'--faithful takes {name.replace("_", "-")} {value}, as the '
+                f"authors' code does, but {getattr(args, name)} was asked "
+                f'for; leave one of them out')
+    if args.hidden is not None and len(args.hidden) != 2:
+        raise imsat.InputError("--faithful is with two hidden layers, as the "
+                               "authors' code has; give --hidden H-H")
+    if range_of(getattr(args, 'clusters', None)):
+        raise imsat.InputError("--faithful trains one network, as the "
+                               "authors' code does; give one number of "
+                               "--clusters")
 
 
 def config_below(args):

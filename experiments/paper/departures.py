@@ -42,11 +42,11 @@ DEPARTURES = {
         'length of training',
         'Adam with step size .002; the rest in Appendix D, which could not be '
         'had',
-        '50 epochs of batches of 250',
+        '50 epochs of batches of 250, Adam with .002',
         'as the original; for files of one\'s own more epochs and smaller '
         'batches where points are few, larger ones where clusters are many',
-        '`--epochs N`, `--batch-size N`',
-        faithful=dict(epochs=50, batch_size=250)),
+        '`--epochs N`, `--batch-size N`, `--learning-rate RATE`',
+        faithful=dict(epochs=50, batch_size=250, learning_rate=.002)),
     'initialization': Departure(
         'initial weights',
         'Appendix D, which could not be had',
@@ -62,14 +62,21 @@ DEPARTURES = {
         'it; of the paper\'s data none are',
         '`--center never`',
         faithful=dict(center='never')),
+    'scale': Departure(
+        'scale of columns',
+        'that of the data sets, section 4.2.1',
+        'as they are',
+        'as the original',
+        '`--scale standard`',
+        faithful=dict(scale='none')),
     'neighbor': Departure(
         'neighbour of Eq. 17',
         't = 10',
         'entry 10 of sorted distances, counted from 0: the 11th neighbour',
         'the paper\'s 10; for files of one\'s own less where clusters have '
-        'few points',
-        '`--neighbor 11`',
-        faithful=dict(neighbor=11)),
+        'few points, and sampled where points are very many',
+        '`--neighbor 11`, `--neighbor-search exact`',
+        faithful=dict(neighbor=11, neighbor_search='exact')),
     'power-iteration': Departure(
         'the direction of VAT',
         'a pair of forward and backward passes, Eq. 6',
@@ -117,6 +124,13 @@ DEPARTURES = {
         '`--train-on gallery`, `--queries-per-class N`',
         faithful=dict(queries_per_class=100, train_on='all'),
         task='hashing'),
+    'values': Departure(
+        'outputs of hashing',
+        'bits; section 3.2.1 allows outputs of more values',
+        'bits',
+        'as the original',
+        '`--values V`',
+        faithful=dict(values=None), task='hashing'),
     'hashing-epoch': Departure(
         'an epoch of hashing',
         'not said',

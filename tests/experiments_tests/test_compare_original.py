@@ -127,7 +127,7 @@ def test_faithful(options_of, script):
     plain, chosen = options_of(script), options_of(script, '--faithful')
     # Nothing else is not the original's by default.
     assert {key for key in plain if plain[key] != chosen[key]} <= {
-        'neighbor', 'restarts', 'center', 'command'}
+        'neighbor', 'neighbor_search', 'restarts', 'center', 'command'}
     assert chosen['neighbor'] == 11 and chosen['restarts'] == 1
     assert chosen['initialization'] == 'original'
     assert chosen['sampling'] == 'permutation'
@@ -138,12 +138,13 @@ def test_faithful(options_of, script):
 
 @pytest.mark.parametrize('task,more', [
     ('clustering', dict(prior=None, delta=None)),
-    ('hashing', dict(queries_per_class=100, train_on='all'))])
+    ('hashing', dict(queries_per_class=100, train_on='all', values=None))])
 def test_what_the_departures_make_of_faithful(options_of, task, more):
     expected = dict(
-        method='imsat-vat', epochs=50, batch_size=250, restarts=1,
-        neighbor=11, xi=10, power_iterations=1, initialization='original',
-        sampling='permutation', center='never', **more)
+        method='imsat-vat', epochs=50, batch_size=250, learning_rate=.002,
+        restarts=1, neighbor=11, neighbor_search='exact', xi=10,
+        power_iterations=1, initialization='original',
+        sampling='permutation', center='never', scale='none', **more)
     assert faithful(task) == expected
     options = options_of(task, '--faithful')
     assert expected == {key: options[key] for key in expected}
@@ -155,10 +156,29 @@ def test_faithful_refuses_what_contradicts(options_of, tmp_path):
                     "but 10 was asked for; leave one of them out")
     # What the original leaves open stays open.
     assert options_of('clustering', '--faithful', '--mu', '1')['mu'] == 1
+    assert options_of('clustering', '--faithful', '--hidden',
+                      '9-8')['hidden'] == [9, 8]
     config = tmp_path / 'config.json'
     config.write_text(json.dumps({'options': {'sampling': 'sweep'}}))
     assert 'sampling permutation' in options_of(
         'hashing', '--faithful', '--config', str(config))
+
+
+# Of imsat_cluster.py and imsat_hash.py, with what they have.
+@pytest.mark.parametrize('task,option,value,theirs', [
+    ('clustering', 'learning-rate', '.05', 'learning-rate 0.002'),
+    ('hashing', 'learning-rate', '.05', 'learning-rate 0.002'),
+    ('clustering', 'scale', 'standard', 'scale none'),
+    ('hashing', 'scale', 'standard', 'scale none'),
+    ('clustering', 'neighbor-search', 'sampled', 'neighbor-search exact'),
+    ('clustering', 'clusters', '2..4', 'one network'),
+    ('clustering', 'hidden', '9-9-9', 'two hidden layers'),
+    ('hashing', 'hidden', '9', 'two hidden layers'),
+    ('hashing', 'values', '4', 'values None')])
+def test_faithful_refuses_what_is_fixed_there(options_of, task, option, value,
+                                              theirs):
+    text = options_of(task, '--faithful', f'--{option}', value)
+    assert isinstance(text, str) and theirs in text
 
 
 def test_switches_of_the_departures_exist(options_of):
