@@ -195,6 +195,14 @@ DEPARTURES = {
         '`--weight-decay RATE`',
         note='Weight decay of all parameters; which ones the authors decayed '
              'is not known.'),
+    'rim-lambda': Departure(
+        'lambda of RIM',
+        'open in Eq. 1; section 4.2.3 gives the rate of weight decay alone',
+        'no RIM',
+        '1, a guess: the rate is what is weighed against the information',
+        '`--lam LAMBDA`',
+        note='lambda of Eq. 1 is 1, a guess: of RIM the paper gives the rate '
+             'of weight decay alone.'),
     'distortion': Departure(
         'affine distortion',
         'Appendix F, which could not be had',

@@ -488,4 +488,12 @@ def test_every_footnote_is_a_departure():
     assert used == {key for key, departure in DEPARTURES.items()
                     if departure.note}
     assert SYSTEMS['clustering']['deep-rim'].notes == [
-        DEPARTURES['penalty'].note, DEPARTURES['weight-decay'].note]
+        DEPARTURES['penalty'].note, DEPARTURES['weight-decay'].note,
+        DEPARTURES['rim-lambda'].note]
+    # Wherever it is not the 1.6, .05 and .1 that section 4.2.3 gives.
+    assert {(task, name) for task, systems in SYSTEMS.items()
+            for name, system in systems.items()
+            if 'rim-lambda' in system.departures} == {
+        (task, name) for task, systems in SYSTEMS.items()
+        for name, system in systems.items()
+        if system.get_defaults().get('lam') == 1}
