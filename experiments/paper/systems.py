@@ -70,7 +70,8 @@ class System:
 # Table 1, and the others that Tables 3 to 5 compare with.
 SYSTEMS = {
     'clustering': {
-        'kmeans': System('K-means', KMeansClustering),
+        'kmeans': System('K-means', KMeansClustering,
+                         departures=('kmeans-initializations',)),
         'dae-kmeans': System('dAE+K-means', DAEKMeans,
                              departures=('autoencoder',),
                              paper=dict(batch_size=256)),
@@ -111,7 +112,7 @@ SYSTEMS = {
         'spectral': System('Spectral hash', SpectralHasher),
         'pca-itq': System('PCA-ITQ', ITQHasher),
         'deep-hash': System('Deep Hash', DeepHasher,
-                            departures=('deep-hash-terms',)),
+                            departures=('deep-hash',)),
         'linear-rim': System(
             'Linear RIM', IMSATHasher,
             dict(regularizer='weight-decay', hidden=()),
@@ -120,7 +121,8 @@ SYSTEMS = {
             'Deep RIM', IMSATHasher, dict(regularizer='weight-decay'),
             dict(lam=1.), ('weight-decay', 'rim-lambda')),
         'imsat-vat': System('IMSAT (VAT)', IMSATHasher,
-                            dict(regularizer='vat')),
+                            dict(regularizer='vat'),
+                            departures=('hashing-epoch',)),
     },
 }
 
