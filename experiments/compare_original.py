@@ -35,6 +35,10 @@ from original.trajectory import compare_trajectory, draw_start
 
 # Points that batches are drawn from.
 POINTS = 5000
+# What is of no use without another option.
+NEEDS = {'original': ('seed', 'batch_size', 'dim', 'hidden', 'clusters',
+                      'bits'),
+         'python2': ('iterations', 'data_dir')}
 
 
 def get_options(argv=None):
@@ -87,6 +91,17 @@ def get_options(argv=None):
             raise imsat.InputError(
                 f'--{name.replace("_", "-")} is {getattr(args, name)}; give '
                 f'at least {least}')
+    for needed, names in NEEDS.items():
+        for name in names:
+            if not getattr(args, needed) \
+                    and getattr(args, name) != parser.get_default(name):
+                raise imsat.InputError(
+                    f'--{name.replace("_", "-")} is for what --{needed} runs; '
+                    f'give both, or leave it out')
+    if args.data_dir and args.dim != Sizes.dim:
+        raise imsat.InputError(
+            f'--data-dir has images of {Sizes.dim} pixels, and --dim is '
+            f'{args.dim}; leave one of them out')
     return args
 
 

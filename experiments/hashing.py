@@ -56,6 +56,7 @@ SCORES = ('map_trapezoid', 'map_step', 'map_expected', 'precision_at_500',
           'precision_at_500_expected', 'precision_at_r2', 'empty_balls')
 
 TRAIN_ON = 'all', 'gallery'
+QUERIES = 100  # of a class
 FREQUENT = 10  # codes that are shown
 PART = 1 << 16  # codes that are unpacked at a time
 # Of the options that only this script has.
@@ -66,9 +67,9 @@ KINDS = {'queries_per_class': Whole(1), 'train_on': Choice(TRAIN_ON),
 def get_options(argv=None):
     parser = get_parser('hashing', __doc__)
     add = parser.add_argument_group('options of retrieval').add_argument
-    add('--queries-per-class', type=int, default=100, metavar='N',
+    add('--queries-per-class', type=int, default=QUERIES, metavar='N',
         help='drawn by --seed (section 4.3), half of a class that has fewer '
-             'than 2 N points; default 100')
+             'than 2 N points; default %(default)s')
     add('--train-on', choices=TRAIN_ON, default='all',
         help='whether the queries, without their labels, are learnt from as '
              'well, as in the authors\' code (default)')
@@ -194,8 +195,25 @@ def joined_thumbnails(*datasets):
         and len(sizes) == 1 else None
 
 
+def warn_of_unused(args, data):
+    """Warns of options that change nothing for these points."""
+    is_labelled, has_file = data.y is not None, args.query is not None
+    for option, is_unused, why in (
+            ('queries-per-class', args.queries_per_class != QUERIES
+             and (has_file or not is_labelled),
+             'queries are drawn from one file, by its labels'),
+            ('train-on', args.train_on != TRAIN_ON[0]
+             and not (has_file or is_labelled),
+             'without labels there are no queries to leave out'),
+            ('map-at', args.map_at is not None and not is_labelled,
+             'mAP needs labels')):
+        if is_unused:
+            warnings.warn(f'no use is made of --{option}: {why}')
+
+
 def run(args):
     data, query, gallery = read_points(args)
+    warn_of_unused(args, data)
     if args.query is not None and data.y is not None:
         # What would fail after the training fails before it.
         retrieval.match_labels(data.y[query], data.y[gallery],

@@ -30,6 +30,7 @@ from tabulation.report import (
 from tabulation.runs import Record, Runs, do_all
 from tabulation.tables import NAMES, get_table, methods_of
 
+BITS = 16
 # What to do after an interruption.
 AGAIN = 'the same command goes on where it was'
 
@@ -43,7 +44,8 @@ def get_options(argv=None):
         help='as --dataset of the scripts; default: those of the table')
     add('--methods', default='all', metavar='NAME,...',
         help='default all those of the table; others get a row below')
-    add('--bits', type=int, default=16, help='of table 5; default 16')
+    add('--bits', type=int, default=BITS,
+        help='of table 5; default %(default)s')
     add('--seeds', type=positive, metavar='N',
         help='0 to N - 1; the paper has 12, and 10 in table 5; default 1, '
              'with --report the first hundred')
@@ -72,6 +74,17 @@ def get_options(argv=None):
     args.command = shlex.join(
         ['python', 'experiments/tables.py', *argv])
     args.extra = argv[split + 1:]
+    if args.bits != BITS and args.table not in (None, '5'):
+        raise imsat.InputError(f'--bits is {args.bits}, but table '
+                               f'{args.table} is of clusters; leave it out')
+    unused = [name for name, value in vars(args).items()
+              if name not in ('readme', 'record', 'command', 'extra', 'table',
+                              'jobs')
+              and value != parser.get_default(name)]
+    if args.readme and unused:
+        raise imsat.InputError(
+            f'--readme makes the tables of --record as they are; leave '
+            f'--{unused[0].replace("_", "-")} out')
     if args.seeds is None:
         args.seeds = SEEDS if args.report else 1
     if args.jobs is None:

@@ -261,6 +261,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             return All(self, n, steps, weight)
         return super().restarts(n, steps, weight)
 
+    def _among_restarts(self):
+        return [*super()._among_restarts(),
+                *(['select'] if self.select != AUTO else [])]
+
     @property
     def _n_asked(self):
         return AGREEING if self.n_init > 1 and self.select_ == 'agreement' \

@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 import math
+import warnings
 from typing import Any, ClassVar
 
 import numpy
@@ -161,6 +162,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """
         before = self._fitted_network() if self.warm_start else None
         X, y = self._check_data(X, y)
+        for name in self._among_restarts() if self.n_init == 1 else ():
+            warnings.warn(f'{name} chooses among restarts, and there is one; '
+                          f'ask for more of them or leave {name} out')
         if before is not None:
             self._check_widths(before[0])
         weight = self._check_weight(sample_weight, X.shape[0])
@@ -348,6 +352,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """As of any estimator; by halves if so asked."""
         return Halving(self, n, steps) if self.halving and n > 1 \
             else super().restarts(n, steps, weight)
+
+    def _among_restarts(self):
+        """The arguments that were given and need several restarts."""
+        return ['halving'] if self.halving else []
 
     def _rank(self, restart, rank, indices):
         """What restarts are compared by, from the objective's own rank."""

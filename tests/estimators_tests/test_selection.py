@@ -2,6 +2,7 @@
 import collections
 import itertools
 import pickle
+import warnings
 
 import numpy
 import pytest
@@ -73,6 +74,23 @@ def test_auto_is_by_agreement_where_neighbours_are_cheap(monkeypatch):
     model = fit(n_init=2)
     assert model.select_ == 'objective'
     assert 'agreement' not in model.restarts_[0].terms
+
+
+@pytest.mark.parametrize('options,names', [
+    (dict(halving=True), ['halving']),
+    (dict(select='consensus'), ['select']),
+    (dict(halving=True, select='majority'), ['halving', 'select']),
+    (dict(n_init=2, halving=True, select='majority'), []),
+    ({}, [])], ids=str)
+def test_one_restart_has_no_other_to_choose_from(options, names):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        fit(**options)
+    said = [str(w.message) for w in said
+            if not isinstance(w.message, imsat.CollapseWarning)]
+    assert said == [f'{name} chooses among restarts, and there is one; ask '
+                    f'for more of them or leave {name} out'
+                    for name in names]
 
 
 def test_majority():

@@ -108,7 +108,16 @@ def test_wrong_directory(tmp_path):
 @pytest.mark.parametrize('options,part', [
     (('--python2', 'python2'), 'give both'),
     (('--hidden', '5-5-5'), 'two hidden layers'),
-    (('--iterations', '0'), '--iterations is 0')])
+    (('--iterations', '0'), '--iterations is 0'),
+    *((option, f'{option[0]} is for what --original runs') for option in (
+        ('--dim', '7'), ('--clusters', '4'), ('--bits', '5'), ('--seed', '1'),
+        ('--hidden', '9-8'), ('--batch-size', '30'))),
+    (('--original', 'DIR', '--iterations', '3'),
+     '--iterations is for what --python2 runs'),
+    (('--original', 'DIR', '--data-dir', 'DIR'),
+     '--data-dir is for what --python2 runs'),
+    (('--original', 'DIR', '--python2', 'python2', '--data-dir', 'DIR',
+      '--dim', '7'), '--data-dir has images of 784 pixels')])
 def test_errors(options_of, options, part):
     assert part in options_of('compare_original', *options)
 

@@ -2,6 +2,8 @@
 """
 import functools
 import json
+import types
+import warnings
 
 import numpy
 import pytest
@@ -128,6 +130,31 @@ def test_own_query_and_gallery(tmp_path):
     # What was learnt from the gallery alone does not depend on the queries.
     model = IMSATHasher(4, hidden=(40, 40), epochs=2, random_state=0).fit(X)
     numpy.testing.assert_array_equal(model.codes_, codes['gallery_codes'])
+
+
+ONE_FILE = 'queries are drawn from one file, by its labels'
+
+
+@pytest.mark.parametrize('labels,has_file,options,said', [
+    (Y, True, ['--queries-per-class', '1'],
+     [f'--queries-per-class: {ONE_FILE}']),
+    (None, False, ['--queries-per-class', '1', '--train-on', 'gallery',
+                   '--map-at', '5'],
+     [f'--queries-per-class: {ONE_FILE}',
+      '--train-on: without labels there are no queries to leave out',
+      '--map-at: mAP needs labels']),
+    (None, True, ['--train-on', 'gallery'], []),
+    (Y, False, ['--queries-per-class', '1', '--train-on', 'gallery',
+                '--map-at', '5'], [])])
+def test_options_that_change_nothing(labels, has_file, options, said):
+    data = types.SimpleNamespace(y=labels)
+    args = hashing.get_options([*options, *(
+        ['--query', 'q.npz', '--gallery', 'g.npz'] if has_file else [])])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        hashing.warn_of_unused(args, data)
+    assert [str(w.message) for w in caught] == [
+        f'no use is made of {text}' for text in said]
 
 
 def test_without_labels_there_are_codes(tmp_path):

@@ -234,10 +234,25 @@ def test_a_failing_run_and_a_missing_data_set_are_told(points, make):
     ([], 'give a table, one of 3, 4, 5, sweep, or --readme FILE and'),
     (['--readme', 'README.md'], 'and --record FILE'),
     (['3', '--readme', 'README.md', '--record', 'runs.json'],
-     'give a table')])
+     'give a table'),
+    (['3', '--bits', 32], '--bits is 32, but table 3 is of clusters')])
 def test_bad_input(make, options, sentence):
     code, _, errors = make(*options)
     assert code == 2 and sentence in errors
+
+
+@pytest.mark.parametrize('option', [
+    '--datasets nosuch', '--methods zzz', '--seeds 2', '--bits 32', '--report',
+    '--out elsewhere'])
+def test_what_the_readme_is_not_made_of(make, tmp_path, option):
+    path = tmp_path / 'README.md'
+    path.write_text(MARKED.format(''))
+    (tmp_path / 'runs.json').write_text('{"notes": {}, "runs": {}}')
+    options = ['--readme', path, '--record', tmp_path / 'runs.json']
+    code, _, errors = make(*options, *option.split(), extra=None)
+    assert code == 2 and f'leave {option.split()[0]} out' in errors
+    assert path.read_text() == MARKED.format('')
+    assert make(*options, extra=None)[0] == 0
 
 
 def test_dec_begins_with_what_dae_kmeans_has_learnt(tmp_path, forked):
@@ -279,7 +294,8 @@ def test_a_method_of_ones_own_gets_a_row(points, make):
     code, text, _ = make('4', '--methods', 'kmeans', '--datasets',
                          'points.npz', extra=())
     assert code == 0
-    assert re.search(r'^\| K-means \(1\) \| \d+\.\d /1 \|  \|$', text, re.MULTILINE)
+    assert re.search(r'^\| K-means \(1\) \| \d+\.\d /1 \|  \|$', text,
+                     re.MULTILINE)
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='signals of POSIX')
