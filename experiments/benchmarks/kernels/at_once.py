@@ -12,7 +12,7 @@ from benchmarks.kernels.losses import (
     plain_softmax_kl, plain_softmax_kl_backward, softmax, torch_bits,
     torch_kl, torch_sigmoid_kl, two_logits)
 from benchmarks.kernels.training import (
-    BN_EPS, bn_inputs, plain_bn, plain_bn_backward)
+    BN_EPS, bn_inputs, generator, plain_bn, plain_bn_backward, plain_random)
 from imsat.cuda import (
     batch_normalization_relu, directions, sigmoid_kl,
     sigmoid_mutual_information, softmax_entropy, softmax_kl)
@@ -117,11 +117,9 @@ def batch_inputs(rng, B, D):
             rng.permutation(4 * B)[:B], numpy.array([7, 3]))
 
 
-def plain_batch(xp, x, index, key):
+def plain_batch(xp, rng, x, index, key):
     batch = x[index]
-    d = xp.random.standard_normal(batch.shape).astype(x.dtype)
-    length = xp.sqrt((d * d).sum(axis=1, keepdims=True))
-    return batch, batch + LENGTH * d / length
+    return batch, batch + LENGTH * plain_random(xp, rng, batch)
 
 
 def torch_batch(torch, x, index, key):
@@ -176,7 +174,7 @@ CASES = (
         large=(dict(B=17_500, D=784),), tiny=dict(B=7, D=9),
         ours=direct(lambda x, index, key: directions.perturb_randomly(
             x, index, key, LENGTH)),
-        plain=direct(plain_batch, lambda xp, *inputs: (xp, *inputs)),
+        plain=direct(plain_batch, generator),
         torch=on_torch(torch_batch),
         n_bytes=lambda B, D: FLOAT * 3 * B * D,
         # The numbers are other ones; all are moved as far.

@@ -180,3 +180,18 @@ def test_error_of_the_worst_entry_of_the_worst_output():
 def test_errors_of_integers_do_not_wrap():
     a, b = (numpy.array([n], 'B') for n in (1, 2))
     assert CASES[0].error(numpy, (a,), (b,)) == .5
+
+
+@pytest.mark.parametrize('name', ['random_directions', 'random_perturbations'])
+def test_plain_numbers_are_drawn_as_they_are_used(name, monkeypatch):
+    dtypes = []
+
+    class Generator:
+        def standard_normal(self, shape, dtype=numpy.float64):
+            dtypes.append(numpy.dtype(dtype).char)
+            return numpy.ones(shape, dtype)
+    case, = (case for case in CASES if case.name == name)
+    inputs = case.inputs(numpy.random.default_rng(0), **case.tiny)
+    monkeypatch.setattr(numpy.random, 'default_rng', lambda seed: Generator())
+    case.plain(numpy, *inputs)()
+    assert dtypes == ['f']
