@@ -6,13 +6,18 @@ import math
 import os
 import platform
 from collections.abc import Sequence
+from typing import Any
 
 import chainer
+import numpy
 import threadpoolctl
 from chainer.backends import cuda
 
+from imsat.cuda import runtime
 from imsat.errors import ArgumentError, InputError
+from imsat.labels import is_masked
 from imsat.parameters import is_whole, shown
+from imsat.storage import reason_of
 
 
 def get_device(number: int) -> chainer.backend.Device:
@@ -36,6 +41,26 @@ def get_device(number: int) -> chainer.backend.Device:
             f'there is no GPU {shown(number)}: {how_many(count)}; use device '
             f'-1, the CPU')
     return chainer.get_device(f'@cupy:{number}')
+
+
+def to_numpy(x: Any) -> numpy.ndarray:
+    """x as a NumPy array, copied where it is on a GPU.
+
+    Raises:
+        InputError: For lists of several lengths, for values that are masked,
+            and for a tensor that NumPy can't read.
+    """
+    if is_masked(x):
+        raise InputError('values are masked; leave out what has them, or fill '
+                         'them in')
+    try:
+        return numpy.asarray(
+            cuda.to_cpu(x) if runtime.current.holds(x) else x)
+    except RuntimeError as e:  # PyTorch's: it needs a gradient
+        raise InputError(reason_of(e)) from e
+    except ValueError as e:
+        raise InputError('rows of several lengths are no table; give as many '
+                         'numbers in each') from e
 
 
 def how_many(count: int) -> str:

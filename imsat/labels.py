@@ -6,7 +6,6 @@ from typing import Any
 import numpy
 
 from imsat.errors import InputError
-from imsat.parameters import is_masked
 from imsat.storage import reason_of
 
 PART = 1 << 18  # labels that are worked on at a time
@@ -128,6 +127,15 @@ def _is_fraction(label):
         return math.isfinite(number) and not number.is_integer()
     except ValueError:
         return False
+
+
+def is_masked(value, depth=4):
+    """Whether numbers are masked, also in rows of a list, whose masks NumPy
+    would drop, down to so many lists within each other."""
+    return numpy.ma.is_masked(value) or depth > 0 and isinstance(
+        value, tuple | list) and any(
+        is_masked(each, depth - 1) for each in value
+        if isinstance(each, tuple | list | numpy.ma.MaskedArray))
 
 
 def check_not_masked(labels: Any, name: str) -> None:

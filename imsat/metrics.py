@@ -5,9 +5,9 @@ import numpy
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from imsat.devices import to_numpy
 from imsat.errors import InputError
 from imsat.labels import PART, classes_of
-from imsat.retrieval.codes import to_numpy
 
 
 def match_clusters(

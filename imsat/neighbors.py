@@ -14,14 +14,13 @@ import threadpoolctl
 from chainer import backend
 
 from imsat.cuda import nearest, runtime
-from imsat.devices import available_memory, usable_threads
+from imsat.devices import available_memory, to_numpy, usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
 from imsat.on_disk import LARGE, OnDisk
 from imsat.parameters import (
     Choice, OneOf, Place, checked, is_whole, shown)
 from imsat.ranks import current
-from imsat.retrieval.codes import to_numpy
 from imsat.retrieval.index import import_faiss
 from imsat.storage import AnyPath, Like, digest, keep, look_up
 

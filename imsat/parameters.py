@@ -19,6 +19,7 @@ import numpy
 import scipy.sparse
 
 from imsat.errors import ArgumentError
+from imsat.labels import is_masked
 from imsat.on_disk import OnDisk
 from imsat.storage import is_path
 
@@ -309,15 +310,6 @@ class Texts(Kind):
     def allows(self, value):
         return (is_sequence(value) or hasattr(value, 'to_numpy')) \
             and all(isinstance(each, str) for each in value)
-
-
-def is_masked(value, depth=4):
-    """Whether numbers are masked, also in rows of a list, whose masks NumPy
-    would drop, down to so many lists within each other."""
-    return numpy.ma.is_masked(value) or depth > 0 and isinstance(
-        value, tuple | list) and any(
-        is_masked(each, depth - 1) for each in value
-        if isinstance(each, tuple | list | numpy.ma.MaskedArray))
 
 
 def is_sequence(value):

@@ -323,6 +323,7 @@ WITHOUT = {
     'imsat.neighbors.by_float64': 'a step of neighbors',
     'imsat.neighbors.is_sampled': 'a step of neighbor_distance',
     'imsat.devices.how_many': 'words for a number that was counted',
+    'imsat.devices.to_numpy': 'takes anything that NumPy takes',
     'imsat.devices.describe': 'of what get_device returns',
     'imsat.devices.weights_of': 'of the widths of a network',
     'imsat.devices.check_memory': 'likewise',

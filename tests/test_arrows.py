@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[1]
 # From the top; a wing imports from those below it alone.
 WINGS = ('__main__', 'estimators', 'training', 'datasets', 'pictures',
          'losses', 'links', 'neighbors', 'retrieval', 'metrics', 'functions',
-         'ranks', 'devices', 'parameters', 'progress', 'storage', 'on_disk',
-         'labels', 'randomness', 'hints', 'errors', 'utf8', 'compat')
+         'ranks', 'devices', 'parameters', 'progress', 'labels', 'storage',
+         'on_disk', 'randomness', 'hints', 'errors', 'utf8', 'compat')
 
 
 def imports(path):

@@ -31,7 +31,7 @@ from imsat.errors import (
 from imsat.estimators.centering import (
     LEAST, TINY, centred, check_new, check_range, find_center, find_nothing,
     find_scale, steps_of)
-from imsat.labels import classes_of
+from imsat.labels import classes_of, is_masked
 from imsat.links import Ensemble
 from imsat.links.encoder import HIDDEN
 from imsat.losses.values import described, from_json, to_json
@@ -39,7 +39,7 @@ from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
     AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Texts,
     Units, Whole, argument_error, check_parameters, checked, declarations,
-    documented, is_masked, parameter, plain)
+    documented, parameter, plain)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import (
@@ -330,6 +330,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """
         eps = steps_of(X)
         X = self._validated(X, ensure_min_samples=2)
+        eps = numpy.maximum(eps, steps_of(X))
         if y is not None:
             _, y = classes_of(y)
         self.check(X, y)
@@ -382,6 +383,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         anything is."""
         eps = steps_of(X)
         X = self._validated(X, reset=False)
+        eps = numpy.maximum(eps, steps_of(X))
         if hasattr(self, 'center_'):
             check_new(X, self.center_, self.deviation_, self.spread_, eps)
         return X

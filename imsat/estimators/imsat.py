@@ -17,6 +17,7 @@ from imsat.estimators.centering import LEAST, MOST
 from imsat.estimators.incremental import Incremental
 from imsat.estimators.selection import Halving
 from imsat.hints import Labels, Points
+from imsat.labels import is_masked
 from imsat.links import Encoder, Ensemble
 from imsat.links.encoder import INITIALIZATION, INITIALIZATIONS
 from imsat.losses.loss import IMSATLoss
@@ -28,8 +29,8 @@ from imsat.neighbors import (
 from imsat.on_disk import OnDisk, from_map, rows_as_bytes
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
-    argument_error, check_parameters, checked, documented, is_masked, layers,
-    parameter, shown)
+    argument_error, check_parameters, checked, documented, layers, parameter,
+    shown)
 from imsat.progress import ProgressBar
 from imsat.ranks import current, ranks_of
 from imsat.storage import default_cache, digest, reason_of

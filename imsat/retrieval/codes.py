@@ -13,15 +13,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy
-from chainer.backends.cuda import to_cpu
 
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
+from imsat.devices import to_numpy
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
-from imsat.parameters import is_masked, is_sequence, is_whole, shown
-from imsat.storage import reason_of
+from imsat.parameters import is_sequence, is_whole, shown
 
 MOST_BITS = 256
 MOST_VALUES = 1 << 16  # of a head
@@ -180,25 +179,6 @@ def count_distinct(codes: numpy.ndarray) -> int:
 def as_array(x: Any) -> Array:
     """x as a NumPy array; what is on a GPU stays as it is."""
     return x if runtime.current.holds(x) else to_numpy(x)
-
-
-def to_numpy(x: Any) -> numpy.ndarray:
-    """x as a NumPy array, copied where it is on a GPU.
-
-    Raises:
-        InputError: For lists of several lengths, for values that are masked,
-            and for a tensor that NumPy can't read.
-    """
-    if is_masked(x):
-        raise InputError('values are masked; leave out what has them, or fill '
-                         'them in')
-    try:
-        return numpy.asarray(to_cpu(x) if runtime.current.holds(x) else x)
-    except RuntimeError as e:  # PyTorch's: it needs a gradient
-        raise InputError(reason_of(e)) from e
-    except ValueError as e:
-        raise InputError('rows of several lengths are no table; give as many '
-                         'numbers in each') from e
 
 
 def are_on_gpu(*arrays: Any) -> bool:

@@ -9,7 +9,7 @@ from chainer.backend import get_array_module
 
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
-from imsat.devices import usable_threads
+from imsat.devices import to_numpy, usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import get_numba
 from imsat.hints import Array
@@ -17,7 +17,7 @@ from imsat.parameters import (
     Choice, Whole, check_argument, is_whole, shown)
 from imsat.retrieval.codes import (
     BLOCK, are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
-    distance_blocks, from_words, pack_bits, to_numpy, to_words)
+    distance_blocks, from_words, pack_bits, to_words)
 from imsat.storage import AnyPath, load_npz, save_npz
 
 MOST_ID = 2 ** 63 - 1  # which no code has, so that another can follow

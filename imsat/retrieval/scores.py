@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 from scipy.special import digamma
 
+from imsat.devices import to_numpy
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.labels import number_labels
@@ -16,7 +17,7 @@ from imsat.parameters import Whole, check_argument
 from imsat.ranks import current
 from imsat.retrieval.codes import (
     are_on_gpu, as_array, check_codes, check_head_codes, distance_blocks,
-    distance_histograms, to_numpy, to_words)
+    distance_histograms, to_words)
 from imsat.retrieval.index import HammingIndex, nearest_head_codes
 from imsat.retrieval.label_sets import LabelSets, are_several
 

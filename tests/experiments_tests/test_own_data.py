@@ -157,8 +157,9 @@ def test_one_class_says_nothing(name):
                                  for i in range(80)])
     numpy.savez('q.npz', x=X[:4], y=['cat'] * 4)
     assert set(read('q.npz', 'g.npz')[0].y) == {'cat', 'dog'}
-    with pytest.warns(UserWarning, match='all labels of q.npz and q.npz are'):
-        assert read('q.npz', 'q.npz')[0].y is None
+    numpy.savez('r.npz', x=X[4:8], y=['cat'] * 4)
+    with pytest.warns(UserWarning, match='all labels of q.npz and r.npz are'):
+        assert read('q.npz', 'r.npz')[0].y is None
 
 
 def read(query, gallery, *options):

@@ -216,7 +216,7 @@ def test_runs_what_is_missing(points, make):
 
 
 def test_a_failing_run_and_a_missing_data_set_are_told(points, make):
-    numpy.savez(points / 'few.npz', x=X[:30], y=Y[:30])
+    numpy.savez(points / 'few.npz', x=X[::4], y=Y[::4])
     code, text, errors = make(
         '4', '--methods', 'imsat-vat', '--datasets',
         'points.npz,few.npz,none.npz')

@@ -158,11 +158,11 @@ def test_masked(call, form):
 
 @pytest.mark.parametrize('call', [
     codes_of, lambda x: head_codes_of(to_numpy(x), [2])])
-def test_logits_that_are_nan(xp, call):
+def test_logits_that_are_nan(everywhere, call):
     logits = numpy.array([[1, -1], [numpy.nan, numpy.inf]], 'f')
     with pytest.raises(InputError, match='logits hold NaN'):
-        call(xp.asarray(logits))
-    call(xp.asarray(logits[:1]))
+        call(everywhere.asarray(logits))
+    call(everywhere.asarray(logits[:1]))
 
 
 @pytest.mark.parametrize('codes,n_bits,message', [
