@@ -82,7 +82,8 @@ def test_sizes(place, case, dtype, tolerance, eps):
 
 
 @pytest.mark.by_turns(2)
-@pytest.mark.parametrize('dtype,tolerance', [('f', 2e-5), ('d', 1e-12)])
+@pytest.mark.parametrize('dtype,tolerance', [
+    ('f', 2e-5), pytest.param('d', 1e-12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('case', LARGE, ids=name)
 def test_many_values(device, case, dtype, tolerance):
     check(case, dtype, tolerance, 1e-8, device.asarray)

@@ -67,6 +67,7 @@ def test_seed_and_distortions(folder):
     assert len(numpy.unique(data.x[:20], axis=0)) > 15
 
 
+@pytest.mark.slow
 def test_distorted_about_the_corner(folder):
     data = load_dataset('omniglot', folder, characters=4, shift=0)
     corner = [2 * averaged(INK[index // 20, index % 20])[0, 0] - 1

@@ -249,7 +249,8 @@ def test_worse_than_k_means(early):
     assert good.warnings_ == [] and len(good.restarts_) == 1
 
 
-@pytest.mark.parametrize('n_init', [1, 2])
+@pytest.mark.parametrize('n_init', [
+    1, pytest.param(2, marks=pytest.mark.slow)])
 def test_another_start_where_k_means_fits_better(early, n_init, tmp_path):
     x = two_crowds(4, 15)
     options = dict(n_init=n_init, **UNLIKE)

@@ -226,7 +226,8 @@ def after(steps, seed):
 
 @pytest.mark.parametrize('step,seed,epochs,kept,steps', [
     (108, 1, [6, 6, 6, 0], 'best', 36), (164, 1, [6, 6, 9, 6], 'best', 36),
-    (164, 2, [9, 6, 6, 6], 'last', 56), (202, 1, [6, 6, 14, 7], 2, 84),
+    pytest.param(164, 2, [9, 6, 6, 6], 'last', 56, marks=pytest.mark.slow),
+    pytest.param(202, 1, [6, 6, 14, 7], 2, 84, marks=pytest.mark.slow),
     (250, 1, [6, 6, 15, 14], 'last', 94)])
 def test_what_ctrl_c_leaves_of_halving(step, seed, epochs, kept, steps):
     """In the first round, at both ends of the second, where it is the best
@@ -340,7 +341,7 @@ def test_ctrl_c_in_deep_hash(step, message):
 @pytest.mark.parametrize('make,epoch,phase', [
     *((make, epoch, phase) for make in (imsat.DAEKMeans, imsat.DEC)
       for epoch, phase in ((None, None), (1, 'layer-1'), (5, 'fine-tuning'))),
-    (imsat.DEC, 8, 'self-training')])
+    pytest.param(imsat.DEC, 8, 'self-training', marks=pytest.mark.slow)])
 def test_ctrl_c_in_phases(make, epoch, phase, monkeypatch):
     """Two layers of two epochs each, four of both, at most two of DEC."""
     x = numpy.random.RandomState(0).normal(size=(300, 3))

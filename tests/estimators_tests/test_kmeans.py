@@ -1,4 +1,5 @@
 import numpy
+import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score
@@ -20,6 +21,7 @@ def test_is_scikit_learns():
                                   expected.transform(X[:50]), 1e-4)
 
 
+@pytest.mark.slow
 def test_the_best_of_its_initialisations_is_kept():
     one = [KMeans(10, n_init=1, random_state=seed).fit(X).inertia_
            for seed in range(6)]

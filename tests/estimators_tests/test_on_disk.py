@@ -222,7 +222,8 @@ def test_neighbours_of_more_than_memory_holds(mapped, monkeypatch):
         imsat.neighbors(OnDisk([mapped(X.astype('f'))]), 3)
 
 
-@pytest.mark.parametrize('name', ['clusters', 'bits'])
+@pytest.mark.parametrize('name', [
+    pytest.param('clusters', marks=pytest.mark.slow), 'bits'])
 def test_restarts_at_once_of_points_on_disk(tmp_path, name):
     numpy.save(tmp_path / 'x.npy', X.astype('f'))
     x = numpy.load(tmp_path / 'x.npy', mmap_mode='r')

@@ -230,8 +230,9 @@ def test_full_disk(points, limit):
         import signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    options = ['--dataset', 'points.npz', *QUICK, '--hidden', '200-200',
-               '--out', 'out', '--quiet', '--threads', 1]
+    options = scripts.once(
+        '--dataset', 'points.npz', *QUICK, '--hidden', '200-200', '--out',
+        'out', '--quiet', '--threads', 1)
     process = scripts.run_anew('clustering', *options, cwd=points,
                                preexec_fn=set_limit)
     assert process.returncode == 2
