@@ -42,6 +42,7 @@ def test_golden(golden, xp, case):
         trace[f'{case}.dist'], 1e-5, 1e-5)
 
 
+@pytest.mark.slow
 def test_golden_float64(golden, xp):
     trace = golden('knn')
     x = xp.asarray(trace['A.data'])

@@ -104,6 +104,7 @@ def died(tmp_path_factory):
 
 
 @needs_mpi
+@pytest.mark.slow
 def test_a_rank_dies(died):
     folder, ended = died
     assert ended.returncode and 'killed' in ended.stderr.lower()

@@ -305,6 +305,7 @@ def test_groups_that_lie_apart_are_learnt_slowly(told, rate):
     assert second._rate == rate
 
 
+@pytest.mark.slow
 def test_fewer_groups_than_clusters():
     x = numpy.repeat(RNG.normal(0, 9, (6, 3)), 50, axis=0)
     warnings.simplefilter('ignore', imsat.CollapseWarning)
@@ -355,6 +356,7 @@ def test_overlapping_groups_have_mu_1(monkeypatch):
     assert model.prior_ is None
 
 
+@pytest.mark.slow
 def test_clusters_that_a_second_start_loses_come_back(monkeypatch, tmp_path,
                                                       capsys):
     """Without H(Y) long perturbations make clusters one."""
@@ -439,6 +441,7 @@ def test_what_was_fitted_is_kept(monkeypatch, tmp_path, error):
         model.fit(X)
 
 
+@pytest.mark.slow
 def test_a_seed_that_was_drawn_makes_both_starts_again():
     options = {**OPTIONS, 'random_state': numpy.random.RandomState(7)}
     model = imsat.IMSATClustering(4, **options).fit(X)

@@ -452,6 +452,7 @@ def test_snapshots_are_gone_on_from_instead(tmp_path):
 
 
 # --- Restarts at once ------------------------------------------------------
+@pytest.mark.slow
 def test_restarts_at_once_are_the_same(tmp_path):
     options = dict(SMALL, n_init=2, epochs=2)
     one = IMSATClustering(3, **options).fit(X, Y)

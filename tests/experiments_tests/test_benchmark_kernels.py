@@ -22,6 +22,7 @@ TINY = [dataclasses.replace(case, paper=(case.tiny,), large=2 * (case.tiny,))
 
 
 @pytest.mark.skipif(count_gpus() > 0, reason='there is a GPU')
+@pytest.mark.slow
 def test_without_a_gpu():
     process = scripts.run('benchmark_kernels')
     assert process.returncode == 2 and process.stdout == ''

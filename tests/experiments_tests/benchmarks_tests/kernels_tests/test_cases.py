@@ -151,6 +151,7 @@ def test_names_are_unique():
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.slow
 def test_every_kernel_has_a_case(emulator):
     names = set()
     for kernel in kernels.all_kernels():
