@@ -328,9 +328,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
         X is float32, centred and scaled, dense unless the tags say otherwise.
         """
-        eps = steps_of(X)
-        X = self._validated(X, ensure_min_samples=2)
-        eps = numpy.maximum(eps, steps_of(X))
+        X, eps = self._validated_and_steps(X, ensure_min_samples=2)
         if y is not None:
             _, y = classes_of(y)
         self.check(X, y)
@@ -381,12 +379,17 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     def _validated_new(self, X):
         """New points as they came, checked against what is fitted, if
         anything is."""
-        eps = steps_of(X)
-        X = self._validated(X, reset=False)
-        eps = numpy.maximum(eps, steps_of(X))
+        X, eps = self._validated_and_steps(X, reset=False)
         if hasattr(self, 'center_'):
             check_new(X, self.center_, self.deviation_, self.spread_, eps)
         return X
+
+    def _validated_and_steps(self, X, **options):
+        """X checked, and :func:`steps_of` the numbers that it came in."""
+        eps = steps_of(X)
+        X = self._validated(X, **options)
+        # Of what is no array of NumPy the dtype is seen only now.
+        return X, numpy.maximum(eps, steps_of(X))
 
     def _validated(self, X, **options):
         if is_masked(X):  # scikit-learn takes what is below the mask

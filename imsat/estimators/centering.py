@@ -114,22 +114,27 @@ def find_scale(X, eps):
     mean, variance = moments(X)
     # What rounding makes of a constant, where it was computed.
     constant = variance <= (STEPS * EPS * mean) ** 2
-    tiny = variance < TINY
-    if tiny.any():
-        first = dense(X[:1])[0]
-        for block in _blocks(X):
-            lost = tiny & (block != first).any(axis=0)
-            lost &= numpy.abs(block).max(axis=0) < 1e-100
-            if lost.any():
-                raise InputError(
-                    f'column {int(lost.argmax())} has numbers of which '
-                    f'float64 can\'t hold the squares; multiply it by a power '
-                    f'of ten')
+    _refuse_tiny(X, variance < TINY)
     spread = numpy.where(constant, 0, variance) ** .5
     refuse_lost(mean, spread, eps)
     deviation = numpy.where(constant, 1, spread)
     return (0 * mean if scipy.sparse.issparse(X) else mean), deviation, \
         spread, _lone_point(X, mean, deviation, (~constant).sum())
+
+
+def _refuse_tiny(X, columns):
+    """InputError for those of the columns that vary, near 0: float64 can't
+    hold their variance."""
+    if not columns.any():
+        return
+    first = dense(X[:1])[0]
+    for block in _blocks(X):
+        lost = columns & (block != first).any(axis=0) & (
+            numpy.abs(block).max(axis=0) < 1e-100)
+        if lost.any():
+            raise InputError(
+                f'column {int(lost.argmax())} has numbers of which float64 '
+                f"can't hold the squares; multiply it by a power of ten")
 
 
 def find_nothing(X):
