@@ -41,7 +41,8 @@ class AffineTransform(FusedFunction):
         return y.reshape(x.shape),
 
     def forward_gpu(self, inputs):
-        return kernels.forward(*inputs, self.matrix),
+        x, = inputs
+        return kernels.forward(x, self.matrix),
 
     def backward(self, indexes, grad_outputs):
         return AffineTransformGrad(self.matrix).apply(grad_outputs)
@@ -65,7 +66,8 @@ class AffineTransformGrad(FusedFunction):
         return gx.reshape(gy.shape).astype(gy.dtype),
 
     def forward_gpu(self, inputs):
-        return kernels.backward(*inputs, self.matrix),
+        gy, = inputs
+        return kernels.backward(gy, self.matrix),
 
     def backward(self, indexes, grad_outputs):
         return AffineTransform(self.matrix).apply(grad_outputs)

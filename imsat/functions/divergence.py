@@ -84,13 +84,15 @@ class SoftmaxKL(Divergence):
 
     def forward_gpu(self, inputs):
         self.retain_inputs((0, 1))
-        y, self._saved = softmax_kernels.forward(*inputs, self.eps)
+        y0, y1 = inputs
+        y, self._saved = softmax_kernels.forward(y0, y1, self.eps)
         return y,
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
+        y0, y1 = inputs
+        g, = grad_outputs
         return softmax_kernels.backward(
-            *inputs, self._saved, *grad_outputs, self.eps,
-            (0 in indexes, 1 in indexes))
+            y0, y1, self._saved, g, self.eps, (0 in indexes, 1 in indexes))
 
     def _compose(self, y0, y1):
         p = F.softmax(y0)
@@ -164,11 +166,14 @@ class SigmoidKL(Divergence):
 
     def forward_gpu(self, inputs):
         self.retain_inputs((0, 1))
-        return sigmoid_kernels.forward(*inputs, self.eps),
+        y0, y1 = inputs
+        return sigmoid_kernels.forward(y0, y1, self.eps),
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
+        y0, y1 = inputs
+        g, = grad_outputs
         return sigmoid_kernels.backward(
-            *inputs, *grad_outputs, self.eps, (0 in indexes, 1 in indexes))
+            y0, y1, g, self.eps, (0 in indexes, 1 in indexes))
 
     def _compose(self, y0, y1):
         total = 0

@@ -93,8 +93,10 @@ class SoftmaxEntropy(InformationFunction):
         return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
-        return kernels.backward(
-            *inputs, self._saved, *grad_outputs, self.eps),
+        y, = inputs
+        g_conditional, g_marginal, g_kl = grad_outputs
+        return kernels.backward(y, self._saved, g_conditional, g_marginal,
+                                g_kl, self.eps),
 
     def value_and_gradient_gpu(self, y, weights, values, gy):
         kernels.value_and_gradient(

@@ -65,12 +65,15 @@ class SigmoidMutualInformation(InformationFunction):
 
     def forward_gpu(self, inputs):
         self.retain_inputs((0,))
-        values, self._saved = kernels.forward(*inputs, self.eps)
+        y, = inputs
+        values, self._saved = kernels.forward(y, self.eps)
         return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
-        return kernels.backward(
-            *inputs, self._saved, *grad_outputs, self.eps),
+        y, = inputs
+        g_conditional, g_marginal, g_pairs = grad_outputs
+        return kernels.backward(y, self._saved, g_conditional, g_marginal,
+                                g_pairs, self.eps),
 
     def value_and_gradient_gpu(self, y, weights, values, gy):
         kernels.value_and_gradient(y, weights, self.eps, values, gy)

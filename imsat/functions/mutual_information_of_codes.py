@@ -60,12 +60,15 @@ class CodeMutualInformation(InformationFunction):
 
     def forward_gpu(self, inputs):
         self.retain_inputs((0,))
-        values, self._saved = kernels.forward(*inputs, self.sizes, self.eps)
+        y, = inputs
+        values, self._saved = kernels.forward(y, self.sizes, self.eps)
         return scalars(values)
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
-        return kernels.backward(
-            *inputs, self.sizes, self._saved, *grad_outputs, self.eps),
+        y, = inputs
+        g_conditional, g_marginal, g_pairs = grad_outputs
+        return kernels.backward(y, self.sizes, self._saved, g_conditional,
+                                g_marginal, g_pairs, self.eps),
 
     def _compose(self, y):
         eps = self.eps

@@ -92,13 +92,16 @@ class BatchNormalizationReLU(FusedFunction):
 
     def forward_gpu(self, inputs):
         self.retain_inputs((0, 1, 2))
+        x, gamma, beta = inputs
         y, self._saved = kernels.forward(
-            *inputs, self.eps, self.running_mean, self.running_var,
+            x, gamma, beta, self.eps, self.running_mean, self.running_var,
             self.decay)
         return y,
 
     def backward_gpu(self, indexes, inputs, grad_outputs):
-        return kernels.backward(*inputs, self._saved, *grad_outputs)
+        x, gamma, beta = inputs
+        gy, = grad_outputs
+        return kernels.backward(x, gamma, beta, self._saved, gy)
 
     def _compose(self, x, gamma, beta):
         return F.relu(F.batch_normalization(x, gamma, beta, eps=self.eps)),

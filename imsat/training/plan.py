@@ -412,10 +412,12 @@ class Layer:
         # The normalization takes away again what b would add.
         bn, gamma, beta = self.bn, self.bn.gamma.array, self.bn.beta.array
         if self.on_gpu:
-            running = (bn.avg_mean, bn.avg_var, bn.decay, clean - start) \
-                if start <= clean < end else ()
+            running = dict(
+                running_mean=bn.avg_mean, running_var=bn.avg_var,
+                decay=bn.decay, learns_from=clean - start
+            ) if start <= clean < end else {}
             normalization.forward_groups(
-                z, gamma, beta, end - start, b, bn.eps, *running,
+                z, gamma, beta, end - start, b, bn.eps, **running,
                 y=_rows(self.h, start, end), saved=self.saved[:, start:end])
             return
         for i in range(start, end):
