@@ -24,7 +24,7 @@ from scipy.stats import entropy
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.labels import labels_to_score
+from common.labels import digest_of_labels, labels_to_score
 from common.numbers import Numbers, check_numbers, run_numbers
 from common.options import (
     get_parser, make_model, parse, range_of, settle, table_options)
@@ -163,7 +163,8 @@ def save_results(out, args, data, model, more):
     result = dict.fromkeys(OPTIONAL)
     result.update(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=data.x.shape[0], clusters=args.clusters, select=args.select,
+        n=data.x.shape[0], labels_sha256=digest_of_labels(data.y),
+        clusters=args.clusters, select=args.select,
         **clustering_scores(data.y, clusters), kmeans=kmeans,
         sizes=numpy.bincount(clusters, minlength=args.clusters).tolist(),
         **information_of_run(

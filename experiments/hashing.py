@@ -28,7 +28,7 @@ import scipy.sparse
 import imsat
 from common import answers
 from common.folders import describe, run_folder
-from common.labels import labels_to_score
+from common.labels import digest_of_labels, labels_to_score
 from common.options import (
     get_parser, make_model, parse, settle, table_options)
 from common.report import (
@@ -317,8 +317,9 @@ def save_results(out, args, data, query, gallery, model, codes, scored):
 
     result = dict(
         method=args.method, dataset=data.name, notes=data.notes,
-        n=data.x.shape[0], queries=len(query), bits=args.bits,
-        values=args.values, hidden=args.hidden,
+        n=data.x.shape[0], labels_sha256=digest_of_labels(data.y),
+        queries=len(query), bits=args.bits, values=args.values,
+        hidden=args.hidden,
         distinct_codes=count_distinct(codes[gallery]),
         **dict.fromkeys(SCORES), seconds_evaluation=None)
     if scored is not None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import imsat
+from common.labels import digest_of_labels
 from common.scripts import (
     a_file, a_path, main, parser_for, positive, sentence)
 from imsat import devices
@@ -109,12 +110,15 @@ def prepare(names, data_dir):
     """Those data sets that are there, prepared once for all runs.
 
     Returns:
-        tuple: The SHA-256 of their points by name, and what is missing.
+        tuple: By name the hashes of their points and labels, as in
+        config.json and result.json; and what is missing.
     """
     there, missing = {}, []
     for name in names:
         try:
-            there[name] = digest(load_dataset(name, data_dir).x)
+            data = load_dataset(name, data_dir)
+            there[name] = dict(sha256=digest(data.x),
+                               labels_sha256=digest_of_labels(data.y))
         except imsat.InputError as e:
             missing.append(f'{name}: {sentence(e)}')
     return there, missing

@@ -2,6 +2,7 @@
 import warnings
 
 from imsat.labels import classes_of
+from imsat.storage import digest
 
 
 def labels_to_score(y, source):
@@ -15,3 +16,14 @@ def labels_to_score(y, source):
     warnings.warn(f'all labels of {source} are {classes[0]!r}; they are left '
                   f'out, for by one class nothing is scored')
     return None
+
+
+def digest_of_labels(y):
+    """A hash of the labels of a data set, by which scores are known to be of
+    these; None of none."""
+    if y is None:
+        return None
+    if y.ndim == 2:  # several a point
+        return digest(y)
+    classes, places = classes_of(y)
+    return digest(repr(classes).encode(), places)

@@ -28,7 +28,7 @@ BEGINS_WITH = {'dec': 'dae-kmeans'}
 KEPT = ('accuracy', 'nmi', 'ari', 'objective', 'conditional_entropy',
         'marginal_entropy', 'map_trapezoid', 'map_expected', 'map_step',
         'precision_at_500_expected', 'precision_at_r2', 'seconds', 'device',
-        'threads')
+        'threads', 'labels_sha256')
 
 
 @dataclasses.dataclass
@@ -68,7 +68,8 @@ def name_of(dataset):
 
 class Record:
     """Runs by the folders that they had below ``--out``: a JSON file, a run a
-    line, with the SHA-256 of its points, but for those of before it was kept.
+    line, with the SHA-256 of its points and of its labels, but for those of
+    before they were kept.
 
     Args:
         path (Path): The file; it need not be there yet.
@@ -87,12 +88,12 @@ class Record:
                                  f'file')
             self.notes, self.runs = kept['notes'], kept['runs']
 
-    def find(self, run, sha256=None):
+    def find(self, run, digests=None):
         """Of a run's result what is kept, or None.
 
         Args:
-            sha256 (str): Of the points that the run is to be of; None if that
-                is not known.
+            digests (dict): ``sha256`` of the points that the run is to be of,
+                and ``labels_sha256``; what is None or left out is not known.
 
         Raises:
             InputError: If it was of others.
@@ -100,12 +101,14 @@ class Record:
         kept = self.runs.get(run.folder.as_posix())
         if kept is None:
             return None
-        before = kept.get('sha256')
-        if None not in (before, sha256) and before != sha256:
-            raise InputError(
-                f'{self.path} holds a run with another sha256 as '
-                f'{run.folder.as_posix()} ({before} and not {sha256}); give '
-                f'the data set another name, or name another --record')
+        for key, value in (digests or {}).items():
+            before = kept.get(key)
+            if _is_another(before, value):
+                raise InputError(
+                    f'{self.path} holds a run with another {key} as '
+                    f'{run.folder.as_posix()} ({before} and not {value}); '
+                    f'give the data set another name, or name another '
+                    f'--record')
         name = name_of(run.dataset)
         for dataset, notes in self.notes.items():
             # Once it was the file as it was named on the command line.
@@ -117,7 +120,8 @@ class Record:
 
     def add(self, run, result, sha256=None):
         """Keeps a run's result; raises as :meth:`find`."""
-        self.find(run, sha256)
+        self.find(run, dict(sha256=sha256,
+                            labels_sha256=result.get('labels_sha256')))
         kept = {key: result[key] for key in KEPT
                 if result.get(key) is not None}
         kept['commit'] = result['versions']['commit']
@@ -141,6 +145,11 @@ class Record:
                     f' "runs": {{\n{lines(self.runs)}\n }}}}\n')
 
 
+def _is_another(before, now):
+    """Whether two hashes differ, as far as they are known."""
+    return None not in (before, now) and before != now
+
+
 class Runs:
     """Those of a table below a folder: done, to be done, and doing them.
 
@@ -149,8 +158,9 @@ class Runs:
         common (list of str): Options that every run gets, if its row has
             no other.
         record (Record): Of runs elsewhere, which count as done.
-        digests (dict): SHA-256 of the points, by data set; what was run on
-            others is refused.
+        digests (dict): Of each data set those of :meth:`Record.find`.  What
+            was run on other points is refused, and what was scored by other
+            labels counts as not done.
     """
 
     def __init__(self, out, common, record=None, digests=None):
@@ -182,10 +192,15 @@ class Runs:
         refuse_another(path.parent, {
             **default_options(run.task, run.method), **earlier['options']},
             options)
+        result = load_json(path)
         if run.dataset in self.digests:
+            digests = self.digests[run.dataset]
             refuse_another(path.parent, earlier.get('data', {}),
-                           {'sha256': self.digests[run.dataset]})
-        result = self._unless_diverged(run, load_json(path))
+                           {'sha256': digests['sha256']})
+            if _is_another(result.get('labels_sha256'),
+                           digests['labels_sha256']):
+                return None
+        result = self._unless_diverged(run, result)
         if self.record and result is not None:
             self.record.add(run, result,
                             earlier.get('data', {}).get('sha256'))

@@ -289,6 +289,31 @@ def test_data_sets_are_told_apart(points, make):
     assert code == 2 and 'holds a run with another sha256' in errors
 
 
+def test_other_labels_are_scored_anew(points, make):
+    options = ['3', '--methods', 'imsat-vat', '--datasets', 'points.npz']
+    assert make(*options)[0] == 0
+    before, path = result(points, 'points-npz', 'imsat-vat', 'seed0')
+    log = path.with_name('log').read_text()
+    numpy.savez('points.npz', x=X, y=numpy.roll(Y, 9))
+    assert make(*options)[0] == 0
+    after, _ = result(points, 'points-npz', 'imsat-vat', 'seed0')
+    clusters = numpy.load(path.with_name('assignments.npz'))['cluster']
+    hits = numpy.count_nonzero(clusters == numpy.roll(Y, 9))
+    assert after['accuracy'] == max(hits, 120 - hits) / 120 \
+        != before['accuracy']
+    assert path.with_name('log').read_text() == log  # not learnt again
+
+    # What is recorded alone can't be scored again.
+    options = ['3', '--methods', 'kmeans', '--datasets', 'points.npz',
+               '--record', 'runs.json']
+    assert make(*options, extra=())[0] == 0
+    (points / 'results').rename('elsewhere')
+    assert make(*options, extra=())[0] == 0
+    numpy.savez('points.npz', x=X, y=Y)
+    code, _, errors = make(*options, extra=())
+    assert code == 2 and 'holds a run with another labels_sha256' in errors
+
+
 def test_a_method_of_ones_own_gets_a_row(points, make):
     # The paper has K-means in no table of affine distortions.
     code, text, _ = make('4', '--methods', 'kmeans', '--datasets',
