@@ -17,7 +17,7 @@ from imsat.cuda import nearest, runtime
 from imsat.devices import available_memory, to_numpy, usable_threads
 from imsat.errors import InputError
 from imsat.functions.compiled import compiled
-from imsat.on_disk import LARGE, OnDisk
+from imsat.on_disk import LARGE, OnDisk, rows_as_bytes
 from imsat.parameters import (
     Choice, OneOf, Place, checked, is_whole, shown)
 from imsat.ranks import current
@@ -59,6 +59,8 @@ HARMLESS = 1e-9
 # Measured at a time of points that seem equally far.
 MANY = 1000
 TINY = numpy.finfo(float).tiny
+ALIKE = 'all points are the same, so that there is nothing to tell apart; ' \
+        'give others'
 
 
 _checks = checked(cache=Place(), method=Choice(METHODS), progress=OneOf(
@@ -149,6 +151,53 @@ def neighbor_distance(
     return _find(x, t, cache, progress, method, 't sigma',
                  {'sigma': Like((n,), numpy.float64, 0)},
                  lambda distances, _: {'sigma': distances[:, -1]})['sigma']
+
+
+def distinct(x: Any) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Which rows of a table, dense or sparse, come first of those that are
+    equal, shape (M,), and for each row its place among these, shape (N,)."""
+    if not (scipy.sparse.issparse(x) or isinstance(x, OnDisk)):
+        x = to_numpy(x)
+    places: dict[bytes, int] = {}
+    inverse = numpy.array([places.setdefault(row, len(places))
+                           for row in rows_as_bytes(x)])
+    return numpy.unique(inverse, return_index=True)[1], inverse
+
+
+def most_of_distinct(k: int, m: int, groups: int = 1) -> int:
+    """How many neighbours to take of m distinct points, k at most: no more
+    than half of what each of some groups has."""
+    return max(1, min(k, m // (2 * groups)))
+
+
+def without_copies(
+        x: Any, distances: numpy.ndarray, indices: numpy.ndarray,
+        groups: int = 1, cache: AnyPath | None = None, method: str = 'auto'
+) -> numpy.ndarray:
+    """Neighbours that are no copies, of which nothing is learnt.
+
+    Args:
+        x, cache, method: As of :func:`neighbors`.
+        distances, indices (array): What that gave, shape (N, k).
+        groups (int): Of the points, see :func:`most_of_distinct`.
+
+    Returns:
+        numpy.ndarray: Their indices where no point has a copy, else those of
+        the nearest among distinct points; the first of equal ones stands for
+        all.
+
+    Raises:
+        InputError: If all points are equal, or as :func:`neighbors`.
+    """
+    if distances[:, 0].all():
+        return indices
+    first, inverse = distinct(x)
+    if len(first) == 1:
+        raise InputError(ALIKE)
+    _, nearest = neighbors(
+        x[first], most_of_distinct(indices.shape[1], len(first), groups),
+        cache, method=method)
+    return first[nearest][inverse]
 
 
 def is_sampled(x: Any, method: str) -> bool:

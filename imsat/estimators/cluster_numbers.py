@@ -13,13 +13,14 @@ from imsat.errors import ArgumentError
 from imsat.estimators.clustering import IMSATClustering
 from imsat.hints import Points
 from imsat.metrics import adjusted_rand
-from imsat.neighbors import neighbors
+from imsat.neighbors import neighbors, without_copies
 from imsat.parameters import (
     Choice, OneOf, argument_error, check_parameters, checked, is_whole, shown)
 from imsat.storage import default_cache
 from imsat.training.evaluation import softmax
 
 NEIGHBORS = 10
+NOTHING = 1e-3  # a mean of a criterion up to which nothing has been learnt
 DEFAULT = 'information x neighbors'  # by measurement: docs/defaults.md
 CRITERIA = DEFAULT, 'information', 'neighbors', 'stability'
 
@@ -116,7 +117,10 @@ class ClusterNumbers:
 
     @property
     def is_sure(self) -> bool:
-        """Whether each restart of the best has more than all others."""
+        """Whether each restart of the best has more than all others, if any
+        has learnt something."""
+        if max(self.means) <= NOTHING:
+            return False
         best = self.n_clusters.index(self.best)
         return bool(min(self.values[best][self.criterion]) > max(
             max(value[self.criterion])
@@ -127,6 +131,8 @@ class ClusterNumbers:
         return (f'{self.best} clusters, by {self.criterion}: '
                 f'{max(self.means):.3f} on average of {n} seeds, and '
                 f'{second} clusters have {self.margin:.1%} less; ' + (
+                    'not sure, as nothing was learnt: train longer'
+                    if max(self.means) <= NOTHING else
                     'sure, as each seed has more than all of other numbers'
                     if self.is_sure else
                     'not sure, as seeds of other numbers have as much'))
@@ -207,10 +213,13 @@ def check_comparable(model, X):
 
 def criteria_of(model, X, cache=None):
     """:func:`criteria` of a model that was just fitted to X."""
-    _, nearest = neighbors(
-        model.prepare(X), min(NEIGHBORS, len(model.labels_) - 1),
-        default_cache() if cache is True else cache,
+    x = model.prepare(X)
+    cache = default_cache() if cache is True else cache
+    distances, indices = neighbors(
+        x, min(NEIGHBORS, len(model.labels_) - 1), cache,
         method=model.neighbor_search)
+    nearest = without_copies(x, distances, indices, cache=cache,
+                             method=model.neighbor_search)
     def start_of(restart):
         return restart.terms.get('start'), restart.terms.get('mu')
     # Of the start that was kept, if there were several.

@@ -11,10 +11,11 @@ import scipy.sparse
 from chainer import functions as F
 from scipy.stats import entropy
 from sklearn.cluster import KMeans, SpectralClustering
+from sklearn.metrics import pairwise_distances_argmin_min
 from threadpoolctl import threadpool_limits
 
 from imsat.metrics import neighbor_agreement, neighbor_information
-from imsat.neighbors import neighbors
+from imsat.neighbors import distinct, most_of_distinct, neighbors
 from imsat.randomness import EVALUATION, generator, restart_seeds
 from imsat.ranks import current
 from imsat.training.adam import Adam, forget_training
@@ -34,8 +35,12 @@ MANY = COMPARED // EACH
 GRAPHED = 500
 # What clusters tell about those of neighbours where groups lie apart, and
 # how much more the others' have to tell to be better, there, or of many
-# clusters, and elsewhere, and to be spoken of: docs/defaults.md.
-APART, SLIGHTLY, BETTER, MUCH = .98, .003, .05, .1
+# clusters, and elsewhere, and to be spoken of; and what clusters tell that
+# hardly cut a group: docs/defaults.md.
+APART, SLIGHTLY, BETTER, MUCH, CLEAR = .98, .003, .05, .1, .95
+# The share of points that are nearer to their neighbours than groups may be
+# to each other.
+NEARER = .9
 # Of what clusters of their sizes can tell, the least that points tell which
 # are sure of theirs.
 SURE = .9
@@ -74,6 +79,7 @@ class Compared(NamedTuple):
         points (array or sparse matrix): Themselves, shape (n, d).
         nearest (array): Their neighbours among them, shape (n, k).
         surety (float): Of ours, see :func:`surety_of`.
+        are_whole (bool): Of theirs, see :func:`are_whole`.
     """
     method: str
     labels: numpy.ndarray
@@ -83,6 +89,7 @@ class Compared(NamedTuple):
     points: Any
     nearest: numpy.ndarray
     surety: float = 1.
+    are_whole: bool = True
 
     @property
     def is_better(self) -> bool:
@@ -96,9 +103,11 @@ class Compared(NamedTuple):
     def tells_more(self, margin: float) -> bool:
         """A few points in a cluster of their own tell a large share of what
         there is to tell, which is little.  So theirs have to agree more, or
-        to lie apart."""
-        return self.theirs.told > self.ours.told + margin \
-            and (self.agrees_more or self.are_apart)
+        to lie apart where ours don't; or to be whole, for then ours cut them.
+        """
+        return self.theirs.told > self.ours.told + margin and (
+            self.agrees_more or self.are_apart and (
+                self.ours.told <= APART or self.are_whole))
 
     @property
     def are_apart(self) -> bool:
@@ -176,25 +185,59 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
         return None
     chosen.sort()
     points, logits = x[chosen], logits[chosen]
-    _, nearest = neighbors(points, AGREEING)
+    first, inverse = distinct(points)
+    if len(first) == 1:
+        return None
+    # Copies of a point would say of all clusters that they are right.
+    distances, among = neighbors(
+        points[first], most_of_distinct(AGREEING, len(first), k))
+    nearest = first[among][inverse]
     ours, surety = judge(logits.argmax(axis=1), nearest), surety_of(logits)
     # Threads of OpenMP would hang in what forks this process later.
     with ALONE, threadpool_limits(1, 'openmp'), warnings.catch_warnings():
         # Of points that are alike, and of graphs in several parts.
         warnings.simplefilter('ignore')
         found = {'K-means': by_kmeans(points, k)}
-        if k <= GRAPHED:
-            found['spectral clustering'] = by_graph(nearest, k)
+        if k <= min(GRAPHED, len(first) - 1):
+            found['spectral clustering'] = by_graph(among, k)[inverse]
     kmeans, *others = (
         Compared(method, labels, judge(labels, nearest), ours, chosen, points,
-                 nearest, surety) for method, labels in found.items())
+                 nearest, surety, are_whole(
+                     points[first], labels[first], among, distances[:, -1]))
+        for method, labels in found.items())
     if not others:
         return kmeans
     spectral, = others
     if not (spectral.are_apart or kmeans.is_better or ours.used < k):
         return kmeans
+    # A crowd within a group is apart, too, and two groups one beside it.
+    if kmeans.theirs.told > CLEAR and not spectral.are_whole \
+            and kmeans.theirs.agreement > spectral.theirs.agreement:
+        return kmeans
     return max(kmeans, spectral, key=lambda one: (
         one.is_better, one.are_apart, one.rank(one.theirs)))
+
+
+def are_whole(points, labels, nearest, sigma):
+    """Whether clusters have all neighbours of their points, and lie farther
+    apart than nearly all points do from theirs.
+
+    A crowd of points that are nearly equal, as values that are rounded make
+    them, has all its neighbours, but is no farther from others than these
+    are from each other.
+
+    Args:
+        points (array or sparse matrix): Shape (m, d), distinct.
+        labels (array): Shape (m,).
+        nearest (array): Their neighbours, shape (m, k).
+        sigma (array): Distances to the last of these, shape (m,).
+    """
+    if (labels[nearest] != labels[:, None]).any():
+        return False
+    far = numpy.quantile(sigma, NEARER)
+    return all(pairwise_distances_argmin_min(
+        points[labels == one], points[labels != one])[1].min() > far
+        for one in numpy.unique(labels)[1:])
 
 
 def by_kmeans(points, k):

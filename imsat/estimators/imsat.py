@@ -10,6 +10,7 @@ import scipy.sparse
 from chainer import backend, serializers
 from typing_extensions import Self
 
+from imsat.devices import to_numpy
 from imsat.errors import InputError
 from imsat.estimators.base import (
     REMEDIES, Restart, TrainedEstimator, over_ranks, send)
@@ -25,8 +26,9 @@ from imsat.losses.objectives import (
     HashingObjective, Objective, is_shared)
 from imsat.losses.regularizers import VAT, RegularizerParameters
 from imsat.neighbors import (
-    METHODS, is_sampled, neighbor_distance, neighbors)
-from imsat.on_disk import OnDisk, from_map, rows_as_bytes
+    ALIKE, METHODS, distinct, is_sampled, most_of_distinct, neighbor_distance,
+    neighbors, without_copies)
+from imsat.on_disk import from_map
 from imsat.parameters import (
     AUTO, Auto, Choice, Flag, Number, OneOf, Place, Whole, again,
     argument_error, check_parameters, checked, documented, layers, parameter,
@@ -162,12 +164,14 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 copies.  Neighbours, centre and scale are those of the rows.
         """
         before = self._fitted_network() if self.warm_start else None
+        names = getattr(self, 'feature_names_in_', None)
         X, y = self._check_data(X, y)
         for name in self._among_restarts() if self.n_init == 1 else ():
             warnings.warn(f'{name} chooses among restarts, and there is one; '
                           f'ask for more of them or leave {name} out')
         if before is not None:
             self._check_widths(before[0])
+            self._check_columns(names)
         weight = self._check_weight(sample_weight, X.shape[0])
         if weight is not None and self.sampling != SAMPLINGS[0]:
             raise argument_error(
@@ -215,7 +219,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 steps = part.step(radius, X.shape[1])
                 self.xi_ = float(backend.get_array_module(steps).median(steps))
         if copies and regularizer.needs_radius:
-            self._warn(
+            self._warn_of_points(
                 f'{copies} points have {self.n_neighbors_} or more copies; '
                 f'their sigma is that among points that are distinct')
         return sigma, radius, indices
@@ -376,6 +380,17 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'{"-".join(map(str, widths))} are asked for; ask for the '
                 f'same to go on with it, or fit a new estimator')
 
+    def _check_columns(self, fitted):
+        """InputError unless the columns have the names that those had which
+        were fitted before, where both have some."""
+        given = getattr(self, 'feature_names_in_', None)
+        if fitted is not None and given is not None \
+                and list(fitted) != list(given):
+            raise InputError(
+                f'the columns are {shown(list(given))}, and those of the '
+                f'network that is fitted {shown(list(fitted))}; give the '
+                f'same in the same order, or fit a new estimator')
+
     @property
     def _has_estimated_prior(self):
         """Whether the objective's prior is nobody's word."""
@@ -523,7 +538,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _neighbors(self, X, k):
         """sigma_t(x), None where :meth:`_t` is 0, and the indices of at least
-        k neighbours; None for both if k is 0."""
+        k neighbours that are no copies, or of all; None for both if k is 0.
+        """
         n = X.shape[0]
         if not k:
             return None, None
@@ -532,7 +548,9 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             distances, indices = neighbors(
                 X, min(max(k, t), n - 1), self._cache, bar.update,
                 self.neighbor_search)
-        return distances[:, t - 1] if t else None, indices
+        return distances[:, t - 1] if t else None, without_copies(
+            X, distances, indices, self._n_groups, self._cache,
+            self.neighbor_search)
 
     def _t(self, X):
         """t of sigma_t(x); 0 where nothing asks for it."""
@@ -574,17 +592,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     def _sigma_of_distinct(self, x, t):
         """sigma of all points, where copies of a point count once."""
         if not scipy.sparse.issparse(x):
-            x = numpy.asarray(x if isinstance(x, OnDisk)
-                              else backend.CpuDevice().send(x))
-        places = {}
-        inverse = [places.setdefault(row, len(places))
-                   for row in rows_as_bytes(x)]
-        m = len(places)
+            x = to_numpy(x)
+        first, inverse = distinct(x)
+        m = len(first)
         if m == 1:
-            raise InputError('all points are the same, so that there is '
-                             'nothing to tell apart; give others')
-        first = numpy.unique(inverse, return_index=True)[1]
-        t = max(1, min(t, m // (2 * self._n_groups)))
+            raise InputError(ALIKE)
+        t = most_of_distinct(t, m, self._n_groups)
         return neighbor_distance(
             x[first], t, self._cache, method=self.neighbor_search)[inverse]
 

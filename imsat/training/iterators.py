@@ -211,10 +211,12 @@ def draw_neighbors(x, indices, device, index, rng, k):
 
     Args:
         indices (numpy.ndarray): Of the neighbours of all points, the nearest
-            first, shape (N, at least k).
+            first, shape (N, k or more); where fewer points are distinct,
+            less.
         index (array): Which points the batch has, shape (B,).
         rng (numpy.random.Generator): Which of the k.
     """
     index = backend.CpuDevice().send(index)
+    k = min(k, indices.shape[1])
     return batch_of(x, indices[index, rng.integers(k, size=len(index))],
                     device)

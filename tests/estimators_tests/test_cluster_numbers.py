@@ -138,6 +138,9 @@ def test_how_sure():
     assert unsure.best == 3 and not unsure.is_sure
     assert 'not sure' in str(unsure)
     assert numbers([0, 0], [0, 0], [0, 0]).margin == 0
+    nothing = numbers([1e-9, 2e-9], [3e-8, 4e-8], [0, 0])
+    assert not nothing.is_sure and 'not sure, as nothing was learnt: train ' \
+        'longer' in str(nothing)
 
 
 @pytest.mark.parametrize('given', [

@@ -341,8 +341,9 @@ def test_the_better_of_two_that_are_better(monkeypatch):
         2, .87, 1.05), 2: comparison.Judged(2, .8, 1.)}
     monkeypatch.setattr(comparison, 'judge',
                         lambda labels, nearest: judged[labels[0]])
-    monkeypatch.setattr(comparison, 'by_graph', lambda *args: [0])
-    monkeypatch.setattr(comparison, 'by_kmeans', lambda *args: [1])
+    for name, label in (('by_graph', 0), ('by_kmeans', 1)):
+        monkeypatch.setattr(comparison, name, lambda *args, label=label:
+                            numpy.full(300, label))
     compared = comparison.compare(X, numpy.eye(3)[numpy.full(300, 2)])
     assert compared.method == 'K-means' and compared.is_better
 
