@@ -259,6 +259,17 @@ def check_estimators(folder):
             deviation(other[key], same[0][key])
             for other in same for key in other)
 
+    # Of groups of unlike sizes that lie apart.
+    groups = numpy.repeat(numpy.eye(3), (300, 60, 40), axis=0) * 9 \
+        + numpy.random.default_rng(0).normal(size=(400, 3))
+    one, ours = (imsat.IMSATClustering(3, **{
+        **imsats, 'epochs': 250}, communicator=name).fit(groups)
+        for name in (None, NAME))
+    yield 'second start, starts', [
+        [restart.terms['start'] for restart in model.restarts_]
+        for model in (one, ours)]
+    yield 'second start, others', int((ours.labels_ != one.labels_).sum())
+
     def fit(epochs, resume, communicator, **arguments):
         return imsat.IMSATClustering(**{
             **imsats, 'epochs': epochs, 'resume': resume,

@@ -78,6 +78,9 @@ def test_estimators(of_two):
     # In float32, of a step that amplifies what rounding says.
     assert max(numbers(found, ', objective').values()) < 1e-3
     assert max(numbers(found, ', between ranks').values()) == 0
+    one, ours = found['second start, starts']
+    assert one == ours and one[0] == 'random' != one[-1]
+    assert found['second start, others'] == 0
     assert found['resumed'] == 0 and found['resumed by one'] < 1e-6
     # To the last tie.
     assert len(numbers(found, 'neighbors', 'retrieval')) == 19
