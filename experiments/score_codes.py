@@ -133,8 +133,9 @@ def run(args):
     if args.map_at is not None:
         print(f'mAP of the first {args.map_at} '
               f'{scores[f"map_at_{args.map_at}"]:.1%}')
-    print(f'precision at 500 {scores["precision_at_500_expected"]:.1%}, at '
-          f'r = 2 {scores["precision_at_r2"]:.1%} '
+    print(f'precision at 500 {scores["precision_at_500_expected"]:.1%} (of '
+          f'{scores["precision_at_500_possible"]:.1%} possible), at r = 2 '
+          f'{scores["precision_at_r2"]:.1%} '
           f'({scores["empty_balls"]} empty balls)')
 
 

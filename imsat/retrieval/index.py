@@ -9,7 +9,8 @@ from chainer.backend import get_array_module
 
 from imsat.cuda import hamming as kernels
 from imsat.cuda import runtime
-from imsat.devices import to_numpy, usable_threads
+from imsat.devices import (
+    count_gpus, how_many, to_numpy, usable_threads)
 from imsat.errors import InputError
 from imsat.functions.compiled import get_numba
 from imsat.hints import Array
@@ -168,10 +169,14 @@ class HammingIndex:
         if ids.ndim != 1 or ids.dtype.kind not in 'iu' and len(ids):
             raise InputError(f'ids to remove are a list of whole numbers, not '
                              f'{ids.dtype} of shape {ids.shape}')
-        unknown = numpy.setdiff1d(ids, self._all_ids())
-        if len(unknown):
+        # Beside int64 those of uint64 would become floats, which merge.
+        known = ids[ids < MOST_ID].astype(numpy.int64)
+        unknown = [*ids[ids >= MOST_ID][:1],
+                   *numpy.setdiff1d(known, self._all_ids())]
+        if unknown:
             raise InputError(f'there is no code number {unknown[0]} in the '
                              f'index; look at its ids')
+        ids = known
         keep = numpy.flatnonzero(~numpy.isin(self._all_ids(), ids))
         words = self._all_words()
         self._words = [words.take(get_array_module(words).asarray(keep),
@@ -261,10 +266,19 @@ class HammingIndex:
         """Moves the codes to CuPy's current GPU; returns the index."""
         try:
             codes = runtime.current.asarray(self.codes, 'uint8')
-        except ImportError:
-            raise InputError("CuPy is not installed; pip install "
-                             "'imsat[cuda13]'") from None
+        except (ImportError, RuntimeError):
+            if count_gpus():
+                raise
+            raise InputError(f'there is no GPU to move to: {how_many(0)}'
+                             ) from None
         return self._move(codes)
+
+    def __copy__(self) -> 'HammingIndex':
+        other = object.__new__(type(self))
+        # Arrays are not written to, but lists grow.
+        vars(other).update({name: list(value) if isinstance(value, list)
+                            else value for name, value in vars(self).items()})
+        return other
 
     def to_cpu(self) -> 'HammingIndex':
         """Moves the codes to NumPy's arrays; returns the index."""

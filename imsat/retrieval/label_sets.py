@@ -7,8 +7,11 @@ import scipy.sparse
 
 from imsat.errors import InputError
 from imsat.labels import check_not_masked, number_labels
+from imsat.parameters import shown
 
 NAMES = 'queries', 'gallery items'
+# How 0 and 1 are written in rows that are a matrix, but seem to be labels.
+BITS = {'0', '1', '0.0', '1.0', 'False', 'True'}
 
 
 class LabelSets:
@@ -16,8 +19,8 @@ class LabelSets:
 
     Args:
         query_labels, gallery_labels: Arrays of 0 and 1, shapes (Q, L) and
-            (N, L), NumPy's, scipy's sparse or pandas'; or lists of lists or
-            sets of labels.
+            (N, L), L from 2, NumPy's, scipy's sparse or pandas'; or lists of
+            lists or sets of labels.
         n_queries, n_gallery (int): Q and N.
 
     Raises:
@@ -34,6 +37,13 @@ class LabelSets:
             raise InputError('queries and gallery items have labels in two '
                              'forms, or other columns of 0 and 1; give both '
                              'alike')
+        names = [list(these.columns) for these in labels
+                 if _is_matrix(these) and hasattr(these, 'columns')]
+        if len(names) == 2 and names[0] != names[1]:
+            raise InputError(f'the columns of the queries\' labels are '
+                             f'{shown(names[0])}, and those of the gallery '
+                             f'items\' {shown(names[1])}; give the same, in '
+                             f'the same order')
         rows, flat = zip(*map(_flattened, labels, NAMES, sizes))
         # The gallery's first: its labels have the first numbers.
         gallery, queries = number_labels(*flat[::-1], names=NAMES[::-1])
@@ -74,8 +84,10 @@ def are_several(labels: Any) -> bool:
 
 
 def _is_list(labels):
-    return isinstance(labels, list | tuple) or isinstance(
-        labels, numpy.ndarray) and labels.dtype.hasobject and labels.ndim == 1
+    # Of objects are NumPy's and pandas' that have lists.
+    return isinstance(labels, list | tuple) or getattr(
+        labels, 'ndim', 0) == 1 and getattr(
+            getattr(labels, 'dtype', None), 'kind', None) == 'O'
 
 
 def _is_set(own):
@@ -109,7 +121,7 @@ def _flattened(labels, name, n):
     flat = list(itertools.chain(*lists))
     if set(lengths) != {1} and len(set(lengths)) == 1 and not isinstance(
             labels[0], set | frozenset) and all(
-            isinstance(label, int) and label in (0, 1) for label in flat):
+            str(label) in BITS for label in flat):
         raise InputError(f'labels of the {name} may be lists of labels, or '
                          f'rows of 0 and 1; give sets, or an array')
     return numpy.repeat(numpy.arange(n), lengths), numpy.fromiter(

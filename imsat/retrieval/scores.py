@@ -41,9 +41,9 @@ def retrieval_scores(
         query_labels, gallery_labels (array): Shapes (Q,) and (N,), as
             :func:`imsat.labels.number_labels` takes them.  Each label of a
             query is in the gallery.  Or several for each: an array of 0 and
-            1, shape (Q, L), a column a label, or a list of lists or sets of
-            labels.  Then the CPU compares, and one label of each query is in
-            the gallery.
+            1, shape (Q, L), L from 2, a column a label, or a list of lists or
+            sets of labels.  Then the CPU compares, and one label of each
+            query is in the gallery.
         n_bits (int): D, the length of the codes; None for codes of heads.
         k (int): Of mAP@k; None for none.
 
@@ -60,6 +60,8 @@ def retrieval_scores(
           where the gallery is smaller, as in the authors' code;
         - ``precision_at_500_expected``, the mean of that over all orders of
           the ties;
+        - ``precision_at_500_possible``, the most that it can be: queries may
+          have fewer relevant items than 500;
         - ``precision_at_r2``, among distances up to 2; 0 if there are none;
         - ``empty_balls``, the number of queries for which there are none;
         - ``map_at_k``, named by its number, such as ``map_at_1000``: of the
@@ -224,6 +226,8 @@ def eval_histograms(total: numpy.ndarray,
             'map_step': float(step.mean()),
             'map_expected': float(expected.mean()),
             'precision_at_500_expected': float(first.mean() / 500),
+            'precision_at_500_possible': float(numpy.minimum(
+                relevant.sum(axis=1), 500).mean() / 500),
             'precision_at_r2': float(precision.mean()),
             'empty_balls': int((in_ball == 0).sum())}
 

@@ -209,8 +209,6 @@ def test_labels_of_the_gallery_are_whole(q_labels, g_labels):
     of_query, of_gallery = data.y[query], data.y[gallery]
     assert [[a == b for b in of_gallery.tolist()]
             for a in of_query.tolist()] == same
-    assert hashing.possible_at_500(of_query, of_gallery) == pytest.approx(
-        numpy.sum(same, axis=1).mean() / 500)
 
 
 def test_what_is_known_of_the_gallery_is_kept():

@@ -1,3 +1,4 @@
+import copy
 import sys
 import tracemalloc
 
@@ -589,3 +590,24 @@ def test_damaged_own_ids(tmp_path, own):
                 codes=pack_bits(numpy.eye(3)))
     with pytest.raises(InputError, match='holds no HammingIndex'):
         HammingIndex.load(tmp_path / 'index.npz')
+
+
+@pytest.mark.parametrize('n', [8, 64])
+def test_what_is_removed_is_asked_for_exactly(n):
+    """Beside int64 uint64 would become float64, in which these are one."""
+    ids = 2 ** 60 + numpy.arange(n)
+    index = HammingIndex(8)
+    index.add(random_codes(n, 8), ids=ids.astype('u8'))
+    for unknown in ids[:2] + n, [2 ** 64 - 1]:
+        with pytest.raises(InputError, match='there is no code number'):
+            index.remove(numpy.array(unknown, 'u8'))
+    index.remove(ids[::2].astype('u8'))
+    numpy.testing.assert_array_equal(index.ids, ids[1::2])
+
+
+def test_a_copy_grows_by_itself():
+    codes = random_codes(4, 8)
+    index = build(codes, 8)
+    other = copy.copy(index)
+    assert index.add(codes).tolist() == other.add(codes[:2]).tolist() + [6, 7]
+    assert (len(index), len(other)) == (8, 6)

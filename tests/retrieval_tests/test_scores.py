@@ -65,7 +65,10 @@ def test_golden(golden, xp, case):
         assert type(scores[name]) is float
     assert scores['empty_balls'] == (trace['n_withinR'] == 0).sum()
     assert type(scores['empty_balls']) is int
-    assert len(scores) == 7
+    relevant = trace['g_labels'] == trace['q_labels'][:, None]
+    assert scores['precision_at_500_possible'] == pytest.approx(numpy.mean(
+        [min(row.sum(), 500) for row in relevant]) / 500, abs=1e-12)
+    assert len(scores) == 8
 
 
 @pytest.mark.parametrize('case', 'ABCDE')
@@ -339,6 +342,12 @@ def test_sets_on_a_gpu(xp):
     ([['a']], [['a'], ['b'], []], 'labels of 2 queries'),
     ([['a'], ['b']], [['a'], ['b']], 'labels of 3 gallery items'),
     ([[1, 0], [0, 1]], [[1, 1], [0, 1], [1, 0]], 'rows of 0 and 1'),
+    (list(numpy.eye(2)), list(numpy.ones((3, 2))), 'rows of 0 and 1'),
+    ([*numpy.eye(2, dtype=int)], [(1., 0.)] * 3, 'rows of 0 and 1'),
+    ([['1', '0'], ['0', '1']], [['1', '0']] * 3, 'rows of 0 and 1'),
+    (pandas.DataFrame(numpy.eye(2), columns=['cat', 'dog']),
+     pandas.DataFrame(numpy.ones((3, 2)), columns=['bird', 'dog']),
+     "columns of the queries' labels are .*'cat', 'dog'.*'bird', 'dog'"),
     (None, [['a'], ['b'], []], 'labels of 2 queries'),
     (5, [['a'], ['b'], []], 'labels of 2 queries'),
     ('ab', [['a'], ['b'], []], 'labels of 2 queries'),
@@ -372,3 +381,11 @@ def test_none_among_the_first():
     codes = pack_bits([[0, 0], [0, 0], [1, 1]])
     assert retrieval_scores(codes[:1], [1], codes, [0, 0, 1], 2,
                             k=2)['map_at_2'] == 0
+
+
+def test_lists_in_a_series():
+    codes = pack_bits([[0, 0], [0, 1], [1, 1]])
+    lists = [['a'], ['b', 'c'], ['a', 'b']]
+    assert retrieval_scores(
+        codes[:1], pandas.Series(lists[:1]), codes, pandas.Series(lists), 2
+    ) == retrieval_scores(codes[:1], lists[:1], codes, lists, 2)
