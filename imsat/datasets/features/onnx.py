@@ -3,6 +3,7 @@ import functools
 import hashlib
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy
@@ -10,6 +11,7 @@ from PIL import Image
 
 from imsat.devices import usable_threads
 from imsat.errors import ArgumentError, InputError
+from imsat.parameters import Choice, checked, shown
 from imsat.storage import AnyPath
 
 # What networks take of pixels from 0 to 1: means and standard deviations that
@@ -24,6 +26,8 @@ PRESETS = {
               (1 / 255,) * 3)}
 LAYOUTS, POOLS = ('nchw', 'nhwc'), ('first', 'mean', 'flatten')
 DTYPES = {'tensor(float)': numpy.float32, 'tensor(float16)': numpy.float16}
+# Shares of the largest number by which batches may differ.
+ROUNDING = {numpy.float32: 1e-3, numpy.float16: 1e-2}
 CUDA = 'CUDAExecutionProvider'
 SIZE = 224  # where neither the network nor the user says one
 
@@ -68,6 +72,9 @@ class ONNXFeatures:
             network.
     """
 
+    @checked(preset=Choice(PRESETS), layout=Choice(LAYOUTS),
+             channels=Choice(('rgb', 'bgr')),
+             pool=Choice(POOLS))
     def __init__(self, path: AnyPath, layer: str | None = None,
                  size: tuple[int, int] | None = None,
                  layout: str | None = None, preset: str = 'imagenet',
@@ -76,16 +83,18 @@ class ONNXFeatures:
                  device: int = -1) -> None:
         usual, *of_preset = PRESETS[preset]
         self.channels = channels or usual
+        order = slice(None, None, 1 if self.channels == usual else -1)
         self.mean, self.std = (
-            numpy.array(given or values[::1 if self.channels == usual else -1],
-                        numpy.float32)
-            for given, values in zip((mean, std), of_preset))
+            _three(name, values[order] if given is None else given)
+            for name, given, values in zip(('mean', 'std'), (mean, std),
+                                           of_preset))
         if not (self.std > 0).all():
             raise ArgumentError('std', 'has a number that is not above 0; '
                                 'give three that are', '--std')
         self.session, self.layer, sha = _open(Path(path), layer, device)
         self.pool, self.axis, self.reading = pool, axis, ''
-        self._is_alone = False  # takes one image at a time
+        # How many copies of an image are taken at a time; 0: many images are.
+        self._copies, self._is_tried = 0, False
         inputs = self.session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 \
                 or inputs[0].type not in DTYPES:
@@ -99,6 +108,13 @@ class ONNXFeatures:
         self.layout = layout or next(
             (name for name, axis in zip(LAYOUTS, (1, 3))
              if shape[axis] == 3), None)
+        taken = [shape[axis] for name, axis in zip(LAYOUTS, (1, 3))
+                 if self.layout in (None, name)]
+        if all(isinstance(channels, int) and channels != 3
+               for channels in taken):
+            raise InputError(
+                f'{path} takes {shape}, and no images of three channels, '
+                f'which is what they have here; export a network that does')
         if self.layout is None:
             raise ArgumentError(
                 'layout', f'is not known: {path} takes {shape}; give nchw or '
@@ -142,24 +158,39 @@ class ONNXFeatures:
 
     def _outputs(self, x):
         """The layer's numbers, in batches that the network can take."""
-        if self.batch or self._is_alone:
-            return self._by(x, self.batch or 1)
+        if self._copies:
+            return self._by(x, 1, self._copies)
+        # Of a lone image some networks lose the first axis.
+        step = self.batch or max(2, len(x))
         try:
-            # Of a lone image some networks lose the first axis.
-            return self._by(x, max(2, len(x)))
+            y = self._by(x, step, step)
         except InputError:
+            if self.batch:
+                raise
             # Others are made for one, whatever they say.
-            y = self._by(x, 1)
-            self._is_alone = True
+            y = self._by(x, 1, 1)
+            self._copies = 1
             return y
+        if self._is_tried or len(x) == 1:
+            return y
+        self._is_tried = True
+        alone = self._by(x[:1], 1, step)
+        if abs(alone - y[:1]).max() <= ROUNDING[self.dtype] * abs(y).max():
+            return y
+        warnings.warn(
+            f'what {self.layer} says of an image depends on the others of '
+            f'its batch, so that each is taken alone; export the network for '
+            f'use, and not for training or with dynamic quantization')
+        self._copies = self.batch or 2
+        return self._by(x, 1, self._copies)
 
-    def _by(self, x, step):
-        """The layer's numbers, of ``step`` images at a time."""
+    def _by(self, x, step, width):
+        """The layer's numbers, of ``step`` images at a time, which are
+        repeated until they are ``width``: a network may ask for so many."""
         parts = []
         for start in range(0, len(x), step):
             part = x[start:start + step]
-            # The network may ask for so many, no fewer.
-            filled = numpy.resize(part, (step, *part.shape[1:]))
+            filled = numpy.resize(part, (width, *part.shape[1:]))
             parts.append(self._run(filled)[:len(part)])
         return numpy.concatenate(parts)
 
@@ -182,6 +213,9 @@ class ONNXFeatures:
                 f'{self.size[1]} ({_reason(e)}); give another --size or '
                 f'--layout, or a smaller --chunk where memory is short'
             ) from e
+        if isinstance(y, numpy.ndarray) and len(x) == 1 \
+                and y.shape[:1] != (1,):
+            y = y[None]  # its network is for one image
         if not isinstance(y, numpy.ndarray) or y.dtype.kind != 'f' \
                 or y.shape[:1] != x.shape[:1]:
             raise InputError(f'{self.layer} gives no numbers for each image; '
@@ -227,6 +261,17 @@ class ONNXFeatures:
             'axis', ('is not known' if self.axis is None
                      else f'is {self.axis}') + f': {gives}; give that of the '
             f'numbers of a place, from 1 to {len(shape) - 1}', '--axis')
+
+
+def _three(name, values):
+    try:
+        numbers = numpy.array(values, numpy.float32)
+    except (TypeError, ValueError):
+        numbers = numpy.empty(0, numpy.float32)
+    if numbers.shape != (3,) or not numpy.isfinite(numbers).all():
+        raise ArgumentError(name, f'is {shown(values)}; give three numbers, '
+                            f'one a channel', f'--{name}')
+    return numbers
 
 
 def _sides(shape):

@@ -209,7 +209,12 @@ def test_no_gpu(network):
 @pytest.mark.parametrize('shape,options,message', [
     (('N', 3, 8, 5), dict(size=(6, 4)), '6 x 4, but .* takes 8 x 5'),
     (('N', 'c', 'h', 'w'), {}, 'is not known: .*; give nchw or nhwc'),
-    (('N', 3, 'h', 'w'), dict(std=(1, 0, 1)), 'not above 0')])
+    (('N', 3, 'h', 'w'), dict(std=(1, 0, 1)), 'not above 0'),
+    (('N', 3, 'h', 'w'), dict(mean=(1, 2)), 'mean is .*; give three numbers'),
+    (('N', 3, 'h', 'w'), dict(std=(1, 2, numpy.inf)), 'give three numbers'),
+    (('N', 3, 'h', 'w'), dict(preset='other'), 'preset .*choose one of'),
+    (('N', 1, 'h', 4), {}, 'no images of three channels'),
+    (('N', 1, 'h', 'w'), dict(layout='nchw'), 'no images of three channels')])
 def test_what_does_not_go_together(tmp_path, shape, options, message):
     path = convolution(tmp_path / 'network.onnx', shape)
     with pytest.raises(InputError, match=message):
@@ -338,3 +343,37 @@ def test_a_network_that_is_too_new(tmp_path):
     with pytest.raises(InputError, match='IR version: 99, max supported .*; '
                                          'update onnxruntime, or export'):
         ONNXFeatures(tmp_path / 'network.onnx')
+
+
+@pytest.mark.parametrize('batch', ['N', 3])
+def test_an_image_does_not_depend_on_others(tmp_path, batch):
+    """Less the mean of the batch, as batch normalization in training."""
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('GlobalAveragePool', ['x'], ['z']),
+        helper.make_node('Flatten', ['z'], ['rows']),
+        helper.make_node('ReduceMean', ['rows'], ['mean'], axes=[0]),
+        helper.make_node('Mul', ['mean', 'half'], ['part']),
+        helper.make_node('Sub', ['rows', 'part'], ['y'])],
+        (batch, 3, 6, 4), half=numpy.float32(.5))
+    for n in 5, 2:
+        with pytest.warns(UserWarning, match='depends on the others of its'):
+            y = ONNXFeatures(path, preset='unit')(IMAGES[:n])
+        # Of copies of one image that is their mean.
+        numpy.testing.assert_allclose(
+            y, IMAGES[:n].mean(axis=(1, 2)) / 255 / 2, rtol=1e-4)
+
+
+def test_a_network_for_one_image_without_an_axis_for_it(tmp_path):
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('GlobalAveragePool', ['x'], ['z']),
+        helper.make_node('Squeeze', ['z'], ['y'])], (1, 3, 6, 4))
+    numpy.testing.assert_allclose(
+        ONNXFeatures(path, preset='unit')(IMAGES),
+        IMAGES.mean(axis=(1, 2)) / 255, rtol=1e-4)
+
+
+def test_means_as_an_array(network):
+    means = [.1, .2, .3]
+    one, other = (ONNXFeatures(network, size=(6, 4), mean=given)(IMAGES)
+                  for given in (means, numpy.array(means)))
+    numpy.testing.assert_array_equal(one, other)
