@@ -1,12 +1,14 @@
 """What is minimised beside the regulariser, as values."""
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import chainer
 import chainer.functions as F
 import numpy
 
+from imsat.devices import available_memory
 from imsat.errors import InputError
 from imsat.functions import (
     code_kl, code_mutual_information, sigmoid_kl, sigmoid_mutual_information,
@@ -18,8 +20,11 @@ from imsat.functions.probabilities import log_softmax
 from imsat.hints import VariableOrArray
 from imsat.parameters import (
     Number, argument_error, check_value, documented, parameter)
+from imsat.retrieval.codes import MOST_VALUES
 
 EPS = 1e-8  # in every logarithm, as in the authors' code
+# Tables of all pairs of values that a step makes: cells_of_pairs.
+TABLES = 10
 # Of what H(Y) has beyond what is enough: docs/defaults.md.
 BEYOND = .3
 # Declared once, for every objective.
@@ -182,6 +187,14 @@ class CodeObjective(PairsObjective):
             raise argument_error(
                 self, 'sizes', f'sum to {sum(self.sizes)}, but the network '
                 f'has {n_outputs} outputs; give it as many')
+        size, most = 4 * TABLES * n_outputs ** 2, available_memory()
+        if max(self.sizes) > MOST_VALUES or size > most:
+            raise argument_error(
+                self, 'sizes', f'are {n_outputs:,} values in all, and '
+                f'{max(self.sizes):,} of an output; give at most '
+                f'{MOST_VALUES:,} to one, and '
+                f'{int(math.sqrt(most / (4 * TABLES))):,} in all, whose pairs '
+                f'fit into memory')
 
     def information(self, y):
         return code_mutual_information(y, self.sizes)

@@ -5,6 +5,7 @@ import pytest
 from imsat import (
     ClusteringObjective, CodeObjective, HashingObjective, InputError)
 from imsat.functions.entropy import Entropies
+from imsat.losses import objectives
 from imsat.losses.objectives import BoundedObjective
 
 Y = chainer.Variable(numpy.random.RandomState(0).normal(0, 2, (50, 4)))
@@ -122,6 +123,14 @@ def test_outputs_of_another_number(objective, n_outputs):
     objective.check(n_outputs - 1)
     with pytest.raises(InputError, match=f'{n_outputs} (outputs|clusters)'):
         objective.check(n_outputs)
+
+
+@pytest.mark.parametrize('sizes', [(70000,), (40000, 40000)])
+def test_values_whose_pairs_fit_nowhere(monkeypatch, sizes):
+    monkeypatch.setattr(objectives, 'available_memory', lambda: 8e9)
+    with pytest.raises(InputError, match='65,536 to one, and 14,142 in all'):
+        CodeObjective(sizes).check(sum(sizes))
+    CodeObjective((14000,)).check(14000)
 
 
 @pytest.mark.parametrize('sizes', [(), (1, 2), (2., 3), 4, None])
