@@ -329,8 +329,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         X is float32, centred and scaled, dense unless the tags say otherwise.
         """
         X, eps = self._validated_and_steps(X, ensure_min_samples=2)
-        if y is not None:
-            _, y = classes_of(y)
+        y = self._numbered(y)
         self.check(X, y)
         self.warnings_, self._was_stopped = [], False
         self.center_, self.deviation_, self.spread_, notes = \
@@ -338,8 +337,12 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             find_center(X, eps) if self.center == 'auto' \
             and self._may_center else find_nothing(X)
         for note in notes:
-            self._warn(note)
+            self._warn_of_points(note)
         return centred(X, self.center_, self.deviation_), y
+
+    def _numbered(self, y):
+        """Labels as numbers; None for none."""
+        return None if y is None else classes_of(y)[1]
 
     @property
     def _may_center(self):
@@ -350,6 +353,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         """Warns of what is odd about a result, and keeps it."""
         self.warnings_.append(note)
         warnings.warn(note, CollapseWarning)
+
+    def _warn_of_points(self, note):
+        """:meth:`_warn` of what is odd about the points of fit."""
+        self._warn(note)
 
     def _warn_of_stop(self, how_far):
         """Warns that Ctrl-C has ended fit, of which something is kept."""
@@ -734,6 +741,9 @@ class Hasher:
         # What is fitted counts, and not what n_bits has become since.
         model: Any = self
         return code_width(model._n_fitted)
+
+    def _numbered(self, y):
+        return None  # points may have several, and nothing asks for them
 
     def _count_codes(self, logits):
         """What is logged of the logits of all data, shape (N, M).

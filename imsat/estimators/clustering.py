@@ -97,7 +97,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         return mu, prior
 
     def _take_mu_and_prior(self, goes_on):
-        self.mu_, self.prior_ = self._mu_and_prior(goes_on)
+        self.mu_, prior = self._mu_and_prior(goes_on)
+        self.prior_ = None if prior is None else numpy.asarray(
+            prior, numpy.float64)
         self._chosen = tuple(name for name, given in (
             ('mu', self.mu != AUTO), ('prior', self.prior is not None))
             if not given)
@@ -239,7 +241,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _check_chunk(self, X):
         check_parameters(self)
         self._take_mu_and_prior(True)
-        self.prior_ = self.prior  # one that was chosen was of all data
+        # One that was chosen was of all data.
+        self.prior_ = None if self.prior is None else numpy.asarray(
+            self.prior, numpy.float64)
         return super()._check_chunk(X)
 
     def _keep(self, logits):
@@ -390,6 +394,12 @@ class SecondStart(IMSATClustering):
             self.prior_ = compared.sizes
         elif self.prior is None:
             self.mu_ = UNEVEN
+
+    def _warn_of_points(self, note):
+        self.warnings_.append(note)  # the first fit has said it
+
+    def _warn_of_stop(self, how_far):
+        self._was_stopped = True  # the first fit tells what is kept
 
     def _inspect(self, x):
         logits = numpy.asarray(self.restarts_[self.best_restart_].logits)

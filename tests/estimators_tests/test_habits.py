@@ -6,6 +6,7 @@ import warnings
 
 import joblib
 import numpy
+import pandas
 import pytest
 import scipy.special
 from sklearn.base import clone
@@ -561,6 +562,14 @@ def test_warm_starts_that_can_not_be(tmp_path):
         model.set_params(n_clusters=4).fit(X)
     with pytest.raises(InputError, match='take one of them'):
         model.set_params(n_clusters=3, resume=True, out=tmp_path).fit(X)
+
+    frame = pandas.DataFrame(X, columns=['a', 'b'])
+    model = IMSATClustering(3, warm_start=True, **SMALL).fit(frame)
+    before = model.predict(frame)
+    with pytest.raises(InputError, match=r"columns are \['b', 'a'\], and "
+                                         r"those of the network .*'a', 'b'"):
+        model.fit(frame[['b', 'a']])
+    assert (model.predict(frame) == before).all()
 
 
 # --- Weights ---------------------------------------------------------------
