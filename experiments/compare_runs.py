@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import imsat
+from common.folders import WRITTEN
 from common.markdown import table
 from common.options import load_config
-from common.scripts import a_path, main, parser_for
+from common.scripts import (
+    a_file, a_path, main, parser_for, refuse_inputs)
 from imsat import pictures
 from imsat.metrics import adjusted_rand
 from imsat.storage import load_json, load_npz
@@ -30,7 +32,7 @@ def get_options(argv=None):
     parser = parser_for(__doc__)
     parser.add_argument('runs', nargs='+', type=a_path, metavar='RUN',
                         help='folders of runs')
-    parser.add_argument('--out', type=a_path, default='runs.png',
+    parser.add_argument('--out', type=a_file, default='runs.png',
                         metavar='FILE.png', help='the picture; default '
                         'runs.png')
     return parser.parse_args(argv)
@@ -102,6 +104,8 @@ def most_entropy(result):
 
 
 def run(args):
+    refuse_inputs(args.out, *(
+        Path(run) / name for run in args.runs for name in WRITTEN))
     runs = [read_run(folder) for folder in args.runs]
     names = shorten(args.runs)
     print(scores(names, [result for _, result, _ in runs]))

@@ -96,10 +96,14 @@ def run(args):
     if args.out is not None:
         refuse_inputs(args.out, args.dataset, args.labels,
                       *(Path(args.run) / name for name in WRITTEN))
-    if args.top is not None and (isinstance(model, Hasher)
-                                 or not hasattr(model, 'predict_proba')):
-        raise imsat.InputError(f'{options["method"]} has no probabilities of '
-                               f'clusters; leave --top out')
+    for option, is_asked, has_any in (
+            ('--all', args.all, hasattr(model, 'predict_proba')),
+            ('--top', args.top is not None,
+             hasattr(model, 'predict_proba')
+             and not isinstance(model, Hasher))):
+        if is_asked and not has_any:
+            raise imsat.InputError(f'{options["method"]} has no probabilities '
+                                   f'of clusters; leave {option} out')
     data = load_dataset(args.dataset, args.data_dir, like=like, verbose=False,
                         **table_options(args))
     n, n_unlike = data.x.shape[0], 0

@@ -49,7 +49,8 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
         kwargs: What else :func:`open` takes.
 
     Raises:
-        InputError: If ``path`` is a folder, before the block begins.
+        InputError: If ``path`` is a folder or there is none for it, before
+            the block begins.
 
     Example:
         >>> import os, tempfile
@@ -66,6 +67,9 @@ def atomic_write(path: AnyPath, mode: str = 'wb',
     path = as_path(path)
     if path.is_dir():
         raise InputError(f'{path} is a folder; give the name of a file')
+    if not path.parent.is_dir():
+        raise InputError(f'there is no folder {path.parent} for {path.name}; '
+                         f'make it first')
     remove_half_written(
         path.parent, f'*{path.suffix}' if path.suffix else path.name)
     if 'b' not in mode:  # names of files that are not UTF-8 stay what they are

@@ -90,7 +90,9 @@ def write_lines(f, columns, titles=True):
 
 def _cells(column):
     if not isinstance(column, numpy.ndarray):
-        return column
+        # Beside "\n" csv leaves "\r", which ends a line, too, unquoted.
+        return [cell.replace('\r\n', '\n').replace('\r', '\n')
+                if isinstance(cell, str) else cell for cell in column]
     cells = column.tolist()
     return [f'{cell:.6g}' for cell in cells] if column.dtype.kind == 'f' \
         else cells

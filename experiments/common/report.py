@@ -105,10 +105,6 @@ class Points:
             self.are_strokes = len(self.shape) == 2 and are_strokes(
                 self.pixels, (self.darkest, self.brightest))
         sparse = scipy.sparse.issparse(self.x)
-        # Counts of words, or what is made of them.
-        self.are_texts = self.titles is not None and self.x.min() >= 0 and (
-            self.x.nnz if sparse else numpy.count_nonzero(self.x)
-        ) < numpy.prod(self.x.shape) / 2
         self.mean, variance = moments(self.x)
         self.spread = numpy.sqrt(variance)
         self.squares = numpy.asarray(self.x.multiply(self.x).sum(
@@ -149,7 +145,7 @@ class Points:
             return []
         inside, _ = moments(self.x[members])
         outside = (n * self.mean - m * inside) / (n - m)
-        if self.are_texts:
+        if self.documents is not None:
             order = numpy.argsort(outside - inside)[:WORDS]
             return [tag('p', 'its words: ', ', '.join(
                 self.titles[j] for j in order if inside[j] > outside[j]))]

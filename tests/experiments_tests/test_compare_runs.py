@@ -1,4 +1,6 @@
 """Runs side by side, called in this process."""
+from pathlib import Path
+
 import clustering
 import compare_runs
 import hashing
@@ -96,3 +98,11 @@ def test_no_run(capsys):
     (['x/a'], ['a']), (['x/a', 'x/a'], ['a', 'a'])])
 def test_names_tell_runs_apart(paths, names):
     assert compare_runs.shorten(paths) == names
+
+
+def test_no_run_is_written_over(capsys):
+    before = Path('c/result.json').read_bytes()
+    code = main(compare_runs.run, lambda: compare_runs.get_options(
+        ['c', 'bits', '--out', 'c/result.json']))
+    assert code == 2 and 'is what is read' in capsys.readouterr().err
+    assert Path('c/result.json').read_bytes() == before

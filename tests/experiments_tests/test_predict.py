@@ -289,11 +289,13 @@ def test_no_onnx(tmp_path, capsys, monkeypatch, method, package, message):
     assert not out.exists()
 
 
-def test_no_best_clusters_without_probabilities(folder):
-    with pytest.raises(imsat.InputError, match='kmeans has no probabilities'):
+@pytest.mark.parametrize('option', [['--top', '2'], ['--all']])
+def test_no_best_clusters_without_probabilities(folder, option):
+    with pytest.raises(imsat.InputError, match='kmeans has no probabilities '
+                       f'of clusters; leave {option[0]} out'):
         predict.run(predict.get_options(
             [str(folder / 'kmeans'), '--dataset', str(folder / 'points.npz'),
-             '--top', '2']))
+             *option]))
 
 
 def test_what_is_read_is_not_written_over(folder, tmp_path):

@@ -153,6 +153,14 @@ def test_columns_that_differ():
     assert points.differences(numpy.arange(4)) == []
 
 
+def test_counts_are_no_words():
+    x = numpy.array([[3, 0, 1, 0], [2, 0, 0, 0], [0, 0, 1, 0], [0, 2, 0, 0]],
+                    'f')
+    points = Points(Dataset('', x, names=[*'abcd']), [*'wxyz'])
+    block, = points.differences(numpy.array([0, 1]))
+    assert [row[0].text for row in block.iter('tr')][1:3] == ['a', 'b']
+
+
 @pytest.mark.parametrize('form', [numpy.asarray, scipy.sparse.csr_matrix])
 def test_words_of_texts(form):
     x = numpy.array([[3, 0, 1, 0], [2, 0, 0, 0], [0, 0, 1, 0], [0, 2, 0, 0]],

@@ -8,6 +8,7 @@ import pytest
 import benchmark_defaults
 import benchmark_selection
 import clustering
+import compare_runs
 import features
 import hashing
 import predict
@@ -65,7 +66,7 @@ def test_empty_paths(capsys, script, option):
     (predict, ['run', '--dataset', 'a.csv', '--out']),
     (score_codes, ['codes.npz', '--out']), (benchmark_defaults, ['--table']),
     (features, ['--dataset', 'a', '--model', 'a.onnx', '--out']),
-    (tables, ['5', '--record'])])
+    (tables, ['5', '--record']), (compare_runs, ['run', '--out'])])
 def test_a_folder_where_a_file_is_written(tmp_path, capsys, script, argv):
     with pytest.raises(SystemExit, match='2'):
         script.get_options([*argv, str(tmp_path)])
