@@ -94,7 +94,8 @@ def neighbors(
 
     Raises:
         InputError: If x is no table of finite numbers, there are not more
-            than ``k`` points, or there is no FAISS where it is needed.
+            than ``k`` points, there is no FAISS where it is needed, or its
+            float32 does not hold the points apart.
 
     Example:
         >>> distances, indices = imsat.neighbors([[0.], [1.], [3.]], k=1)
@@ -424,8 +425,12 @@ def _by_lists(faiss, x, k, progress):
             inverted.nprobe = min(round(1.2 * inverted.nprobe), lists)
         elif index.k_factor * (k + 1) < n:
             index.k_factor *= 2
-        else:
-            break
+        else:  # float32 is what is not enough
+            raise InputError(
+                f'approximate neighbours would be {error[0]:.1%} too far in '
+                f'the median, as float32 does not hold the points apart; '
+                f'leave out what lies far from all others, or choose the '
+                f"method 'exact', which takes about {_estimate(x)}")
     for start in range(0, n, CHUNK):
         rows = numpy.arange(start, min(start + CHUNK, n))
         search(rows)

@@ -459,6 +459,15 @@ def test_approximate_without_faiss(monkeypatch):
         neighbors(TABLES['float32'], 3, method='approximate')
 
 
+def test_approximate_where_float32_is_not_enough():
+    pytest.importorskip('faiss')
+    x = numpy.random.default_rng(0).normal(size=(1100, 6))
+    x[7] = 1e12
+    with pytest.raises(InputError, match=r'too far in the median, as float32 '
+                       r".* far from all others, or choose the method"):
+        neighbors(x, 10, method='approximate')
+
+
 def test_approximate_sparse():
     with pytest.raises(InputError, match='x.toarray'):
         neighbors(TABLES['sparse'], 3, method='approximate')
