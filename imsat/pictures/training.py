@@ -8,6 +8,7 @@ from scipy.stats import entropy
 
 from imsat.errors import InputError
 from imsat.functions.entropy import Prior
+from imsat.pictures.letters import other_letters
 from imsat.parameters import (
     PATH, Kind, Number, Whole, checked, is_finite, is_number, is_sequence,
     is_whole)
@@ -19,7 +20,7 @@ BLUE, GREEN, ORANGE, GREY = '#2b6cb0', '#2f855a', '#dd6b20', '#a0aec0'
 
 def save(figure: Figure, path: AnyPath) -> Figure:
     """Writes a PNG of 110 dots per inch, atomically; returns the figure."""
-    with atomic_write(path) as f:
+    with atomic_write(path) as f, other_letters(figure):
         figure.savefig(f, format='png', dpi=110)
     return figure
 
