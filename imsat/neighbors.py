@@ -59,6 +59,8 @@ HARMLESS = 1e-9
 # Measured at a time of points that seem equally far.
 MANY = 1000
 TINY = numpy.finfo(float).tiny
+# One point in so many may have copies that are left out one by one.
+FEW = 100
 ALIKE = 'all points are the same, so that there is nothing to tell apart; ' \
         'give others'
 
@@ -165,40 +167,50 @@ def distinct(x: Any) -> tuple[numpy.ndarray, numpy.ndarray]:
     return numpy.unique(inverse, return_index=True)[1], inverse
 
 
-def most_of_distinct(k: int, m: int, groups: int = 1) -> int:
-    """How many neighbours to take of m distinct points, k at most: no more
-    than half of what each of some groups has."""
-    return max(1, min(k, m // (2 * groups)))
+def have_copies(distances: numpy.ndarray) -> bool:
+    """Whether some points are equal, by the distances of their neighbours."""
+    return not distances[:, 0].all()
 
 
 def without_copies(
-        x: Any, distances: numpy.ndarray, indices: numpy.ndarray,
-        groups: int = 1, cache: AnyPath | None = None, method: str = 'auto'
+        x: Any, indices: numpy.ndarray, cache: AnyPath | None = None,
+        progress: Callable[[int], Any] | None = None, method: str = 'auto'
 ) -> numpy.ndarray:
     """Neighbours that are no copies, of which nothing is learnt.
 
     Args:
-        x, cache, method: As of :func:`neighbors`.
-        distances, indices (array): What that gave, shape (N, k).
-        groups (int): Of the points, see :func:`most_of_distinct`.
+        x, cache, progress, method: As of :func:`neighbors`.
+        indices (array): What that gave, shape (N, k).
 
     Returns:
-        numpy.ndarray: Their indices where no point has a copy, else those of
-        the nearest among distinct points; the first of equal ones stands for
-        all.
+        numpy.ndarray: Indices of the nearest among distinct points, of which
+        the first of equal ones stands for all; of M such points M / 2 at
+        most.
 
     Raises:
         InputError: If all points are equal, or as :func:`neighbors`.
     """
-    if distances[:, 0].all():
-        return indices
     first, inverse = distinct(x)
-    if len(first) == 1:
+    m = len(first)
+    if m == 1:
         raise InputError(ALIKE)
-    _, nearest = neighbors(
-        x[first], most_of_distinct(indices.shape[1], len(first), groups),
-        cache, method=method)
+    x, k = x[first], most_of_distinct(indices.shape[1], m)
+    nearest = inverse[indices[first, :k]]
+    in_order = numpy.sort(nearest, axis=1)
+    lacking = numpy.flatnonzero(
+        (in_order[:, 1:] == in_order[:, :-1]).any(axis=1)
+        | (nearest == numpy.arange(m)[:, None]).any(axis=1))
+    if len(lacking) > m // FEW:
+        _, nearest = neighbors(x, k, cache, progress, method)
+    else:
+        x = _check_points(to_numpy(x) if runtime.current.holds(x) else x)
+        _settle(x, lacking, k, numpy.empty((m, k)), nearest)
     return first[nearest][inverse]
+
+
+def most_of_distinct(k: int, m: int) -> int:
+    """How many neighbours to ask of m distinct points: k, or half of them."""
+    return max(1, min(k, m // 2))
 
 
 def is_sampled(x: Any, method: str) -> bool:
@@ -425,6 +437,8 @@ def _by_lists(faiss, x, k, progress):
             inverted.nprobe = min(round(1.2 * inverted.nprobe), lists)
         elif index.k_factor * (k + 1) < n:
             index.k_factor *= 2
+        elif error[0] <= ERROR[0]:
+            break
         else:  # float32 is what is not enough
             raise InputError(
                 f'approximate neighbours would be {error[0]:.1%} too far in '

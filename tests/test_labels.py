@@ -109,6 +109,12 @@ def test_labels_that_count_are_checked(estimator):
             estimator(2, batch_size=20).fit(X, labels)
 
 
+@pytest.mark.parametrize('labels', [numpy.zeros(7), 'ab', 5])
+def test_labels_of_other_points(labels):
+    with pytest.raises(InputError, match='labels'):
+        imsat.IMSATHasher(2, batch_size=20).fit(X, labels)
+
+
 @pytest.mark.parametrize('estimator', [
     imsat.IMSATClustering, imsat.DEC, imsat.DeepHasher, imsat.IMSATHasher,
     imsat.KMeansClustering, imsat.ITQHasher, imsat.SpectralHasher])

@@ -39,7 +39,7 @@ from imsat.on_disk import DTYPES, LARGE, OnDisk, blocks_of, from_map
 from imsat.parameters import (
     AUTO, MOST, PATH, TEXT, Auto, Choice, Flag, Number, Place, Seed, Texts,
     Units, Whole, argument_error, check_parameters, checked, declarations,
-    documented, parameter, plain)
+    documented, parameter, plain, shown)
 from imsat.randomness import restart_seeds
 from imsat.ranks import Communicator, current, ranks_of, sharing
 from imsat.retrieval.codes import (
@@ -743,7 +743,14 @@ class Hasher:
         return code_width(model._n_fitted)
 
     def _numbered(self, y):
-        return None  # points may have several, and nothing asks for them
+        if y is None:
+            return None
+        # Points may have several, and nothing asks which.
+        try:
+            return numpy.zeros(y.shape[0] if hasattr(y, 'shape') else len(y))
+        except (TypeError, IndexError):
+            raise InputError(f'y is {shown(y)}; give labels of the points, '
+                             f'or None') from None
 
     def _count_codes(self, logits):
         """What is logged of the logits of all data, shape (N, M).

@@ -13,7 +13,7 @@ from imsat.errors import ArgumentError
 from imsat.estimators.clustering import IMSATClustering
 from imsat.hints import Points
 from imsat.metrics import adjusted_rand
-from imsat.neighbors import neighbors, without_copies
+from imsat.neighbors import have_copies, neighbors, without_copies
 from imsat.parameters import (
     Choice, OneOf, argument_error, check_parameters, checked, is_whole, shown)
 from imsat.storage import default_cache
@@ -215,11 +215,12 @@ def criteria_of(model, X, cache=None):
     """:func:`criteria` of a model that was just fitted to X."""
     x = model.prepare(X)
     cache = default_cache() if cache is True else cache
-    distances, indices = neighbors(
+    distances, nearest = neighbors(
         x, min(NEIGHBORS, len(model.labels_) - 1), cache,
         method=model.neighbor_search)
-    nearest = without_copies(x, distances, indices, cache=cache,
-                             method=model.neighbor_search)
+    if have_copies(distances):
+        nearest = without_copies(x, nearest, cache,
+                                 method=model.neighbor_search)
     def start_of(restart):
         return restart.terms.get('start'), restart.terms.get('mu')
     # Of the start that was kept, if there were several.

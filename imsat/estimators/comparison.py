@@ -11,7 +11,7 @@ import scipy.sparse
 from chainer import functions as F
 from scipy.stats import entropy
 from sklearn.cluster import KMeans, SpectralClustering
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances_chunked
 from threadpoolctl import threadpool_limits
 
 from imsat.metrics import neighbor_agreement, neighbor_information
@@ -190,7 +190,7 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
         return None
     # Copies of a point would say of all clusters that they are right.
     distances, among = neighbors(
-        points[first], most_of_distinct(AGREEING, len(first), k))
+        points[first], most_of_distinct(AGREEING, len(first)))
     nearest = first[among][inverse]
     ours, surety = judge(logits.argmax(axis=1), nearest), surety_of(logits)
     # Threads of OpenMP would hang in what forks this process later.
@@ -200,11 +200,12 @@ def compare(x: Any, logits: numpy.ndarray) -> Compared | None:
         found = {'K-means': by_kmeans(points, k)}
         if k <= min(GRAPHED, len(first) - 1):
             found['spectral clustering'] = by_graph(among, k)[inverse]
-    kmeans, *others = (
-        Compared(method, labels, judge(labels, nearest), ours, chosen, points,
-                 nearest, surety, are_whole(
-                     points[first], labels[first], among, distances[:, -1]))
-        for method, labels in found.items())
+        kmeans, *others = [
+            Compared(method, labels, judge(labels, nearest), ours, chosen,
+                     points, nearest, surety, are_whole(
+                         points[first], labels[first], among,
+                         distances[:, -1]))
+            for method, labels in found.items()]
     if not others:
         return kmeans
     spectral, = others
@@ -234,10 +235,12 @@ def are_whole(points, labels, nearest, sigma):
     """
     if (labels[nearest] != labels[:, None]).any():
         return False
-    far = numpy.quantile(sigma, NEARER)
-    return all(pairwise_distances_argmin_min(
-        points[labels == one], points[labels != one])[1].min() > far
-        for one in numpy.unique(labels)[1:])
+
+    def nearest_of_others(distances, start):
+        own = labels[start:start + len(distances), None]
+        return numpy.where(labels == own, numpy.inf, distances).min(axis=1)
+    return min(part.min() for part in pairwise_distances_chunked(
+        points, reduce_func=nearest_of_others)) > numpy.quantile(sigma, NEARER)
 
 
 def by_kmeans(points, k):

@@ -26,7 +26,7 @@ from imsat.losses.objectives import (
     HashingObjective, Objective, is_shared)
 from imsat.losses.regularizers import VAT, RegularizerParameters
 from imsat.neighbors import (
-    ALIKE, METHODS, distinct, is_sampled, most_of_distinct, neighbor_distance,
+    ALIKE, METHODS, distinct, have_copies, is_sampled, neighbor_distance,
     neighbors, without_copies)
 from imsat.on_disk import from_map
 from imsat.parameters import (
@@ -548,9 +548,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             distances, indices = neighbors(
                 X, min(max(k, t), n - 1), self._cache, bar.update,
                 self.neighbor_search)
-        return distances[:, t - 1] if t else None, without_copies(
-            X, distances, indices, self._n_groups, self._cache,
-            self.neighbor_search)
+        if have_copies(distances):
+            with self._bar(n, 'neighbours that are no copies') as bar:
+                indices = without_copies(X, indices, self._cache, bar.update,
+                                         self.neighbor_search)
+        return distances[:, t - 1] if t else None, indices
 
     def _t(self, X):
         """t of sigma_t(x); 0 where nothing asks for it."""
@@ -597,7 +599,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         m = len(first)
         if m == 1:
             raise InputError(ALIKE)
-        t = most_of_distinct(t, m, self._n_groups)
+        t = max(1, min(t, m // (2 * self._n_groups)))
         return neighbor_distance(
             x[first], t, self._cache, method=self.neighbor_search)[inverse]
 

@@ -8,8 +8,7 @@ import matplotlib.font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-OWN = 'DejaVu Sans'
-# Up to which letter it has nearly all.
+# Up to which letter its own font has nearly all.
 LAST = 0x4ff
 # Fonts with many more, of Linux, Windows and macOS.
 OTHERS = ('Noto Sans CJK JP', 'Noto Sans CJK SC', 'Source Han Sans',
@@ -31,7 +30,7 @@ def other_letters(figure: Figure) -> Iterator[None]:
     none does."""
     for text in figure.findobj(Text):
         if any(ord(letter) > LAST for letter in text.get_text()):
-            text.set_fontfamily([OWN, *_installed()])
+            text.set_fontfamily([*text.get_fontfamily(), *_installed()])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         yield

@@ -1,6 +1,9 @@
 """Neighbours of tables with equal rows: surveys, counts, yes and no."""
+import sys
+
 import numpy
 import pytest
+import threadpoolctl
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
@@ -8,7 +11,8 @@ from sklearn.metrics import adjusted_rand_score
 import imsat
 from imsat.estimators import comparison
 from imsat.estimators.cluster_numbers import criteria_of
-from imsat.neighbors import distinct, neighbors, without_copies
+from imsat.neighbors import (
+    distinct, have_copies, neighbors, without_copies)
 
 RNG = numpy.random.default_rng(0)
 FLAGS = RNG.choice(2, 1500, p=[.6, .4])
@@ -33,23 +37,67 @@ def test_neighbours_are_no_copies(kind):
     assert all(i == min(numpy.flatnonzero((x == x[i]).all(axis=1)))
                for i in first)
 
-    nearest = without_copies(kind(x), *neighbors(x, 3))
+    distances, indices = neighbors(x, 3)
+    assert have_copies(distances)
+    nearest = without_copies(kind(x), indices)
     assert nearest.shape == (80, 3) and set(nearest.ravel()) <= set(first)
     for point, own in zip(x, nearest):
         distances = numpy.sort(cdist([point], rows)[0])[1:4]
         numpy.testing.assert_allclose(
             numpy.linalg.norm(x[own] - point, axis=1), distances, 1e-6)
-    # Half of what each of three groups has, at most.
-    assert without_copies(kind(x), *neighbors(x, 3), groups=3).shape == (
-        80, len(rows) // 6)
+    # Half of them, at most.
+    assert without_copies(kind(x), neighbors(x, 9)[1]).shape == (
+        80, len(rows) // 2)
 
 
-def test_where_there_are_none_neighbours_are_as_they_were():
-    x = RNG.normal(size=(30, 2))
-    distances, indices = neighbors(x, 3)
-    assert without_copies(x, distances, indices) is indices
+@pytest.mark.parametrize('kind', [numpy.asarray, sparse.csr_array])
+def test_of_a_few_copies_few_are_searched_again(monkeypatch, kind):
+    x = RNG.normal(size=(900, 2))
+    assert not have_copies(neighbors(x, 4)[0])
+    x[[7, 400, 899]] = x[30]
+    indices = neighbors(x, 4)[1]
+    # Without another search of all.
+    monkeypatch.setattr(sys.modules['imsat.neighbors'], 'neighbors', None)
+    nearest = without_copies(kind(x), indices)
+    first, inverse = distinct(x)
+    expected = cdist(x[first], x[first]) + 99 * numpy.eye(897)
+    numpy.testing.assert_array_equal(
+        nearest, first[expected.argsort(axis=1)[:, :4]][inverse])
+
+
+def test_equal_points_have_no_others():
+    x = numpy.ones((30, 2))
     with pytest.raises(imsat.InputError, match='all points are the same'):
-        without_copies(0 * x, *neighbors(0 * x, 3))
+        without_copies(x, neighbors(x, 3)[1])
+
+
+def test_no_thread_is_left_that_a_fork_waits_for(monkeypatch):
+    threads = []
+    measure = comparison.are_whole
+
+    def look(*args):
+        threads.append([pool['num_threads'] for pool in
+                        threadpoolctl.threadpool_info()
+                        if pool['user_api'] == 'openmp'])
+        return measure(*args)
+    monkeypatch.setattr(comparison, 'are_whole', look)
+    with threadpoolctl.threadpool_limits(2, 'openmp'):
+        comparison.compare(YES_NO, logits_of(FLAGS))
+    assert len(threads) == 2 and all(set(each) == {1} for each in threads)
+
+
+@pytest.mark.parametrize('kind', [numpy.asarray, sparse.csr_array])
+def test_what_is_whole(kind):
+    x = numpy.concatenate([RNG.uniform(0, 1, (60, 2)),
+                           RNG.uniform(0, 1, (60, 2)) + [4, 0]])
+    distances, nearest = neighbors(x, 5)
+    halves, other = numpy.repeat([0, 1], 60), numpy.repeat([0, 1], (30, 90))
+    for labels, expected in (halves, True), (other, False), (0 * halves, True):
+        assert comparison.are_whole(
+            kind(x), labels, nearest, distances[:, -1]) == expected
+    # As far from each other as most points are from their neighbours.
+    assert not comparison.are_whole(kind(x), halves, nearest,
+                                    numpy.full(120, 4.))
 
 
 def test_copies_do_not_say_that_clusters_are_right():

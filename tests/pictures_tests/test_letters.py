@@ -1,9 +1,18 @@
 import warnings
 
+import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
 from imsat.pictures import contingency, letters
+
+
+def test_a_font_of_ones_own(tmp_path):
+    # Matplotlib's own font lacks this letter, another that it has does not.
+    with warnings.catch_warnings(), matplotlib.rc_context(
+            {'font.family': ['DejaVu Sans', 'STIXGeneral']}):
+        warnings.simplefilter('error')
+        contingency(tmp_path / 'a.png', ['a', '\u1d81'], [0, 1], 2)
 
 
 def test_letters_that_no_font_has(tmp_path):

@@ -345,6 +345,22 @@ def test_a_network_that_is_too_new(tmp_path):
         ONNXFeatures(tmp_path / 'network.onnx')
 
 
+def test_by_the_brightest_of_a_batch(tmp_path):
+    """As dynamic quantization does it."""
+    path = write(tmp_path / 'network.onnx', [
+        helper.make_node('ReduceMax', ['x'], ['most'], keepdims=0),
+        helper.make_node('Div', ['x', 'most'], ['z']),
+        helper.make_node('GlobalAveragePool', ['z'], ['y'])],
+        ('N', 3, 6, 4))
+    images = IMAGES // 2
+    images[0, 0, 0] = 255
+    with pytest.warns(UserWarning, match='depends on the others of its'):
+        y = ONNXFeatures(path, preset='unit')(images)
+    numpy.testing.assert_allclose(
+        y, images.mean(axis=(1, 2)) / images.max(axis=(1, 2, 3))[:, None],
+        rtol=1e-4)
+
+
 @pytest.mark.parametrize('batch', ['N', 3])
 def test_an_image_does_not_depend_on_others(tmp_path, batch):
     """Less the mean of the batch, as batch normalization in training."""
