@@ -747,7 +747,8 @@ class Hasher:
             return None
         # Points may have several, and nothing asks which.
         try:
-            return numpy.zeros(y.shape[0] if hasattr(y, 'shape') else len(y))
+            return numpy.zeros(y.shape[0] if hasattr(y, 'shape') else len(
+                y if hasattr(y, '__len__') else numpy.asarray(y)))
         except (TypeError, IndexError):
             raise InputError(f'y is {shown(y)}; give labels of the points, '
                              f'or None') from None
