@@ -329,7 +329,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         X is float32, centred and scaled, dense unless the tags say otherwise.
         """
         X, eps = self._validated_and_steps(X, ensure_min_samples=2)
-        y = self._numbered(y)
+        y = self._read_labels(y)
         self.check(X, y)
         self.warnings_, self._was_stopped = [], False
         self.center_, self.deviation_, self.spread_, notes = \
@@ -340,8 +340,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             self._warn_of_points(note)
         return centred(X, self.center_, self.deviation_), y
 
-    def _numbered(self, y):
-        """Labels as numbers; None for none."""
+    def _read_labels(self, y):
+        """Labels as numbers, where they are looked at; None for none."""
         return None if y is None else classes_of(y)[1]
 
     @property
@@ -742,7 +742,7 @@ class Hasher:
         model: Any = self
         return code_width(model._n_fitted)
 
-    def _numbered(self, y):
+    def _read_labels(self, y):
         if y is None:
             return None
         # Points may have several, and nothing asks which.

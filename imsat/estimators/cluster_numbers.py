@@ -116,13 +116,16 @@ class ClusterNumbers:
         return float((first - second) / first) if first > 0 else 0.
 
     @property
+    def _has_learnt(self):
+        return bool(max(self.means) > NOTHING)
+
+    @property
     def is_sure(self) -> bool:
         """Whether each restart of the best has more than all others, if any
         has learnt something."""
-        if max(self.means) <= NOTHING:
-            return False
         best = self.n_clusters.index(self.best)
-        return bool(min(self.values[best][self.criterion]) > max(
+        least = min(self.values[best][self.criterion])
+        return self._has_learnt and bool(least > max(
             max(value[self.criterion])
             for i, value in enumerate(self.values) if i != best))
 
@@ -132,7 +135,7 @@ class ClusterNumbers:
                 f'{max(self.means):.3f} on average of {n} seeds, and '
                 f'{second} clusters have {self.margin:.1%} less; ' + (
                     'not sure, as nothing was learnt: train longer'
-                    if max(self.means) <= NOTHING else
+                    if not self._has_learnt else
                     'sure, as each seed has more than all of other numbers'
                     if self.is_sure else
                     'not sure, as seeds of other numbers have as much'))

@@ -98,8 +98,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     def _take_mu_and_prior(self, goes_on):
         self.mu_, prior = self._mu_and_prior(goes_on)
-        self.prior_ = None if prior is None else numpy.asarray(
-            prior, numpy.float64)
+        self.prior_ = _as_array(prior)
         self._chosen = tuple(name for name, given in (
             ('mu', self.mu != AUTO), ('prior', self.prior is not None))
             if not given)
@@ -241,9 +240,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _check_chunk(self, X):
         check_parameters(self)
         self._take_mu_and_prior(True)
-        # One that was chosen was of all data.
-        self.prior_ = None if self.prior is None else numpy.asarray(
-            self.prior, numpy.float64)
+        self.prior_ = _as_array(self.prior)  # a chosen one was of all data
         return super()._check_chunk(X)
 
     def _keep(self, logits):
@@ -367,6 +364,10 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         if labels is None:
             return {}
         return {'accuracy': clustering_accuracy(labels, logits.argmax(axis=1))}
+
+
+def _as_array(prior):
+    return None if prior is None else numpy.asarray(prior, numpy.float64)
 
 
 def _worth(criterion, fitted, compared):

@@ -538,7 +538,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
 
     def _neighbors(self, X, k):
         """sigma_t(x), None where :meth:`_t` is 0, and the indices of at least
-        k neighbours that are no copies, or of all; None for both if k is 0.
+        k neighbours, without copies; None for both if k is 0.
         """
         n = X.shape[0]
         if not k:
