@@ -753,7 +753,7 @@ class Hasher:
             raise InputError(f'y is {shown(y)}; give labels of the points, '
                              f'or None') from None
 
-    def _count_codes(self, logits):
+    def _count_codes(self, logits, *how):
         """What is logged of the logits of all data, shape (N, M).
 
         Of NaN there are no codes; the training that gives it ends elsewhere.
@@ -762,7 +762,7 @@ class Hasher:
         diverged = any(numpy.isnan(block).any()
                        for _, block in blocks_of(logits))
         return {'distinct_codes': 0 if diverged else count_distinct(
-            model._codes(logits))}
+            model._codes(logits, *how))}
 
 
 @documented

@@ -5,15 +5,18 @@ from typing import Any, ClassVar
 import numpy
 from typing_extensions import Self
 
+from imsat.errors import InputError
 from imsat.estimators.base import Hasher, all_or_nothing
 from imsat.estimators.imsat import IMSATEstimator
 from imsat.functions.mutual_information import heads
 from imsat.functions.probabilities import bit_log_softmax, log_softmax
 from imsat.hints import Labels, Points
+from imsat.links.encoder import Encoder
 from imsat.losses.objectives import HashingObjective, Objective
 from imsat.on_disk import blocks_of
 from imsat.parameters import again, documented
 from imsat.retrieval.codes import codes_of, head_codes_of
+from imsat.storage import AnyPath
 from imsat.training.evaluation import (
     information_of, predict_logits, softmax)
 
@@ -31,6 +34,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
             (N, ceil(D / 8)), uint8, see :func:`imsat.retrieval.pack_bits`;
             or M values each, shape (N, M), see
             :func:`imsat.retrieval.head_codes_of`.
+        sizes_ (tuple of int or None): V_1, ..., V_M; None of bits.
 
     Example:
         >>> x = numpy.random.default_rng(0).normal(size=(200, 4))
@@ -55,32 +59,68 @@ class IMSATHasher(Hasher, IMSATEstimator):
         super().fit(X, y, sample_weight=sample_weight)
         self._keep(self.restarts_[self.best_restart_].logits)
         self._warn_of_constant(
-            self.codes_, self.n_bits if self._sizes is None else None)
+            self.codes_, self.n_bits if self.sizes_ is None else None)
         return self
 
+    @classmethod
+    def load(cls, path: AnyPath) -> Self:
+        self = super().load(path)
+        self.sizes_ = self._sizes
+        return self
+
+    @classmethod
+    def from_encoder(cls, encoder: Encoder, **arguments: Any) -> Self:
+        self = super().from_encoder(encoder, **arguments)
+        self.sizes_ = self._sizes
+        return self
+
+    def _check_data(self, X, y=None):
+        checked = super()._check_data(X, y)
+        self.sizes_ = self._sizes
+        return checked
+
+    def _check_chunk(self, X):
+        X = super()._check_chunk(X)
+        self._check_sizes()
+        return X
+
     def _keep(self, logits):
-        self.codes_ = self._codes(logits)
+        self.codes_ = self._codes(logits, self.sizes_)
+
+    def _fitted_arrays(self):
+        self._check_sizes()
+        return super()._fitted_arrays()
+
+    def _check_sizes(self):
+        """InputError where the objective takes the fitted outputs for others.
+        """
+        if self.sizes_ != self._sizes:
+            raise InputError(
+                f"what is fitted can't be used: its outputs are "
+                f'{_outputs(self.sizes_)}, and those of objective '
+                f'{_outputs(self._sizes)}; set the parameters to what they '
+                f'were in fit, or fit again')
 
     def transform(self, X: Points) -> numpy.ndarray:
         """Codes of the points of X, as ``codes_``."""
-        return self._codes(self._logits(X))
+        return self._codes(self._logits(X), self.sizes_)
 
     def predict_proba(self, X: Points) -> numpy.ndarray:
         """p(Y_d = 1|x), shape (N, D), float64; of M outputs the
         probabilities of all their values, shape (N, V_1 + ... + V_M)."""
         logits = self._logits(X)
-        if self._sizes is None:
+        if self.sizes_ is None:
             return 1 / (1 + numpy.exp(-logits.astype(numpy.float64)))
         return numpy.concatenate(
-            [softmax(logits[:, head]) for head in heads(self._sizes)], axis=1)
+            [softmax(logits[:, head]) for head in heads(self.sizes_)], axis=1)
 
     def predict_log_proba(self, X: Points) -> numpy.ndarray:
         """The logarithms of :meth:`predict_proba`, finite however small p."""
         logits = self._logits(X).astype(numpy.float64)
-        if self._sizes is None:
+        if self.sizes_ is None:
             return bit_log_softmax(logits)[0]
         return numpy.concatenate(
-            [log_softmax(logits[:, head]) for head in heads(self._sizes)],
+            [log_softmax(logits[:, head]) for head in heads(self.sizes_)],
             axis=1)
 
     def score(self, X: Points, y: Labels = None,
@@ -88,6 +128,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
         X = self._check_new(X)
+        self._check_sizes()
         information = information_of(
             self.make_objective(), predict_logits(self.encoder_, X),
             self._check_weight(sample_weight, X.shape[0]))
@@ -97,10 +138,10 @@ class IMSATHasher(Hasher, IMSATEstimator):
 
     @property
     def _sizes(self):
-        return self.make_objective().sizes
+        sizes = self.make_objective().sizes
+        return None if sizes is None else tuple(sizes)  # a list of a file
 
-    def _codes(self, logits):
-        sizes = self._sizes
+    def _codes(self, logits, sizes):
         return numpy.concatenate([
             codes_of(block) if sizes is None else head_codes_of(block, sizes)
             for _, block in blocks_of(logits)])
@@ -116,9 +157,13 @@ class IMSATHasher(Hasher, IMSATEstimator):
 
     @property
     def _n_features_out(self):
-        if self._sizes is None:
+        if self.sizes_ is None:
             return super()._n_features_out
-        return len(self._sizes)
+        return len(self.sizes_)
 
     def _summarize(self, logits, labels):
-        return self._count_codes(logits)
+        return self._count_codes(logits, self._sizes)
+
+
+def _outputs(sizes):
+    return 'bits' if sizes is None else f'of {list(sizes)} values'

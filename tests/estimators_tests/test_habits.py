@@ -103,6 +103,40 @@ def test_what_is_fitted_counts(model, changes):
     assert score is None or model.score(X) == score
 
 
+@pytest.mark.parametrize('again', [
+    lambda model, path: model,
+    lambda model, path: pickle.loads(pickle.dumps(model)),
+    lambda model, path: model.save(path) or IMSATHasher.load(path),
+    lambda model, path: IMSATHasher.from_encoder(
+        model.encoder_, objective=model.objective)],
+    ids=['fitted', 'pickled', 'loaded', 'of its encoder'])
+@pytest.mark.parametrize('sizes,others', [
+    (None, (2, 3)), ((2, 3), None), ((2, 3), (3, 2))])
+def test_outputs_that_are_fitted_count(again, sizes, others, tmp_path):
+    objective, other = (
+        sizes and imsat.CodeObjective(sizes) for sizes in (sizes, others))
+    path = tmp_path / 'model.npz'
+    model = again(IMSATHasher(5, objective=objective, **SMALL).fit(X), path)
+
+    def answers():
+        return [model.transform(X), model.predict_proba(X),
+                model.predict_log_proba(X), model.get_feature_names_out()]
+    before, score = answers(), model.score(X)
+    model.set_params(objective=other)
+    for now, then in zip(answers(), before, strict=True):
+        numpy.testing.assert_array_equal(now, then)
+    path.unlink(missing_ok=True)
+    for use in (lambda: model.score(X), lambda: model.save(path),
+                lambda: model.partial_fit(X)):
+        with pytest.raises(InputError, match='outputs are .*; set the param'):
+            use()
+    assert not path.exists()
+    assert model.set_params(objective=objective).score(X) == score
+    again = model.set_params(objective=other).fit(X)
+    numpy.testing.assert_array_equal(again.transform(X), again.codes_)
+    assert again.transform(X).shape != before[0].shape or sizes and others
+
+
 def test_how_long_a_loaded_one_was_trained(tmp_path):
     model = IMSATClustering(3, **SMALL)
     with pytest.raises(NotFittedError):
