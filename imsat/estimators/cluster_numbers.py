@@ -11,8 +11,8 @@ from sklearn.base import clone
 
 from imsat.errors import ArgumentError
 from imsat.estimators.clustering import IMSATClustering
+from imsat.estimators.selection import pairwise_agreement
 from imsat.hints import Points
-from imsat.metrics import adjusted_rand
 from imsat.neighbors import have_copies, neighbors, without_copies
 from imsat.parameters import (
     Choice, OneOf, argument_error, check_parameters, checked, is_whole, shown)
@@ -33,7 +33,7 @@ def criteria(logits: Sequence[numpy.ndarray],
     ``'neighbors'`` how much more often nearest neighbours are in one cluster
     than any two points, a share of what is possible (Scott's pi);
     ``'information x neighbors'`` the product of both; and ``'stability'`` how
-    far the other restarts agree, the mean ARI.
+    far the other restarts agree, the mean ARI, 0 of one cluster for all.
 
     Args:
         logits (list of array): Of each restart, shape (N, K).
@@ -47,9 +47,7 @@ def criteria(logits: Sequence[numpy.ndarray],
     shares = numpy.array([information(softmax(y)) ** 2 / math.log(k)
                           for y in logits])
     shared = numpy.array([agreement(own, nearest, k) for own in labels])
-    stability = numpy.array([numpy.mean([
-        adjusted_rand(own, other) for j, other in enumerate(labels)
-        if j != i]) for i, own in enumerate(labels)])
+    stability = pairwise_agreement(labels).sum(axis=1) / (len(labels) - 1)
     return dict(zip(CRITERIA, (shares * shared, shares, shared, stability)))
 
 
@@ -116,15 +114,22 @@ class ClusterNumbers:
         return float((first - second) / first) if first > 0 else 0.
 
     @property
+    def _of_best(self):
+        return self.values[self.n_clusters.index(self.best)]
+
+    @property
     def _has_learnt(self):
-        return bool(max(self.means) > NOTHING)
+        # Seeds may agree on clusters by accident, which tell nothing.
+        return all(self._of_best[name].mean() > NOTHING
+                   for name in {self.criterion, DEFAULT}
+                   if name in self._of_best)
 
     @property
     def is_sure(self) -> bool:
-        """Whether each restart of the best has more than all others, if any
-        has learnt something."""
+        """Whether each restart of the best has more than all others, if these
+        have learnt something."""
         best = self.n_clusters.index(self.best)
-        least = min(self.values[best][self.criterion])
+        least = min(self._of_best[self.criterion])
         return self._has_learnt and bool(least > max(
             max(value[self.criterion])
             for i, value in enumerate(self.values) if i != best))

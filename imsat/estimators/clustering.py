@@ -110,6 +110,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         self._take_mu_and_prior(
             self.warm_start and hasattr(self, 'encoder_'))
         self._compared = None
+        self.__dict__.pop('select_', None)
         super().fit(X, y, sample_weight=sample_weight)
         compared = self._compared
         del self._compared

@@ -161,7 +161,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             sample_weight (array): Of the points, shape (N,), at least 0:
                 batches are drawn by it, and p(y) and R of all data are means
                 with these weights, so that a whole number is as so many
-                copies.  Neighbours, centre and scale are those of the rows.
+                copies.  Neighbours, centre and scale are those of the rows,
+                and so is how alike the clusters of restarts are.
         """
         before = self._fitted_network() if self.warm_start else None
         names = getattr(self, 'feature_names_in_', None)

@@ -6,11 +6,12 @@ import functools
 import itertools
 from typing import Any
 
+import chainer
 import numpy
 from scipy.optimize import linear_sum_assignment
 
 from imsat.estimators.base import Restarts
-from imsat.links import Ensemble
+from imsat.links.ensemble import Ensemble, mean_logits
 from imsat.metrics import adjusted_rand
 from imsat.on_disk import blocks_of, joined
 from imsat.randomness import restart_seeds
@@ -52,9 +53,15 @@ class All(Restarts):
         best = most_alike(restarts)
         if model.select != 'consensus':
             return {**self.fitted[best], 'best_restart_': best}
-        together, reference = [*range(len(restarts))], best
-        if self.is_stopped:  # the best alone, in as many networks
-            together, reference = [best] * self.n, 0
+        together = [i for i, restart in enumerate(restarts)
+                    if _n_used(_clusters(restart)) > 1]
+        if 0 < len(together) < len(restarts):
+            model._warn(f'{len(restarts) - len(together)} of {len(restarts)} '
+                        f'restarts have one cluster for all points, and are '
+                        f'left out')
+        if self.is_stopped or len(together) < 2:
+            together = [best] * self.n  # alone, in as many networks
+        reference = together.index(best)
         # Copies, whose outputs change places.
         network, restart = join(
             [self.fitted[i]['encoder_'].copy('copy') for i in together],
@@ -183,26 +190,38 @@ def rounds(n, epochs):
 
 def most_alike(restarts):
     """Which run's clusters are most like the others': their mean ARI, which
-    becomes a term of each.  Of two it is the one with the better objective.
+    becomes a term of each; -1 of one cluster for all, which tells nothing.
+    Of two it is the one with the better objective.
     """
-    small = numpy.min_scalar_type(restarts[0].logits.shape[1])
-    agreement = pairwise_agreement([
-        restart.logits.argmax(axis=1).astype(small) for restart in restarts])
-    for restart, values in zip(restarts, agreement):
-        mean = values.sum() / max(1, len(values) - 1)
-        restart.terms['majority'] = float(mean)
+    clusterings = [_clusters(restart) for restart in restarts]
+    for restart, clusters, values in zip(
+            restarts, clusterings, pairwise_agreement(clusterings)):
+        restart.terms['majority'] = -1. if _n_used(clusters) == 1 else \
+            float(values.sum() / max(1, len(values) - 1))
     return max(range(len(restarts)), key=lambda i: (
         restarts[i].terms['majority'], -restarts[i].objective))
 
 
 def pairwise_agreement(clusterings):
     """The ARI of each two of R clusterings, arrays of shape (N,): an array of
-    shape (R, R), 0 on the diagonal."""
+    shape (R, R), 0 on the diagonal, and of two of one cluster each, which
+    agree by having learnt nothing."""
     agreement = numpy.zeros((len(clusterings),) * 2)
-    for i, j in itertools.combinations(range(len(clusterings)), 2):
+    several = [i for i, clusters in enumerate(clusterings)
+               if _n_used(clusters) > 1]
+    for i, j in itertools.combinations(several, 2):
         agreement[i, j] = agreement[j, i] = adjusted_rand(
             clusterings[i], clusterings[j])
     return agreement
+
+
+def _clusters(restart):
+    logits = restart.logits
+    return logits.argmax(axis=1).astype(numpy.min_scalar_type(logits.shape[1]))
+
+
+def _n_used(clusters):
+    return len(numpy.unique(clusters))
 
 
 def mean_of(tables, reference, weight=None):
@@ -244,14 +263,19 @@ def join(networks, restarts, reference, objective, weight=None):
     """
     def probabilities(restart):  # of many points on disk, some at a time
         return (softmax(block) for _, block in blocks_of(restart.logits))
-    means, orders = mean_of(
+    _, orders = mean_of(
         [functools.partial(probabilities, restart) for restart in restarts],
         reference, weight)
     for network, order in zip(networks, orders):
         reorder(network.last, order)
     like = restarts[reference]
-    logits = joined((numpy.log(p.clip(1e-30)).astype(numpy.float32)
-                     for p in means), len(like.logits))
+    with chainer.no_backprop_mode():
+        logits = joined((
+            mean_logits([y.take(order, axis=1) for y, order
+                         in zip(blocks, orders)]).array
+            for blocks in zip(*(
+                (block for _, block in blocks_of(restart.logits))
+                for restart in restarts))), len(like.logits))
     information = information_of(objective, logits, weight)
     # R of the mean is at most the mean of R, as the KL is convex.
     sat = float(numpy.mean([restart.terms['sat'] for restart in restarts]))

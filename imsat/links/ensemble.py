@@ -24,7 +24,17 @@ class Ensemble(chainer.ChainList):
         array([[0.5, 0.5]], dtype=float32)
     """
 
+    def __init__(self, *links: chainer.Link) -> None:
+        super().__init__(*links)
+        self.to_device(links[0].device)  # a list of links has the CPU's
+
     def forward(self, x: VariableOrArray) -> chainer.Variable:
         """Logarithms of the mean probabilities, shape (B, M)."""
-        logs = F.stack([F.log_softmax(link(x)) for link in self])
-        return F.logsumexp(logs, axis=0) - math.log(len(self))
+        return mean_logits([link(x) for link in self])
+
+
+def mean_logits(logits):
+    """Logarithms of the mean probabilities of some logits, each of shape
+    (B, M), a Variable."""
+    logs = F.stack([F.log_softmax(y) for y in logits])
+    return F.logsumexp(logs, axis=0) - math.log(len(logits))

@@ -48,6 +48,16 @@ def test_a_single_cluster_that_is_used_says_nothing():
     found = criteria([numpy.tile([5., 0.], (9, 1))] * 2, numpy.zeros(
         (9, 1), int))
     assert found['neighbors'].tolist() == found[BOTH].tolist() == [0, 0]
+    assert found['stability'].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('told,is_sure', [(0., False), (.5, True)])
+def test_seeds_may_agree_on_what_tells_nothing(told, is_sure):
+    tried = ClusterNumbers([2, 3], [
+        {'stability': numpy.array([value] * 2), BOTH: numpy.array([told] * 2)}
+        for value in (.9, .2)], 'stability')
+    assert tried.best == 2 and tried.is_sure == is_sure
+    assert ('nothing was learnt' in str(tried)) != is_sure
 
 
 def test_blobs(tmp_path):

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import imsat
 from imsat import IMSATClustering, InputError
-from imsat.estimators import clustering
+from imsat.estimators import base, clustering, selection
 from imsat.estimators.selection import mean_of, rounds
 
 X, Y = make_blobs(200, centers=[[0, 0], [3, 0], [0, 3], [3, 3]],
@@ -127,6 +127,77 @@ def test_consensus(tmp_path):
     loaded = IMSATClustering.load(tmp_path / 'model.npz')
     numpy.testing.assert_array_equal(loaded.predict_proba(X[:9] + .1),
                                      model.predict_proba(X[:9] + .1))
+
+
+def runs(model, *clusterings):
+    """Chooses among runs, from a clustering and an objective of each."""
+    chosen = selection.All(model, len(clusterings), 0)
+    model.restarts_ = []
+    for i, (clusters, objective) in enumerate(clusterings):
+        # The points are the logits.
+        logits = 5 * numpy.eye(3, dtype='f')[clusters]
+        network = imsat.Encoder(3, 3, ())
+        network.l1.W.array[...] = numpy.eye(3)
+        chosen.add(base.Restart(
+            i, objective, seconds=1., logits=logits, terms={'sat': 0.}),
+            encoder_=network)
+    chosen.choose()
+    return model
+
+
+TRUE, NEAR, ONE = [0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 1], [0] * 6
+
+
+@pytest.mark.parametrize('clusterings,best', [
+    ([(TRUE, 0.), (NEAR, 1.), (ONE, -1.), (ONE, -2.), (ONE, -3.)], 0),
+    # What agrees less than chance has, has learnt more than nothing.
+    ([([0, 1, 0, 1, 0, 1], 0.), ([0, 0, 1, 1, 0, 0], 1.), (ONE, -1.)], 0),
+    ([(ONE, -1.), (TRUE, 0.)], 1), ([(ONE, 0.), (ONE, -1.)], 1)])
+def test_one_cluster_for_all_agrees_with_nothing(clusterings, best):
+    model = runs(IMSATClustering(3, select='majority'), *clusterings)
+    assert model.best_restart_ == best
+    for restart, (clusters, _) in zip(model.restarts_, clusterings):
+        assert (restart.terms['majority'] == -1) == (clusters is ONE)
+
+
+def test_one_cluster_for_all_is_not_joined():
+    def joined(*clusterings):
+        model = IMSATClustering(3, select='consensus')
+        model.warnings_ = []
+        return runs(model, *clusterings)
+    model = joined((ONE, -1.), (TRUE, 0.), (ONE, -1.), (NEAR, 1.))
+    expected = joined((TRUE, 0.), (NEAR, 1.))
+    numpy.testing.assert_array_equal(
+        model.restarts_[-1].logits, expected.restarts_[-1].logits)
+    assert model.restarts_[-1].logits.argmax(axis=1).tolist()[:5] == TRUE[:5]
+    assert model.warnings_ == [
+        '2 of 4 restarts have one cluster for all points, and are left out']
+    assert len(model.encoder_) == 2 and not expected.warnings_
+    alone = joined((ONE, -1.), (TRUE, 0.), (ONE, -2.))
+    assert alone.restarts_[-1].logits.argmax(axis=1).tolist() == TRUE
+    assert len(alone.encoder_) == 3  # a file of one would be no ensemble's
+    assert alone.warnings_
+
+
+def test_near_ties_of_joined_runs_are_as_predicted():
+    rng = numpy.random.default_rng(0)
+    x = numpy.concatenate([rng.normal(middle, size=(60, 2)) for middle in (
+        [-9, -9], [-9, 9], [9, -9], [9, 9])])
+    # Two cut one way each, so that half of the points are as much of both.
+    model = IMSATClustering(
+        2, hidden=(40,), epochs=150, learning_rate=.01, n_init=2, mu=4.,
+        select='consensus', random_state=0)
+    numpy.testing.assert_array_equal(model.fit_predict(x), model.predict(x))
+    p = model.predict_proba(x)
+    assert (abs(p[:, 0] - .5) < 1e-3).any()
+    numpy.testing.assert_array_equal(model.transform(x),
+                                     model.restarts_[-1].logits)
+
+
+def test_a_second_fit_forgets_what_chose_in_the_first():
+    model = fit()
+    model.select_ = 'agreement'  # of a second start
+    assert not hasattr(model.fit(X), 'select_')
 
 
 def test_a_single_run_is_what_it_is():
