@@ -17,7 +17,7 @@ import threadpoolctl
 from chainer import serializers
 from sklearn.base import (
     BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin,
-    TransformerMixin)
+    TransformerMixin, clone)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     check_array, check_is_fitted, validate_data)
@@ -126,6 +126,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     _accept_sparse: ClassVar[bool | str] = False
     # Whether points that are memory-mapped are read by batches.
     _accept_on_disk: ClassVar[bool] = False
+    # Arguments of which a file says what they came to, for what goes on.
+    _settled: ClassVar[tuple[str, ...]] = ()
 
     random_state: Any = parameter(
         None, Seed(), 'of every random number; a whole number is the first '
@@ -181,6 +183,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         arrays = self._fitted_arrays()
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
+        if self._settled and all(
+                hasattr(self, f'{name}_') for name in self._settled):
+            arrays['settled'] = json.dumps(
+                {name: getattr(self, f'{name}_') for name in self._settled},
+                default=to_json)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=to_json),
@@ -221,6 +228,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
         self = cls._from_arguments(arrays.pop('arguments', None), path)
+        self._take_settled(arrays.pop('settled', None), path)
         # Of an encoder that was trained elsewhere it is NaN.
         self.objective_ = float(_number(arrays, 'objective', 'f', path))
         d = self.n_features_in_ = int(_number(
@@ -263,7 +271,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     @classmethod
     def _from_arguments(cls, text, path):
         """The estimator of the arguments that a file has as JSON."""
-        try:
+        with _of_arguments(path):
             arguments = from_json(json.loads(str(text)))
             # How to run, where to write above all, is the caller's alone.
             unknown = sorted(arguments.keys() - {
@@ -273,11 +281,25 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
                 raise InputError(f'{unknown[0]} is none of {cls.__name__}')
             self = cls(**arguments)
             check_parameters(self)
-        except (ValueError, TypeError, KeyError, AttributeError,
-                RecursionError) as e:
-            raise InputError(f"{path} can't be used: of its arguments {e}; "
-                             f'save it again') from e
         return self
+
+    def _take_settled(self, text, path):
+        """Sets what arguments came to in fit, which a file has as JSON, but
+        for those of before."""
+        if text is None:
+            return
+        with _of_arguments(path):
+            settled = json.loads(str(text))
+            if settled.keys() != set(self._settled) \
+                    or AUTO in settled.values():
+                raise InputError(f'{shown(settled)} is not what they came to')
+            self._check_settled(clone(self).set_params(**settled))
+        for name, value in settled.items():
+            setattr(self, f'{name}_', value)
+
+    def _check_settled(self, asked):
+        """InputError where an estimator can't be asked for what it has."""
+        check_parameters(asked)
 
     def __getstate__(self):
         """For pickle and copies: without the logits of all data, and the
@@ -504,6 +526,17 @@ def _kind_of_first(X):
         return numpy.asarray(X[:1]).dtype.kind
     except ValueError:  # said by scikit-learn
         return 'O'
+
+
+@contextlib.contextmanager
+def _of_arguments(path):
+    """Says of what goes wrong in a block that it is a file's arguments."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError,
+            RecursionError) as e:
+        raise InputError(f"{path} can't be used: of its arguments {e}; save "
+                         f'it again') from e
 
 
 def _number(arrays, name, kinds, path):

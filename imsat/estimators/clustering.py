@@ -22,8 +22,7 @@ from imsat.parameters import (
     AUTO, Auto, Choice, Number, again, argument_error, check_parameters,
     documented, parameter)
 from imsat.ranks import current, ranks_of
-from imsat.training.evaluation import (
-    information_of, predict_logits, softmax)
+from imsat.training.evaluation import softmax
 
 # From the clusters of another method on: the mu, Eq. 7's, and by how much the
 # learning rate is less where groups lie apart, from which large networks
@@ -55,6 +54,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         1.0
     """
     _task: ClassVar[str] = 'clustering'
+    _settled: ClassVar[tuple[str, ...]] = (
+        *IMSATEstimator._settled, 'mu', 'prior')
 
     mu: Any = again(
         ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
@@ -98,10 +99,18 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     def _take_mu_and_prior(self, goes_on):
         self.mu_, prior = self._mu_and_prior(goes_on)
-        self.prior_ = _as_array(prior)
-        self._chosen = tuple(name for name, given in (
+        self.prior_, self._chosen = _as_array(prior), self._not_given()
+
+    def _not_given(self):
+        return tuple(name for name, given in (
             ('mu', self.mu != AUTO), ('prior', self.prior is not None))
             if not given)
+
+    def _take_settled(self, text, path):
+        super()._take_settled(text, path)
+        if hasattr(self, 'prior_'):
+            self.prior_, self._chosen = \
+                _as_array(self.prior_), self._not_given()
 
     @all_or_nothing
     def fit(self, X: Points, y: Labels = None,
@@ -345,10 +354,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         and 9.  Of groups that overlap, or of few points, it may take fewer,
         or others: 3 for 5 blobs in two dimensions.
         """
-        X = self._check_new(X)
-        information = information_of(
-            self.make_objective(), predict_logits(self.encoder_, X),
-            self._check_weight(sample_weight, X.shape[0]))
+        information = self._information(X, sample_weight)
         mutual = information.marginal_entropy - information.conditional_entropy
         k = self._n_fitted
         return mutual ** 2 / math.log(k) if k > 1 else 0.

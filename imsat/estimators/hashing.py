@@ -17,8 +17,7 @@ from imsat.on_disk import blocks_of
 from imsat.parameters import again, documented
 from imsat.retrieval.codes import codes_of, head_codes_of
 from imsat.storage import AnyPath
-from imsat.training.evaluation import (
-    information_of, predict_logits, softmax)
+from imsat.training.evaluation import softmax
 
 
 @documented
@@ -76,6 +75,8 @@ class IMSATHasher(Hasher, IMSATEstimator):
 
     def _check_data(self, X, y=None):
         checked = super()._check_data(X, y)
+        if self.warm_start and hasattr(self, 'encoder_'):
+            self._check_sizes()
         self.sizes_ = self._sizes
         return checked
 
@@ -127,11 +128,8 @@ class IMSATHasher(Hasher, IMSATEstimator):
               sample_weight: Any = None) -> float:
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
-        X = self._check_new(X)
+        information = self._information(X, sample_weight)
         self._check_sizes()
-        information = information_of(
-            self.make_objective(), predict_logits(self.encoder_, X),
-            self._check_weight(sample_weight, X.shape[0]))
         return (information.marginal_entropy
                 - information.conditional_entropy
                 - information.pairwise_information)

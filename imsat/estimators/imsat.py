@@ -91,6 +91,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     _accept_sparse: ClassVar[bool | str] = 'csr'
     _accept_on_disk: ClassVar[bool] = True
     _task: ClassVar[str]
+    _settled: ClassVar[tuple[str, ...]] = ('batch_size',)
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -627,6 +628,20 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'{type(objective).__name__} takes information of its own '
                 f'from a batch, which is not shared out to ranks; leave the '
                 f'communicator out, or take a function of imsat.functions')
+
+    def _check_settled(self, asked):
+        super()._check_settled(asked)
+        asked.make_objective().check(asked._n_outputs)
+
+    def _information(self, X, sample_weight):
+        """The terms of the objective for points X, as score takes them."""
+        X = self._check_new(X)
+        objective = self.make_objective()
+        self._check_task(objective)
+        objective.check(self._n_fitted)
+        return information_of(
+            objective, predict_logits(self.encoder_, X),
+            self._check_weight(sample_weight, X.shape[0]))
 
     def _check_task(self, objective):
         if objective.task not in (None, self._task):

@@ -101,4 +101,4 @@ def encoder_from(arrays: Mapping[str, numpy.ndarray],
 
 # What a file that an estimator saved has beside its encoder.
 BESIDE = ('estimator', 'arguments', 'n_features_in', 'objective',
-          'feature_names_in')
+          'settled', 'feature_names_in')

@@ -212,7 +212,7 @@ def test_with_a_prior_mu_stays(monkeypatch):
     assert list(numpy.bincount(model.labels_).argsort()) == [0, 1, 2, 3]
 
 
-def test_groups_of_unlike_sizes_that_lie_apart():
+def test_groups_of_unlike_sizes_that_lie_apart(tmp_path):
     """The objective alone would have halves: with mu = 1, too."""
     x, y = datasets.make_moons(800, noise=.05, random_state=1)
     index = numpy.concatenate([numpy.flatnonzero(y == 0),
@@ -223,8 +223,14 @@ def test_groups_of_unlike_sizes_that_lie_apart():
     assert imsat.clustering_accuracy(y, model.labels_) == 1
     assert sorted(model.prior_) == [.2, .8] and model.mu_ == 4
     assert model.select_ == 'told' and not hasattr(model, '_start')
-    # What goes on keeps it, and what sees chunks can't.
-    model.set_params(warm_start=True).fit(x)
+    # What goes on keeps it, from a file too, and what sees chunks can't.
+    model.save(tmp_path / 'model.npz')
+    loaded = imsat.IMSATClustering.load(tmp_path / 'model.npz')
+    assert loaded.mu_ == 4
+    numpy.testing.assert_array_equal(loaded.prior_, model.prior_)
+    for one in loaded, model:
+        one.set_params(warm_start=True).fit(x)
+    numpy.testing.assert_array_equal(loaded.transform(x), model.transform(x))
     assert imsat.clustering_accuracy(y, model.labels_) == 1
     model.partial_fit(x)
     assert model.prior_ is None

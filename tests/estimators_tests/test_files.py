@@ -7,6 +7,7 @@ import pytest
 
 import imsat
 from imsat import InputError
+from imsat.estimators.imsat import IMSATEstimator
 from imsat.storage import load_npz
 
 X = numpy.random.RandomState(0).normal(size=(60, 6)).astype('f')
@@ -27,6 +28,8 @@ MODELS = {
         QUICK, objective=imsat.CodeObjective((2, 3)))),
 }
 HEAD = {'estimator', 'arguments', 'objective', 'n_features_in'}
+# Nor what arguments came to, which files of before have not.
+OTHERS = {*HEAD, 'settled'}
 
 
 # Of classes that others of them, or what is made of them, have as well.
@@ -83,7 +86,7 @@ def spoilt(array):
 @pytest.mark.by_turns(2)
 def test_every_array_is_checked(saved, tmp_path):
     cls, arrays = saved
-    fitted = arrays.keys() - HEAD
+    fitted = arrays.keys() - OTHERS
     assert fitted
     for name in sorted(fitted):
         without = {key: array for key, array in arrays.items() if key != name}
@@ -146,6 +149,24 @@ def test_arguments_are_the_models_alone(saved, tmp_path):
         refuse(cls, {**arrays, 'arguments': text}, tmp_path)
 
 
+def test_what_arguments_came_to_is_checked(saved, tmp_path):
+    cls, arrays = saved
+    settled = json.loads(str(arrays.get('settled', '{}')))
+    assert bool(settled) == issubclass(cls, IMSATEstimator)
+    for change in (*({name: value} for name in settled for value in (
+            'auto', [], 'x', -1, {'value': 'VAT'})), dict(epochs=3)):
+        refuse(cls, {**arrays, 'settled': json.dumps({**settled, **change})},
+               tmp_path, 'of its arguments')
+    for text in '', '[]', 'null', '{"mu": 1}', '[' * 100000:
+        refuse(cls, {**arrays, 'settled': text}, tmp_path)
+    if 'prior' in settled:
+        refuse(cls, {**arrays, 'settled': json.dumps(
+            {**settled, 'prior': [.5, .5]})}, tmp_path, '2 entries')
+    arrays = {name: arrays[name] for name in arrays if name != 'settled'}
+    numpy.savez(tmp_path / 'before.npz', **arrays)
+    assert not hasattr(cls.load(tmp_path / 'before.npz'), 'batch_size_')
+
+
 @pytest.mark.parametrize('value', [
     {'value': 'VAT', 'xi': 'a'}, {'value': 'VAT', 'no': 1},
     {'value': 'Mean', 'first': 1, 'second': 2}, {'value': 'Mean'},
@@ -190,7 +211,7 @@ def test_an_encoder_is_checked(tmp_path, name):
     arrays = load_npz(path)
     numpy.testing.assert_array_equal(
         imsat.load_original(path).l1.W.array, arrays['l1/W'])
-    for key in sorted(arrays.keys() - HEAD):
+    for key in sorted(arrays.keys() - OTHERS):
         for array in spoilt(arrays[key]):
             if key == 'l1/W' and array.shape == (5, 1):
                 continue  # of another number of features

@@ -590,6 +590,43 @@ def test_a_prior_and_mu_that_are_no_longer_asked_for():
     # What was chosen stays, see test_comparison.py.
 
 
+def test_a_loaded_one_goes_on_as_the_fitted_one(tmp_path):
+    path = tmp_path / 'model.npz'
+    model = IMSATClustering(3, hidden=(30,), epochs=4, random_state=1).fit(X)
+    model.mu_, model.prior_ = 1., None  # as a second start leaves it
+    model.save(path)
+    loaded = IMSATClustering.load(path)
+    assert loaded.mu_ == 1 and loaded.mu == 'auto' and loaded.prior_ is None
+    assert loaded.batch_size_ == model.batch_size_ == 75
+    for one in loaded, model:
+        one.partial_fit(X[:80]).partial_fit(X[80:150])
+    numpy.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    # What was asked for is no longer what anything goes on with.
+    IMSATClustering(3, mu=2., **SMALL).fit(X).save(path)
+    assert IMSATClustering.load(path).set_params(mu='auto').partial_fit(
+        X).mu_ == 4
+
+
+@pytest.mark.parametrize('cls,score', [
+    (IMSATClustering, imsat.HashingObjective()),
+    (IMSATClustering, imsat.CodeObjective((2, 1 + 1))),
+    (IMSATClustering, imsat.ClusteringObjective(prior=[.5, .5])),
+    (IMSATHasher, imsat.ClusteringObjective()),
+    (IMSATHasher, imsat.CodeObjective((2, 2)))])
+def test_scores_by_another_objective(cls, score):
+    model = cls(3, **SMALL).fit(X)
+    with pytest.raises(InputError, match='objective|sizes|prior'):
+        model.set_params(objective=score).score(X)
+
+
+def test_outputs_of_a_warm_start():
+    model = IMSATHasher(5, warm_start=True, **SMALL).fit(X)
+    before = model.codes_
+    with pytest.raises(InputError, match=r'bits, and those .* \[2, 3\] val'):
+        model.set_params(objective=imsat.CodeObjective((2, 3))).fit(X)
+    assert model.codes_ is before and model.sizes_ is None
+
+
 def test_warm_starts_that_can_not_be(tmp_path):
     model = IMSATClustering(3, warm_start=True, **SMALL).fit(X)
     with pytest.raises(InputError, match='2-30-3 units, and 2-30-4 are asked'):
