@@ -163,9 +163,11 @@ def run(args):
               disable=args.report, unit='run', dynamic_ncols=True) as bar:
         def tell(one, problem):
             if problem is None:
-                i, dataset, seed = places[str(one)]
-                results.setdefault((i, dataset), {})[seed] = runs.result(one)
-                report.write(runs.out)
+                result = runs.result(one)
+                if result is not None:  # None of one that diverged
+                    i, dataset, seed = places[str(one)]
+                    results.setdefault((i, dataset), {})[seed] = result
+                    report.write(runs.out)
             else:
                 problems.append(f'{one}: {problem}')
                 bar.write(problems[-1], file=sys.stderr)

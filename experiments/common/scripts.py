@@ -79,9 +79,15 @@ def a_path(text):
 
 
 def a_file(text):
-    """The path of a file to be written, which a folder can't become."""
+    """The path of a file to be written, which a folder can't become, in a
+    folder that is there."""
     if os.path.isdir(a_path(text)):
         raise argparse.ArgumentTypeError(f'{text} is a folder; name a file')
+    folder = os.path.dirname(text)
+    if folder and not os.path.isdir(folder):
+        raise argparse.ArgumentTypeError(
+            f'there is no folder {folder} for {os.path.basename(text)}; make '
+            f'it first')
     return text
 
 

@@ -11,6 +11,8 @@ import threading
 import warnings
 from pathlib import Path
 
+import filelock
+
 import clustering
 import hashing
 from common.folders import options_of, refuse_another
@@ -81,11 +83,14 @@ class Record:
     def __init__(self, path):
         self.path = path
         self.notes, self.runs = {}, {}
-        if path.exists():
-            kept = load_json(path)
+        self._read()
+
+    def _read(self):
+        if self.path.exists():
+            kept = load_json(self.path)
             if not isinstance(kept, dict) or kept.keys() != {'notes', 'runs'}:
-                raise InputError(f'{path} is no record of runs; name another '
-                                 f'file')
+                raise InputError(f'{self.path} is no record of runs; name '
+                                 f'another file')
             self.notes, self.runs = kept['notes'], kept['runs']
 
     def find(self, run, digests=None):
@@ -119,20 +124,26 @@ class Record:
                          f'runs of; add them, or name another file')
 
     def add(self, run, result, sha256=None):
-        """Keeps a run's result; raises as :meth:`find`."""
-        self.find(run, dict(sha256=sha256,
-                            labels_sha256=result.get('labels_sha256')))
+        """Keeps a run's result, beside what others have added meanwhile;
+        raises as :meth:`find`."""
         kept = {key: result[key] for key in KEPT
                 if result.get(key) is not None}
         kept['commit'] = result['versions']['commit']
         if sha256 is not None:
             kept['sha256'] = sha256
-        name = name_of(run.dataset)
-        self.notes = {**{dataset: notes for dataset, notes
-                         in self.notes.items() if name_of(dataset) != name},
-                      name: result['notes']}
-        if self.runs.get(run.folder.as_posix()) != kept:
-            self.runs[run.folder.as_posix()] = kept
+        digests = {key: kept.get(key) for key in ('sha256', 'labels_sha256')}
+        self.find(run, digests)
+        place, name = run.folder.as_posix(), name_of(run.dataset)
+        if self.runs.get(place) == kept:
+            return
+        with filelock.FileLock(
+                self.path.with_name(f'.{self.path.name}.lock')):
+            self._read()
+            self.find(run, digests)
+            self.notes = {
+                **{dataset: notes for dataset, notes in self.notes.items()
+                   if name_of(dataset) != name}, name: result['notes']}
+            self.runs[place] = kept
             self._save()
 
     def _save(self):
@@ -199,6 +210,8 @@ class Runs:
                            {'sha256': digests['sha256']})
             if _is_another(result.get('labels_sha256'),
                            digests['labels_sha256']):
+                if self.record:  # which may refuse before it is scored anew
+                    self.record.find(run, digests)
                 return None
         result = self._unless_diverged(run, result)
         if self.record and result is not None:

@@ -86,7 +86,6 @@ def test_a_network_on_a_folder(tmp_path):
     (['gist', '--dataset', 'a.npz', '--out', 'b.npz'], 'no file a.npz'),
     (['gist', '--dataset', 'svhn', '--data-dir', '.', '--out', 'b.npz'],
      'train_32x32.mat'),
-    (['gist', '--dataset', 'IMAGES', '--out', 'none/b.npz'], 'no folder'),
     (['resnet50', '--dataset', 'none', '--weights', 'none', '--out', 'b.csv'],
      'b.csv is no name'),  # before anything is read
     (['gist', '--dataset', 'IMAGES', '--out', 'b.npz', '--device', '99'],

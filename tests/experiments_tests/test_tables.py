@@ -413,6 +413,36 @@ def test_a_record_stands_for_runs_on_the_same_points_alone(points, make):
     assert (points / 'runs.json').read_text() == before
 
 
+def test_two_tables_share_a_record(tmp_path):
+    path = tmp_path / 'runs.json'
+    records = Record(path), Record(path)  # each sees none of the other's
+    for seed, record in enumerate(records):
+        record.add(Run('clustering', f'{seed}.npz', 'kmeans', {}, seed), dict(
+            accuracy=seed / 4, notes=[str(seed)], versions={'commit': None}))
+    again = Record(path)
+    assert {place: run['accuracy'] for place, run in again.runs.items()} == {
+        '0-npz/kmeans/seed0': 0, '1-npz/kmeans/seed1': .25}
+    assert again.notes == {'0-npz': ['0'], '1-npz': ['1']}
+    # Of the same run the first stays, if the other is of other points.
+    run = Run('clustering', '0.npz', 'kmeans', {}, 1)
+    one, other = Record(path), Record(path)
+    told = dict(accuracy=.5, notes=['0'], versions={'commit': None})
+    one.add(run, told, 'abc')
+    with pytest.raises(InputError, match='another sha256'):
+        other.add(run, told, 'def')
+    assert Record(path).runs[run.folder.as_posix()]['sha256'] == 'abc'
+
+
+def test_a_record_refuses_before_anything_is_run(points, make, monkeypatch):
+    options = ['3', '--methods', 'kmeans', '--datasets', 'points.npz',
+               '--record']
+    assert make(*options, 'runs.json', extra=())[0] == 0
+    monkeypatch.setattr(Runs, 'do', None)
+    numpy.savez('points.npz', x=X, y=numpy.roll(Y, 9))  # scored anew, if so
+    code, _, errors = make(*options, 'runs.json', extra=())
+    assert code == 2 and 'holds a run with another labels_sha256' in errors
+
+
 @pytest.mark.parametrize('name,is_there', [
     ('points-npz', True), ('a/points.npz', True), ('b.npz', False)])
 def test_notes_of_a_record(points, name, is_there):

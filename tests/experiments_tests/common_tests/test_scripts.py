@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import benchmark_defaults
+import benchmark_kernels
 import benchmark_selection
 import clustering
 import compare_runs
@@ -66,12 +67,19 @@ def test_empty_paths(capsys, script, option):
     (predict, ['run', '--dataset', 'a.csv', '--out']),
     (score_codes, ['codes.npz', '--out']), (benchmark_defaults, ['--table']),
     (features, ['--dataset', 'a', '--model', 'a.onnx', '--out']),
-    (tables, ['5', '--record']), (compare_runs, ['run', '--out'])])
-def test_a_folder_where_a_file_is_written(tmp_path, capsys, script, argv):
-    with pytest.raises(SystemExit, match='2'):
-        script.get_options([*argv, str(tmp_path)])
-    assert f'argument {argv[-1]}: {tmp_path} is a folder; name a file' \
-        in capsys.readouterr().err
+    (tables, ['5', '--record']), (compare_runs, ['run', '--out']),
+    (benchmark_kernels, ['--json']), (benchmark_kernels, ['--picture'])])
+def test_a_folder_where_a_file_is_written(tmp_path, capsys, monkeypatch,
+                                          script, argv):
+    for name, problem in (
+            ('.', f'{tmp_path}/. is a folder; name a file'),
+            ('no/file.npz', f'there is no folder {tmp_path}/no for file.npz; '
+                            f'make it first')):
+        monkeypatch.setattr(sys, 'argv', [
+            'script', *argv, f'{tmp_path}/{name}'])
+        with pytest.raises(SystemExit, match='2'):
+            script.get_options()
+        assert f'argument {argv[-1]}: {problem}' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('script,argv,option', [
