@@ -175,6 +175,10 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             self._check_widths(before[0])
             self._check_columns(names)
         weight = self._check_weight(sample_weight, X.shape[0])
+        objective, regularizer = self.make_objective(), self.make_regularizer()
+        if weight is not None and type(objective).weighted_information \
+                is Objective.weighted_information:
+            objective.weighted_information(None, weight)  # which refuses
         if weight is not None and self.sampling != SAMPLINGS[0]:
             raise argument_error(
                 self, 'sampling', f'is {self.sampling!r}, in which every '
@@ -185,7 +189,6 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         for name, value in self.settle(X).items():
             setattr(self, f'{name}_', value)
         device = self._get_device()
-        objective, regularizer = self.make_objective(), self.make_regularizer()
         sigma, radius, indices = self._surroundings(X, max(
             regularizer.needs_neighbors, self._n_asked))
         scale = self._unit(X, sigma)

@@ -101,7 +101,8 @@ def resume_from(folder, trainer, epochs, made_with):
         if trainer.updater.epoch > epochs:
             raise InputError(
                 f'{path} is of epoch {trainer.updater.epoch}, but no more '
-                f'than {epochs} are asked for; ask for as many, {REMEDY}')
+                f'than {epochs} are asked for; ask for as many epochs, and '
+                f'as many restarts if by halves, {REMEDY}')
         return state
     return None
 

@@ -745,8 +745,9 @@ def test_what_does_not_go_with_weights(tmp_path):
     class Own(imsat.ClusteringObjective):
         weighted_information = imsat.Objective.weighted_information
     with pytest.raises(InputError, match='leave sample_weight out'):
-        IMSATClustering(3, objective=Own(), **SMALL).fit(
+        IMSATClustering(3, objective=Own(), out=tmp_path / 'no', **SMALL).fit(
             X, sample_weight=weight)
+    assert not (tmp_path / 'no').exists()  # before anything is learnt
     # A run with other weights is not gone on with.
     options = dict(SMALL, out=tmp_path)
     IMSATClustering(3, **options).fit(X, sample_weight=weight)

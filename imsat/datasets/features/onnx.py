@@ -105,9 +105,13 @@ class ONNXFeatures:
                 'of it that takes images')
         shape, self.dtype = inputs[0].shape, DTYPES[inputs[0].type]
         self.input = inputs[0].name
-        self.layout = layout or next(
-            (name for name, axis in zip(LAYOUTS, (1, 3))
-             if shape[axis] == 3), None)
+        told = [name for name, axis in zip(LAYOUTS, (1, 3))
+                if shape[axis] == 3]
+        if layout and told and layout not in told:
+            raise ArgumentError(
+                'layout', f'is {layout!r}, but {path} takes {shape}, which is '
+                f'{told[0]}; leave it out', '--layout')
+        self.layout = layout or (told[0] if told else None)
         taken = [shape[axis] for name, axis in zip(LAYOUTS, (1, 3))
                  if self.layout in (None, name)]
         if all(isinstance(channels, int) and channels != 3

@@ -209,6 +209,7 @@ def test_no_gpu(network):
 @pytest.mark.parametrize('shape,options,message', [
     (('N', 3, 8, 5), dict(size=(6, 4)), '6 x 4, but .* takes 8 x 5'),
     (('N', 'c', 'h', 'w'), {}, 'is not known: .*; give nchw or nhwc'),
+    (('N', 3, 'h', 'w'), dict(layout='nhwc'), "'nhwc', but .* is nchw; leave"),
     (('N', 3, 'h', 'w'), dict(std=(1, 0, 1)), 'not above 0'),
     (('N', 3, 'h', 'w'), dict(mean=(1, 2)), 'mean is .*; give three numbers'),
     (('N', 3, 'h', 'w'), dict(std=(1, 2, numpy.inf)), 'give three numbers'),
