@@ -27,8 +27,8 @@ NEEDED = {'clusters': 'how many clusters', 'bits': 'length of a code',
           'epochs': 'how long to train'}
 # Options that say how to run, not what to compute.
 RUN_OPTIONS = ('out', 'resume', 'quiet', 'config', 'data_dir',
-               'snapshot_seconds', 'kmeans', 'map_at', 'communicator', 'onnx',
-               'command')
+               'snapshot_seconds', 'kmeans', 'map_at', 'communicator', 'jobs',
+               'onnx', 'command')
 
 
 def get_parser(task, description, undecided=None, kinds=None, also=None):
@@ -100,8 +100,8 @@ def get_parser(task, description, undecided=None, kinds=None, also=None):
     add('--method', default=DEFAULT_METHOD, metavar='NAME',
         help=f'one of {", ".join(SYSTEMS[task])}; default {DEFAULT_METHOD}')
     add('--threads', type=positive, metavar='N',
-        help='of BLAS; the last digits depend on it; default: all cores, or '
-             '1 with --communicator')
+        help='of BLAS; the last digits depend on it; default: all cores, '
+             'shared out to --jobs, or 1 with --communicator')
     add('--faithful', action='store_true',
         help="do as the authors' code in all that it fixes and an option "
              'chooses here, e.g. --neighbor 11; an option that says otherwise '
@@ -256,7 +256,8 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
     if args.onnx:
         check_network(args)
     if args.threads is None:
-        args.threads = 1 if args.communicator else devices.available_cores()
+        args.threads = 1 if args.communicator else max(
+            1, devices.available_cores() // at_once(args))
     if args.out is None:
         method = '' if args.method == DEFAULT_METHOD else f'-{args.method}'
         files = [vars(args).get(name) for name in ('query', 'gallery')]
@@ -264,6 +265,13 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
             files if all(files) else [args.dataset]))
         args.out = f'results/{args.task}-{source}{method}-seed{args.seed}'
     return args
+
+
+def at_once(args):
+    """How many restarts are trained at a time."""
+    jobs = args.jobs or 1
+    return min(devices.available_cores() if jobs < 0 else jobs,
+               args.restarts or 1)
 
 
 def check_faithful(args, chosen):

@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import json
 import numbers
+import os
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -306,8 +308,10 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         network without what training needs, as one that needs no GPU."""
         state = dict(super().__getstate__())
         if 'restarts_' in state:
-            state['restarts_'] = [dataclasses.replace(restart, logits=None)
-                                  for restart in state['restarts_']]
+            # In halving there is none yet of a run that has not begun.
+            state['restarts_'] = [
+                restart and dataclasses.replace(restart, logits=None)
+                for restart in state['restarts_']]
         if 'encoder_' in state:
             network = state['encoder_'] = self.encoder_.copy('copy')
             network.to_device('@numpy')
@@ -571,12 +575,7 @@ class Restarts:
         model.restarts_ = []
         tasks = ((seed, self._session(i, first, progress)) for i, seed
                  in enumerate(restart_seeds(first, self.n)))
-        if n_jobs != 1:
-            results = apart(train, [
-                (seed, dataclasses.replace(session, progress=None))
-                for seed, session in tasks], n_jobs)
-        else:
-            results = (train(*task) for task in tasks)
+        results = done_in_turn(train, tasks, n_jobs)
         for i in range(self.n):
             if progress is not None:
                 progress.start(
@@ -670,6 +669,16 @@ class Restarts:
                 f'defaults, or data scaled to about 1')
 
 
+def done_in_turn(train, tasks, n_jobs):
+    """What ``train(seed, session)`` returns of each of some tasks, in their
+    order, a generator; from ``n_jobs`` processes, which show no progress."""
+    if n_jobs == 1:
+        return (train(*task) for task in tasks)
+    return apart(train, [
+        (seed, dataclasses.replace(session, progress=None))
+        for seed, session in tasks], n_jobs)
+
+
 def apart(train, tasks, n_jobs):
     """What ``train(*task)`` returns of each of some tasks, from ``n_jobs``
     processes, a generator.
@@ -680,14 +689,35 @@ def apart(train, tasks, n_jobs):
     threads = {pool['user_api']: pool['num_threads']
                for pool in threadpoolctl.threadpool_info()}
     return joblib.Parallel(n_jobs, return_as='generator')(
-        joblib.delayed(with_threads)(threads, train, *task) for task in tasks)
+        joblib.delayed(as_this_one)(os.getpid(), threads, train, *task)
+        for task in tasks)
 
 
-def with_threads(threads, function, *args):
+def as_this_one(process, threads, function, *args):
     """Calls a function, with so many threads of BLAS and others, a dict, and
-    our configuration."""
-    with own_configuration(), threadpoolctl.threadpool_limits(threads):
+    our configuration.  Where it runs in a child of a process, by its number,
+    both end together: a child would go on to write below ``out``."""
+    with own_configuration(), threadpoolctl.threadpool_limits(threads), \
+            ending_with(process):
         return function(*args)
+
+
+@contextlib.contextmanager
+def ending_with(process):
+    """Ends this process, in a block, when that which has started it is gone,
+    if it is the one of that number."""
+    is_done = threading.Event()
+
+    def watch():
+        while not is_done.wait(1):
+            if os.getppid() != process:
+                os._exit(1)
+    if os.getppid() == process:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_done.set()
 
 
 def all_or_nothing(fit):

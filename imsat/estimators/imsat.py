@@ -141,7 +141,7 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     n_jobs: int = parameter(
         1, Jobs(), 'restarts that are trained at once, in processes with as '
         'many threads of BLAS as this one, so that the results are the same; '
-        '-1 for as many as there are cores', option='', how=True)
+        '-1 for as many as there are cores', option='jobs', how=True)
     cache: Any = parameter(
         False, Place(flag=True), 'whether, or below which folder, to keep '
         'sigma_t(x), which takes a minute for MNIST; True: IMSAT_CACHE or '
@@ -616,10 +616,6 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         objective = self.make_objective()
         self._check_task(objective)
         objective.check(self._n_outputs)
-        if self.n_jobs != 1 and self.halving and self.n_init > 1:
-            raise argument_error(
-                self, 'n_jobs', f'is {self.n_jobs}, but halving trains one '
-                f'restart after the other; leave it at 1')
         if ranks_of(self.communicator).size == 1:
             return
         if self.n_jobs != 1:

@@ -10,7 +10,7 @@ import chainer
 import numpy
 from scipy.optimize import linear_sum_assignment
 
-from imsat.estimators.base import Restarts
+from imsat.estimators.base import Restarts, done_in_turn
 from imsat.links.ensemble import Ensemble, mean_logits
 from imsat.metrics import adjusted_rand
 from imsat.on_disk import blocks_of, joined
@@ -99,7 +99,8 @@ class Halving(Restarts):
             count * (end - start) * per_epoch for count, start, end in plan))
         model.restarts_ = [None] * n
         try:
-            yield from self._rounds(plan, train, first, per_epoch, progress)
+            yield from self._rounds(plan, functools.partial(with_state, train),
+                                    first, per_epoch, progress, n_jobs)
         except KeyboardInterrupt:
             if self.kept is None or model.out is not None:
                 raise
@@ -110,7 +111,7 @@ class Halving(Restarts):
             progress.close()
         self.choose()
 
-    def _rounds(self, plan, train, first, per_epoch, progress):
+    def _rounds(self, plan, train, first, per_epoch, progress, n_jobs):
         n = self.n
         seeds, states = restart_seeds(first, n), [None] * n
         alive, done = list(range(n)), 0
@@ -120,19 +121,20 @@ class Halving(Restarts):
                 if i not in alive:
                     states[i] = None
             self.best, self.is_last = None, count == 1
+            tasks = ((seeds[i], dataclasses.replace(
+                self._session(i, first, progress).below(
+                    f'round-{self.number}'),
+                until=self.end, state=states[i])) for i in alive)
+            results = done_in_turn(train, tasks, n_jobs if count > 1 else 1)
             for self.index in alive:
                 if progress is not None:
                     progress.start(
                         f'round {self.number}, restart {self.index + 1} of '
                         f'{n}', done - start * per_epoch)
-                session = dataclasses.replace(
-                    self._session(self.index, first, progress).below(
-                        f'round-{self.number}'),
-                    until=self.end, state=states[self.index])
-                yield train(seeds[self.index], session)
+                result, states[self.index] = next(results)
+                yield result
                 if self.is_stopped:
                     return
-                states[self.index] = session.state
                 done += (self.end - start) * per_epoch
 
     def choose(self):
@@ -166,6 +168,12 @@ class Halving(Restarts):
         return sorted(alive, key=lambda i: (
             -restarts[i].terms.get('majority', 0.),
             bool(numpy.isnan(self.ranks[i]).any()), self.ranks[i]))
+
+
+def with_state(train, seed, session):
+    """What ``train`` returns, and the state of its session, which a process
+    of its own would keep to itself."""
+    return train(seed, session), session.state
 
 
 def rounds(n, epochs):

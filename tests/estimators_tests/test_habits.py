@@ -1,8 +1,13 @@
 """What people know of scikit-learn's estimators, and expect of these."""
 import contextlib
 import itertools
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy
@@ -473,6 +478,10 @@ def test_ctrl_c_among_restarts_at_once(monkeypatch, tmp_path):
     numpy.testing.assert_array_equal(model.labels_, model.predict(X))
     with pytest.raises(KeyboardInterrupt):
         IMSATClustering(3, out=tmp_path, **options).fit(X)
+    with pytest.warns(CollapseWarning, match='in round 1 of 2; what was lea'):
+        model = IMSATClustering(3, halving=True, **options).fit(X)
+    assert [r.terms['epochs'] for r in model.restarts_] == [2]
+    numpy.testing.assert_array_equal(model.labels_, model.predict(X))
     monkeypatch.setattr(base, 'apart', lambda *args: iter(interrupt, None))
     with pytest.raises(KeyboardInterrupt):
         IMSATClustering(3, **options).fit(X)
@@ -487,9 +496,11 @@ def test_snapshots_are_gone_on_from_instead(tmp_path):
 
 
 # --- Restarts at once ------------------------------------------------------
-@pytest.mark.slow
-def test_restarts_at_once_are_the_same(tmp_path):
-    options = dict(SMALL, n_init=2, epochs=2)
+@pytest.mark.parametrize('more', [
+    pytest.param({}, marks=pytest.mark.slow),
+    dict(n_init=3, epochs=5, halving=True)])
+def test_restarts_at_once_are_the_same(tmp_path, more):
+    options = {**SMALL, 'n_init': 2, 'epochs': 2, **more}
     one = IMSATClustering(3, **options).fit(X, Y)
     two = IMSATClustering(3, n_jobs=2, out=tmp_path, **options).fit(X, Y)
     for a, b in zip(one.restarts_, two.restarts_):
@@ -499,7 +510,31 @@ def test_restarts_at_once_are_the_same(tmp_path):
             assert {**x, 'elapsed_time': 0} == {**y, 'elapsed_time': 0}
     numpy.testing.assert_array_equal(one.transform(X), two.transform(X))
     assert one.best_restart_ == two.best_restart_
-    assert (tmp_path / 'restart-1' / 'log').is_file()
+    assert list((tmp_path / 'restart-1').glob('**/log'))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != 'posix', reason='parents of POSIX')
+def test_they_end_with_the_process_that_asked_for_them(tmp_path):
+    """What has been killed does not go on to write below ``out``."""
+    script = tmp_path / 'script.py'
+    script.write_text(textwrap.dedent(f'''
+        import numpy, imsat
+        if __name__ == '__main__':
+            x = numpy.random.default_rng(0).normal(size=(300, 2))
+            imsat.IMSATClustering(2, epochs=10 ** 6, n_init=2, n_jobs=2,
+                                  out={str(tmp_path / "out")!r}).fit(x)
+        '''))
+    process = subprocess.Popen([sys.executable, script],
+                               stdout=subprocess.PIPE, env={
+        **os.environ, 'PYTHONPATH': str(Path(imsat.__file__).parents[1])})
+    logs = [tmp_path / 'out' / f'restart-{i}' / 'log' for i in range(2)]
+    while not all(log.exists() for log in logs):  # they are at work
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(.1)
+    process.kill()
+    # They hold the pipe as well: it ends with the last of them.
+    assert process.communicate(timeout=60)[0] == b''
 
 
 def test_as_many_threads_in_a_process(monkeypatch):
