@@ -26,7 +26,8 @@ class Ensemble(chainer.ChainList):
 
     def __init__(self, *links: chainer.Link) -> None:
         super().__init__(*links)
-        self.to_device(links[0].device)  # a list of links has the CPU's
+        if links:  # a list of links has the CPU's device by itself
+            self.to_device(links[0].device)
 
     def forward(self, x: VariableOrArray) -> chainer.Variable:
         """Logarithms of the mean probabilities, shape (B, M)."""

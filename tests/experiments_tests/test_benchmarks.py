@@ -7,6 +7,7 @@ from pathlib import Path
 import benchmark_gallery
 import benchmark_memory
 import benchmark_neighbors
+import benchmark_restarts
 import benchmark_retrieval
 import benchmark_search
 import benchmark_step
@@ -276,3 +277,25 @@ def test_memory_is_watched():
     assert 95 < int(anon) < int(most) < 150
     with pytest.raises(SystemExit, match='exit code 3'):
         benchmark_memory.watch([sys.executable, '-c', 'raise SystemExit(3)'])
+
+
+def test_restarts(tmp_path, monkeypatch, capsys):
+    x = numpy.random.default_rng(0).normal(size=(60, 3))
+    numpy.savez(tmp_path / 'points.npz', x=x, y=numpy.arange(60) % 2)
+    monkeypatch.setattr('imsat.devices.available_cores', lambda: 1)
+    options = ['--restarts', '2', '--epochs', '4', '--repeats', '2',
+               '--hidden', '4', '--dataset']
+    assert start(benchmark_restarts, *options,
+                 str(tmp_path / 'points.npz')) == 0
+    found = rows(capsys.readouterr().out)
+    single, *others = (
+        [float(second) for second in row['seconds'].split(', ')]
+        for row in found)
+    assert len(single) == 2 and len(others) == 2
+    assert [row[''] for row in found] == [
+        'a single run', '2 by halves', '2 by halves, 1 at once']
+    assert found[0]['single runs'] == '1.00'
+    numpy.savez(tmp_path / 'points.npz', x=x)
+    assert start(benchmark_restarts, *options,
+                 str(tmp_path / 'points.npz')) == 2
+    assert 'has no labels' in capsys.readouterr().err

@@ -6,6 +6,8 @@ import pytest
 
 import clustering
 import hashing
+from common.folders import options_of
+from common.options import make_model
 from imsat import InputError
 
 
@@ -118,3 +120,18 @@ def test_the_paper_for_data_sets_by_name(script, options, expected):
 def test_files_of_ones_own_follow_their_data():
     args = hashing.get_options(['--query', 'q.csv', '--gallery', 'g.csv'])
     assert args.xi == args.epochs == 'auto'
+
+
+@pytest.mark.parametrize('options,threads', [
+    ([], 6), (['--jobs', '2'], 6), (['--jobs', '2', '--restarts', '4'], 3),
+    (['--jobs', '4', '--restarts', '3'], 2), (
+        ['--jobs', '-1', '--restarts', '4'], 1),
+    (['--jobs', '9', '--restarts', '9'], 1),
+    (['--jobs', '2', '--restarts', '4', '--threads', '5'], 5)])
+def test_threads_are_shared_out_to_restarts_at_once(monkeypatch, options,
+                                                    threads):
+    monkeypatch.setattr('imsat.devices.available_cores', lambda: 6)
+    args = clustering.get_options(['--dataset', 'mnist', *options])
+    assert args.threads == threads
+    assert 'jobs' not in options_of(args)  # it makes no difference
+    assert make_model(args).n_jobs == (args.jobs or 1)
