@@ -28,7 +28,8 @@ import imsat
 from benchmarks.data import HELD_OUT, UNEQUAL, blobs, scattered, usps
 from common import markdown
 from common.results import get_versions
-from common.scripts import a_file, a_path, main, parser_for, positive
+from common.scripts import (
+    a_file_to_be, a_path, main, parser_for, positive)
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import load_json, save_json
@@ -140,7 +141,7 @@ def get_options(argv=None):
         help='above the files of USPS and others')
     add('--out', type=a_path, default='results/defaults', metavar='DIR',
         help='default results/defaults')
-    add('--table', type=a_file, metavar='FILE',
+    add('--table', type=a_file_to_be, metavar='FILE',
         help='a Markdown file to write the table into')
     args = parser.parse_args(argv)
     if args.rules and (args.methods or args.table):

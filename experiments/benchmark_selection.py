@@ -27,7 +27,7 @@ import imsat
 from benchmarks.data import UNEQUAL, blobs, usps
 from common import markdown
 from common.results import get_versions
-from common.scripts import Parser, a_file, a_path, main, positive
+from common.scripts import Parser, a_file_to_be, a_path, main, positive
 from imsat import devices
 from imsat.datasets import SOURCES, load_dataset
 from imsat.estimators import IMSATClustering
@@ -104,9 +104,9 @@ def get_options(argv=None):
              'variable IMSAT_DATA')
     add('--out', type=a_path, default='results/selection', metavar='DIR',
         help='default results/selection')
-    add('--table', type=a_file, metavar='FILE',
+    add('--table', type=a_file_to_be, metavar='FILE',
         help='a Markdown file to write the tables into')
-    add('--record', type=a_file, metavar='FILE',
+    add('--record', type=a_file_to_be, metavar='FILE',
         help='a JSON file to write what every run came to, a run a line')
     return parser.parse_args(argv)
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 import imsat
 from common.labels import digest_of_labels
 from common.scripts import (
-    a_file, a_path, main, parser_for, positive, sentence)
+    a_file, a_file_to_be, a_path, main, parser_for, positive, sentence)
 from imsat import devices
 from imsat.datasets import load_dataset
 from imsat.storage import atomic_write, digest
@@ -60,7 +60,7 @@ def get_options(argv=None):
         help='default: the environment variable IMSAT_DATA')
     add('--out', type=a_path, default='results/tables', metavar='DIR',
         help='default results/tables')
-    add('--record', type=a_file, metavar='FILE',
+    add('--record', type=a_file_to_be, metavar='FILE',
         help='a file that keeps the results of all runs: those that it holds '
              'count as done, but not for other points; those that end are '
              'added')
@@ -142,6 +142,9 @@ def run(args):
             raise imsat.InputError('; '.join(problems))
     runs = Runs(Path(args.out), common_options(args), record, digests)
     runs.out.mkdir(parents=True, exist_ok=True)
+    if record and not record.path.parent.is_dir():  # it may be below --out
+        raise imsat.InputError(f'{args.record} would be in a folder that does '
+                               f'not exist; make it first')
 
     wanted = table.runs(methods, datasets, args.seeds)
     places = places_of(wanted)

@@ -269,9 +269,10 @@ def parse(parser, argv, kinds, digits_restarts=1, undecided=()):
 
 def at_once(args):
     """How many restarts are trained at a time."""
-    jobs = args.jobs or 1
-    return min(devices.available_cores() if jobs < 0 else jobs,
-               args.restarts or 1)
+    jobs, restarts = args.jobs or 1, args.restarts or 1
+    if range_of(getattr(args, 'clusters', None)):
+        restarts = max(2, restarts)  # see numbers.py
+    return min(devices.available_cores() if jobs < 0 else jobs, restarts)
 
 
 def check_faithful(args, chosen):

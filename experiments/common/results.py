@@ -11,6 +11,7 @@ import sklearn
 
 import imsat
 import chainer
+from common.options import at_once
 from common.unlike import save_reference
 from imsat import devices, pictures
 from imsat.ranks import ranks_of
@@ -29,6 +30,7 @@ def training_results(args, model, scores=None):
         'device': devices.describe(devices.get_device(
             -1 if args.device is None else args.device)),
         'threads': args.threads,
+        'at_once': at_once(args),
         'ranks': ranks_of(args.communicator).size,
         'restarts': [
             {**restart.summary(), **(scores(restart.logits) if scores else {}),

@@ -79,15 +79,18 @@ def a_path(text):
 
 
 def a_file(text):
-    """The path of a file to be written, which a folder can't become, in a
-    folder that is there."""
-    if os.path.isdir(a_path(text)):
-        raise argparse.ArgumentTypeError(f'{text} is a folder; name a file')
-    folder = os.path.dirname(text)
+    """The path of a file to be written, in a folder that is there."""
+    folder = os.path.dirname(a_file_to_be(text))
     if folder and not os.path.isdir(folder):
         raise argparse.ArgumentTypeError(
-            f'there is no folder {folder} for {os.path.basename(text)}; make '
-            f'it first')
+            f'{text} would be in a folder that does not exist; make it first')
+    return text
+
+
+def a_file_to_be(text):
+    """The path of a file to be written, which a folder can't become."""
+    if os.path.isdir(a_path(text)):
+        raise argparse.ArgumentTypeError(f'{text} is a folder; name a file')
     return text
 
 

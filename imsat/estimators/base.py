@@ -5,6 +5,7 @@ import functools
 import json
 import numbers
 import os
+import socket
 import threading
 import time
 import warnings
@@ -19,7 +20,7 @@ import threadpoolctl
 from chainer import serializers
 from sklearn.base import (
     BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin,
-    TransformerMixin, clone)
+    TransformerMixin)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     check_array, check_is_fitted, validate_data)
@@ -128,8 +129,6 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     _accept_sparse: ClassVar[bool | str] = False
     # Whether points that are memory-mapped are read by batches.
     _accept_on_disk: ClassVar[bool] = False
-    # Arguments of which a file says what they came to, for what goes on.
-    _settled: ClassVar[tuple[str, ...]] = ()
 
     random_state: Any = parameter(
         None, Seed(), 'of every random number; a whole number is the first '
@@ -185,11 +184,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         arrays = self._fitted_arrays()
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
-        if self._settled and all(
-                hasattr(self, f'{name}_') for name in self._settled):
-            arrays['settled'] = json.dumps(
-                {name: getattr(self, f'{name}_') for name in self._settled},
-                default=to_json)
+        settled = self._settled()
+        if settled:
+            arrays['settled'] = json.dumps(settled, default=to_json)
         save_npz(path, {
             'estimator': type(self).__name__,
             'arguments': json.dumps(arguments, default=to_json),
@@ -230,7 +227,12 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             raise InputError(f'{path} holds no {cls.__name__}; give a file '
                              f'that its save() wrote')
         self = cls._from_arguments(arrays.pop('arguments', None), path)
-        self._take_settled(arrays.pop('settled', None), path)
+        if 'settled' in arrays:  # not of before
+            with _of_arguments(path):
+                settled = json.loads(str(arrays.pop('settled')))
+                self._take_settled(settled)
+                if settled != {}:
+                    raise InputError(f'{shown(settled)} is not known')
         # Of an encoder that was trained elsewhere it is NaN.
         self.objective_ = float(_number(arrays, 'objective', 'f', path))
         d = self.n_features_in_ = int(_number(
@@ -285,23 +287,21 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             check_parameters(self)
         return self
 
-    def _take_settled(self, text, path):
-        """Sets what arguments came to in fit, which a file has as JSON, but
-        for those of before."""
-        if text is None:
-            return
-        with _of_arguments(path):
-            settled = json.loads(str(text))
-            if settled.keys() != set(self._settled) \
-                    or AUTO in settled.values():
-                raise InputError(f'{shown(settled)} is not what they came to')
-            self._check_settled(clone(self).set_params(**settled))
-        for name, value in settled.items():
-            setattr(self, f'{name}_', value)
+    def _settled(self):
+        """What arguments came to in fit, for what goes on from a file."""
+        return {}
 
-    def _check_settled(self, asked):
-        """InputError where an estimator can't be asked for what it has."""
-        check_parameters(asked)
+    def _take_settled(self, settled):
+        """Takes what :meth:`_settled` said out of a dict."""
+
+    def _take(self, settled, name):
+        """Sets what an argument came to; raises KeyError, or InputError."""
+        value = settled.pop(name)
+        problem = f'is {value!r}' if value == AUTO else \
+            declarations(self)[name].kind.problem(value)
+        if problem:
+            raise argument_error(self, name, problem)
+        setattr(self, f'{name}_', value)
 
     def __getstate__(self):
         """For pickle and copies: without the logits of all data, and the
@@ -689,14 +689,15 @@ def apart(train, tasks, n_jobs):
     threads = {pool['user_api']: pool['num_threads']
                for pool in threadpoolctl.threadpool_info()}
     return joblib.Parallel(n_jobs, return_as='generator')(
-        joblib.delayed(as_this_one)(os.getpid(), threads, train, *task)
+        joblib.delayed(as_this_one)(
+            (socket.gethostname(), os.getpid()), threads, train, *task)
         for task in tasks)
 
 
 def as_this_one(process, threads, function, *args):
     """Calls a function, with so many threads of BLAS and others, a dict, and
-    our configuration.  Where it runs in a child of a process, by its number,
-    both end together: a child would go on to write below ``out``."""
+    our configuration.  It ends with the process that asks for it, by the
+    name of the machine and its number, and writes no more below ``out``."""
     with own_configuration(), threadpoolctl.threadpool_limits(threads), \
             ending_with(process):
         return function(*args)
@@ -704,15 +705,30 @@ def as_this_one(process, threads, function, *args):
 
 @contextlib.contextmanager
 def ending_with(process):
-    """Ends this process, in a block, when that which has started it is gone,
-    if it is the one of that number."""
-    is_done = threading.Event()
+    """Ends this process, in a block, when another of the same machine is
+    gone, where POSIX tells it."""
+    machine, number = process
+    is_done, is_child = threading.Event(), os.getppid() == number
+
+    def is_gone():
+        if os.getppid() == number:
+            return False
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return is_child  # and nobody has noted its end yet
 
     def watch():
         while not is_done.wait(1):
-            if os.getppid() != process:
+            if is_gone():
                 os._exit(1)
-    if os.getppid() == process:
+    if os.name == 'posix' and machine == socket.gethostname() \
+            and number != os.getpid():
+        if is_gone():
+            os._exit(1)
         threading.Thread(target=watch, daemon=True).start()
     try:
         yield
@@ -816,7 +832,7 @@ class Hasher:
             raise InputError(f'y is {shown(y)}; give labels of the points, '
                              f'or None') from None
 
-    def _count_codes(self, logits, *how):
+    def _count_codes(self, logits):
         """What is logged of the logits of all data, shape (N, M).
 
         Of NaN there are no codes; the training that gives it ends elsewhere.
@@ -825,7 +841,7 @@ class Hasher:
         diverged = any(numpy.isnan(block).any()
                        for _, block in blocks_of(logits))
         return {'distinct_codes': 0 if diverged else count_distinct(
-            model._codes(logits, *how))}
+            model._codes(logits))}
 
 
 @documented

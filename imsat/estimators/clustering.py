@@ -54,8 +54,6 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         1.0
     """
     _task: ClassVar[str] = 'clustering'
-    _settled: ClassVar[tuple[str, ...]] = (
-        *IMSATEstimator._settled, 'mu', 'prior')
 
     mu: Any = again(
         ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
@@ -106,11 +104,21 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             ('mu', self.mu != AUTO), ('prior', self.prior is not None))
             if not given)
 
-    def _take_settled(self, text, path):
-        super()._take_settled(text, path)
-        if hasattr(self, 'prior_'):
-            self.prior_, self._chosen = \
-                _as_array(self.prior_), self._not_given()
+    def _settled(self):
+        return {**super()._settled(), 'mu': self.mu_, 'prior': self.prior_,
+                # A pickle of before does not say it.
+                'chosen': getattr(self, '_chosen', self._not_given())} \
+            if hasattr(self, 'mu_') else {}
+
+    def _take_settled(self, settled):
+        super()._take_settled(settled)
+        for name in 'mu', 'prior':
+            self._take(settled, name)
+        ClusteringObjective(prior=self.prior_).check(self._n_outputs)
+        self.prior_ = _as_array(self.prior_)
+        self._chosen = tuple(settled.pop('chosen'))
+        if not {'mu', 'prior'}.issuperset(self._chosen):
+            raise KeyError('chosen')
 
     @all_or_nothing
     def fit(self, X: Points, y: Labels = None,

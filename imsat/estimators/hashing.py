@@ -3,6 +3,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import numpy
+from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
 from imsat.errors import InputError
@@ -64,20 +65,26 @@ class IMSATHasher(Hasher, IMSATEstimator):
     @classmethod
     def load(cls, path: AnyPath) -> Self:
         self = super().load(path)
-        self.sizes_ = self._sizes
+        self.sizes_ = self._asked_sizes
         return self
 
     @classmethod
     def from_encoder(cls, encoder: Encoder, **arguments: Any) -> Self:
         self = super().from_encoder(encoder, **arguments)
-        self.sizes_ = self._sizes
+        self.make_objective().check(self._n_fitted)
+        self.sizes_ = self._asked_sizes
         return self
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, 'encoder_') and not hasattr(self, 'sizes_'):
+            self.sizes_ = self._asked_sizes  # a pickle of before
 
     def _check_data(self, X, y=None):
         checked = super()._check_data(X, y)
         if self.warm_start and hasattr(self, 'encoder_'):
             self._check_sizes()
-        self.sizes_ = self._sizes
+        self.sizes_ = self._asked_sizes
         return checked
 
     def _check_chunk(self, X):
@@ -86,7 +93,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return X
 
     def _keep(self, logits):
-        self.codes_ = self._codes(logits, self.sizes_)
+        self.codes_ = self._codes(logits)
 
     def _fitted_arrays(self):
         self._check_sizes()
@@ -95,16 +102,16 @@ class IMSATHasher(Hasher, IMSATEstimator):
     def _check_sizes(self):
         """InputError where the objective takes the fitted outputs for others.
         """
-        if self.sizes_ != self._sizes:
+        if self.sizes_ != self._asked_sizes:
             raise InputError(
                 f"what is fitted can't be used: its outputs are "
                 f'{_outputs(self.sizes_)}, and those of objective '
-                f'{_outputs(self._sizes)}; set the parameters to what they '
-                f'were in fit, or fit again')
+                f'{_outputs(self._asked_sizes)}; set the parameters to what '
+                f'they were in fit, or fit again')
 
     def transform(self, X: Points) -> numpy.ndarray:
         """Codes of the points of X, as ``codes_``."""
-        return self._codes(self._logits(X), self.sizes_)
+        return self._codes(self._logits(X))
 
     def predict_proba(self, X: Points) -> numpy.ndarray:
         """p(Y_d = 1|x), shape (N, D), float64; of M outputs the
@@ -128,30 +135,33 @@ class IMSATHasher(Hasher, IMSATEstimator):
               sample_weight: Any = None) -> float:
         """Eq. 14 of the codes of X, in nats: the information of all outputs
         less what pairs of them share; ignores ``y``."""
-        information = self._information(X, sample_weight)
+        check_is_fitted(self)
         self._check_sizes()
+        information = self._information(X, sample_weight)
         return (information.marginal_entropy
                 - information.conditional_entropy
                 - information.pairwise_information)
 
     @property
-    def _sizes(self):
+    def _asked_sizes(self):
         sizes = self.make_objective().sizes
         return None if sizes is None else tuple(sizes)  # a list of a file
 
-    def _codes(self, logits, sizes):
+    def _codes(self, logits):
+        sizes = self.sizes_
         return numpy.concatenate([
             codes_of(block) if sizes is None else head_codes_of(block, sizes)
             for _, block in blocks_of(logits)])
 
     @property
     def _n_outputs(self):
-        return self.n_bits if self._sizes is None else sum(self._sizes)
+        sizes = self._asked_sizes
+        return self.n_bits if sizes is None else sum(sizes)
 
     @property
     def _n_groups(self):
         # An output is a bit, or one of several values.
-        return 2 if self._sizes is None else max(self._sizes)
+        return max(self._asked_sizes or (2,))
 
     @property
     def _n_features_out(self):
@@ -160,7 +170,7 @@ class IMSATHasher(Hasher, IMSATEstimator):
         return len(self.sizes_)
 
     def _summarize(self, logits, labels):
-        return self._count_codes(logits, self._sizes)
+        return self._count_codes(logits)
 
 
 def _outputs(sizes):

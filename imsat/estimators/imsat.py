@@ -91,7 +91,6 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     _accept_sparse: ClassVar[bool | str] = 'csr'
     _accept_on_disk: ClassVar[bool] = True
     _task: ClassVar[str]
-    _settled: ClassVar[tuple[str, ...]] = ('batch_size',)
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -176,9 +175,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
             self._check_columns(names)
         weight = self._check_weight(sample_weight, X.shape[0])
         objective, regularizer = self.make_objective(), self.make_regularizer()
-        if weight is not None and type(objective).weighted_information \
-                is Objective.weighted_information:
-            objective.weighted_information(None, weight)  # which refuses
+        if weight is not None:
+            objective.check_weights()
         if weight is not None and self.sampling != SAMPLINGS[0]:
             raise argument_error(
                 self, 'sampling', f'is {self.sampling!r}, in which every '
@@ -628,9 +626,12 @@ class IMSATEstimator(RegularizerParameters, Incremental):
                 f'from a batch, which is not shared out to ranks; leave the '
                 f'communicator out, or take a function of imsat.functions')
 
-    def _check_settled(self, asked):
-        super()._check_settled(asked)
-        asked.make_objective().check(asked._n_outputs)
+    def _settled(self):
+        return {'batch_size': self.batch_size_} \
+            if hasattr(self, 'batch_size_') else {}
+
+    def _take_settled(self, settled):
+        self._take(settled, 'batch_size')
 
     def _information(self, X, sample_weight):
         """The terms of the objective for points X, as score takes them."""

@@ -60,7 +60,7 @@ class All(Restarts):
                         f'restarts have one cluster for all points, and are '
                         f'left out')
         if self.is_stopped or len(together) < 2:
-            together = [best] * self.n  # alone, in as many networks
+            together = [best] * 2  # alone: a file of one is no ensemble's
         reference = together.index(best)
         # Copies, whose outputs change places.
         network, restart = join(

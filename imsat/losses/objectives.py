@@ -96,7 +96,22 @@ class Objective:
             y (array): Logits, shape (N, M), float64.
             weight (array): Shape (N,), of sum 1.
         """
-        raise InputError(
+        raise self._no_weights()
+
+    def check_weights(self) -> None:
+        """Raises InputError unless it says what it is made of where points
+        have weights, and not only what another is made of that it changes.
+        """
+        information, weighted = (
+            next(i for i, cls in enumerate(type(self).__mro__)
+                 if name in vars(cls))
+            for name in ('information', 'weighted_information'))
+        if information < weighted or type(self).weighted_information \
+                is Objective.weighted_information:
+            raise self._no_weights()
+
+    def _no_weights(self):
+        return InputError(
             f'{type(self).__name__} does not say what it is made of where '
             f'points have weights; leave sample_weight out, or define '
             f'weighted_information')

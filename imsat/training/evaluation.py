@@ -66,6 +66,7 @@ def information_of(objective, logits, weight=None):
     """The terms of ``objective`` for all data, as floats in nats; of points
     with weights, shape (N,), as if each were there so many times."""
     if weight is not None:
+        objective.check_weights()
         return objective.weighted_information(
             numpy.asarray(logits).astype(numpy.float64),
             weight / weight.sum())

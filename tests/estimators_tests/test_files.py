@@ -154,7 +154,7 @@ def test_what_arguments_came_to_is_checked(saved, tmp_path):
     settled = json.loads(str(arrays.get('settled', '{}')))
     assert bool(settled) == issubclass(cls, IMSATEstimator)
     for change in (*({name: value} for name in settled for value in (
-            'auto', [], 'x', -1, {'value': 'VAT'})), dict(epochs=3)):
+            'auto', [3], 'x', -1, {'value': 'VAT'})), dict(epochs=3)):
         refuse(cls, {**arrays, 'settled': json.dumps({**settled, **change})},
                tmp_path, 'of its arguments')
     for text in '', '[]', 'null', '{"mu": 1}', '[' * 100000:

@@ -3,9 +3,11 @@ import contextlib
 import itertools
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 
@@ -108,13 +110,20 @@ def test_what_is_fitted_counts(model, changes):
     assert score is None or model.score(X) == score
 
 
+def without_sizes(model):
+    """From a pickle of before."""
+    del model.sizes_
+    return pickle.loads(pickle.dumps(model))
+
+
 @pytest.mark.parametrize('again', [
     lambda model, path: model,
     lambda model, path: pickle.loads(pickle.dumps(model)),
+    lambda model, path: without_sizes(model),
     lambda model, path: model.save(path) or IMSATHasher.load(path),
     lambda model, path: IMSATHasher.from_encoder(
         model.encoder_, objective=model.objective)],
-    ids=['fitted', 'pickled', 'loaded', 'of its encoder'])
+    ids=['fitted', 'pickled', 'pickled before', 'loaded', 'of its encoder'])
 @pytest.mark.parametrize('sizes,others', [
     (None, (2, 3)), ((2, 3), None), ((2, 3), (3, 2))])
 def test_outputs_that_are_fitted_count(again, sizes, others, tmp_path):
@@ -525,16 +534,38 @@ def test_they_end_with_the_process_that_asked_for_them(tmp_path):
             imsat.IMSATClustering(2, epochs=10 ** 6, n_init=2, n_jobs=2,
                                   out={str(tmp_path / "out")!r}).fit(x)
         '''))
-    process = subprocess.Popen([sys.executable, script],
-                               stdout=subprocess.PIPE, env={
-        **os.environ, 'PYTHONPATH': str(Path(imsat.__file__).parents[1])})
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE,
+        start_new_session=True, env={
+            **os.environ, 'PYTHONPATH': str(Path(imsat.__file__).parents[1])})
     logs = [tmp_path / 'out' / f'restart-{i}' / 'log' for i in range(2)]
-    while not all(log.exists() for log in logs):  # they are at work
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(.1)
-    process.kill()
-    # They hold the pipe as well: it ends with the last of them.
-    assert process.communicate(timeout=60)[0] == b''
+    end = time.monotonic() + 120
+    try:
+        while time.monotonic() < end and not all(  # they are at work
+                log.exists() for log in logs):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(.1)
+        assert all(log.exists() for log in logs)
+        process.kill()
+        # They hold the pipe as well: it ends with the last of them.
+        assert process.communicate(timeout=60)[0] == b''
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='signals of POSIX')
+def test_one_that_begins_after_that_process_has_gone(tmp_path, monkeypatch):
+    gone = subprocess.Popen([sys.executable, '-c', ''])
+    gone.wait()
+    exits = []
+    monkeypatch.setattr(base.os, '_exit', exits.append)
+    host = base.socket.gethostname()
+    for number, machine in ((gone.pid, host), (gone.pid, 'another'),
+                            (os.getpid(), host), (os.getppid(), host)):
+        with base.ending_with((machine, number)):
+            pass
+    assert exits == [1]
 
 
 def test_as_many_threads_in_a_process(monkeypatch):
@@ -637,9 +668,34 @@ def test_a_loaded_one_goes_on_as_the_fitted_one(tmp_path):
         one.partial_fit(X[:80]).partial_fit(X[80:150])
     numpy.testing.assert_array_equal(loaded.transform(X), model.transform(X))
     # What was asked for is no longer what anything goes on with.
-    IMSATClustering(3, mu=2., **SMALL).fit(X).save(path)
-    assert IMSATClustering.load(path).set_params(mu='auto').partial_fit(
-        X).mu_ == 4
+    for early in True, False:
+        model = IMSATClustering(3, mu=2., **SMALL).fit(X)
+        if early:
+            model.set_params(mu='auto')
+        model.save(path)
+        loaded = IMSATClustering.load(path).set_params(mu='auto')
+        assert loaded.partial_fit(X).mu_ == 4
+
+
+class Told(IMSATClustering):
+    def __init__(self, **more):  # which scikit-learn can't clone
+        super().__init__(**{**more, 'hidden': [30]})
+
+
+def test_a_file_of_a_class_of_ones_own(tmp_path):
+    model = Told(n_clusters=3, epochs=1, batch_size=50, random_state=0).fit(X)
+    model.save(tmp_path / 'model.npz')
+    loaded = Told.load(tmp_path / 'model.npz')
+    numpy.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    assert loaded.batch_size_ == 50
+
+
+def test_an_encoder_and_an_objective_that_do_not_go_together():
+    encoder = imsat.Encoder(2, 5, ())
+    for sizes in (2, 2), (2, 9):
+        with pytest.raises(InputError, match='sizes sum to'):
+            IMSATHasher.from_encoder(
+                encoder, objective=imsat.CodeObjective(sizes))
 
 
 @pytest.mark.parametrize('cls,score', [
@@ -779,9 +835,16 @@ def test_what_does_not_go_with_weights(tmp_path):
 
     class Own(imsat.ClusteringObjective):
         weighted_information = imsat.Objective.weighted_information
-    with pytest.raises(InputError, match='leave sample_weight out'):
-        IMSATClustering(3, objective=Own(), out=tmp_path / 'no', **SMALL).fit(
-            X, sample_weight=weight)
+
+    class Changed(imsat.ClusteringObjective):
+        def information(self, y):  # and not of points with weights
+            return super().information(y)
+    for own in Own(), Changed():
+        model = IMSATClustering(3, objective=own, **SMALL)
+        for use in (model.set_params(out=tmp_path / 'no').fit,
+                    model.set_params(out=None).fit(X).score):
+            with pytest.raises(InputError, match='leave sample_weight out'):
+                use(X, sample_weight=weight)
     assert not (tmp_path / 'no').exists()  # before anything is learnt
     # A run with other weights is not gone on with.
     options = dict(SMALL, out=tmp_path)

@@ -441,6 +441,16 @@ def test_a_record_refuses_before_anything_is_run(points, make, monkeypatch):
     numpy.savez('points.npz', x=X, y=numpy.roll(Y, 9))  # scored anew, if so
     code, _, errors = make(*options, 'runs.json', extra=())
     assert code == 2 and 'holds a run with another labels_sha256' in errors
+    code, _, errors = make(*options, 'no/runs.json', extra=())
+    assert code == 2 and 'no/runs.json would be in a folder that' in errors
+
+
+def test_a_record_below_what_is_made(points, make):
+    code, _, errors = make(
+        '3', '--methods', 'kmeans', '--datasets', 'points.npz', '--out', 'new',
+        '--record', 'new/runs.json', extra=())
+    assert code == 0, errors
+    assert len(Record(points / 'new' / 'runs.json').runs) == 1
 
 
 @pytest.mark.parametrize('name,is_there', [

@@ -127,11 +127,13 @@ def test_files_of_ones_own_follow_their_data():
     (['--jobs', '4', '--restarts', '3'], 2), (
         ['--jobs', '-1', '--restarts', '4'], 1),
     (['--jobs', '9', '--restarts', '9'], 1),
+    (['--jobs', '2', '--clusters', '2..5'], 3),  # two restarts of each
     (['--jobs', '2', '--restarts', '4', '--threads', '5'], 5)])
 def test_threads_are_shared_out_to_restarts_at_once(monkeypatch, options,
                                                     threads):
     monkeypatch.setattr('imsat.devices.available_cores', lambda: 6)
     args = clustering.get_options(['--dataset', 'mnist', *options])
     assert args.threads == threads
-    assert 'jobs' not in options_of(args)  # it makes no difference
-    assert make_model(args).n_jobs == (args.jobs or 1)
+    assert 'jobs' not in options_of(args)  # threads are there
+    if '--clusters' not in options:
+        assert make_model(args).n_jobs == (args.jobs or 1)

@@ -73,8 +73,10 @@ def test_a_folder_where_a_file_is_written(tmp_path, capsys, monkeypatch,
                                           script, argv):
     for name, problem in (
             ('.', f'{tmp_path}/. is a folder; name a file'),
-            ('no/file.npz', f'there is no folder {tmp_path}/no for file.npz; '
-                            f'make it first')):
+            ('no/file.npz', f'{tmp_path}/no/file.npz would be in a folder '
+                            f'that does not exist; make it first')):
+        if name != '.' and script in (benchmark_defaults, tables):
+            continue  # it may be below what they make
         monkeypatch.setattr(sys, 'argv', [
             'script', *argv, f'{tmp_path}/{name}'])
         with pytest.raises(SystemExit, match='2'):
