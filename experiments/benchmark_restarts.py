@@ -5,7 +5,8 @@
 
 IMSAT (VAT) with mu = 4, so that no second start comes after it.  All take
 turns: a single run with the threads of all cores, restarts by halves with as
-many, and as many of them at once as there are cores, with a thread each.
+many, and as many of them at once as there are cores, with a thread each, the
+last round, of one run, too.  Their processes start in the first turn.
 Printed are the seconds of each turn, and medians as so many single runs.
 """
 import statistics
