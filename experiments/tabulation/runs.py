@@ -131,15 +131,14 @@ class Record:
         kept['commit'] = result['versions']['commit']
         if sha256 is not None:
             kept['sha256'] = sha256
-        digests = {key: kept.get(key) for key in ('sha256', 'labels_sha256')}
-        self.find(run, digests)
         place, name = run.folder.as_posix(), name_of(run.dataset)
         if self.runs.get(place) == kept:
             return
         with filelock.FileLock(
                 self.path.with_name(f'.{self.path.name}.lock')):
             self._read()
-            self.find(run, digests)
+            self.find(run, {key: kept.get(key)
+                            for key in ('sha256', 'labels_sha256')})
             self.notes = {
                 **{dataset: notes for dataset, notes in self.notes.items()
                    if name_of(dataset) != name}, name: result['notes']}
