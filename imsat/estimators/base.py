@@ -73,6 +73,9 @@ class Restart:
         logits (array): Of all data, shape (N, M); None without.
         terms (dict): What the method adds: the terms of its objective.
         is_joined (bool): Whether it is no run but several as one.
+
+    Raises:
+        DivergenceError: If the objective is not finite.
     """
     seed: int
     objective: float
@@ -84,6 +87,13 @@ class Restart:
     logits: numpy.ndarray | None = None
     terms: dict[str, Any] = dataclasses.field(default_factory=dict)
     is_joined: bool = False
+
+    def __post_init__(self):
+        if not numpy.isfinite(self.objective):
+            raise DivergenceError(
+                f'the objective of all data is {self.objective}; take a '
+                f'smaller learning rate, weights such as lambda near their '
+                f'defaults, or data scaled to about 1')
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
@@ -109,7 +119,9 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
     Attributes:
         objective_ (float): Of all data, the lower the better.
-        restarts_ (list of Restart): One for each seed.
+        restarts_ (list of Restart): One for each seed, but for those that
+            diverged, if others did not.
+        seed_ (int): Of the first, from which those of the others are derived.
         best_restart_ (int): Index of the one that was kept.
         n_features_in_ (int): d, the number of features.
         center_ (array): What is subtracted from every point, shape (d,),
@@ -179,8 +191,8 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             name: getattr(self, name)
             for name, declaration in declarations(self).items()
             if not declaration.how}
-        if hasattr(self, 'restarts_'):
-            arguments['random_state'] = self.restarts_[0].seed
+        if hasattr(self, 'seed_'):
+            arguments['random_state'] = self.seed_
         arrays = self._fitted_arrays()
         if hasattr(self, 'feature_names_in_'):
             arrays['feature_names_in'] = self.feature_names_in_.astype(str)
@@ -319,6 +331,11 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
             for param in network.params():
                 param.initializer = None  # has a random state
         return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, 'restarts_') and not hasattr(self, 'seed_'):
+            self.seed_ = self.restarts_[0].seed  # a pickle of before
 
     def _get_params_html(self, *args, **kwargs):
         # scikit-learn's table in a notebook: what is not as by default.
@@ -562,6 +579,7 @@ class Restarts:
     def __init__(self, model, n, steps):
         self.model, self.n, self.steps = model, n, steps
         self.best = None
+        self.diverged: list[DivergenceError] = []
         self.is_stopped = False  # to make this one the last
 
     def __iter__(self):
@@ -569,14 +587,16 @@ class Restarts:
 
     def run(self, train, n_jobs=1):
         """What ``train(seed, session)`` returns of each, in their order, from
-        ``n_jobs`` processes with as many threads of BLAS as this one."""
+        ``n_jobs`` processes with as many threads of BLAS as this one; what
+        diverges is left out, if others do not."""
         model = self.model
         first, progress = self._begin(self.n * self.steps)
         model.restarts_ = []
         tasks = ((seed, self._session(i, first, progress)) for i, seed
                  in enumerate(restart_seeds(first, self.n)))
-        results = done_in_turn(train, tasks, n_jobs)
+        results = done_in_turn(self._sparing(train), tasks, n_jobs)
         for i in range(self.n):
+            self.index = i
             if progress is not None:
                 progress.start(
                     '' if self.n == 1 else f'restart {i + 1} of {self.n}',
@@ -585,18 +605,40 @@ class Restarts:
             try:
                 result = next(results)
             except KeyboardInterrupt:
-                if not i or getattr(model, 'out', None) is not None:
+                if not model.restarts_ \
+                        or getattr(model, 'out', None) is not None:
                     raise
                 self.is_stopped = True
                 model._warn_of_stop(f'after {i} of {self.n} restarts; what '
                                     f'was learnt is kept')
                 break
+            if isinstance(result, DivergenceError):
+                self.diverged.append(result)
+                continue
             yield result
             if self.is_stopped:
                 break
         if progress is not None:
             progress.close()
+        self._leave_out_diverged()
         self.choose()
+
+    def _sparing(self, train):
+        """``train``, but a DivergenceError is returned where others can be
+        kept.  Of several ranks each would have to know of the others'."""
+        if self.n == 1 or current().size > 1:
+            return train
+        return functools.partial(result_or_divergence, train)
+
+    def _leave_out_diverged(self):
+        """Warns of what diverged; raises it if that was all."""
+        if not self.diverged:
+            return
+        first, n = self.diverged[0], len(self.diverged)
+        if not self.model.restarts_:
+            raise first
+        self.model._warn(f'{n} of {self.n} restarts diverged and '
+                         f'{"is" if n == 1 else "are"} left out: {first}')
 
     def choose(self):
         """Says which is kept, once all are there.
@@ -610,17 +652,17 @@ class Restarts:
     def stop(self, restart, epochs):
         """Makes one, after :meth:`add`, that Ctrl-C has ended the last."""
         self.is_stopped = True
-        number = [each is restart for each in self.model.restarts_].index(True)
         last = restart.log[-1]['epoch'] if restart.log else 0
         self.model._warn_of_stop(
-            f'after {last} of {epochs} epochs of restart {number + 1} of '
+            f'after {last} of {epochs} epochs of restart {self.index + 1} of '
             f'{self.n}; what was learnt is kept')
 
     def _begin(self, steps):
         """The first seed, and a bar of so many steps or None."""
         progress = Progress(steps) if steps and self.model.verbose \
             and not current().rank else None
-        return current().tell(self.model._seed), progress
+        self.model.seed_ = current().tell(self.model._seed)
+        return self.model.seed_, progress
 
     def _session(self, i, seed, progress):
         model, folder = self.model, getattr(self.model, 'out', None)
@@ -645,7 +687,6 @@ class Restarts:
             fitted: Attributes of the estimator.
         """
         model = self.model
-        self._check(restart)
         restart.seconds = restart.seconds \
             or time.perf_counter() - self.start
         model.restarts_.append(restart)
@@ -661,12 +702,14 @@ class Restarts:
         return self.best is None or rank < self.best \
             or numpy.isnan(self.best).any()
 
-    def _check(self, restart):
-        if not numpy.isfinite(restart.objective):
-            raise DivergenceError(
-                f'the objective of all data is {restart.objective}; take a '
-                f'smaller learning rate, weights such as lambda near their '
-                f'defaults, or data scaled to about 1')
+
+def result_or_divergence(train, *task):
+    """What ``train(*task)`` returns, or the DivergenceError that it raises,
+    without what a traceback would keep in memory."""
+    try:
+        return train(*task)
+    except DivergenceError as e:
+        return e.with_traceback(None)
 
 
 def done_in_turn(train, tasks, n_jobs):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy
 from sklearn.base import clone
 
-from imsat.errors import ArgumentError
+from imsat.errors import ArgumentError, DivergenceError
 from imsat.estimators.clustering import IMSATClustering
 from imsat.estimators.selection import pairwise_agreement
 from imsat.hints import Points
@@ -135,7 +135,9 @@ class ClusterNumbers:
             for i, value in enumerate(self.values) if i != best))
 
     def __str__(self):
-        n, second = len(self.values[0][self.criterion]), self.ranking[1]
+        counts = sorted({len(value[self.criterion]) for value in self.values})
+        n, second = ' to '.join(map(str, counts[:1] + counts[1:][-1:])), \
+            self.ranking[1]
         return (f'{self.best} clusters, by {self.criterion}: '
                 f'{max(self.means):.3f} on average of {n} seeds, and '
                 f'{second} clusters have {self.margin:.1%} less; ' + (
@@ -233,9 +235,14 @@ def criteria_of(model, X, cache=None):
         return restart.terms.get('start'), restart.terms.get('mu')
     # Of the start that was kept, if there were several.
     kept = start_of(model.restarts_[model.best_restart_])
-    return criteria([restart.logits for restart in model.restarts_
-                     if not restart.is_joined
-                     and start_of(restart) == kept], nearest)
+    logits = [restart.logits for restart in model.restarts_
+              if not restart.is_joined and start_of(restart) == kept]
+    if len(logits) < 2:
+        raise DivergenceError(
+            f'with {model.n_clusters} clusters all restarts but one diverged, '
+            f'and numbers of clusters are compared by several; take a smaller '
+            f'learning rate, or other numbers')
+    return criteria(logits, nearest)
 
 
 def check_numbers(n_clusters):

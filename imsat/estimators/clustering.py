@@ -214,7 +214,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
             kind = type(f'{kind.__name__}Of{own.__name__}', (kind, own), {})
         other = kind.__new__(kind)
         # Whatever __init__ or fit of such a class have set is there.
-        vars(other).update(vars(self), random_state=self.restarts_[0].seed)
+        vars(other).update(vars(self), random_state=self.seed_)
         other.begin(self, compared, sample_weight)
         try:
             super(IMSATClustering, other).fit(

@@ -1,5 +1,6 @@
 """Deep Hash, to compare with."""
 import dataclasses
+import functools
 
 import chainer.functions as F
 import numpy
@@ -89,36 +90,42 @@ class DeepHasher(Hasher, TrainedEstimator):
         self.batch_size_ = self.settle(X)['batch_size']
         restarts = self.restarts(
             self.n_init, self.epochs * (X.shape[0] // self.batch_size_))
-        for seed, session in restarts:
-            network = self._network()
-            network.l1.W.array[:components.shape[1]] = components.T
-            network.to_device(device)
-            training = session.run(
-                Updater(IndexIterator(len(x), self.batch_size_, self.sampling,
-                                      seed),
-                        Adam(self.learning_rate).setup(network), x,
-                        self.loss, device),
-                self.epochs, [Evaluator(network, x, self._count_codes)],
-                keeps=True)
-            if not training.log:  # nothing has been learnt
+        train = functools.partial(self._train, x=x, components=components)
+        for restart, network, is_stopped in restarts.run(train):
+            if restart is None:  # nothing has been learnt
                 if not self.restarts_:
                     raise KeyboardInterrupt
                 restarts.is_stopped = True
-                self._warn(
-                    f'fit was stopped in the first epoch of restart '
-                    f'{len(self.restarts_) + 1} of {self.n_init}; what was '
-                    f'learnt before is kept')
+                self._warn_of_stop(
+                    f'in the first epoch of restart {restarts.index + 1} of '
+                    f'{self.n_init}; what was learnt before is kept')
                 continue
-            restart = Restart(
-                seed, float(training.log[-1]['main/loss']),
-                logits=predict_logits(network, x), **vars(training))
             restarts.add(restart, encoder_=network)
-            if session.is_stopped:
+            if is_stopped:
                 restarts.stop(restart, self.epochs)
         best = self.restarts_[self.best_restart_]
         self.codes_ = self._codes(best.logits)
         self._warn_of_constant(self.codes_, self.n_bits)
         return self
+
+    def _train(self, seed, session, *, x, components):
+        """A restart, None if there is no epoch of it, its network, and
+        whether Ctrl-C ended it."""
+        network = self._network()
+        network.l1.W.array[:components.shape[1]] = components.T
+        network.to_device(self._get_device())
+        training = session.run(
+            Updater(IndexIterator(len(x), self.batch_size_, self.sampling,
+                                  seed),
+                    Adam(self.learning_rate).setup(network), x, self.loss,
+                    self._get_device()),
+            self.epochs, [Evaluator(network, x, self._count_codes)],
+            keeps=True)
+        restart = Restart(
+            seed, float(training.log[-1]['main/loss']),
+            logits=predict_logits(network, x), **vars(training)) \
+            if training.log else None
+        return restart, network, session.is_stopped
 
     def loss(self, network, x, index, step):
         """What a step minimises, with the terms of deep_hash_losses."""

@@ -94,7 +94,7 @@ class Incremental(TrainedEstimator):
                           step=updater.step)
         logits = predict_logits(network, X)
         self.encoder_, self.objective_ = network, restart.objective
-        self.restarts_, self.best_restart_ = [restart], 0
+        self.restarts_, self.best_restart_, self.seed_ = [restart], 0, seed
         self._stream = stream
         self._keep(logits)
         return self

@@ -10,6 +10,7 @@ import chainer
 import numpy
 from scipy.optimize import linear_sum_assignment
 
+from imsat.errors import DivergenceError
 from imsat.estimators.base import Restarts, done_in_turn
 from imsat.links.ensemble import Ensemble, mean_logits
 from imsat.metrics import adjusted_rand
@@ -109,6 +110,7 @@ class Halving(Restarts):
                                 f'what was learnt is kept')
         if progress is not None:
             progress.close()
+        self._leave_out_diverged()
         self.choose()
 
     def _rounds(self, plan, train, first, per_epoch, progress, n_jobs):
@@ -125,17 +127,26 @@ class Halving(Restarts):
                 self._session(i, first, progress).below(
                     f'round-{self.number}'),
                 until=self.end, state=states[i])) for i in alive)
-            results = done_in_turn(train, tasks, n_jobs if count > 1 else 1)
-            for self.index in alive:
+            results = done_in_turn(self._sparing(train), tasks,
+                                   n_jobs if count > 1 else 1)
+            begun, alive = alive, []
+            for self.index in begun:
                 if progress is not None:
                     progress.start(
                         f'round {self.number}, restart {self.index + 1} of '
                         f'{n}', done - start * per_epoch)
-                result, states[self.index] = next(results)
+                result = next(results)
+                done += (self.end - start) * per_epoch
+                if isinstance(result, DivergenceError):
+                    self.diverged.append(result)
+                    continue
+                result, states[self.index] = result
+                alive.append(self.index)
                 yield result
                 if self.is_stopped:
                     return
-                done += (self.end - start) * per_epoch
+            if not alive:
+                raise self.diverged[-1]
 
     def choose(self):
         model = self.model
@@ -145,7 +156,6 @@ class Halving(Restarts):
         super().choose()
 
     def add(self, restart, rank=None, **fitted):
-        self._check(restart)
         epochs = restart.log[-1]['epoch'] if restart.log else 0
         restart.terms['epochs'] = epochs
         self.ranks[self.index] = rank
@@ -159,7 +169,7 @@ class Halving(Restarts):
 
     def _order(self, alive):
         """The runs that go on, the best first."""
-        if None in self.ranks:  # none has begun
+        if self.kept is None:  # none has begun
             return alive
         restarts = self.model.restarts_
         if getattr(self.model, 'select', None) == 'majority' \

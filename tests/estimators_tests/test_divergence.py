@@ -1,13 +1,21 @@
 """What is not finite: training stops, and says where."""
+import contextlib
+import copy
+import pickle
+
 import chainer
 import numpy
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
 
 import imsat
 from imsat import (
     DEC, DAEKMeans, DeepHasher, DivergenceError, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher)
+from imsat.estimators import base
+from imsat.randomness import restart_seeds
 from imsat.storage import load_npz
 
 X, Y = make_blobs(200, 6, centers=3, random_state=0)
@@ -20,7 +28,8 @@ ESTIMATORS = [
     KMeansClustering(3), ITQHasher(3), SpectralHasher(3)]
 OUTLIER = X.copy()
 OUTLIER[3, 2] = 1e30
-pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+pytestmark = [pytest.mark.filterwarnings(f'ignore:{what}') for what in (
+    ':imsat.CollapseWarning', 'select chooses among restarts:UserWarning')]
 
 
 @pytest.mark.parametrize('estimator', ESTIMATORS, ids=str)
@@ -111,3 +120,179 @@ def test_a_constraint_that_can_not_be_met_is_told_of():
     with pytest.warns(imsat.CollapseWarning, match='delta, although its pen'):
         model = IMSATClustering(3, delta=1e-12, **SMALL).fit(X)
     assert any('1e-12' in note for note in model.warnings_)
+
+
+def now_and_then(x, rng):
+    """An augmentation that fails at a few steps, not the same of each seed."""
+    return x + rng.normal(0, .1 if rng.random() > .03 else numpy.nan, x.shape)
+
+
+def with_restarts(cls=IMSATClustering, **options):
+    return cls(3, **{**SMALL, 'n_init': 4, 'regularizer': imsat.Augmentation(
+        now_and_then), **options})
+
+
+def one_by_one(model):
+    """By seed the objective of each restart that does not diverge alone."""
+    objectives = {}
+    for seed in restart_seeds(model.random_state, model.n_init):
+        with contextlib.suppress(DivergenceError):
+            objectives[seed] = clone(model).set_params(
+                n_init=1, random_state=seed).fit(X).objective_
+    return objectives
+
+
+@pytest.mark.parametrize('model', [
+    with_restarts(select='objective', random_state=1),
+    with_restarts(select='objective', random_state=2, n_jobs=2),
+    with_restarts(IMSATHasher, random_state=3)], ids=str)
+def test_restarts_that_diverge_are_left_out(model, tmp_path):
+    alone = one_by_one(model)
+    seeds = restart_seeds(model.random_state, 4)
+    assert 1 < len(alone) < 4
+    n = 4 - len(alone)
+    model.set_params(out=tmp_path / 'run')
+    for resume in False, True:
+        with pytest.warns(
+                imsat.CollapseWarning, match=f'{n} of 4 restarts diverged and '
+                f'(is|are) left out: .* became NaN .* in epoch'):
+            model.set_params(resume=resume).fit(X)
+        assert {r.seed: r.objective for r in model.restarts_} == alone
+        assert model.objective_ == min(alone.values())
+        kept = model.restarts_[model.best_restart_]
+        assert alone[kept.seed] == model.objective_
+        # What is saved has the seed that makes all of them again.
+        copy.copy(model).set_params(regularizer='vat').save(
+            tmp_path / 'model.npz')
+        loaded = type(model).load(tmp_path / 'model.npz')
+        assert loaded.random_state == model.seed_ == seeds[0]
+
+
+def test_a_pickle_of_before_has_the_first_seed(tmp_path):
+    model = KMeansClustering(3, random_state=numpy.random.RandomState(5))
+    seed = numpy.random.RandomState(5).randint(2 ** 31)
+    assert model.fit(X).seed_ == seed
+    del model.seed_
+    pickle.loads(pickle.dumps(model)).save(tmp_path / 'model.npz')
+    assert KMeansClustering.load(tmp_path / 'model.npz').random_state == seed
+
+
+@pytest.mark.parametrize('select', ['majority', 'consensus'])
+def test_what_is_left_is_compared_or_joined(select):
+    model = with_restarts(select=select, random_state=3)
+    assert restart_seeds(3, 4)[0] not in one_by_one(model)
+    model.fit(X)
+    runs = [r for r in model.restarts_ if not r.is_joined]
+    assert [r.seed for r in runs] == restart_seeds(3, 4)[1:]
+    labels = [r.logits.argmax(axis=1) for r in runs]
+    for i, run in enumerate(runs):
+        assert run.terms['majority'] == pytest.approx(numpy.mean([
+            adjusted_rand_score(labels[i], labels[j])
+            for j in range(3) if j != i]))
+    if select == 'consensus':
+        assert len(model.encoder_) == 3
+
+
+@pytest.mark.parametrize('model', [
+    IMSATClustering(3, n_init=3, learning_rate=1e30, **SMALL),
+    IMSATClustering(3, n_init=3, learning_rate=1e30, halving=True, **SMALL),
+    DeepHasher(3, n_init=3, learning_rate=1e30, **SMALL)], ids=str)
+def test_all_restarts_diverge(model):
+    with pytest.raises(DivergenceError, match='in epoch 1, by step'):
+        model.fit(X)
+    assert not hasattr(model, 'restarts_') and not hasattr(model, 'seed_')
+
+
+OH = DivergenceError('oh')
+
+
+def fails(cls, seeds, monkeypatch, until=99, error=OH):
+    """Makes the training of some seeds fail, in halving that of rounds which
+    end after so many epochs."""
+    train = cls._train
+
+    def fail(self, seed, session, **options):
+        if seed in seeds and (session.until or until) >= until:
+            raise error
+        return train(self, seed, session, **options)
+    monkeypatch.setattr(cls, '_train', fail)
+
+
+@pytest.mark.parametrize('until', [2, 3])
+@pytest.mark.parametrize('n_jobs', [1, 2])
+def test_halving_goes_on_with_what_does_not_diverge(until, n_jobs,
+                                                    monkeypatch):
+    # Rounds end after 1, 3 and 4 epochs.
+    monkeypatch.setattr(base, 'apart', lambda train, tasks, n_jobs: (
+        train(*task) for task in tasks))
+    options = {**SMALL, 'n_init': 4, 'halving': True, 'n_jobs': n_jobs}
+    whole = IMSATClustering(3, **options).fit(X)
+    first, = (r.seed for r in whole.restarts_ if r.terms['epochs'] == 4)
+    second, = (r.seed for r in whole.restarts_ if r.terms['epochs'] == 3)
+    fails(IMSATClustering, [first], monkeypatch, until)
+    with pytest.warns(imsat.CollapseWarning,
+                      match='1 of 4 restarts diverged and is left out: oh'):
+        model = IMSATClustering(3, **options).fit(X)
+    # It stays as it was in the first round.
+    assert [r.seed for r in model.restarts_] == restart_seeds(0, 4)
+    assert {r.seed: r.terms['epochs'] for r in model.restarts_
+            if r.terms['epochs'] > 1} == {second: 4}
+    assert model.restarts_[model.best_restart_].seed == second
+    monkeypatch.undo()
+    alone = IMSATClustering(3, **{**SMALL, 'random_state': second}).fit(X)
+    assert model.objective_ == alone.objective_
+
+
+def test_the_better_half_is_of_those_that_did_not_diverge(monkeypatch):
+    options = {**SMALL, 'n_init': 4, 'halving': True}
+    whole = IMSATClustering(3, **options).fit(X)
+    begun = [r.seed for r in whole.restarts_]
+    lost = [r.seed for r in whole.restarts_ if r.terms['epochs'] == 1]
+    assert begun.index(lost[0]) < 2  # or it would be behind in any order
+    fails(IMSATClustering, lost[1:], monkeypatch, 1)
+    model = IMSATClustering(3, **options).fit(X)
+    expected = [(r.seed, r.objective) for r in whole.restarts_
+                if r.seed != lost[1]]
+    assert [(r.seed, r.objective) for r in model.restarts_] == expected
+    assert model.objective_ == whole.objective_
+
+
+def test_halving_without_the_first(monkeypatch):
+    options = {**SMALL, 'n_init': 4, 'halving': True}
+    seeds = restart_seeds(0, 4)
+    fails(IMSATClustering, seeds[:3], monkeypatch, 1)
+    model = IMSATClustering(3, **options).fit(X)
+    assert [r.seed for r in model.restarts_] == seeds[3:]
+    assert model.best_restart_ == 0 and model.n_iter_ == 4
+    # Of the last round there is but one.
+    fails(IMSATClustering, seeds[3:], monkeypatch, 4, DivergenceError('late'))
+    with pytest.raises(DivergenceError, match='late'):
+        IMSATClustering(3, **options).fit(X)
+
+
+def test_deep_hash_leaves_out_what_diverges(monkeypatch):
+    seeds = restart_seeds(0, 3)
+    fails(DeepHasher, seeds[:1], monkeypatch)
+    model = DeepHasher(3, n_init=3, **SMALL).fit(X)
+    assert [r.seed for r in model.restarts_] == seeds[1:]
+
+
+@pytest.mark.parametrize('cls', [IMSATClustering, DeepHasher])
+def test_ctrl_c_after_all_before_have_diverged(cls, monkeypatch):
+    seeds = restart_seeds(0, 3)
+    fails(cls, seeds[1:2], monkeypatch, error=KeyboardInterrupt)
+    fails(cls, seeds[:1], monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        cls(3, n_init=3, **SMALL).fit(X)
+
+
+def test_numbers_of_clusters_without_what_diverges(monkeypatch):
+    seeds = restart_seeds(0, 3)
+    estimator = IMSATClustering(n_init=3, **SMALL)
+    fails(IMSATClustering, seeds[:1], monkeypatch)
+    tried = imsat.choose_n_clusters(estimator, X, [2, 3])
+    assert [len(value['information']) for value in tried.values] == [2, 2]
+    assert 'on average of 2 seeds' in str(tried)
+    fails(IMSATClustering, seeds[1:2], monkeypatch)
+    with pytest.raises(DivergenceError, match='all restarts but one'):
+        imsat.choose_n_clusters(estimator, X, [2, 3])
