@@ -120,7 +120,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
     Attributes:
         objective_ (float): Of all data, the lower the better.
         restarts_ (list of Restart): One for each seed, but for those that
-            diverged, if others did not.
+            diverged, if others did not; by halves, what each came to.
         seed_ (int): Of the first, from which those of the others are derived.
         best_restart_ (int): Index of the one that was kept.
         n_features_in_ (int): d, the number of features.
@@ -397,6 +397,16 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
         self.warnings_.append(note)
         warnings.warn(note, CollapseWarning)
 
+    @property
+    def _origin(self):
+        """Where restarts begin, in words, unless with random weights."""
+        return ''
+
+    def _warn_of_restarts(self, note):
+        """:meth:`_warn` of what also counts where another fit is kept."""
+        self._of_restarts.append(note)
+        self._warn(note)
+
     def _warn_of_points(self, note):
         """:meth:`_warn` of what is odd about the points of fit."""
         self._warn(note)
@@ -579,7 +589,7 @@ class Restarts:
     def __init__(self, model, n, steps):
         self.model, self.n, self.steps = model, n, steps
         self.best = None
-        self.diverged: list[DivergenceError] = []
+        self.diverged: list[tuple[int, DivergenceError]] = []
         self.is_stopped = False  # to make this one the last
 
     def __iter__(self):
@@ -595,32 +605,31 @@ class Restarts:
         tasks = ((seed, self._session(i, first, progress)) for i, seed
                  in enumerate(restart_seeds(first, self.n)))
         results = done_in_turn(self._sparing(train), tasks, n_jobs)
-        for i in range(self.n):
-            self.index = i
-            if progress is not None:
-                progress.start(
-                    '' if self.n == 1 else f'restart {i + 1} of {self.n}',
-                    i * self.steps)
-            self.start = time.perf_counter()
-            try:
-                result = next(results)
-            except KeyboardInterrupt:
-                if not model.restarts_ \
-                        or getattr(model, 'out', None) is not None:
-                    raise
-                self.is_stopped = True
-                model._warn_of_stop(f'after {i} of {self.n} restarts; what '
-                                    f'was learnt is kept')
-                break
-            if isinstance(result, DivergenceError):
-                self.diverged.append(result)
-                continue
-            yield result
-            if self.is_stopped:
-                break
-        if progress is not None:
-            progress.close()
-        self._leave_out_diverged()
+        with closed(progress):
+            for i in range(self.n):
+                self.index = i
+                if progress is not None:
+                    progress.start(
+                        '' if self.n == 1 else f'restart {i + 1} of {self.n}',
+                        i * self.steps)
+                self.start = time.perf_counter()
+                try:
+                    result = next(results)
+                except KeyboardInterrupt:
+                    if not model.restarts_ \
+                            or getattr(model, 'out', None) is not None:
+                        raise
+                    self.is_stopped = True
+                    model._warn_of_stop(f'after {i} of {self.n} restarts; '
+                                        f'what was learnt is kept')
+                    break
+                if isinstance(result, DivergenceError):
+                    self.diverged.append((i, result))
+                    continue
+                yield result
+                if self.is_stopped:
+                    break
+        self._warn_of_diverged()
         self.choose()
 
     def _sparing(self, train):
@@ -630,15 +639,18 @@ class Restarts:
             return train
         return functools.partial(result_or_divergence, train)
 
-    def _leave_out_diverged(self):
-        """Warns of what diverged; raises it if that was all."""
+    def _warn_of_diverged(self):
+        """Warns of what diverged; raises the first of it if that was all."""
         if not self.diverged:
             return
-        first, n = self.diverged[0], len(self.diverged)
+        index, error = min(self.diverged)
         if not self.model.restarts_:
-            raise first
-        self.model._warn(f'{n} of {self.n} restarts diverged and '
-                         f'{"is" if n == 1 else "are"} left out: {first}')
+            raise error
+        numbers = ', '.join(str(i + 1) for i, _ in sorted(self.diverged))
+        self.model._warn_of_restarts(
+            f'{"restart" if len(self.diverged) == 1 else "restarts"} '
+            f'{numbers} of {self.n}{self.model._origin} diverged and went no '
+            f'further: {error}')
 
     def choose(self):
         """Says which is kept, once all are there.
@@ -661,6 +673,7 @@ class Restarts:
         """The first seed, and a bar of so many steps or None."""
         progress = Progress(steps) if steps and self.model.verbose \
             and not current().rank else None
+        self.model._of_restarts = []
         self.model.seed_ = current().tell(self.model._seed)
         return self.model.seed_, progress
 
@@ -697,19 +710,28 @@ class Restarts:
             vars(model).update(fitted)
 
     def _is_better(self, rank):
-        """Than the best so far; one that diverged, whose rank is NaN, never.
+        """Than the best so far; a rank of NaN, of one's own objective, never.
         """
         return self.best is None or rank < self.best \
             or numpy.isnan(self.best).any()
 
 
-def result_or_divergence(train, *task):
-    """What ``train(*task)`` returns, or the DivergenceError that it raises,
-    without what a traceback would keep in memory."""
+def result_or_divergence(train, seed, session):
+    """What ``train`` returns, or the DivergenceError that it raises, without
+    what a traceback would keep in memory; KeyboardInterrupt if Ctrl-C has
+    ended the session before."""
     try:
-        return train(*task)
+        return train(seed, session)
     except DivergenceError as e:
+        if session.is_stopped:
+            raise KeyboardInterrupt from e
         return e.with_traceback(None)
+
+
+def closed(progress):
+    """Closes a bar, if there is one, after a block."""
+    return contextlib.nullcontext() if progress is None \
+        else contextlib.closing(progress)
 
 
 def done_in_turn(train, tasks, n_jobs):

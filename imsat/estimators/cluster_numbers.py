@@ -1,4 +1,5 @@
 """How many clusters there are, told without labels."""
+import collections
 import contextlib
 import dataclasses
 import math
@@ -223,6 +224,21 @@ def check_comparable(model, X):
 
 def criteria_of(model, X, cache=None):
     """:func:`criteria` of a model that was just fitted to X."""
+    def start_of(restart):
+        return restart.terms.get('start'), restart.terms.get('mu')
+    starts = collections.defaultdict(list)
+    for restart in model.restarts_:
+        if not restart.is_joined:
+            starts[start_of(restart)].append(restart.logits)
+    # Of the start that was kept, if two of its restarts did not diverge.
+    kept = starts[start_of(model.restarts_[model.best_restart_])]
+    several = [logits for logits in (kept, *starts.values())
+               if len(logits) > 1]
+    if not several:
+        raise DivergenceError(
+            f'with {model.n_clusters} clusters all restarts but one diverged, '
+            f'and numbers of clusters are compared by several; take more of '
+            f'them (n_init), a smaller learning rate or other numbers')
     x = model.prepare(X)
     cache = default_cache() if cache is True else cache
     distances, nearest = neighbors(
@@ -231,18 +247,7 @@ def criteria_of(model, X, cache=None):
     if have_copies(distances):
         nearest = without_copies(x, nearest, cache,
                                  method=model.neighbor_search)
-    def start_of(restart):
-        return restart.terms.get('start'), restart.terms.get('mu')
-    # Of the start that was kept, if there were several.
-    kept = start_of(model.restarts_[model.best_restart_])
-    logits = [restart.logits for restart in model.restarts_
-              if not restart.is_joined and start_of(restart) == kept]
-    if len(logits) < 2:
-        raise DivergenceError(
-            f'with {model.n_clusters} clusters all restarts but one diverged, '
-            f'and numbers of clusters are compared by several; take a smaller '
-            f'learning rate, or other numbers')
-    return criteria(logits, nearest)
+    return criteria(several[0], nearest)
 
 
 def check_numbers(n_clusters):

@@ -196,6 +196,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 best, beside = other, other._compared
                 best.best_restart_ += len(restarts)
             restarts += other.restarts_
+        lost = [note for fitted in (self, *others) if fitted is not best
+                for note in fitted._of_restarts]
         if best is not self:
             del best._start, best._compared
             best.random_state = self.random_state
@@ -204,6 +206,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
                 best.warnings_.append(self.warnings_[-1])
             self.__dict__.update(vars(best))
         self.restarts_, self.select_ = restarts, select
+        self.warnings_ += lost
         return beside
 
     def _fit_from(self, compared, X, y, sample_weight, kind):
@@ -219,7 +222,9 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         try:
             super(IMSATClustering, other).fit(
                 X, y, sample_weight=sample_weight)
-        except DivergenceError:
+        except DivergenceError as e:
+            self._warn_of_restarts(f'what began{other._origin} diverged, and '
+                                   f'what was learnt before is kept: {e}')
             return []
         except KeyboardInterrupt:
             if self.out is not None:
@@ -410,6 +415,10 @@ class SecondStart(IMSATClustering):
             self.prior_ = compared.sizes
         elif self.prior is None:
             self.mu_ = UNEVEN
+
+    @property
+    def _origin(self):
+        return f' from the clusters of {self._start.method}'
 
     def _warn_of_points(self, note):
         self.warnings_.append(note)  # the first fit has said it

@@ -81,8 +81,7 @@ class Incremental(TrainedEstimator):
             device, self.step)
         updater.iteration = stream['steps']
         observed = means_of(updater, network, steps)
-        check_finite(observed, network, optimizer,
-                     f'chunk {stream["chunks"] + 1}')
+        check_finite(observed, updater, f'chunk {stream["chunks"] + 1}')
         stream.update(chunks=stream['chunks'] + 1, steps=updater.iteration,
                       optimizer=serializers.npz.serialize(optimizer))
         network.l1.W.array *= scale

@@ -11,7 +11,7 @@ import numpy
 from scipy.optimize import linear_sum_assignment
 
 from imsat.errors import DivergenceError
-from imsat.estimators.base import Restarts, done_in_turn
+from imsat.estimators.base import Restarts, closed, done_in_turn
 from imsat.links.ensemble import Ensemble, mean_logits
 from imsat.metrics import adjusted_rand
 from imsat.on_disk import blocks_of, joined
@@ -99,18 +99,18 @@ class Halving(Restarts):
         first, progress = self._begin(sum(
             count * (end - start) * per_epoch for count, start, end in plan))
         model.restarts_ = [None] * n
-        try:
-            yield from self._rounds(plan, functools.partial(with_state, train),
-                                    first, per_epoch, progress, n_jobs)
-        except KeyboardInterrupt:
-            if self.kept is None or model.out is not None:
-                raise
-            self.is_stopped = True
-            model._warn_of_stop(f'in round {self.number} of {len(plan)}; '
-                                f'what was learnt is kept')
-        if progress is not None:
-            progress.close()
-        self._leave_out_diverged()
+        with closed(progress):
+            try:
+                yield from self._rounds(
+                    plan, functools.partial(with_state, train), first,
+                    per_epoch, progress, n_jobs)
+            except KeyboardInterrupt:
+                if self.kept is None or model.out is not None:
+                    raise
+                self.is_stopped = True
+                model._warn_of_stop(f'in round {self.number} of {len(plan)}; '
+                                    f'what was learnt is kept')
+        self._warn_of_diverged()
         self.choose()
 
     def _rounds(self, plan, train, first, per_epoch, progress, n_jobs):
@@ -118,35 +118,37 @@ class Halving(Restarts):
         seeds, states = restart_seeds(first, n), [None] * n
         alive, done = list(range(n)), 0
         for self.number, (count, start, self.end) in enumerate(plan, 1):
-            alive = sorted(self._order(alive)[:count])
+            waiting, alive = self._order(alive), []
+            self.best, self.is_last = None, count == 1
+            # The next best go on where all that began diverge.
+            while waiting and not alive:
+                begun, waiting = sorted(waiting[:count]), waiting[count:]
+                tasks = ((seeds[i], dataclasses.replace(
+                    self._session(i, first, progress).below(
+                        f'round-{self.number}'),
+                    until=self.end, state=states[i])) for i in begun)
+                results = done_in_turn(self._sparing(train), tasks,
+                                       n_jobs if count > 1 else 1)
+                for self.index in begun:
+                    if progress is not None:
+                        progress.start(
+                            f'round {self.number}, restart {self.index + 1} '
+                            f'of {n}', done - start * per_epoch)
+                    result = next(results)
+                    done += (self.end - start) * per_epoch
+                    if isinstance(result, DivergenceError):
+                        self.diverged.append((self.index, result))
+                        continue
+                    result, states[self.index] = result
+                    alive.append(self.index)
+                    yield result
+                    if self.is_stopped:
+                        return
+            if not alive:
+                raise min(self.diverged)[1]
             for i in range(n):
                 if i not in alive:
                     states[i] = None
-            self.best, self.is_last = None, count == 1
-            tasks = ((seeds[i], dataclasses.replace(
-                self._session(i, first, progress).below(
-                    f'round-{self.number}'),
-                until=self.end, state=states[i])) for i in alive)
-            results = done_in_turn(self._sparing(train), tasks,
-                                   n_jobs if count > 1 else 1)
-            begun, alive = alive, []
-            for self.index in begun:
-                if progress is not None:
-                    progress.start(
-                        f'round {self.number}, restart {self.index + 1} of '
-                        f'{n}', done - start * per_epoch)
-                result = next(results)
-                done += (self.end - start) * per_epoch
-                if isinstance(result, DivergenceError):
-                    self.diverged.append(result)
-                    continue
-                result, states[self.index] = result
-                alive.append(self.index)
-                yield result
-                if self.is_stopped:
-                    return
-            if not alive:
-                raise self.diverged[-1]
 
     def choose(self):
         model = self.model

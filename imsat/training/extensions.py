@@ -246,26 +246,33 @@ class DivergenceCheck(extension.Extension):
 
     def __call__(self, trainer):
         updater, observed = trainer.updater, trainer.observation
-        optimizer = updater.get_optimizer('main')
-        network = optimizer.target
-        if not (updater.is_new_epoch or network.xp is numpy
-                and not _is_finite(observed['main/loss'])):
-            return
-        check_finite(observed, network, optimizer,
-                     f'epoch {math.ceil(updater.epoch_detail)}, by step '
-                     f'{updater.iteration}')
+        network = updater.get_optimizer('main').target
+        if updater.is_new_epoch or network.xp is numpy \
+                and not _is_finite(observed['main/loss']):
+            check_finite(observed, updater)
 
 
-def check_finite(observed, network, optimizer, when):
-    """Raises DivergenceError if something of these is not finite."""
-    look = _Look([])
+def check_finite(observed, updater, when=None):
+    """Raises DivergenceError if something of what was reported, the network
+    or the optimizer is not finite.
+
+    Args:
+        observed (dict): What was reported.
+        updater (Updater): Has the network and the optimizer.
+        when (str): In words; by default the epoch and the step.
+    """
+    optimizer = updater.get_optimizer('main')
+    look, within = _Look([]), _Look([])
     for name in sorted(observed):
         look(name, observed[name])
-    network.serialize(look)
-    optimizer.serialize(look)
-    if look.found:
+    optimizer.target.serialize(within)
+    optimizer.serialize(within)
+    found = look.found + sorted(within.found)
+    if found:
+        when = when or (f'epoch {math.ceil(updater.epoch_detail)}, by step '
+                        f'{updater.iteration}')
         raise DivergenceError(
-            f'{", ".join(look.found[:3])} became NaN or infinite in {when}; '
+            f'{", ".join(found[:3])} became NaN or infinite in {when}; '
             f'take a smaller learning rate, weights such as lambda near their '
             f'defaults, or data scaled to about 1')
 

@@ -14,7 +14,8 @@ from imsat.parameters import (
     is_sequence, parameter)
 from imsat.ranks import current
 from imsat.storage import AnyPath
-from imsat.training.extensions import DivergenceCheck, LogReport
+from imsat.training.extensions import (
+    DivergenceCheck, LogReport, check_finite)
 from imsat.training.snapshot import Snapshot, resume_from, snapshots
 from imsat.training.updater import Updater
 
@@ -170,6 +171,7 @@ class Session:
             if not keeps or self.folder is not None:
                 raise
             self.is_stopped = True
+            check_finite({}, updater)  # in the midst of an epoch
         if self.until is not None:
             # Copies: of arrays that others may change.
             self.state = {name: numpy.array(value) for name, value in

@@ -16,6 +16,7 @@ from imsat import (
     IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher,
     clustering_accuracy)
 from imsat.estimators import clustering
+from imsat.randomness import restart_seeds
 from imsat.retrieval import unpack_bits
 from imsat.storage import load_npz, save_npz
 from imsat.training.iterators import dense
@@ -294,7 +295,9 @@ def test_what_diverges_from_another_start_loses_nothing(early, monkeypatch):
         return train(self, *args, **options)
     monkeypatch.setattr(IMSATClustering, '_train', diverge)
     x = two_crowds(4, 15)
-    with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
+    with pytest.warns(CollapseWarning, match='K-means fit the nearest'), \
+            pytest.warns(CollapseWarning, match='what began from the clusters '
+                         'of K-means diverged, .* is kept: no'):
         model = IMSATClustering(2, **UNLIKE).fit(x)
     assert model.prior_ is None and len(model.restarts_) == 1
     with pytest.warns(CollapseWarning, match='K-means fit the nearest'):
@@ -302,6 +305,35 @@ def test_what_diverges_from_another_start_loses_nothing(early, monkeypatch):
     assert vars(model).keys() == vars(alone).keys()
     numpy.testing.assert_array_equal(model.predict_proba(x),
                                      alone.predict_proba(x))
+
+
+@pytest.mark.parametrize('lost', ['random', 'K-means'])
+def test_restarts_of_either_start_may_diverge(early, monkeypatch, lost):
+    train, (first, second) = IMSATClustering._train, restart_seeds(0, 2)
+
+    def diverge(self, seed, session, **options):
+        if seed == first and lost == (
+                'random' if self.prior_ is None else 'K-means'):
+            raise imsat.DivergenceError('no')
+        return train(self, seed, session, **options)
+    monkeypatch.setattr(IMSATClustering, '_train', diverge)
+    x = two_crowds(4, 15)
+    origin = '' if lost == 'random' else ' from the clusters of K-means'
+    note = f'restart 1 of 2{origin} diverged and went no further: no'
+    with pytest.warns(CollapseWarning, match=note):
+        model = IMSATClustering(2, n_init=2, **UNLIKE).fit(x)
+    # It is told whichever is kept.
+    assert model.warnings_ == [note]
+    assert clustering_accuracy(CROWDS, model.labels_) == 1
+    runs = [(r.terms['start'], r.seed) for r in model.restarts_]
+    assert runs == [run for run in (
+        ('random', first), ('random', second), ('K-means', first),
+        ('K-means', second)) if run != (lost, first)]
+    if lost == 'K-means':  # two others tell how many clusters there are
+        with pytest.warns(CollapseWarning, match='diverged'):
+            tried = imsat.choose_n_clusters(
+                IMSATClustering(n_init=2, **UNLIKE), x, [2, 3])
+        assert {len(value['information']) for value in tried.values} == {2}
 
 
 def test_when_k_means_is_not_compared_with(early):

@@ -1,6 +1,7 @@
 """What is not finite: training stops, and says where."""
 import contextlib
 import copy
+import itertools
 import pickle
 
 import chainer
@@ -14,9 +15,9 @@ import imsat
 from imsat import (
     DEC, DAEKMeans, DeepHasher, DivergenceError, IMSATClustering,
     IMSATHasher, InputError, ITQHasher, KMeansClustering, SpectralHasher)
-from imsat.estimators import base
 from imsat.randomness import restart_seeds
 from imsat.storage import load_npz
+from imsat.training.updater import Updater
 
 X, Y = make_blobs(200, 6, centers=3, random_state=0)
 SMALL = dict(hidden=(10,), epochs=4, batch_size=50, random_state=0)
@@ -150,12 +151,13 @@ def test_restarts_that_diverge_are_left_out(model, tmp_path):
     alone = one_by_one(model)
     seeds = restart_seeds(model.random_state, 4)
     assert 1 < len(alone) < 4
-    n = 4 - len(alone)
+    lost = ', '.join(str(i + 1) for i, seed in enumerate(seeds)
+                     if seed not in alone)
     model.set_params(out=tmp_path / 'run')
     for resume in False, True:
         with pytest.warns(
-                imsat.CollapseWarning, match=f'{n} of 4 restarts diverged and '
-                f'(is|are) left out: .* became NaN .* in epoch'):
+                imsat.CollapseWarning, match=f'restarts? {lost} of 4 diverged '
+                f'and went no further: .* became NaN .* in epoch'):
             model.set_params(resume=resume).fit(X)
         assert {r.seed: r.objective for r in model.restarts_} == alone
         assert model.objective_ == min(alone.values())
@@ -218,25 +220,23 @@ def fails(cls, seeds, monkeypatch, until=99, error=OH):
     monkeypatch.setattr(cls, '_train', fail)
 
 
-@pytest.mark.parametrize('until', [2, 3])
-@pytest.mark.parametrize('n_jobs', [1, 2])
-def test_halving_goes_on_with_what_does_not_diverge(until, n_jobs,
-                                                    monkeypatch):
+@pytest.mark.parametrize('until', [3, 4])
+def test_halving_goes_on_with_what_does_not_diverge(until, monkeypatch):
     # Rounds end after 1, 3 and 4 epochs.
-    monkeypatch.setattr(base, 'apart', lambda train, tasks, n_jobs: (
-        train(*task) for task in tasks))
-    options = {**SMALL, 'n_init': 4, 'halving': True, 'n_jobs': n_jobs}
+    options = {**SMALL, 'n_init': 4, 'halving': True}
     whole = IMSATClustering(3, **options).fit(X)
     first, = (r.seed for r in whole.restarts_ if r.terms['epochs'] == 4)
     second, = (r.seed for r in whole.restarts_ if r.terms['epochs'] == 3)
     fails(IMSATClustering, [first], monkeypatch, until)
-    with pytest.warns(imsat.CollapseWarning,
-                      match='1 of 4 restarts diverged and is left out: oh'):
+    number = restart_seeds(0, 4).index(first) + 1
+    with pytest.warns(imsat.CollapseWarning, match=f'restart {number} of 4 '
+                      f'diverged and went no further: oh'):
         model = IMSATClustering(3, **options).fit(X)
-    # It stays as it was in the first round.
+    # It stays as it was in the round before.
     assert [r.seed for r in model.restarts_] == restart_seeds(0, 4)
     assert {r.seed: r.terms['epochs'] for r in model.restarts_
-            if r.terms['epochs'] > 1} == {second: 4}
+            if r.terms['epochs'] > 1} == {
+                second: 4, **({first: 3} if until == 4 else {})}
     assert model.restarts_[model.best_restart_].seed == second
     monkeypatch.undo()
     alone = IMSATClustering(3, **{**SMALL, 'random_state': second}).fit(X)
@@ -264,9 +264,9 @@ def test_halving_without_the_first(monkeypatch):
     model = IMSATClustering(3, **options).fit(X)
     assert [r.seed for r in model.restarts_] == seeds[3:]
     assert model.best_restart_ == 0 and model.n_iter_ == 4
-    # Of the last round there is but one.
+    # Nothing else has been trained so far.
     fails(IMSATClustering, seeds[3:], monkeypatch, 4, DivergenceError('late'))
-    with pytest.raises(DivergenceError, match='late'):
+    with pytest.raises(DivergenceError, match='oh'):
         IMSATClustering(3, **options).fit(X)
 
 
@@ -275,6 +275,57 @@ def test_deep_hash_leaves_out_what_diverges(monkeypatch):
     fails(DeepHasher, seeds[:1], monkeypatch)
     model = DeepHasher(3, n_init=3, **SMALL).fit(X)
     assert [r.seed for r in model.restarts_] == seeds[1:]
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """A function after which Ctrl-C comes in the step of a number, the first
+    being 1, where the weights have become NaN, or some factor more."""
+    update = Updater.update_core
+
+    def stop_in(number, factor=numpy.nan):
+        steps = itertools.count(1)
+
+        def stop(self):
+            if next(steps) < number:
+                return update(self)
+            for param in self.get_optimizer('main').target.params():
+                param.array *= factor
+            raise KeyboardInterrupt
+        monkeypatch.setattr(Updater, 'update_core', stop)
+    return stop_in
+
+
+@pytest.mark.parametrize('model', [
+    IMSATClustering(3, **SMALL), DeepHasher(3, **SMALL),
+    DAEKMeans(3, **CODE)], ids=str)
+def test_nothing_is_kept_of_nan(model, stopped):
+    stopped(6)
+    with pytest.raises(DivergenceError, match='in epoch 2, by step 5; '):
+        model.fit(X)
+
+
+@pytest.mark.parametrize('model,first,second', [
+    (IMSATClustering(3, n_init=3, **SMALL), 6, 18),
+    (IMSATClustering(3, n_init=3, halving=True, **SMALL), 2, 6),
+    (DeepHasher(3, n_init=3, **SMALL), 6, 18)], ids=str)
+def test_ctrl_c_where_weights_are_nan(model, first, second, stopped):
+    stopped(first)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    stopped(second)
+    with pytest.warns(imsat.CollapseWarning, match='fit was stopped'):
+        model.fit(X)
+    assert [r.seed for r in model.restarts_] == [0]
+
+
+@pytest.mark.parametrize('cls', [IMSATClustering, DeepHasher])
+def test_restarts_have_their_numbers(cls, monkeypatch, stopped):
+    fails(cls, restart_seeds(0, 3)[:1], monkeypatch)
+    stopped(6, 1.)
+    with pytest.warns(imsat.CollapseWarning, match='of restart 2 of 3; what'):
+        model = cls(3, n_init=3, **SMALL).fit(X)
+    assert [r.seed for r in model.restarts_] == restart_seeds(0, 3)[1:2]
 
 
 @pytest.mark.parametrize('cls', [IMSATClustering, DeepHasher])
