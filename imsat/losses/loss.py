@@ -9,8 +9,14 @@ from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.losses.objectives import Objective
 from imsat.losses.regularizers import Regularizer
-from imsat.parameters import SEED, OneOf, Tensor, checked
+from imsat.parameters import SEED, OneOf, Tensor, checked, shown
 from imsat.randomness import DIRECTION, generator
+
+# What else a log, the terms of a restart and its summary have.
+TAKEN = frozenset((
+    'loss', 'sat', 'penalty', 'accuracy', 'distinct_codes', 'seed',
+    'objective', 'seconds', 'step', 'steps_per_second', 'epochs', 'start',
+    'why', 'mu', 'told', 'agreement', 'surety', 'majority', 'kept'))
 
 
 class IMSATLoss:
@@ -82,12 +88,40 @@ class IMSATLoss:
         term, information = self.objective(y, self.penalty)
         sat = self.regularize(network, x, index,
                               generator(self.seed, DIRECTION, step), y)
-        return {'loss': sat + term, 'sat': sat, **information._asdict()}
+        return {'loss': sat + term, 'sat': sat,
+                **named(information, self.objective)}
 
     def regularize(self, network, x, index, rng, y=None):
-        """R of a batch, from its points and their clean logits y."""
+        """R of a batch, from its points and their clean logits y, a constant;
+        None for those of the network as it is."""
+        if y is None:
+            with chainer.no_backprop_mode():
+                y = network(x, update_statistics=False)
         near: dict[str, Any] = {}
         if self.near is not None and self.regularizer.needs_neighbors:
             near['near'] = functools.partial(self.near, index)
-        return self.regularizer(network, self.objective.distance, x,
-                                self.radius[index], y=y, rng=rng, **near)
+        r = self.regularizer(network, self.objective.distance, x,
+                             self.radius[index], y=chainer.as_array(y),
+                             rng=rng, **near)
+        if not isinstance(r, chainer.Variable) or r.shape:
+            raise InputError(
+                f'{type(self.regularizer).__name__} returns {shown(r)}; let '
+                f'it return a 0-dimensional chainer.Variable')
+        return r
+
+
+def named(information, objective):
+    """The terms of an objective as a dict; InputError for names that a log, a
+    restart or its summary have for something else."""
+    if not hasattr(information, '_asdict'):
+        raise InputError(
+            f'the information of {type(objective).__name__} is '
+            f'{shown(information)}; let it be a namedtuple of 0-dimensional '
+            f'Variables')
+    terms = information._asdict()
+    for name in terms:
+        if name in TAKEN:
+            raise InputError(
+                f'a term of {type(objective).__name__} is called {name}, as '
+                f'something else is; give it another name')
+    return terms

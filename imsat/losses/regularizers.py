@@ -307,7 +307,11 @@ class Regularizer:
         ...         moved = x * (rng.random(x.shape) < .9)
         ...         return distance(y, network(moved.astype(x.dtype),
         ...                                    update_statistics=False))
-        >>> model = imsat.IMSATClustering(10, regularizer=Dropout())
+        >>> x = numpy.random.default_rng(0).normal(size=(40, 3))
+        >>> model = imsat.IMSATClustering(2, hidden=(8,), epochs=2,
+        ...                               regularizer=Dropout())
+        >>> model.fit(x).labels_.shape
+        (40,)
     """
     needs_radius: Any = False
     needs_images: Any = False
@@ -329,8 +333,8 @@ class Regularizer:
             x (array): The batch, shape (B, d).
             radius (array): alpha sigma_t(x) of Eq. 17, shape (B,), in the
                 units of x; whatever needs no radius ignores it.
-            y (Variable or array): The clean logits, shape (B, M), if they
-                are known already; never differentiated.
+            y (Variable or array): The clean logits, shape (B, M), which
+                are not differentiated; training gives an array of them.
             rng (numpy.random.Generator): For all that is random.
         """
         raise TypeError(f'{type(self).__name__} does not say what it costs; '

@@ -1,0 +1,63 @@
+"""Objectives and regularisers of one's own, as a user writes them."""
+import collections
+
+import chainer
+import numpy
+import pytest
+
+import imsat
+
+pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
+
+
+def dropped(x, rng):
+    return (x * (rng.random(x.shape) < .9)).astype(x.dtype)
+
+
+class Dropout(imsat.Regularizer):
+    """As a user writes it."""
+
+    def __call__(self, network, distance, x, radius=None, y=None, rng=None):
+        return distance(y, network(dropped(x, rng), update_statistics=False))
+
+
+def test_ones_own_is_learnt_as_the_library_s():
+    # Whose clean logits are a constant, in a batch and of all data.
+    x = numpy.random.RandomState(0).normal(size=(60, 4))
+    options = dict(hidden=(8,), epochs=9, batch_size=20, random_state=0,
+                   step='graph')
+    own, ours = (imsat.IMSATClustering(3, regularizer=r, **options).fit(x)
+                 for r in (Dropout(), imsat.Augmentation(dropped)))
+    assert own.objective_ == ours.objective_
+    assert own.restarts_[0].terms == ours.restarts_[0].terms
+    numpy.testing.assert_array_equal(own.encoder_.l1.W.array,
+                                     ours.encoder_.l1.W.array)
+
+
+@pytest.mark.parametrize('r', [.5, None, numpy.zeros(()),
+                               chainer.Variable(numpy.zeros(3, 'f'))])
+def test_r_that_is_no_number_to_differentiate(r):
+    class Own(imsat.Regularizer):
+        def __call__(self, *args, **kwargs):
+            return r
+    with pytest.raises(imsat.InputError, match='Own returns .*0-dimensional'):
+        imsat.IMSATClustering(2, regularizer=Own(), hidden=()).fit(
+            numpy.eye(9))
+
+
+@pytest.mark.parametrize('kind,match', [
+    (collections.namedtuple('T', 'loss b'), 'a term of Own is called loss,'),
+    (collections.namedtuple('T', 'a seconds'), 'is called seconds,'),
+    (lambda a, b: (a, b),
+     'the information of Own is .*let it be a namedtuple')])
+def test_terms_with_names_that_others_have(kind, match):
+    class Own(imsat.Objective):
+        distance = staticmethod(imsat.functions.softmax_kl)
+
+        def information(self, y):
+            return kind(*imsat.functions.softmax_entropy(y)[:2])
+
+        def combine(self, information, penalty=None):
+            return information[0] - information[1]
+    with pytest.raises(imsat.InputError, match=match):
+        imsat.IMSATClustering(2, objective=Own(), hidden=()).fit(numpy.eye(9))
