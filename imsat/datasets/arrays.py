@@ -118,11 +118,21 @@ def read_parts(paths: list[Path], size: Size = None,
                 f'{paths[0].name} one of {first.shape}; give parts that '
                 f'differ in length alone, or name one of the files')
     folder = paths[0].parent
+    _check_bytes(x, folder, 'the parts')
     if not first.ndim or sum(part.size for part in x) < LARGE:
         x = numpy.concatenate([numpy.atleast_1d(part) for part in x])
     data = as_dataset(folder, x, size=size, like=like)
     data.name = folder.resolve().name
     return data
+
+
+def _check_bytes(parts, path, what):
+    """InputError where pixels, which are scaled, would be joined with other
+    numbers, which are not."""
+    if len({part.dtype == numpy.uint8 for part in parts}) > 1:
+        raise InputError(
+            f'of {what} of {path} some are bytes (dtype uint8) and some other '
+            f'numbers, which are on another scale; write all alike')
 
 
 def as_dataset(path: Path, x: typing.Any, y: typing.Any = None,
@@ -255,14 +265,21 @@ def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
                          f"pip install 'imsat[hdf5]'") from e
     try:
         with h5py.File(path, 'r') as file:
-            parts = [file[name] for name in ('train', 'test')
-                     if isinstance(_member(h5py, file, name), h5py.Group)
-                     ] or [file]
+            groups = [name for name in ('train', 'test')
+                      if isinstance(_member(h5py, file, name), h5py.Group)]
+            parts = [file[name] for name in groups] or [file]
+            beside = set(file).difference(groups) if groups else set()
+            read = beside & {*POINTS, 'data', *LABELS}
+            if read:
+                raise InputError(
+                    f'{path} holds {" and ".join(sorted(read))} beside '
+                    f'{" and ".join(groups)}, which have points and labels of '
+                    f'their own; leave one out, or put it there')
             x = [_array(h5py, part, (*POINTS, 'data'), path)
                  for part in parts]
             y = [_array(h5py, part, LABELS, path) for part in parts]
             others = {name for part in parts for name in part
-                      } - {*POINTS, 'data', *LABELS}
+                      } - {*POINTS, 'data', *LABELS} | beside
     except InputError:
         raise
     except FAULTS as e:
@@ -276,6 +293,7 @@ def read_hdf5(path: Path, size: Size = None, like: Preparation | None = None
     if len({part.shape[1:] for part in x}) > 1:
         raise InputError(f'train and test of {path} differ in the shape of '
                          f'their points; write both alike')
+    _check_bytes(x, path, 'train and test')
     labels = usable_labels(
         lambda: _joined(x, y, path),
         lambda: all(part is None or all_missing(part) for part in y), path,

@@ -333,6 +333,27 @@ def test_hdf5_as_usps_comes(tmp_path):
     assert data.image_shape == (3, 4) and ''.join(data.y) == 'abcdef'
 
 
+@pytest.mark.parametrize('beside,message', [
+    ({'y': Y}, 'holds y beside train and test, which have points'),
+    ({'x': X}, 'holds x beside train and test'),
+    ({'data': X, 'target': Y}, 'holds data and target beside')])
+def test_hdf5_with_two_kinds_of_points(tmp_path, beside, message):
+    hdf5(tmp_path / 'a.h5', train_data=X[:4], test_data=X[4:], **beside)
+    refused(message, tmp_path / 'a.h5')
+
+
+def test_hdf5_with_what_nothing_reads(tmp_path):
+    hdf5(tmp_path / 'a.h5', train_data=X[:4], train_y=Y[:4], valid_data=X)
+    data = load(tmp_path / 'a.h5')
+    assert len(data.x) == 4
+    assert 'a.h5 holds valid, which nothing here reads.' in data.notes
+
+
+def test_hdf5_of_bytes_and_others(tmp_path):
+    hdf5(tmp_path / 'a.h5', train_data=X[:4].astype('u1'), test_data=X[4:])
+    refused('train and test of .* are bytes', tmp_path / 'a.h5')
+
+
 def links(path):
     h5py = pytest.importorskip('h5py')
     hdf5(path.with_name('secret.h5'), x=X)
@@ -584,6 +605,17 @@ def test_parts_that_are_no_numbers(tmp_path, part, name, stays, monkeypatch):
     numpy.save(tmp_path / '2.npy', X)
     numpy.save(tmp_path / name, part)
     refused(f'{name} has dtype .*; give numbers', tmp_path)
+
+
+@pytest.mark.parametrize('stays', [False, True])
+def test_parts_of_bytes_and_others(tmp_path, stays, monkeypatch):
+    if stays:
+        monkeypatch.setattr(arrays, 'LARGE', 0)
+    for i, dtype in enumerate(('u1', 'f4', 'f8')):
+        numpy.save(tmp_path / f'{i}.npy', GREY.astype(dtype))
+    refused('of the parts of .* some are bytes', tmp_path)
+    (tmp_path / '0.npy').unlink()
+    assert len(load(tmp_path).x) == 2 * len(GREY)
 
 
 @pytest.mark.parametrize('cut', [5, 100, 300, -1])
