@@ -321,6 +321,11 @@ def _check_alike(name, data, like):
             f'other numbers; give an array of numbers on the scale of those')
     names = like.names or data.names or []
     shown_names = ', '.join(names[:9]) + (', ...' if len(names) > 9 else '')
+    if None not in (data.names, like.names) and not like.words \
+            and list(data.names) != list(like.names):
+        warnings.warn(
+            f'the columns {", ".join(data.names[:9])} of {name} are taken for '
+            f'{shown_names}, which were learnt from')
     if data.names is None and like.names is not None:
         warnings.warn(f'{name} has no names of columns; they are taken for '
                       f'{shown_names}')

@@ -100,6 +100,17 @@ def test_columns_are_taken_by_their_names():
     assert lines('table', '--dataset', 'new.npz') == found
 
 
+def test_other_columns_are_told_of():
+    # Named by hand: nothing says whether they were renamed.
+    frame(X[:7]).to_csv('other.csv', index=False)
+    expected = imsat.IMSATClustering.load('table/model.npz').predict(
+        X[:7, [1, 0, 2]])
+    with pytest.warns(UserWarning, match='the columns b, a, c of .* are taken '
+                      'for a, b, c, which were learnt from'):
+        found = lines('table', '--dataset', 'other.csv', '--columns', 'b,a,c')
+    assert [int(line['cluster']) for line in found] == expected.tolist()
+
+
 def test_labels_may_be_blank(recwarn):
     expected = lines('table', '--dataset', 'points.csv')
     table = pandas.read_csv('points.csv')
