@@ -54,6 +54,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
         1.0
     """
     _task: ClassVar[str] = 'clustering'
+    _of_objective: ClassVar[tuple] = ('lam', 'mu', 'prior', 'delta')
 
     mu: Any = again(
         ClusteringObjective, 'mu', default=AUTO, kind=Auto(Number()),
@@ -85,6 +86,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _mu_and_prior(self, goes_on=True):
         """What is asked for; where nothing is, what a fit has chosen, if this
         goes on from it, but not what it was asked for."""
+        if isinstance(self.objective, ClusteringObjective):
+            return self.objective.mu, self.objective.prior
         chosen = () if not goes_on else getattr(self, '_chosen', [
             # A pickle of before does not say it.
             name for name in ('mu', 'prior') if hasattr(self, f'{name}_')])
@@ -102,7 +105,7 @@ class IMSATClustering(Clusterer, IMSATEstimator):
     def _not_given(self):
         return tuple(name for name, given in (
             ('mu', self.mu != AUTO), ('prior', self.prior is not None))
-            if not given)
+            if not given and self.objective is None)
 
     def _settled(self):
         return {**super()._settled(), 'mu': self.mu_, 'prior': self.prior_,
@@ -258,7 +261,8 @@ class IMSATClustering(Clusterer, IMSATEstimator):
 
     @property
     def _has_estimated_prior(self):
-        return self.prior is None and self.prior_ is not None
+        return self.prior is None and self.objective is None \
+            and self.prior_ is not None
 
     def _check_chunk(self, X):
         check_parameters(self)

@@ -91,6 +91,8 @@ class IMSATEstimator(RegularizerParameters, Incremental):
     _accept_sparse: ClassVar[bool | str] = 'csr'
     _accept_on_disk: ClassVar[bool] = True
     _task: ClassVar[str]
+    # What an objective is made from.
+    _of_objective: ClassVar[tuple] = 'lam',
 
     objective: Objective | None = parameter(
         None, OneOf(Objective, 'give a value such as '
@@ -170,6 +172,11 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         for name in self._among_restarts() if self.n_init == 1 else ():
             warnings.warn(f'{name} chooses among restarts, and there is one; '
                           f'ask for more of them or leave {name} out')
+        unused = self._beside_objective()
+        if unused:
+            warnings.warn(f'{" and ".join(unused)} would make an objective, '
+                          f'and objective is one already; leave out one of '
+                          f'them')
         if before is not None:
             self._check_widths(before[0])
             self._check_columns(names)
@@ -360,6 +367,17 @@ class IMSATEstimator(RegularizerParameters, Incremental):
         """As of any estimator; by halves if so asked."""
         return Halving(self, n, steps) if self.halving and n > 1 \
             else super().restarts(n, steps, weight)
+
+    def _beside_objective(self):
+        """The arguments that were given beside an ``objective`` which is made
+        with other ones."""
+        if self.objective is None:
+            return []
+        return [
+            name for name in self._of_objective if not any(
+                numpy.array_equal(getattr(self, name), value) for value in (
+                    getattr(type(self), name),
+                    getattr(self.objective, name, math.nan)))]
 
     def _among_restarts(self):
         """The arguments that were given and need several restarts."""

@@ -1,5 +1,6 @@
 """Objectives and regularisers of one's own, as a user writes them."""
 import collections
+import warnings
 
 import chainer
 import numpy
@@ -32,6 +33,29 @@ def test_ones_own_is_learnt_as_the_library_s():
     assert own.restarts_[0].terms == ours.restarts_[0].terms
     numpy.testing.assert_array_equal(own.encoder_.l1.W.array,
                                      ours.encoder_.l1.W.array)
+
+
+def test_an_objective_brings_mu_and_prior(tmp_path):
+    x = numpy.random.RandomState(0).normal(size=(60, 3))
+    options = dict(hidden=(5,), epochs=2, random_state=0)
+    prior = [.2, .3, .5]
+    objective = imsat.ClusteringObjective(mu=1, prior=prior)
+    model = imsat.IMSATClustering(3, objective=objective, **options).fit(x)
+    assert model.mu_ == 1 and model.prior_.tolist() == prior
+    model.save(tmp_path / 'model.npz')
+    loaded = imsat.IMSATClustering.load(tmp_path / 'model.npz')
+    assert loaded.mu_ == 1 and loaded.prior_.tolist() == prior
+    by_name = imsat.IMSATClustering(3, mu=1, prior=prior, **options).fit(x)
+    assert by_name.objective_ == model.objective_
+    # It is told of what would be another; not of the same.
+    for given, told in (dict(mu=2, delta=.1), 'mu and delta would make'), (
+            dict(lam=.5), 'lam would make an objective'):
+        with pytest.warns(UserWarning, match=told):
+            model.set_params(**given).fit(x)
+        model.set_params(mu='auto', delta=None, lam=.1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', 'would make', UserWarning)
+        model.set_params(mu=1., prior=numpy.array(prior)).fit(x)
 
 
 @pytest.mark.parametrize('r', [.5, None, numpy.zeros(()),
