@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from sklearn.datasets import make_circles, make_moons
 
 import imsat
-from common.scripts import a_path, main, parser_for, positive
+from common.scripts import a_file, main, option_of, parser_for, positive
+from imsat.parameters import SEED, Number
 from imsat.pictures.training import BLUE, ORANGE, save
 from paper.systems import PAPER
 
@@ -27,9 +28,9 @@ COLUMNS = {
 def get_options(argv=None):
     parser = parser_for(__doc__, defaults=True)
     add = parser.add_argument
-    add('--out', type=a_path, default='toy.png', help='the picture')
+    add('--out', type=a_file, default='toy.png', help='the picture')
     add('--points', type=positive, default=1000, help='of each data set')
-    add('--noise', type=float, default=.05,
+    add('--noise', type=option_of(Number()), default=.05,
         help='standard deviation of what is added to every point')
     add('--epochs', type=int, default=200)
     add('--restarts', type=int, default=4,
@@ -39,15 +40,12 @@ def get_options(argv=None):
     add('--alpha', type=float, default=2., help='of Eq. 17')
     add('--xi', type=float, default=.1, help="of VAT's power iteration")
     add('--learning-rate', type=float, default=.01, help="Adam's alpha")
-    add('--seed', type=int, default=0)
+    add('--seed', type=option_of(SEED), default=0)
     add('--threads', type=positive, default=1)
     return parser.parse_args(argv)
 
 
 def run(args):
-    if not args.noise >= 0:
-        raise imsat.InputError(f'--noise is {args.noise}; give a number from '
-                               f'0')
     data = {'circles': make_circles(args.points, noise=args.noise, factor=.3,
                                     random_state=args.seed),
             'moons': make_moons(args.points, noise=args.noise,

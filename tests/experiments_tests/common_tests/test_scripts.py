@@ -68,7 +68,8 @@ def test_empty_paths(capsys, script, option):
     (score_codes, ['codes.npz', '--out']), (benchmark_defaults, ['--table']),
     (features, ['--dataset', 'a', '--model', 'a.onnx', '--out']),
     (tables, ['5', '--record']), (compare_runs, ['run', '--out']),
-    (benchmark_kernels, ['--json']), (benchmark_kernels, ['--picture'])])
+    (benchmark_kernels, ['--json']), (benchmark_kernels, ['--picture']),
+    (toy, ['--out'])])
 def test_a_folder_where_a_file_is_written(tmp_path, capsys, monkeypatch,
                                           script, argv):
     for name, problem in (
