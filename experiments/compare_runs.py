@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import imsat
-from common.folders import WRITTEN
+from common.folders import files_of
 from common.markdown import table
 from common.options import load_config
 from common.scripts import (
@@ -105,7 +105,7 @@ def most_entropy(result):
 
 def run(args):
     refuse_inputs(args.out, *(
-        Path(run) / name for run in args.runs for name in WRITTEN))
+        path for run in args.runs for path in files_of(run)))
     runs = [read_run(folder) for folder in args.runs]
     names = shorten(args.runs)
     print(scores(names, [result for _, result, _ in runs]))

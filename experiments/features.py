@@ -179,7 +179,8 @@ def onnx_features(args):
 
 def run(args):
     check_output(args.out)
-    refuse_inputs(args.out, args.dataset, getattr(args, 'weights', None))
+    refuse_inputs(args.out, args.dataset, getattr(args, 'weights', None),
+                  getattr(args, 'model', None))
     compute, kind, note, size = args.features(args)
     images, labels, names = load_images(args.dataset, args.data_dir, size)
     check_room(min(args.chunk, len(images)), size or images.shape[1:3])

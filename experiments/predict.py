@@ -13,7 +13,7 @@ from pathlib import Path
 
 import imsat
 from common import answers
-from common.folders import WRITTEN
+from common.folders import files_of
 from common.options import add_table_options, load_config, table_options
 from common.scripts import (
     a_file, a_path, main, parser_for, positive, refuse_inputs)
@@ -95,7 +95,7 @@ def run(args):
     options, model, reference, like = load_run(Path(args.run))
     if args.out is not None:
         refuse_inputs(args.out, args.dataset, args.labels,
-                      *(Path(args.run) / name for name in WRITTEN))
+                      *files_of(args.run))
     for option, is_asked, has_any in (
             ('--all', args.all, hasattr(model, 'predict_proba')),
             ('--top', args.top is not None,

@@ -24,6 +24,14 @@ WRITTEN = ('assignments.csv', 'assignments.npz', 'codes.csv', 'codes.npz',
            'preprocessing.npz', 'reference.npz', 'report.html', 'result.json')
 
 
+def files_of(run):
+    """Paths of what a run has written, or would write, but its pictures."""
+    run = Path(run)
+    return [*(run / name for name in WRITTEN), *run.glob('**/log'),
+            *(path for folder in run.glob('**/') for path
+              in snapshots(folder))]
+
+
 def describe(data, **more):
     """What config.json says of the points that are learnt from."""
     return dict(n=data.x.shape[0], dimension=data.x.shape[1],

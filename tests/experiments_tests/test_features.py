@@ -131,6 +131,7 @@ def test_what_is_read_is_not_written_over(images, tmp_path, resnet_weights):
         assert process.returncode == 2
         assert 'is what is read, and would be lost' in process.stderr
         assert images.read_bytes() == before
-    process = run('resnet50', '--dataset', images, '--weights',
-                  resnet_weights, '--out', resnet_weights)
-    assert process.returncode == 2 and 'would be lost' in process.stderr
+    for options in ['resnet50', '--weights'], ['--model']:
+        process = run(*options, resnet_weights, '--dataset', images,
+                      '--out', resnet_weights)
+        assert process.returncode == 2 and 'would be lost' in process.stderr

@@ -312,7 +312,9 @@ def test_no_best_clusters_without_probabilities(folder, option):
 def test_what_is_read_is_not_written_over(folder, tmp_path):
     new = tmp_path / 'new.csv'
     frame(X).to_csv(new, index=False)
-    for out in new, folder / 'table' / 'assignments.csv':
+    snapshot = next((folder / 'table').glob('snapshot-*.npz'))
+    for out in (new, folder / 'table' / 'assignments.csv',
+                folder / 'table' / 'log', snapshot):
         before = out.read_bytes()
         with pytest.raises(imsat.InputError, match='would be lost'):
             predict.run(predict.get_options(
