@@ -184,7 +184,7 @@ class Estimator(TransformerMixin, ClassNamePrefixFeaturesOutMixin,
 
         Raises:
             InputError: If parameters were changed after ``fit``, so that
-                what is fitted is not what they ask for.
+                what is fitted is not of the shape that they ask for.
         """
         check_is_fitted(self)
         arguments = {

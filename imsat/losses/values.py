@@ -1,5 +1,6 @@
 """Regularisers and objectives in a file, without pickle."""
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy
@@ -37,8 +38,8 @@ def to_json(value):
     if isinstance(value, Mapping):
         return dict(value)
     raise InputError(f'an estimator with {type(value).__name__} of your own '
-                     f"can't be saved; save encoder_ with "
-                     f'chainer.serializers.save_npz')
+                     f"can't be saved, as its code is in no file; pickle it "
+                     f'(encoder_ alone does not know center_ and deviation_)')
 
 
 def described(value):
@@ -47,6 +48,9 @@ def described(value):
         return to_json(value)
     except InputError:
         kind = type(value)
+        if kind is functools.partial:
+            return {'value': 'partial', 'function': value.func,
+                    'args': value.args, 'keywords': value.keywords}
         name = getattr(value, '__qualname__', kind.__qualname__)
         fields = dataclasses.fields(value) \
             if dataclasses.is_dataclass(kind) else ()

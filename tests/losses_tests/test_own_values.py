@@ -1,5 +1,6 @@
 """Objectives and regularisers of one's own, as a user writes them."""
 import collections
+import functools
 import warnings
 
 import chainer
@@ -11,8 +12,8 @@ import imsat
 pytestmark = pytest.mark.filterwarnings('ignore::imsat.CollapseWarning')
 
 
-def dropped(x, rng):
-    return (x * (rng.random(x.shape) < .9)).astype(x.dtype)
+def dropped(x, rng, rate=.1):
+    return (x * (rng.random(x.shape) >= rate)).astype(x.dtype)
 
 
 class Dropout(imsat.Regularizer):
@@ -33,6 +34,23 @@ def test_ones_own_is_learnt_as_the_library_s():
     assert own.restarts_[0].terms == ours.restarts_[0].terms
     numpy.testing.assert_array_equal(own.encoder_.l1.W.array,
                                      ours.encoder_.l1.W.array)
+
+
+@pytest.mark.parametrize('other', [
+    functools.partial(dropped, rate=.5), functools.partial(dropped, None),
+    functools.partial(pow, rate=.1), dropped])
+def test_resume_tells_partial_functions_apart(tmp_path, other):
+    x = numpy.random.RandomState(0).normal(size=(60, 4))
+
+    def fit(function, **more):
+        return imsat.IMSATClustering(
+            3, hidden=(8,), epochs=2, random_state=0, out=tmp_path,
+            regularizer=imsat.Augmentation(function), **more).fit(x)
+    first = fit(functools.partial(dropped, rate=.1))
+    again = fit(functools.partial(dropped, rate=.1), resume=True)
+    assert again.objective_ == first.objective_
+    with pytest.raises(imsat.InputError, match='another regularizer'):
+        fit(other, resume=True)
 
 
 def test_an_objective_brings_mu_and_prior(tmp_path):
