@@ -259,6 +259,14 @@ class ClusteringObjective(Objective):
     task = 'clustering'
     distance = staticmethod(softmax_kl)
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.delta is not None and not self.lam * self.mu:
+            raise argument_error(
+                self, 'delta', f'is {self.delta:g}, but its penalty starts at '
+                f'lambda mu, which is 0, and no factor raises it; give lam '
+                f'and mu above 0, or no delta')
+
     @property
     def tolerance(self):
         return self.delta

@@ -3,7 +3,8 @@ import numpy
 import pytest
 
 from imsat import (
-    ClusteringObjective, CodeObjective, HashingObjective, InputError)
+    ClusteringObjective, CodeObjective, HashingObjective, IMSATClustering,
+    InputError)
 from imsat.functions.entropy import Entropies
 from imsat.losses import objectives
 from imsat.losses.objectives import BoundedObjective
@@ -30,6 +31,14 @@ def test_by_hand(arguments, expected):
     numpy.testing.assert_allclose(loss.array, expected, 1e-6)
     numpy.testing.assert_allclose(
         information.conditional_entropy.array, CONDITIONAL, 1e-6)
+
+
+@pytest.mark.parametrize('zero', ['lam', 'mu'])
+def test_a_penalty_that_can_not_grow(zero):
+    with pytest.raises(InputError, match='lambda mu, which is 0'):
+        ClusteringObjective(delta=.1, **{zero: 0})
+    with pytest.raises(InputError, match='lambda mu, which is 0'):
+        IMSATClustering(3, delta=.1, **{zero: 0}).fit(numpy.eye(9))
 
 
 def test_fixed_weight_and_divergence_differ_by_a_constant():
