@@ -56,7 +56,7 @@ def to_numpy(x: Any) -> numpy.ndarray:
     try:
         return numpy.asarray(
             cuda.to_cpu(x) if runtime.current.holds(x) else x)
-    except RuntimeError as e:  # PyTorch's: it needs a gradient
+    except (RuntimeError, TypeError) as e:  # PyTorch's: gradients, bfloat16
         raise InputError(reason_of(e)) from e
     except ValueError as e:
         raise InputError('rows of several lengths are no table; give as many '

@@ -66,7 +66,7 @@ def classes_of(labels: Any, name: str = 'points'
     try:
         labels = numpy.asarray(
             _exact(labels) if isinstance(labels, list | tuple) else labels)
-    except RuntimeError as e:  # PyTorch's: it needs a gradient
+    except (RuntimeError, TypeError) as e:  # PyTorch's: gradients, bfloat16
         raise InputError(reason_of(e)) from e
     except ValueError:  # lists of several lengths
         labels = numpy.empty((0, 0))

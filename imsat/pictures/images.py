@@ -39,7 +39,8 @@ def are_strokes(x: numpy.ndarray, span: tuple[float, float]) -> bool:
         span (tuple): The least and the largest value there is.
     """
     some = x[::-(-x.shape[0] // MOST_LOOKED_AT)]
-    return bool(numpy.median(some) <= span[0] + DARK * (span[1] - span[0]))
+    low, high = map(float, span)
+    return bool(numpy.median(some) <= low + DARK * (high - low))
 
 
 def drawable(row: numpy.ndarray, image_shape: tuple[int, ...],

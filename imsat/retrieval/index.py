@@ -368,7 +368,8 @@ class HammingIndex:
         check_argument('tables', tables, Whole(1, n_bits))
         widest = min(n_bits // tables, 62)
         check_argument('width', width, Whole(1, widest, optional=True))
-        check_argument('flips', flips, Whole(0, n_bits))
+        width = width or min(widest, max(1, round(math.log2(max(n, 1) / 10))))
+        check_argument('flips', flips, Whole(0, width))
         if not n and kind != 'flat':
             raise InputError('the index is empty; add at least one code')
         words = to_words(to_numpy(self.codes)) if are_on_gpu(self._words[0]) \
@@ -376,17 +377,18 @@ class HammingIndex:
         if kind == 'flat':
             index = faiss.IndexBinaryFlat(n_bits)
         elif kind == 'ivf':
-            lists = lists or max(1, min(round(4 * n ** .5), n // TRAINED_BY))
+            lists = int(lists or max(
+                1, min(round(4 * n ** .5), n // TRAINED_BY)))
             index = faiss.IndexBinaryIVF(
                 faiss.IndexBinaryFlat(n_bits), n_bits, lists)
-            index.nprobe = min(probes, lists)
+            index.nprobe = min(int(probes), lists)
             sample = numpy.random.default_rng(0).choice(
                 n, min(n, TRAINED_BY * lists), replace=False)
             index.train(from_words(words[:, sample], self.n_bits))
         else:
-            width = width or min(widest, max(1, round(math.log2(n / 10))))
-            index = faiss.IndexBinaryMultiHash(n_bits, tables, width)
-            index.nflip = flips
+            index = faiss.IndexBinaryMultiHash(
+                n_bits, int(tables), int(width))
+            index.nflip = int(flips)
         for start in range(0, n, BLOCK):
             index.add(from_words(words[:, start:start + BLOCK], self.n_bits))
         return index

@@ -107,9 +107,11 @@ def _flattened(labels, name, n):
         matrix = labels if scipy.sparse.issparse(labels) \
             else numpy.asarray(labels)
         if matrix.dtype.kind in 'biuf' and matrix.shape[0] == n:
-            matrix = scipy.sparse.csr_matrix(matrix)
-            if ((matrix.data == 0) | (matrix.data == 1)).all():
-                return matrix.nonzero()
+            values: Any = matrix.data if scipy.sparse.issparse(matrix) \
+                else matrix
+            if ((values == 0) | (values == 1)).all():
+                # Which knows neither halves nor another order of bytes.
+                return scipy.sparse.csr_matrix(matrix != 0).nonzero()
         raise InputError(f'labels of {n} {name} are {matrix.dtype} of shape '
                          f'{matrix.shape}; give a row of 0 and 1 for each')
     labels = labels.tolist() if hasattr(labels, 'tolist') else labels

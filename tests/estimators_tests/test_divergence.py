@@ -146,7 +146,8 @@ def one_by_one(model):
 @pytest.mark.parametrize('model', [
     with_restarts(select='objective', random_state=1),
     with_restarts(select='objective', random_state=2, n_jobs=2),
-    with_restarts(IMSATHasher, random_state=3)], ids=str)
+    with_restarts(IMSATHasher, random_state=3)],
+    ids=lambda model: f'{type(model).__name__}-{model.random_state}')
 def test_restarts_that_diverge_are_left_out(model, tmp_path):
     alone = one_by_one(model)
     seeds = restart_seeds(model.random_state, 4)

@@ -494,12 +494,25 @@ class TestFaiss:
         (dict(kind='hash', tables=17), 'from 1 to 16'),
         (dict(kind='hash', tables=0), 'from 1 to 16'),
         (dict(kind='hash', width=5), 'from 1 to 4'),
-        (dict(kind='hash', flips=-1), 'from 0 to 16')])
+        (dict(kind='hash', flips=-1), 'from 0 to 2'),
+        # FAISS would search without end.
+        (dict(kind='hash', flips=3), 'from 0 to 2'),
+        (dict(kind='hash', width=4, flips=5), 'from 0 to 4')])
     def test_settings(self, settings, message):
         with pytest.raises(InputError, match=message):
             build(random_codes(30, 16), 16).to_faiss(**settings)
         with pytest.raises(InputError, match='is empty'):
             HammingIndex(16).to_faiss('ivf')
+
+    def test_settings_of_numpy(self, faiss):
+        codes = random_codes(300, 16)
+        for settings in (dict(kind='ivf', lists=5, probes=2),
+                         dict(kind='hash', tables=2, width=4, flips=1)):
+            expected, found = (build(codes, 16).to_faiss(**{
+                name: value if isinstance(value, str) else kind(value)
+                for name, value in settings.items()
+            }).search(codes[:9], 5) for kind in (int, numpy.int64))
+            numpy.testing.assert_array_equal(found, expected)
 
     def test_recall_of_something_else(self, faiss):
         index = build(random_codes(30, 16), 16)

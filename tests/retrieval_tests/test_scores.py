@@ -266,6 +266,7 @@ def as_lists(matrix, names, kind=list):
 
 @pytest.mark.parametrize('form', [
     lambda m: m, lambda m: m.astype(int), lambda m: m.astype('f'),
+    lambda m: m.astype('f2'), lambda m: m.astype('>i4'),
     scipy.sparse.csr_matrix, scipy.sparse.coo_array, pandas.DataFrame,
     lambda m: as_lists(m, 'abcde'), lambda m: as_lists(m, 'abcde', set),
     lambda m: as_lists(m, [7, 3, -1, 10 ** 30, 'x'], tuple)])
