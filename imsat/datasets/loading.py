@@ -319,16 +319,19 @@ def _check_alike(name, data, like):
         raise InputError(
             f'{name} holds images of bytes, and what was learnt from were '
             f'other numbers; give an array of numbers on the scale of those')
-    names = like.names or data.names or []
-    shown_names = ', '.join(names[:9]) + (', ...' if len(names) > 9 else '')
-    if None not in (data.names, like.names) and not like.words \
-            and list(data.names) != list(like.names):
-        warnings.warn(
-            f'the columns {", ".join(data.names[:9])} of {name} are taken for '
-            f'{shown_names}, which were learnt from')
-    if data.names is None and like.names is not None:
+    ours, theirs = data.names, like.names
+    if like.words or ours == theirs:
+        return
+    if ours is None:
         warnings.warn(f'{name} has no names of columns; they are taken for '
-                      f'{shown_names}')
-    elif data.names is not None and like.names is None and not like.words:
+                      f'{_listed(theirs)}')
+    elif theirs is None:
         warnings.warn(f'what was learnt from had no names of columns; those '
-                      f'of {name} are taken in this order: {shown_names}')
+                      f'of {name} are taken in this order: {_listed(ours)}')
+    else:
+        warnings.warn(f'the columns {_listed(ours)} of {name} are taken for '
+                      f'{_listed(theirs)}, which were learnt from')
+
+
+def _listed(names):
+    return ', '.join(names[:9]) + (', ...' if len(names) > 9 else '')

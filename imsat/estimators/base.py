@@ -51,7 +51,7 @@ from imsat.storage import (
     AnyPath, Like, check_arrays, digest, load_npz, reason_of, save_npz)
 from imsat.training.adam import forget_training
 from imsat.training.configuration import own_configuration
-from imsat.training.extensions import Progress
+from imsat.training.extensions import STEADIER, Progress
 from imsat.training.iterators import SAMPLINGS, stays
 from imsat.training.session import Session
 
@@ -91,9 +91,7 @@ class Restart:
     def __post_init__(self):
         if not numpy.isfinite(self.objective):
             raise DivergenceError(
-                f'the objective of all data is {self.objective}; take a '
-                f'smaller learning rate, weights such as lambda near their '
-                f'defaults, or data scaled to about 1')
+                f'the objective of all data is {self.objective}; {STEADIER}')
 
     def summary(self) -> dict:
         """A dict of its numbers, for JSON."""
@@ -614,7 +612,7 @@ class Restarts:
                         i * self.steps)
                 self.start = time.perf_counter()
                 try:
-                    result = next(results)
+                    result = self._next(results)
                 except KeyboardInterrupt:
                     if not model.restarts_ \
                             or getattr(model, 'out', None) is not None:
@@ -623,14 +621,20 @@ class Restarts:
                     model._warn_of_stop(f'after {i} of {self.n} restarts; '
                                         f'what was learnt is kept')
                     break
-                if isinstance(result, DivergenceError):
-                    self.diverged.append((i, result))
-                    continue
-                yield result
+                if result is not None:
+                    yield result
                 if self.is_stopped:
                     break
         self._warn_of_diverged()
         self.choose()
+
+    def _next(self, results):
+        """The next result; None of what diverged, which is noted."""
+        result = next(results)
+        if not isinstance(result, DivergenceError):
+            return result
+        self.diverged.append((self.index, result))
+        return None
 
     def _sparing(self, train):
         """``train``, but a DivergenceError is returned where others can be
@@ -643,7 +647,7 @@ class Restarts:
         """Warns of what diverged; raises the first of it if that was all."""
         if not self.diverged:
             return
-        index, error = min(self.diverged)
+        error = min(self.diverged)[1]
         if not self.model.restarts_:
             raise error
         numbers = ', '.join(str(i + 1) for i, _ in sorted(self.diverged))

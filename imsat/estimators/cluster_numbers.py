@@ -136,9 +136,9 @@ class ClusterNumbers:
             for i, value in enumerate(self.values) if i != best))
 
     def __str__(self):
-        counts = sorted({len(value[self.criterion]) for value in self.values})
-        n, second = ' to '.join(map(str, counts[:1] + counts[1:][-1:])), \
-            self.ranking[1]
+        counts = [len(value[self.criterion]) for value in self.values]
+        least, most, second = min(counts), max(counts), self.ranking[1]
+        n = most if least == most else f'{least} to {most}'
         return (f'{self.best} clusters, by {self.criterion}: '
                 f'{max(self.means):.3f} on average of {n} seeds, and '
                 f'{second} clusters have {self.margin:.1%} less; ' + (

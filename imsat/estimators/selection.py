@@ -10,7 +10,6 @@ import chainer
 import numpy
 from scipy.optimize import linear_sum_assignment
 
-from imsat.errors import DivergenceError
 from imsat.estimators.base import Restarts, closed, done_in_turn
 from imsat.links.ensemble import Ensemble, mean_logits
 from imsat.metrics import adjusted_rand
@@ -82,6 +81,7 @@ class Halving(Restarts):
 
     What goes on is what it would have been alone, bit for bit.  Before the
     last round R, a term of the objective, is the mean over the last epoch.
+    Where all that go on diverge, the next best go on for them.
 
     Where Ctrl-C ends it, the best of those that got farthest is kept, from
     the round that was done last, or the one that was under way.
@@ -120,7 +120,6 @@ class Halving(Restarts):
         for self.number, (count, start, self.end) in enumerate(plan, 1):
             waiting, alive = self._order(alive), []
             self.best, self.is_last = None, count == 1
-            # The next best go on where all that began diverge.
             while waiting and not alive:
                 begun, waiting = sorted(waiting[:count]), waiting[count:]
                 tasks = ((seeds[i], dataclasses.replace(
@@ -134,13 +133,12 @@ class Halving(Restarts):
                         progress.start(
                             f'round {self.number}, restart {self.index + 1} '
                             f'of {n}', done - start * per_epoch)
-                    result = next(results)
+                    result = self._next(results)
                     done += (self.end - start) * per_epoch
-                    if isinstance(result, DivergenceError):
-                        self.diverged.append((self.index, result))
+                    if result is None:
                         continue
-                    result, states[self.index] = result
                     alive.append(self.index)
+                    result, states[self.index] = result
                     yield result
                     if self.is_stopped:
                         return

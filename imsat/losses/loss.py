@@ -8,7 +8,8 @@ import chainer
 from imsat.errors import InputError
 from imsat.hints import Array
 from imsat.losses.objectives import Objective
-from imsat.losses.regularizers import Regularizer
+from imsat.losses.regularizers import (
+    Regularizer, clean_logits, untraced)
 from imsat.parameters import SEED, OneOf, Tensor, checked, shown
 from imsat.randomness import DIRECTION, generator
 
@@ -92,17 +93,14 @@ class IMSATLoss:
                 **named(information, self.objective)}
 
     def regularize(self, network, x, index, rng, y=None):
-        """R of a batch, from its points and their clean logits y, a constant;
-        None for those of the network as it is."""
-        if y is None:
-            with chainer.no_backprop_mode():
-                y = network(x, update_statistics=False)
+        """R of a batch, from its points and, if they are known, their clean
+        logits y, which are a constant."""
+        y = clean_logits(untraced(network), x, y)
         near: dict[str, Any] = {}
         if self.near is not None and self.regularizer.needs_neighbors:
             near['near'] = functools.partial(self.near, index)
         r = self.regularizer(network, self.objective.distance, x,
-                             self.radius[index], y=chainer.as_array(y),
-                             rng=rng, **near)
+                             self.radius[index], y=y, rng=rng, **near)
         if not isinstance(r, chainer.Variable) or r.shape:
             raise InputError(
                 f'{type(self.regularizer).__name__} returns {shown(r)}; let '

@@ -57,7 +57,7 @@ def self_augmented_training(
         forward: Forward, distance: Distance, x: Array, augmented: Array,
         y: VariableOrArray | None = None) -> chainer.Variable:
     """Eqs. 3 and 4: how far predictions move from ``x`` to ``augmented``."""
-    return distance(_clean(forward, x, y), forward(augmented))
+    return distance(clean_logits(forward, x, y), forward(augmented))
 
 
 @checked(**_of_all, transform=FUNCTION)
@@ -152,7 +152,7 @@ def vat(forward: Forward, distance: Distance, x: Array, radius: Array,
         >>> round(float(loss.array), 3)
         0.232
     """
-    y = _clean(forward, x, y)
+    y = clean_logits(forward, x, y)
     d = _unit_rows(x, radius, rng, direction)
     if not is_number(xi):
         if xi.shape != x.shape[:1]:
@@ -250,7 +250,8 @@ def weight_decay(network: chainer.Link, rate: float,
         for param in params)
 
 
-def _clean(forward, x, y):
+def clean_logits(forward, x, y=None):
+    """The logits of a batch as an array, a constant; y if they are known."""
     if y is None:
         with chainer.no_backprop_mode():
             y = forward(x)
@@ -347,8 +348,8 @@ class Regularizer:
         """Raises InputError unless it suits points of so many features."""
 
 
-def _perturbed(network):
-    # A perturbed batch leaves no trace in the running statistics.
+def untraced(network):
+    """The network, which leaves the running statistics as they are."""
     return functools.partial(network, update_statistics=False)
 
 
@@ -375,7 +376,7 @@ class VAT(Regularizer):
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
         radius = radius.astype(x.dtype, copy=False)
-        return vat(_perturbed(network), distance, x, radius, y, rng,
+        return vat(untraced(network), distance, x, radius, y, rng,
                    xi=self.step(radius, x.shape[1]),
                    power_iterations=self.power_iterations)
 
@@ -404,7 +405,7 @@ class RPT(Regularizer):
     needs_radius = is_shift_invariant = is_scale_free = True
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
-        return rpt(_perturbed(network), distance, x, radius, y, rng)
+        return rpt(untraced(network), distance, x, radius, y, rng)
 
 
 @documented
@@ -447,7 +448,7 @@ class Augmentation(Regularizer):
         kw_only=False)
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
-        return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
+        return augmentation(untraced(network), distance, x, y=y, rng=rng,
                             transform=self.transform)
 
 
@@ -514,7 +515,7 @@ class Affine(Regularizer):
         return AffineDistortion(self.image_shape, **(self.distortion or {}))
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None):
-        return augmentation(_perturbed(network), distance, x, y=y, rng=rng,
+        return augmentation(untraced(network), distance, x, y=y, rng=rng,
                             transform=self.transform())
 
     def check(self, dimension):
@@ -548,7 +549,7 @@ class Neighbor(Regularizer):
     def __call__(self, network, distance, x, radius=None, y=None, rng=None,
                  near=None):
         check_argument('near', near, FUNCTION)
-        return self_augmented_training(_perturbed(network), distance, x,
+        return self_augmented_training(untraced(network), distance, x,
                                        near(rng, self.nearest), y)
 
 
@@ -592,7 +593,7 @@ class Mean(Regularizer):
 
     def __call__(self, network, distance, x, radius=None, y=None, rng=None,
                  near=None):
-        y = _clean(_perturbed(network), x, y)
+        y = clean_logits(untraced(network), x, y)
         first, second = (
             part(network, distance, x, radius, y, rng,
                  **({'near': near} if part.needs_neighbors else {}))

@@ -15,7 +15,7 @@ from imsat.errors import InputError
 from imsat.functions.compiled import get_numba
 from imsat.hints import Array
 from imsat.parameters import (
-    Choice, Whole, check_argument, is_whole, shown)
+    Choice, Whole, check_argument, is_whole, plain, shown)
 from imsat.retrieval.codes import (
     BLOCK, are_on_gpu, check_codes, check_head_codes, check_n_bits, code_width,
     distance_blocks, from_words, pack_bits, to_words)
@@ -370,6 +370,9 @@ class HammingIndex:
         check_argument('width', width, Whole(1, widest, optional=True))
         width = width or min(widest, max(1, round(math.log2(max(n, 1) / 10))))
         check_argument('flips', flips, Whole(0, width))
+        # FAISS knows no integers of NumPy.
+        lists, probes, tables, width, flips = map(
+            plain, (lists, probes, tables, width, flips))
         if not n and kind != 'flat':
             raise InputError('the index is empty; add at least one code')
         words = to_words(to_numpy(self.codes)) if are_on_gpu(self._words[0]) \
@@ -377,18 +380,16 @@ class HammingIndex:
         if kind == 'flat':
             index = faiss.IndexBinaryFlat(n_bits)
         elif kind == 'ivf':
-            lists = int(lists or max(
-                1, min(round(4 * n ** .5), n // TRAINED_BY)))
+            lists = lists or max(1, min(round(4 * n ** .5), n // TRAINED_BY))
             index = faiss.IndexBinaryIVF(
                 faiss.IndexBinaryFlat(n_bits), n_bits, lists)
-            index.nprobe = min(int(probes), lists)
+            index.nprobe = min(probes, lists)
             sample = numpy.random.default_rng(0).choice(
                 n, min(n, TRAINED_BY * lists), replace=False)
             index.train(from_words(words[:, sample], self.n_bits))
         else:
-            index = faiss.IndexBinaryMultiHash(
-                n_bits, int(tables), int(width))
-            index.nflip = int(flips)
+            index = faiss.IndexBinaryMultiHash(n_bits, tables, width)
+            index.nflip = flips
         for start in range(0, n, BLOCK):
             index.add(from_words(words[:, start:start + BLOCK], self.n_bits))
         return index

@@ -110,7 +110,7 @@ def _flattened(labels, name, n):
             values: Any = matrix.data if scipy.sparse.issparse(matrix) \
                 else matrix
             if ((values == 0) | (values == 1)).all():
-                # Which knows neither halves nor another order of bytes.
+                # SciPy knows neither float16 nor another order of bytes.
                 return scipy.sparse.csr_matrix(matrix != 0).nonzero()
         raise InputError(f'labels of {n} {name} are {matrix.dtype} of shape '
                          f'{matrix.shape}; give a row of 0 and 1 for each')

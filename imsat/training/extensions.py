@@ -234,6 +234,11 @@ def reorder(layer, order):
             array[...] = array[order]
 
 
+# What helps against a divergence.
+STEADIER = ('take a smaller learning rate, weights such as lambda near their '
+            'defaults, or data scaled to about 1')
+
+
 class DivergenceCheck(extension.Extension):
     """Raises DivergenceError at the first NaN or infinity.
 
@@ -273,8 +278,7 @@ def check_finite(observed, updater, when=None):
                         f'{updater.iteration}')
         raise DivergenceError(
             f'{", ".join(found[:3])} became NaN or infinite in {when}; '
-            f'take a smaller learning rate, weights such as lambda near their '
-            f'defaults, or data scaled to about 1')
+            f'{STEADIER}')
 
 
 class _Look(chainer.Serializer):
