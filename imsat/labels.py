@@ -9,6 +9,9 @@ from imsat.errors import InputError
 from imsat.storage import reason_of
 
 PART = 1 << 18  # labels that are worked on at a time
+# In lower case, texts that are no labels: NumPy writes NaN so among others. A
+# class may be called anything else.
+NAMELESS = {'', 'nan'}
 MISSING = 'a label of the {} is missing; leave out what has no label'
 
 
@@ -92,8 +95,9 @@ def classes_of(labels: Any, name: str = 'points'
             inverse[i * PART:][:len(part)] = [
                 places[label] for label in part.tolist()
             ] if labels.dtype.hasobject else numpy.searchsorted(array, part)
-        is_missing = any(label is None or bool(label != label)
-                         for label in classes)
+        is_missing = any(
+            label.strip().lower() in NAMELESS if isinstance(label, str)
+            else label is None or bool(label != label) for label in classes)
     # pandas.NA, what has no hash, or Decimal's NaN, which has no order.
     except (TypeError, KeyError, ArithmeticError):
         raise InputError(f'a label of the {name} is missing or neither a '

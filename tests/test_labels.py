@@ -47,6 +47,8 @@ MISSING = {
     'none': ['a', None] * 20, 'nan': [0, numpy.nan] * 20,
     'nan and text': ['a', numpy.nan] * 20,
     'column of nan and text': [['a'], [numpy.nan]] * 20,
+    'nan as NumPy writes it': numpy.array(['a', numpy.nan] * 20),
+    'no name': ['a', ' '] * 20,
     'nan among objects': numpy.array(['a', numpy.nan] * 20, object),
     'nullable': pandas.array([0, None] * 20, 'Int64'),
     'categories': pandas.Series(['a', None] * 20, dtype='category'),

@@ -14,10 +14,11 @@ from PIL import Image, ImageOps
 
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.points import (
-    NAMELESS, check_labels, is_missing, usable_labels)
+    check_labels, is_missing, usable_labels)
 from imsat.datasets.preparation import SCALED, Preparation
 from imsat.devices import available_memory
 from imsat.errors import ArgumentError, InputError
+from imsat.labels import NAMELESS
 from imsat.progress import ProgressBar
 from imsat.storage import AnyPath, reason_of
 

@@ -15,12 +15,13 @@ from imsat.datasets import arrays, documents, folders, tables
 from imsat.datasets.dataset import Dataset
 from imsat.datasets.idx import read_idx
 from imsat.datasets.points import (
-    MISSING, NAMELESS, all_missing, check_labels, usable_labels)
+    MISSING, all_missing, check_labels, usable_labels)
 from imsat.datasets.preparation import (
     BYTES, NUMBERS, SCALED, Preparation)
 from imsat.datasets.sources import SOURCES, Files
 from imsat.datasets.texts import read_text
 from imsat.errors import ArgumentError, InputError
+from imsat.labels import NAMELESS
 from imsat.on_disk import blocks_of
 from imsat.parameters import (
     MOST, Flag, OneOf, checked, is_sequence, is_whole, shown)

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from imsat.datasets.texts import NUMBER
 from imsat.errors import InputError
+from imsat.labels import NAMELESS
 from imsat.on_disk import OnDisk, blocks_of
 
 # In lower case; what stands where there is no value.
@@ -17,9 +18,6 @@ MISSING = {'', 'nan', '-nan', 'na', 'n/a', '#n/a', '<na>', 'null', 'none',
            'nat', '?'}
 SAMPLE = 1 << 20  # numbers, to see whether float32 holds them apart
 FEW = 100  # values of a column
-# Likewise in an array of texts, where NumPy writes NaN so, and for a class of
-# images, which may be called anything else.
-NAMELESS = {'', 'nan'}
 ZERO_WIDTH = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 
 
