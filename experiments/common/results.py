@@ -3,6 +3,7 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy
@@ -52,10 +53,14 @@ def save_model(out, args, data, x, model):
         x (array): Those of its points that were learnt from.
     """
     # That of fewer epochs would stay beside another network.
+    had_onnx = (out / 'model.onnx').is_file()
     (out / 'model.onnx').unlink(missing_ok=True)
     model.save(out / 'model.npz')
     save_reference(out / 'reference.npz', model, x, args.seed)
     data.preparation.save(out / 'preprocessing.npz')
+    if had_onnx and not args.onnx:
+        warnings.warn(f'{out}/model.onnx was of fewer epochs, and is removed; '
+                      f'ask for --onnx, too, to have one of these')
     if args.onnx:
         model.to_onnx(out / 'model.onnx', f'{data.name}, by {args.command}.',
                       ' '.join(data.notes), data.names)
