@@ -159,11 +159,7 @@ def read_points(args):
             f'labels of {args.query} have shape {query.y.shape}, and those of '
             f'{args.gallery} {gallery.y.shape}; give both the same columns')
     if query.y is not None:
-        y = [query.y, gallery.y]
-        if query.y.dtype.kind != gallery.y.dtype.kind:
-            # They would meet as other numbers, or as text.
-            y = [labels.astype(object) for labels in y]
-        y = labels_to_score(numpy.concatenate(y),
+        y = labels_to_score(joined_labels(query.y, gallery.y),
                             f'{args.query} and {args.gallery}')
     x = [query.x, gallery.x]
     if any(map(scipy.sparse.issparse, x)):
@@ -186,6 +182,20 @@ def read_points(args):
 def joined(first, second):
     """Two lists as one, or None where one is missing."""
     return None if None in (first, second) else first + second
+
+
+def joined_labels(*parts):
+    """Two arrays of labels as one; of objects if they would meet as other
+    numbers, or as text."""
+    kinds = {labels.dtype.kind for labels in parts}
+    if len(kinds) == 1 or kinds <= set('biuf'):
+        y = numpy.concatenate(parts)
+        with numpy.errstate(invalid='ignore'):  # beyond what one can hold
+            if all((same.astype(labels.dtype) == labels).all()
+                   for same, labels in zip(
+                       numpy.split(y, [len(parts[0])]), parts)):
+                return y
+    return numpy.concatenate([labels.astype(object) for labels in parts])
 
 
 def joined_thumbnails(*datasets):
@@ -232,12 +242,12 @@ def run(args):
         args, objective=CodeObjective(sizes, args.lam))
     model.check(x)
     settle(args, model, x)
-    found = count_found(data.x, len(query)) if args.query is not None else 0
+    found = count_found(data.x, query)
     if found:
         warnings.warn(
             f'{found} of {len(query)} queries are equal to points of '
-            f'{args.gallery}, and find these first; if they are the same '
-            f'points, leave them out of one of both')
+            f'{args.gallery or "the gallery"}, and find these first; if they '
+            f'are the same points, leave them out of one of both')
     with run_folder(args, describe(data, queries=len(query))) as out:
         model.fit(x)
         if out is not None:
@@ -251,15 +261,19 @@ def run(args):
                          scored)
 
 
-def count_found(x, n):
-    """How many of the first n rows are equal to one of the others."""
-    # Hashes: what stays on disk may not fit into memory.
-    counts, found = collections.Counter(), 0
-    for i, row in enumerate(rows_as_bytes(x)):
-        key = hashlib.blake2b(row, digest_size=16).digest()
-        if i < n:
-            counts[key] += 1
-        else:
+def count_found(x, query):
+    """How many rows of some numbers are equal to one of the others."""
+    if not len(query):
+        return 0
+
+    def keys(x):  # what stays on disk may not fit into memory
+        return (hashlib.blake2b(row, digest_size=16).digest()
+                for row in rows_as_bytes(x))
+    counts, found = collections.Counter(keys(x[query])), 0
+    is_query = numpy.zeros(x.shape[0], bool)
+    is_query[query] = True
+    for is_own, key in zip(is_query, keys(x)):
+        if not is_own:
             found += counts.pop(key, 0)
     return found
 

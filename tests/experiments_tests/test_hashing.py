@@ -215,9 +215,34 @@ def test_bad_input(tmp_path, case):
 def test_queries_of_the_gallery_are_counted(make):
     queries = [[1, 0], [0, 0], [1, 0], [2, 1], [0, 3]]
     gallery = [[-0., 3], [1, 0], [1, 0], [3, 3]]
-    x = make(numpy.array(queries + gallery, 'f'))
-    assert hashing.count_found(x, 5) == sum(
-        query in gallery for query in queries) == 3
+    x = numpy.array(queries + gallery, 'f')
+    expected = sum(query in gallery for query in queries)
+    assert hashing.count_found(make(x), numpy.arange(5)) == expected == 3
+    # Among the others, in whatever order.
+    order = numpy.random.RandomState(0).permutation(len(x))
+    place = numpy.argsort(order)[:5]
+    assert hashing.count_found(make(x[order]), place) == 3
+    assert hashing.count_found(make(x), numpy.arange(0)) == 0
+
+
+@pytest.mark.parametrize('kinds', [
+    ('i8', 'u1'), ('?', 'i8'), ('f8', 'i8'), ('i8', 'u8'), ('U1', 'U3')])
+def test_labels_of_two_kinds_are_one(kinds):
+    parts = [numpy.array([0, 1, 1]).astype(kind) for kind in kinds]
+    y = hashing.joined_labels(*parts)
+    assert not y.dtype.hasobject
+    assert y.tolist() == [*parts[0].tolist(), *parts[1].tolist()]
+
+
+@pytest.mark.parametrize('parts', [
+    (numpy.array([1]), numpy.array(['1'])),
+    (numpy.array([2 ** 53 + 1]), numpy.array([.5])),
+    (numpy.array([2 ** 63 - 1]), numpy.array([2 ** 63], 'u8'))])
+def test_labels_that_would_meet_as_others(parts):
+    y = hashing.joined_labels(*parts)
+    assert y.tolist() == [*parts[0].tolist(), *parts[1].tolist()]
+    assert [type(label) for label in y.tolist()] == [
+        type(label) for part in parts for label in part.tolist()]
 
 
 def test_outputs_of_several_values(tmp_path):
